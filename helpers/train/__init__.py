@@ -1,0 +1,18 @@
+"""Training: ``fit`` is the one loop of all experiments, ``predict`` the way from a network to logits."""
+
+from helpers.train.augment import RandomAffine
+from helpers.train.checkpoint import CheckpointWarning
+from helpers.train.compute import Compute, ComputeError, choose_compute
+from helpers.train.fit import Result, TrainError, fit, predict
+
+__all__ = [
+    "CheckpointWarning",
+    "Compute",
+    "ComputeError",
+    "RandomAffine",
+    "Result",
+    "TrainError",
+    "choose_compute",
+    "fit",
+    "predict",
+]

@@ -1,0 +1,124 @@
+"""Checkpoint files, named by everything that decides how a training goes.
+
+A training's settings (data, network and its initial weights, optimizer, seed, precision, versions …) are hashed into
+the file's name, so a checkpoint is never resumed by a training that differs from it. Files hold tensors and plain
+values only and are read with ``weights_only=True``.
+"""
+
+import hashlib
+import json
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+FORMAT = 1
+Settings = dict[str, Any]
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be used; it was set aside and the training starts anew."""
+
+
+class CheckpointFile:
+    """The checkpoint of one training, in a folder that many may share.
+
+    Args:
+        folder: made when the first checkpoint is written.
+        settings: JSON-able; all that decides how the training goes, but for the number of epochs.
+        epochs: how long the training is to be. A shorter one of the same settings is a start for it.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, epochs: int) -> None:
+        self.folder = Path(folder)
+        self.settings = json.loads(json.dumps(settings))  # as a file gives them back: tuples are lists
+        digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8)
+        self.key = digest.hexdigest()
+        self.epochs = epochs
+        self.path = self.folder / f"{self.key}-{epochs}.pt"
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Writes to a temporary name, flushes, then renames: the file of that name is always whole."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_suffix(f".{os.getpid()}.part")
+        try:
+            with open(temporary, "wb") as stream:
+                torch.save({"format": FORMAT, "settings": json.dumps(self.settings), "state": state}, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """The state to go on from: this training's, else that of the longest shorter one; None where there is none.
+
+        A file that can't be used is renamed, not deleted, and a `CheckpointWarning` says why.
+        """
+        for path in self._candidates():
+            try:
+                return _read(path, self.settings, device)
+            except Exception as error:  # a damaged file makes torch.load raise almost anything
+                aside = _free_name(path)
+                path.rename(aside)
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                message = f"Checkpoint {path.name} can't be used: {reason}. Kept as {aside.name}; training anew."
+                warnings.warn(message, CheckpointWarning, stacklevel=2)
+        return None
+
+    def _candidates(self) -> list[Path]:
+        lengths = {}
+        for path in self.folder.glob(f"{self.key}-*.pt"):
+            if match := re.fullmatch(rf"{self.key}-(\d+)\.pt", path.name):
+                lengths[int(match[1])] = path
+        return [lengths[length] for length in sorted(lengths, reverse=True) if length <= self.epochs]
+
+
+def _read(path: Path, settings: Settings, device: torch.device) -> dict[str, Any]:
+    content = torch.load(path, map_location=device, weights_only=True)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError("it is not one of ours, or of another version")
+    saved = json.loads(content["settings"])
+    for key in {**saved, **settings}:
+        if saved.get(key) != settings.get(key):
+            raise ValueError(f"its {key} is {saved.get(key)!r}, not {settings.get(key)!r}")
+    return content["state"]
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while (aside := path.with_suffix(f".unusable-{number}")).exists():
+        number += 1
+    return aside
+
+
+def hash_tensors(*tensors: Tensor) -> str:
+    """A short hash of values, dtypes and shapes."""
+    digest = hashlib.blake2b(digest_size=8)
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        # Reinterpreted as bytes: NumPy has no bfloat16.
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def describe_network(model: nn.Module) -> Settings:
+    """The network's part of the settings: structure, weights at the start, and what is frozen."""
+    return {
+        "network": hashlib.blake2b(repr(model).encode(), digest_size=8).hexdigest(),
+        "initial weights": hash_tensors(*model.state_dict().values()),
+        "frozen": [name for name, parameter in model.named_parameters() if not parameter.requires_grad],
+    }
+
+
+def hash_sources() -> str:
+    """A hash of the code that a training runs through: with changed code it starts anew."""
+    package = Path(__file__).resolve().parent
+    digest = hashlib.blake2b(digest_size=8)
+    for source in [*sorted(package.glob("*.py")), package.parent / "models.py", package.parent / "transfer.py"]:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()

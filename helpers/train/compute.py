@@ -1,0 +1,100 @@
+"""Which device and which precision a run computes with: a rule, never a timing, so that two runs agree."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from helpers import WorkbookError
+
+
+class ComputeError(WorkbookError):
+    """A device or precision that does not exist or is not on this machine."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how precisely to compute.
+
+    Attributes:
+        device: the torch device.
+        precision: "float32", or "bfloat16" for autocast (weights and optimizer stay float32).
+        description: the device in words, for the report.
+        precision_description: the precision in words, and why.
+    """
+
+    device: torch.device
+    precision: str
+    description: str
+    precision_description: str
+
+    def autocast(self) -> torch.autocast:
+        """The context in which to run a network; loss and metrics belong outside, in float32."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+
+def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
+    """Resolves the parameters DEVICE and PRECISION.
+
+    Args:
+        device: "auto" (the first GPU if there is one, else the processor), "cpu", "cuda", "cuda:1", "mps" …
+        precision: "auto", "float32" or "bfloat16". "auto" takes bfloat16 where dense convolutions are faster in it: on
+            GPUs from Ampere on and on processors with AMX or AVX-512-bf16 (nearly twice as fast there); else float32.
+
+    Raises:
+        ComputeError: an unknown name, or a device that this machine does not have.
+    """
+    chosen = _device(device)
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ComputeError(f"PRECISION is 'auto', 'float32' or 'bfloat16', not {precision!r}")
+    why = "as asked"
+    if precision == "auto":
+        precision, why = _precision_rule(chosen)
+    words = "bfloat16 autocast, weights in float32" if precision == "bfloat16" else "float32"
+    return Compute(chosen, precision, _describe(chosen), f"{words} ({why})")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ComputeError(f"DEVICE is 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps', not {name!r}") from None
+    missing = {
+        "cuda": (device.index or 0) >= torch.cuda.device_count(),
+        "mps": not torch.backends.mps.is_available(),
+    }
+    if missing.get(device.type, False):
+        raise ComputeError(f"this machine has no device {name!r}; DEVICE = 'auto' takes what there is")
+    return device
+
+
+def _precision_rule(device: torch.device) -> tuple[str, str]:
+    if device.type == "cuda":
+        if torch.cuda.get_device_capability(device) >= (8, 0):
+            return "bfloat16", "the GPU has bfloat16 units"
+        return "float32", "the GPU is older than Ampere"
+    if device.type == "cpu":
+        for unit, name in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX-512-bf16")):
+            if unit in _processor("flags").split():
+                return "bfloat16", f"the processor has {name}"
+        return "float32", "the processor has no bfloat16 units"
+    return "float32", "the default on this device"
+
+
+def _describe(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        return f"{_processor('model name') or 'processor'}, {torch.get_num_threads()} threads"
+    return str(device)
+
+
+def _processor(field: str) -> str:
+    """The first value of a field of Linux's /proc/cpuinfo; "" elsewhere, which means the cautious choice."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field)), "")

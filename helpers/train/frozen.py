@@ -1,0 +1,77 @@
+"""What frozen layers do in a training: BatchNorm keeps its statistics, and leading layers run once over the data."""
+
+import torch
+from torch import Tensor, nn
+
+from helpers.train.compute import Compute
+
+CACHE_LIMIT = 2 * 2**30
+"""Bytes of activations that are kept in memory at most; beyond them frozen layers run in every epoch."""
+
+
+def train_mode(model: nn.Module, move_frozen_statistics: bool = False) -> None:
+    """Sets train mode, but leaves a BatchNorm layer whose weights are frozen in eval mode.
+
+    In train mode it would normalise by the batch and move its running statistics, frozen or not.
+    """
+    model.train()
+    if move_frozen_statistics:
+        return
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and _is_frozen(module):
+            module.eval()
+
+
+def cached_front(
+    model: nn.Module, images: dict[str, Tensor], compute: Compute
+) -> tuple[int, nn.Module, dict[str, Tensor]]:
+    """Runs the leading layers that a training leaves as they are over the data, once.
+
+    Args:
+        model: in the mode that `train_mode` sets. Only an ``nn.Sequential`` can be cut.
+        images: by split, (N, ...) each, on the device.
+        compute: as for training.
+
+    Returns:
+        The number of leading layers that were run (0: nothing could be saved), the network's rest, which shares its
+        layers with `model`, and for each split the activations that the rest takes, (N, ...).
+    """
+    layers = list(model.children()) if isinstance(model, nn.Sequential) else []
+    front = 0
+    while front < len(layers) and _gives_the_same_each_time(layers[front]):
+        front += 1
+    # Without a weight in the front (pixels normalised, say) there is nothing worth keeping.
+    if not any(True for layer in layers[:front] for _ in layer.parameters()) or front == len(layers):
+        return 0, model, images
+    if _bytes_of_activations(model[:front], images, compute) > CACHE_LIMIT:
+        return 0, model, images
+    activations = {name: run(model[:front], split, compute) for name, split in images.items()}
+    return front, model[front:], activations
+
+
+def run(layers: nn.Module, images: Tensor, compute: Compute, *, batch_size: int = 512) -> Tensor:
+    """The layers' output for all images, computed as they are (modes unchanged), without a gradient."""
+    with torch.no_grad(), compute.autocast():
+        return torch.cat([layers(channels_last(batch)) for batch in images.split(batch_size)])
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """Images (N, C, H, W) in the memory format that convolutions are fastest in; other shapes as they are."""
+    return images.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else images
+
+
+def _is_frozen(module: nn.Module) -> bool:
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+
+
+def _gives_the_same_each_time(layer: nn.Module) -> bool:
+    if any(parameter.requires_grad for parameter in layer.parameters()):
+        return False
+    varying = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+    return not any(isinstance(module, varying) and module.training for module in layer.modules())
+
+
+def _bytes_of_activations(layers: nn.Module, images: dict[str, Tensor], compute: Compute) -> int:
+    one = run(layers, next(iter(images.values()))[:1], compute)
+    return one.numel() * one.element_size() * sum(len(split) for split in images.values())

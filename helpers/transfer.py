@@ -1,0 +1,174 @@
+"""Carrying a network to new classes: a longer head, frozen parts, and what training did to the weights."""
+
+import copy
+from collections.abc import Mapping
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from helpers import WorkbookError
+from helpers.models import seeded
+
+Weights = dict[str, Tensor]
+
+
+class TransferError(WorkbookError):
+    """A network that can't be extended, frozen or compared as it was asked for."""
+
+
+class ExtendedLinear(nn.Module):
+    """A fully connected layer with rows for old classes and rows for new ones, in this order.
+
+    The rows are two layers, ``old`` and ``new``, joined in forward(), so the old ones can really be frozen. Zeroing the
+    gradient of some rows of one matrix does not freeze them: weight decay moves them, and so does what momentum or Adam
+    remembers of earlier gradients.
+    """
+
+    def __init__(self, old: nn.Linear, new: nn.Linear) -> None:
+        super().__init__()
+        self.old = old
+        self.new = new
+
+    @property
+    def in_features(self) -> int:
+        return self.old.in_features
+
+    @property
+    def out_features(self) -> int:
+        return self.old.out_features + self.new.out_features
+
+    @property
+    def weight(self) -> Tensor:
+        """All rows, old ones first: (out_features, in_features)."""
+        return torch.cat([self.old.weight, self.new.weight])
+
+    @property
+    def bias(self) -> Tensor:
+        """Old entries first: (out_features,)."""
+        return torch.cat([self.old.bias, self.new.bias])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Maps (N, in_features) to logits (N, out_features)."""
+        return torch.cat([self.old(features), self.new(features)], dim=1)
+
+
+def extend_head(model: nn.Sequential, num_new: int, *, seed: int = 0) -> nn.Sequential:
+    """A new network: a copy of the body, and a head with ``num_new`` more rows after copies of the old ones.
+
+    Row i keeps class i. The new rows start as PyTorch starts any fully connected layer, from ``seed``.
+
+    Args:
+        model: a sequence whose last layer is an ``nn.Linear`` with a bias; left as it is.
+        num_new: rows to add, 1 or more.
+        seed: of the new rows.
+
+    Returns:
+        The new network, everything trainable; its last layer, of the same name, is an `ExtendedLinear`.
+
+    Raises:
+        TransferError: the last layer is not such a layer, or there is nothing to add.
+    """
+    name, head = last_layer(model)
+    if not isinstance(head, nn.Linear) or head.bias is None:
+        raise TransferError(f"the last layer ({name}) must be an nn.Linear with a bias, not {type(head).__name__}")
+    if num_new < 1:
+        raise TransferError(f"num_new is the number of classes to add, 1 or more; not {num_new}")
+    extended = copy.deepcopy(model)
+    with seeded(seed):
+        new = nn.Linear(head.in_features, num_new).to(head.weight)
+    setattr(extended, name, ExtendedLinear(getattr(extended, name), new))
+    return extended.requires_grad_(True)
+
+
+def last_layer(model: nn.Sequential) -> tuple[str, nn.Module]:
+    """The head of a sequence: its name and the layer."""
+    return list(model.named_children())[-1]
+
+
+def freeze(*parts: nn.Module) -> None:
+    """Stops training for all parameters of these parts. `fit` then keeps their BatchNorm statistics as they are too."""
+    for part in parts:
+        part.requires_grad_(False)
+
+
+def freeze_body(model: nn.Sequential) -> None:
+    """Freezes every layer but the last."""
+    freeze(*list(model.children())[:-1])
+
+
+def freeze_old_rows(model: nn.Sequential) -> None:
+    """Freezes the old classes' rows of a head that `extend_head` made."""
+    name, head = last_layer(model)
+    if not isinstance(head, ExtendedLinear):
+        raise TransferError(f"the last layer ({name}) has no old rows: make it with transfer.extend_head")
+    freeze(head.old)
+
+
+def snapshot(model: nn.Module) -> Weights:
+    """A copy of all parameters and buffers on the CPU, to compare with later ones."""
+    return {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
+
+
+def compare_weights(before: Weights, after: Weights) -> pd.DataFrame:
+    """How far each layer of a network moved.
+
+    Args:
+        before, after: from `snapshot`, of the same network.
+
+    Returns:
+        One row for each layer with parameters or buffers, indexed by "layer": "conv2_1" (weights and biases together),
+        "fc1.old" and "fc1.new" for the two parts of an extended head, "bn2_1" for BatchNorm's weights and "bn2_1
+        (statistics)" for its running mean and variance (its count of batches is left out). Columns: entries; max_change
+        and mean_change of the absolute differences; relative_change, the L2 norm of the difference over that of
+        ``before`` (NaN where that is 0); share_changed, of the entries, 0 to 1; verdict, "frozen" if every bit is the
+        same, else "changed".
+
+    Raises:
+        TransferError: the two are not of the same network.
+    """
+    if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in after.items()}:
+        raise TransferError("the two snapshots are of different networks: their tensors differ in name or shape")
+    old, new = _by_layer(before), _by_layer(after)
+    return pd.DataFrame.from_dict({name: _change(old[name], new[name]) for name in old}, orient="index").rename_axis(
+        "layer"
+    )
+
+
+def _by_layer(weights: Weights) -> Weights:
+    """All entries of each layer in one vector, float64 (float32 and smaller fit without a loss)."""
+    parts: dict[str, list[Tensor]] = {}
+    for name, value in weights.items():
+        layer, _, tensor = name.rpartition(".")
+        if tensor != "num_batches_tracked":
+            key = f"{layer} (statistics)" if tensor in ("running_mean", "running_var") else layer
+            parts.setdefault(key, []).append(value.double().flatten())
+    return {layer: torch.cat(values) for layer, values in parts.items()}
+
+
+def _change(before: Tensor, after: Tensor) -> dict[str, object]:
+    difference = (after - before).abs()
+    length = before.norm().item()
+    return {
+        "entries": len(before),
+        "max_change": difference.max().item(),
+        "mean_change": difference.mean().item(),
+        "relative_change": difference.norm().item() / length if length else float("nan"),
+        "share_changed": (before != after).double().mean().item(),
+        "verdict": "frozen" if torch.equal(before, after) else "changed",
+    }
+
+
+def head_rows(weights: Mapping[str, Tensor], head: str = "fc1") -> Tensor:
+    """All rows of an extended head in a snapshot, each with its bias at the end: (num_classes, in_features + 1)."""
+    rows = [
+        torch.cat([weights[f"{head}.{part}.weight"], weights[f"{head}.{part}.bias"][:, None]], 1)
+        for part in ("old", "new")
+    ]
+    return torch.cat(rows)
+
+
+def row_change(before: Weights, after: Weights, head: str = "fc1") -> Tensor:
+    """The relative L2 change of each row (weights and bias) of an extended head: float64 (num_classes,)."""
+    old, new = head_rows(before, head).double(), head_rows(after, head).double()
+    return (new - old).norm(dim=1) / old.norm(dim=1)

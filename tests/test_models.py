@@ -1,0 +1,93 @@
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from helpers import models
+
+
+def test_cnn_on_a_has_the_layers_of_the_experiment():
+    network = models.cnn_on_a(80)
+    assert isinstance(network.conv2_1, nn.Conv2d)
+    assert network.conv2_1.in_channels == 64
+    assert network.conv2_1.kernel_size == (3, 3)
+    assert network.fc1.out_features == 80
+    kinds = [type(layer).__name__ for layer in network]
+    assert kinds[1:8] == ["Conv2d", "BatchNorm2d", "ReLU", "Conv2d", "BatchNorm2d", "ReLU", "AvgPool2d"]
+
+
+def test_cnn_on_a_parameter_count_follows_from_its_widths():
+    widths = [3, 16, 16, 32, 32, 64, 64, 128, 128]
+    convolutions = sum(9 * a * b for a, b in pairwise(widths))
+    batch_norms = sum(2 * width for width in widths[1:])
+    expected = convolutions + batch_norms + 128 * 80 + 80
+    assert models.count_parameters(models.cnn_on_a(80, width=16)) == expected
+
+
+@pytest.mark.parametrize(
+    ("build", "inputs", "parameters"),
+    [
+        # conv 2x2: 1→64, 64→64; fc 9216→64→10
+        (models.arc2, 9216, 320 + 16_448 + (9216 * 64 + 64) + 650),
+        (models.arc3, 1600, 320 + 2 * 16_448 + (1600 * 64 + 64) + 650),
+    ],
+)
+def test_fashion_networks_have_the_sizes_of_the_experiment(build, inputs, parameters):
+    network = build()
+    assert network.fc1.in_features == inputs
+    assert network.fc1.out_features == network.fc2.in_features == 64
+    assert models.count_parameters(network) == parameters
+    assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_dropout_can_be_left_out_and_changes_no_weight():
+    with_dropout, without = models.arc2(seed=3), models.arc2(seed=3, dropout=0)
+    assert sum(isinstance(layer, nn.Dropout) for layer in with_dropout) == 2
+    assert not any(isinstance(layer, nn.Dropout) for layer in without)
+    assert torch.equal(with_dropout.fc1.weight, without.fc1.weight)
+
+
+def test_images_that_are_too_small_are_named():
+    with pytest.raises(models.ModelError, match="3 px"):
+        models.arc3(image_size=3)
+
+
+def test_normalize_takes_uint8_and_float_alike():
+    layer = models.Normalize([0.2, 0.4, 0.6], [0.1, 0.2, 0.3])
+    images = torch.randint(0, 256, (4, 3, 5, 5), dtype=torch.uint8)
+    normalized = layer(images)
+    torch.testing.assert_close(normalized, layer(images.float() / 255))
+    torch.testing.assert_close(normalized[:, 1], (images[:, 1] / 255 - 0.4) / 0.2)
+
+
+def test_normalize_refuses_a_zero_std():
+    with pytest.raises(models.ModelError, match="positive std"):
+        models.Normalize([0.5], [0.0])
+
+
+def test_seed_decides_the_weights_and_leaves_the_generator_alone():
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    first, again, other = models.arc3(seed=5), models.arc3(seed=5), models.arc3(seed=6)
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(first.conv1.weight, again.conv1.weight)
+    assert not torch.equal(first.conv1.weight, other.conv1.weight)
+
+
+def test_layer_table_counts_every_parameter_once_and_moves_nothing():
+    network = models.cnn_on_a(7, width=4, num_blocks=2).train()
+    statistics = network.bn1_1.running_mean.clone()
+    table = models.layer_table(network, (3, 16, 16))
+    assert table["parameters"].sum() == models.count_parameters(network)
+    assert dict(zip(table["layer"], table["output"], strict=True))["pool1"] == "4 × 8 × 8"
+    assert torch.equal(network.bn1_1.running_mean, statistics)
+    assert all(module.training for module in network.modules())
+
+
+def test_count_parameters_can_leave_out_frozen_ones():
+    network = models.arc3()
+    network.fc1.requires_grad_(False)
+    everything = models.count_parameters(network)
+    assert models.count_parameters(network, trainable_only=True) == everything - (1600 * 64 + 64)

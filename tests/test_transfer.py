@@ -1,0 +1,133 @@
+import pytest
+import torch
+from torch import nn
+
+from helpers import models, train, transfer
+
+
+@pytest.fixture
+def network():
+    """A small network for 3 classes whose BatchNorm statistics are not those of the start."""
+    network = models.cnn_on_a(3, width=4, num_blocks=2, seed=1).train()
+    network(torch.rand(32, 3, 8, 8))
+    return network.eval()
+
+
+@pytest.fixture
+def images(make_images):
+    return make_images(per_class=8, num_classes=5)
+
+
+def test_old_rows_are_the_old_head_and_give_the_same_logits(network):
+    extended = transfer.extend_head(network, 2, seed=4)
+    assert torch.equal(extended.fc1.weight[:3], network.fc1.weight)
+    assert torch.equal(extended.fc1.bias[:3], network.fc1.bias)
+    batch = torch.rand(6, 3, 8, 8)
+    logits = extended.eval()(batch)
+    assert logits.shape == (6, 5)
+    torch.testing.assert_close(logits[:, :3], network(batch))
+    torch.testing.assert_close(logits[:, 3:], extended.fc1.new(extended[:-1](batch)))
+
+
+def test_extending_copies_the_network(network):
+    before = transfer.snapshot(network)
+    extended = transfer.extend_head(network, 2)
+    with torch.no_grad():
+        for parameter in extended.parameters():
+            parameter.add_(1.0)
+    assert (transfer.compare_weights(before, transfer.snapshot(network))["verdict"] == "frozen").all()
+
+
+def test_new_rows_come_from_the_seed(network):
+    rows = [transfer.extend_head(network, 2, seed=seed).fc1.new.weight for seed in (0, 0, 1)]
+    assert torch.equal(rows[0], rows[1])
+    assert not torch.equal(rows[0], rows[2])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_method_2_moves_the_whole_head_and_no_bit_of_the_body(network, images, cpu, optimizer):
+    extended = transfer.extend_head(network, 2)
+    transfer.freeze_body(extended)
+    before = transfer.snapshot(extended)
+    train.fit(extended, images, images, epochs=2, batch_size=8, optimizer=optimizer, weight_decay=0.1, compute=cpu)
+    verdicts = transfer.compare_weights(before, transfer.snapshot(extended))["verdict"]
+    of_head = verdicts.index.str.startswith("fc1")
+    assert (verdicts[of_head] == "changed").all()
+    assert (verdicts[~of_head] == "frozen").all()
+    # BatchNorm's running statistics too, and its count of batches.
+    buffers = [name for name, _ in extended.named_buffers()]
+    assert any(name.endswith("num_batches_tracked") for name in buffers)
+    assert all(torch.equal(before[name], extended.get_buffer(name)) for name in buffers)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_method_3_moves_the_new_rows_alone(network, images, cpu, optimizer):
+    extended = transfer.extend_head(network, 2)
+    transfer.freeze_body(extended)
+    transfer.freeze_old_rows(extended)
+    before = transfer.snapshot(extended)
+    train.fit(extended, images, images, epochs=2, batch_size=8, optimizer=optimizer, weight_decay=0.1, compute=cpu)
+    after = transfer.snapshot(extended)
+    verdicts = transfer.compare_weights(before, after)["verdict"]
+    assert set(verdicts.index[verdicts == "changed"]) == {"fc1.new"}
+    rows = transfer.row_change(before, after)
+    assert (rows[:3] == 0).all()
+    assert (rows[3:] > 0).all()
+
+
+def test_frozen_rows_stay_though_momentum_is_warm(network, images, cpu):
+    extended = transfer.extend_head(network, 2)
+    optimizer = torch.optim.SGD(extended.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    train.fit(extended, images, images, epochs=1, optimizer=lambda _: optimizer, compute=cpu)
+    transfer.freeze_old_rows(extended)
+    before = transfer.snapshot(extended)
+    train.fit(extended, images, images, epochs=1, optimizer=lambda _: optimizer, compute=cpu)
+    verdicts = transfer.compare_weights(before, transfer.snapshot(extended))["verdict"]
+    assert verdicts["fc1.old"] == "frozen"
+    assert verdicts["fc1.new"] == "changed"
+
+
+def test_frozen_statistics_can_be_let_loose(network, images, cpu):
+    extended = transfer.extend_head(network, 2)
+    transfer.freeze_body(extended)
+    before = transfer.snapshot(extended)
+    train.fit(extended, images, images, epochs=1, compute=cpu, move_frozen_statistics=True)
+    verdicts = transfer.compare_weights(before, transfer.snapshot(extended))["verdict"]
+    assert verdicts["bn1_1 (statistics)"] == "changed"
+    assert verdicts["bn1_1"] == "frozen"
+
+
+def test_compare_weights_measures_what_it_says():
+    before = {
+        "a.weight": torch.tensor([[3.0]]),
+        "a.bias": torch.tensor([4.0]),
+        "b.weight": torch.zeros(2),
+        "b.running_mean": torch.tensor([1.0]),
+        "b.num_batches_tracked": torch.tensor(0),
+    }
+    after = {**before, "a.bias": torch.tensor([5.0]), "b.num_batches_tracked": torch.tensor(2)}
+    table = transfer.compare_weights(before, after)
+    assert table.index.tolist() == ["a", "b", "b (statistics)"]
+    measured = table.loc["a", ["entries", "max_change", "mean_change", "relative_change", "share_changed"]]
+    assert measured.tolist() == [2, 1, 0.5, 0.2, 0.5]
+    assert table["verdict"].tolist() == ["changed", "frozen", "frozen"]
+    assert table["relative_change"].isna().tolist() == [False, True, False]
+
+
+def test_snapshot_does_not_follow_the_network(network):
+    before = transfer.snapshot(network)
+    with torch.no_grad():
+        network.fc1.weight.zero_()
+    assert before["fc1.weight"].abs().sum() > 0
+
+
+def test_what_cannot_be_extended_or_compared_is_refused(network):
+    with pytest.raises(transfer.TransferError, match="Flatten"):
+        transfer.extend_head(nn.Sequential(nn.Linear(2, 2), nn.Flatten()), 2)
+    with pytest.raises(transfer.TransferError, match="1 or more"):
+        transfer.extend_head(network, 0)
+    with pytest.raises(transfer.TransferError, match="extend_head"):
+        transfer.freeze_old_rows(network)
+    extended = transfer.extend_head(network, 2)
+    with pytest.raises(transfer.TransferError, match="different networks"):
+        transfer.compare_weights(transfer.snapshot(network), transfer.snapshot(extended))

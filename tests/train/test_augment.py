@@ -1,0 +1,51 @@
+import torch
+
+from helpers.train import RandomAffine
+
+
+def test_without_amounts_nothing_changes():
+    images = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8)
+    torch.testing.assert_close(RandomAffine(flip=0)(images), images.float() / 255, atol=1e-5, rtol=0)
+
+
+def test_a_flip_mirrors_left_and_right():
+    images = torch.rand(5, 3, 8, 8)
+    torch.testing.assert_close(RandomAffine(flip=1)(images), images.flip(3), atol=1e-5, rtol=0)
+
+
+def test_each_image_has_amounts_of_its_own():
+    images = torch.rand(1, 1, 8, 8).expand(64, 1, 8, 8)
+    flipped = RandomAffine(flip=0.5)(images)
+    mirrored = [torch.allclose(image, images[0].flip(2), atol=1e-5) for image in flipped]
+    assert 10 < sum(mirrored) < 54
+
+
+def test_a_turn_keeps_the_distance_from_the_centre():
+    """A spot right of the centre of a square image stays on its circle, wherever it goes."""
+    images = torch.zeros(32, 1, 33, 33)
+    images[..., 15:18, 21:24] = 1.0
+    turned = RandomAffine(flip=0, degrees=180)(images)
+    position = torch.arange(33.0) - 16
+    mass = turned.sum((1, 2, 3))
+    x = (turned.sum((1, 2)) * position).sum(1) / mass
+    y = (turned.sum((1, 3)) * position).sum(1) / mass
+    torch.testing.assert_close((x**2 + y**2).sqrt(), torch.full((32,), 6.0), atol=0.3, rtol=0)
+    assert x.min() < -3 and y.min() < -3 and y.max() > 3
+
+
+def test_zoom_enlarges_around_the_centre():
+    images = torch.zeros(1, 1, 16, 16)
+    images[..., 6:10, 6:10] = 1.0
+    larger = RandomAffine(flip=0, zoom=(2.0, 2.0))(images)
+    assert larger.sum() > 3 * images.sum()
+    assert (larger[..., 5:11, 5:11] > 0.99).all()
+
+
+def test_random_numbers_come_from_the_generator():
+    images, augment = torch.rand(4, 3, 8, 8), RandomAffine(degrees=20, zoom=(0.8, 1.2), shift=0.1)
+    results = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        results.append(augment(images))
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])

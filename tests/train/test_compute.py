@@ -1,0 +1,33 @@
+import pytest
+import torch
+
+from helpers import train
+from helpers.train import compute
+
+
+def test_unknown_devices_and_precisions_are_refused():
+    with pytest.raises(train.ComputeError, match="DEVICE"):
+        train.choose_compute("gpu3")
+    with pytest.raises(train.ComputeError, match="PRECISION"):
+        train.choose_compute("cpu", "float16")
+    with pytest.raises(train.ComputeError, match="no device 'cuda:99'"):
+        train.choose_compute("cuda:99")
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [("fpu avx512_bf16 sse", "bfloat16"), ("fpu amx_bf16", "bfloat16"), ("fpu avx512f", "float32"), ("", "float32")],
+)
+def test_the_rule_follows_the_processor_alone(monkeypatch, flags, precision):
+    monkeypatch.setattr(compute, "_processor", lambda field: flags if field == "flags" else "Some processor")
+    chosen = train.choose_compute("cpu")
+    assert chosen.precision == precision
+    assert "processor has" in chosen.precision_description
+    assert train.choose_compute("cpu", "float32").precision == "float32"
+
+
+def test_autocast_computes_in_the_precision():
+    layer, ones = torch.nn.Linear(4, 4), torch.ones(2, 4)
+    for name, dtype in (("bfloat16", torch.bfloat16), ("float32", torch.float32)):
+        with train.choose_compute("cpu", name).autocast():
+            assert layer(ones).dtype == dtype

@@ -1,0 +1,420 @@
+import math
+import os
+import signal
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from helpers import models, train
+from helpers.train.checkpoint import CheckpointFile
+
+
+def small_network(**options):
+    return models.cnn_on_a(4, width=4, num_blocks=2, **options)
+
+
+def dropout_network(seed=0):
+    return models.arc3(4, mean=(0.5,) * 3, std=(0.25,) * 3, image_size=12, dropout=0.3, seed=seed)
+
+
+def same_weights(one, other):
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def same_history(one, other):
+    """The measured columns agree bit for bit; only the clock may differ."""
+    pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"), check_exact=True)
+    return True
+
+
+def test_it_learns_and_tells_every_epoch(make_images, cpu):
+    images, val, other = make_images(16), make_images(4, seed=1), make_images(4, seed=2)
+    network = small_network()
+    result = train.fit(
+        network, images, val, epochs=8, batch_size=16, learning_rate=0.01, extra={"b": other}, compute=cpu
+    )
+    expected = [
+        "train_loss",
+        "train_accuracy",
+        "val_loss",
+        "val_accuracy",
+        "b_loss",
+        "b_accuracy",
+        "learning_rate",
+        "seconds",
+    ]
+    assert list(result.history.columns) == expected
+    assert list(result.history.index) == list(range(1, 9))
+    assert result.last["val_accuracy"] > 0.9
+    assert result.history["train_loss"].iloc[-1] < result.history["train_loss"].iloc[0] / 2
+    assert result.best_epoch == result.history["val_accuracy"].idxmax()
+
+
+def test_evaluation_agrees_with_the_whole_set_at_once(make_images, cpu):
+    """Sums of counts, not averages of batches: 4 x 300 images are not a whole number of evaluation batches."""
+    images, val = make_images(4), make_images(300, seed=1)
+    network = small_network()
+    result = train.fit(network, images, val, epochs=1, compute=cpu)
+    with torch.no_grad():
+        logits = network(val.images)
+    torch.testing.assert_close(train.predict(network, val, compute=cpu), logits, atol=1e-5, rtol=1e-4)
+    assert result.last["val_accuracy"] == pytest.approx((logits.argmax(1) == val.labels).float().mean().item())
+    assert result.last["val_loss"] == pytest.approx(F.cross_entropy(logits, val.labels).item(), rel=1e-4)
+
+
+def test_train_loss_weighs_a_short_last_batch_by_its_images(make_images, cpu):
+    """With a rate of next to nothing the running loss is that of the starting weights, over all images."""
+    images = make_images(5, num_classes=4).subset(torch.arange(18))
+    network = nn.Sequential(models.Normalize((0.5,) * 3, (0.25,) * 3), nn.Flatten(), nn.Linear(3 * 64, 4))
+    with torch.no_grad():
+        logits = network(images.images)
+    result = train.fit(
+        network, images, images, epochs=1, batch_size=16, optimizer="sgd", learning_rate=1e-12, compute=cpu
+    )
+    assert result.last["train_loss"] == pytest.approx(F.cross_entropy(logits, images.labels).item(), rel=1e-4)
+    assert result.last["train_accuracy"] == pytest.approx((logits.argmax(1) == images.labels).float().mean().item())
+
+
+@pytest.mark.parametrize("num_images", [17, 16, 1])
+def test_a_last_batch_of_one_is_left_out_but_not_an_only_one(make_images, cpu, num_images):
+    images = make_images(5).subset(torch.arange(num_images))
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 4)).double()
+    seen = []
+    network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])) if module.training else None)
+    images = type(images)(images.images.double(), images.labels, images.class_names, "train", images.source)
+    train.fit(network, images, images, epochs=1, batch_size=8, compute=cpu)
+    assert seen == ([8, 8] if num_images > 1 else [1])
+
+
+def test_two_runs_agree_bit_for_bit_and_another_seed_does_not(make_images, cpu):
+    images = make_images(8, size=12)
+    options = {"epochs": 2, "batch_size": 8, "compute": cpu, "augment": train.RandomAffine(degrees=10)}
+    networks = [dropout_network() for _ in range(3)]
+    results = [train.fit(n, images, images, seed=s, **options) for n, s in zip(networks, (0, 0, 1), strict=True)]
+    assert same_weights(networks[0], networks[1])
+    assert same_history(results[0].history, results[1].history)
+    assert not same_weights(networks[0], networks[2])
+
+
+def test_it_leaves_the_global_generator_alone(make_images, cpu):
+    torch.manual_seed(11)
+    expected = torch.rand(4)
+    torch.manual_seed(11)
+    train.fit(dropout_network(), make_images(2, size=12), make_images(2, size=12), epochs=1, compute=cpu)
+    assert torch.equal(torch.rand(4), expected)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+def test_a_training_from_a_checkpoint_equals_an_uninterrupted_one(make_images, cpu, tmp_path, optimizer, schedule):
+    images, val = make_images(8, size=12), make_images(3, size=12, seed=1)
+    options = {
+        "epochs": 4,
+        "batch_size": 8,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "augment": train.RandomAffine(degrees=10),
+        "compute": cpu,
+    }
+    whole = dropout_network()
+    expected = train.fit(whole, images, val, **options)
+
+    class Stop(Exception):
+        pass
+
+    calls = 0
+
+    def stop_in_epoch_3(batch):
+        nonlocal calls
+        calls += 1
+        if calls > 2 * 4 + 2:
+            raise Stop
+        return options["augment"](batch)
+
+    # A crash in the middle of the third epoch.
+    crashing = _Named(stop_in_epoch_3, repr(options["augment"]))
+    with pytest.raises(Stop):
+        train.fit(dropout_network(), images, val, checkpoint=tmp_path, **{**options, "augment": crashing})
+    resumed = dropout_network()
+    result = train.fit(resumed, images, val, checkpoint=tmp_path, **options)
+    assert result.resumed_from == 2
+    assert same_weights(whole, resumed)
+    assert same_history(expected.history, result.history)
+    assert result.best_epoch == expected.best_epoch
+    assert all(torch.equal(result.best_state[name], value) for name, value in expected.best_state.items())
+
+
+class _Named:
+    """A function that a checkpoint can't tell from another: it has that one's repr."""
+
+    def __init__(self, function, name):
+        self.function, self.name = function, name
+
+    def __call__(self, batch):
+        return self.function(batch)
+
+    def __repr__(self):
+        return self.name
+
+
+def test_a_finished_training_is_taken_from_its_checkpoint(make_images, cpu, tmp_path, monkeypatch):
+    images = make_images(4)
+    first = small_network()
+    expected = train.fit(first, images, images, epochs=2, checkpoint=tmp_path, compute=cpu)
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: pytest.fail("it trained again"))
+    again = small_network()
+    result = train.fit(again, images, images, epochs=2, checkpoint=tmp_path, compute=cpu)
+    assert result.resumed_from == 2
+    assert same_weights(first, again)
+    pd.testing.assert_frame_equal(result.history, expected.history, check_exact=True)
+
+
+def test_a_longer_training_starts_from_a_shorter_one_and_leaves_it(make_images, cpu, tmp_path):
+    images = make_images(4)
+    whole = small_network()
+    train.fit(whole, images, images, epochs=5, compute=cpu)
+    train.fit(small_network(), images, images, epochs=2, checkpoint=tmp_path, compute=cpu)
+    longer = small_network()
+    assert train.fit(longer, images, images, epochs=5, checkpoint=tmp_path, compute=cpu).resumed_from == 2
+    assert same_weights(whole, longer)
+    shorter = train.fit(small_network(), images, images, epochs=2, checkpoint=tmp_path, compute=cpu)
+    assert shorter.resumed_from == len(shorter.history) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"learning_rate": 0.1},
+        {"batch_size": 4},
+        {"seed": 1},
+        {"optimizer": "adamw"},
+        {"weight_decay": 0.1},
+        {"loss": "l1"},
+        {"augment": train.RandomAffine()},
+        {"network seed": 1},
+        {"data seed": 1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_training_is_never_resumed(make_images, cpu, tmp_path, change):
+    train.fit(small_network(), make_images(4), make_images(4), epochs=1, checkpoint=tmp_path, compute=cpu)
+    network = small_network(seed=change.pop("network seed", 0))
+    images = make_images(4, seed=change.pop("data seed", 0))
+    result = train.fit(network, images, make_images(4), epochs=1, checkpoint=tmp_path, compute=cpu, **change)
+    assert result.resumed_from == 0
+
+
+def test_frozen_parts_are_part_of_the_key(make_images, cpu, tmp_path):
+    train.fit(small_network(), make_images(4), make_images(4), epochs=1, checkpoint=tmp_path, compute=cpu)
+    network = small_network()
+    network.conv1_1.requires_grad_(False)
+    result = train.fit(network, make_images(4), make_images(4), epochs=1, checkpoint=tmp_path, compute=cpu)
+    assert result.resumed_from == 0
+
+
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "foreign", "malicious"])
+def test_a_damaged_checkpoint_is_set_aside_and_trained_anew(make_images, cpu, tmp_path, damage):
+    images = make_images(4)
+    expected = small_network()
+    train.fit(expected, images, images, epochs=1, checkpoint=tmp_path, compute=cpu)
+    (file,) = tmp_path.glob("*.pt")
+    marker = tmp_path / "executed"
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:-1000])
+    elif damage == "garbage":
+        file.write_bytes(b"not a checkpoint")
+    elif damage == "foreign":
+        torch.save({"weights": torch.zeros(2)}, file)
+    else:
+        torch.save({"format": 1, "settings": _Malicious(marker), "state": {}}, file)
+    network = small_network()
+    with pytest.warns(train.CheckpointWarning, match=file.name):
+        result = train.fit(network, images, images, epochs=1, checkpoint=tmp_path, compute=cpu)
+    assert result.resumed_from == 0
+    assert same_weights(network, expected)
+    assert len(list(tmp_path.glob("*.unusable-1"))) == 1
+    assert not marker.exists()
+
+
+class _Malicious:
+    """Unpickling it as the old torch.load did would make a file."""
+
+    def __init__(self, marker):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return (os.mkdir, (self.marker,))
+
+
+def test_a_failed_write_leaves_the_checkpoint_as_it_was(tmp_path, monkeypatch):
+    file = CheckpointFile(tmp_path, {"seed": 0}, 3)
+    file.save({"epoch": 1})
+    with pytest.raises(TypeError), monkeypatch.context() as patch:
+        patch.setattr("os.fsync", lambda number: (_ for _ in ()).throw(TypeError))
+        file.save({"epoch": 2})
+    assert file.load(torch.device("cpu")) == {"epoch": 1}
+    assert [path.name for path in tmp_path.iterdir()] == [file.path.name]
+
+
+@pytest.mark.parametrize("with_file", [False, True])
+def test_ctrl_c_stops_after_a_batch_and_the_next_call_goes_on(make_images, cpu, tmp_path, capsys, with_file):
+    images = make_images(8)
+    options = {"epochs": 3, "batch_size": 8, "compute": cpu, "checkpoint": tmp_path if with_file else None}
+    whole = small_network()
+    expected = train.fit(whole, images, images, **{**options, "checkpoint": None})
+
+    network = small_network()
+    steps = 0
+
+    def press_ctrl_c(module, inputs):
+        nonlocal steps
+        steps += module.training
+        if steps == 6:  # the second of the four batches of the second epoch
+            steps += 1
+            os.kill(os.getpid(), signal.SIGINT)
+
+    hook = network.register_forward_pre_hook(press_ctrl_c)
+    result = train.fit(network, images, images, cache_frozen=False, **options)
+    assert result.interrupted
+    assert list(result.history.index) == [1]
+    assert "epoch 2, after 2 of its 4 batches" in capsys.readouterr().out
+
+    hook.remove()
+    result = train.fit(network, images, images, cache_frozen=False, **options)
+    assert not result.interrupted
+    assert same_weights(network, whole)
+    assert same_history(result.history, expected.history)
+
+
+def test_ctrl_c_works_as_usual_after_a_training(make_images, cpu):
+    train.fit(small_network(), make_images(2), make_images(2), epochs=1, compute=cpu)
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_loss_that_is_not_finite_stops_with_epoch_and_batch(make_images, cpu):
+    images = make_images(8)
+
+    def spoil(batch):
+        spoil.calls += 1
+        return batch.float() * (float("nan") if spoil.calls == 4 + 3 else 1 / 255)
+
+    spoil.calls = 0
+    with pytest.raises(train.TrainError, match=r"nan in epoch 2, batch 3 of 4.*learning rate"):
+        train.fit(small_network(), images, images, epochs=3, batch_size=8, augment=spoil, compute=cpu)
+
+
+def test_l1_is_measured_on_one_hot_targets(make_images, cpu):
+    images = make_images(4)
+    network = small_network()
+    result = train.fit(network, images, images, epochs=1, loss="l1", compute=cpu)
+    logits = train.predict(network, images, compute=cpu)
+    expected = (logits - torch.eye(4)[images.labels]).abs().mean().item()
+    assert result.last["val_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_schedules_start_and_end_where_they_should(make_images, cpu):
+    images = make_images(8)
+
+    def last_rate(schedule):
+        result = train.fit(
+            small_network(), images, images, epochs=4, batch_size=8, learning_rate=0.01, schedule=schedule, compute=cpu
+        )
+        return result.history["learning_rate"].tolist()
+
+    assert last_rate("constant") == [0.01] * 4
+    # A rate belongs to a step: the last of 16 steps begins when 15/16 are done.
+    assert last_rate("cosine")[-1] == pytest.approx(0.005 * (1 + math.cos(math.pi * 15 / 16)))
+    rates = last_rate("one_cycle")
+    assert rates[0] == pytest.approx(0.01 * 3 / 4)
+    assert rates[0] < rates[1] > rates[2] > rates[3]
+
+
+def test_a_frozen_front_runs_once_and_gives_the_same(make_images, cpu):
+    images, val = make_images(16), make_images(4, seed=1)
+    results, networks, calls = [], [], {True: 0, False: 0}
+    for cached in (True, False):
+        network = small_network(seed=2)
+        network[:-1].requires_grad_(False)
+
+        def count(module, inputs, output, cached=cached):
+            calls[cached] += len(inputs[0])
+
+        network.conv1_1.register_forward_hook(count)
+        results.append(
+            train.fit(
+                network, images, val, epochs=5, batch_size=16, learning_rate=0.01, cache_frozen=cached, compute=cpu
+            )
+        )
+        networks.append(network)
+    assert results[0].cached_layers == len(networks[0]) - 1
+    assert results[1].cached_layers == 0
+    assert calls[True] < calls[False] / 4
+    torch.testing.assert_close(networks[0].fc1.weight, networks[1].fc1.weight, atol=1e-5, rtol=1e-4)
+    columns = ["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
+    pd.testing.assert_frame_equal(results[0].history[columns], results[1].history[columns], rtol=1e-4)
+
+
+def test_a_front_that_varies_is_not_cached(make_images, cpu):
+    images = make_images(4, size=12)
+    dropping = dropout_network()
+    dropping[:-1].requires_grad_(False)
+    # Up to the first dropout, no further.
+    first_dropout = [type(layer) for layer in dropping].index(nn.Dropout)
+    assert train.fit(dropping, images, images, epochs=1, compute=cpu).cached_layers == first_dropout
+
+    moving = small_network()
+    moving[:-1].requires_grad_(False)
+    result = train.fit(moving, images, images, epochs=1, compute=cpu, move_frozen_statistics=True)
+    assert result.cached_layers == 2  # Normalize and the first convolution
+
+    augmented = small_network()
+    augmented[:-1].requires_grad_(False)
+    result = train.fit(augmented, images, images, epochs=1, compute=cpu, augment=train.RandomAffine())
+    assert result.cached_layers == 0
+
+
+def test_an_optimizer_of_ones_own_is_used(make_images, cpu):
+    network = small_network()
+
+    def groups(model):
+        return torch.optim.SGD(
+            [{"params": model[:-1].parameters(), "lr": 1e-30}, {"params": model.fc1.parameters()}], lr=0.1
+        )
+
+    before = network.conv1_1.weight.clone()
+    head = network.fc1.weight.clone()
+    train.fit(network, make_images(4), make_images(4), epochs=1, optimizer=groups, compute=cpu)
+    torch.testing.assert_close(network.conv1_1.weight, before, atol=1e-12, rtol=0)
+    assert not torch.equal(network.fc1.weight, head)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"learning_rate": -1.0}, "learning_rate"),
+        ({"learning_rate": math.inf}, "learning_rate"),
+        ({"optimizer": "adamm"}, "sgd, adam, adamw"),
+        ({"loss": "l2"}, "cross_entropy, l1"),
+        ({"schedule": "step"}, "cosine"),
+    ],
+)
+def test_bad_options_are_named(make_images, cpu, options, message):
+    with pytest.raises(train.TrainError, match=message):
+        train.fit(small_network(), make_images(2), make_images(2), compute=cpu, **{"epochs": 1, **options})
+
+
+def test_labels_without_an_output_are_named(make_images, cpu):
+    with pytest.raises(train.TrainError, match=r"'val' has labels up to 5.*4 outputs"):
+        train.fit(small_network(), make_images(2), make_images(2, num_classes=6), epochs=1, compute=cpu)
+
+
+def test_a_network_that_is_all_frozen_is_refused(make_images, cpu):
+    with pytest.raises(train.TrainError, match="nothing to train"):
+        train.fit(small_network().requires_grad_(False), make_images(2), make_images(2), epochs=1, compute=cpu)
