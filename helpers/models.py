@@ -53,7 +53,7 @@ def cnn_on_a(
     mean: Sequence[float] = (0.5, 0.5, 0.5),
     std: Sequence[float] = (0.25, 0.25, 0.25),
     width: int = 64,
-    num_blocks: int = 4,
+    num_blocks: int = 3,
     seed: int = 0,
 ) -> nn.Sequential:
     """The CNN of experiment 01: VGG-style blocks, and one fully connected layer, fc1.

@@ -1,9 +1,35 @@
 """An executed notebook as a plain document: a title and a list of blocks, which HTML and PDF draw each in its way."""
 
+import base64
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
-from nbformat import NotebookNode
+from helpers import ROOT
+from helpers.report import clean
+from helpers.report.record import MIME
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+REMOVED_TAGS = {"remove-cell", "papermill-error-cell-tag"}
+HIDDEN_INPUT_TAGS = {"hide-input", "remove-input"}
+PARAMETER_TAGS = {"parameters", "injected-parameters"}
+"""Cells whose code isn't shown where a provenance lists the parameters."""
+BEST_FIRST = (
+    "image/svg+xml",
+    "image/png",
+    "image/jpeg",
+    "image/gif",
+    "image/webp",
+    "text/html",
+    "text/markdown",
+    "text/latex",
+    "text/plain",
+)
+SHOWN = ("reported", "value", "difference")
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 @dataclass(frozen=True)
@@ -19,7 +45,10 @@ class Markdown:
 
 @dataclass(frozen=True)
 class Code:
-    """A code cell's source. ``shown`` tells whether the cell's tags let the reader see it at all."""
+    """A code cell's source. ``shown`` tells whether the cell's tags let the reader see it at all.
+
+    ``cell`` counts the notebook's code cells from 1, here and in the other blocks: JupyterLab's number of a fresh run.
+    """
 
     source: str
     cell: int
@@ -48,7 +77,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """A recorded table: texts by row, "left" or "right" for each column, (row, column) of the cells in bold."""
+    """A recorded table: texts by row, "left" or "right" for each column, (row, column) of the cells in bold.
+
+    ``values`` holds the rows unrounded, as JSON has them; empty for a table of numbers, which ``Document.numbers`` has.
+    """
 
     name: str
     caption: str
@@ -57,6 +89,7 @@ class Table:
     align: list[str]
     bold: list[tuple[int, int]]
     number: int
+    values: list[list[Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -95,11 +128,12 @@ class Document:
     Attributes:
         title: the notebook's level-1 heading, or its name.
         blocks: in reading order.
-        numbers: what ``record.numbers`` recorded, by name, as dictionaries of ``record.Number``'s attributes.
+        numbers: what ``record.numbers`` recorded, by name, as dictionaries of ``record.Number``'s attributes; and, as
+            "shown", the texts of "reported", "value" and "difference" with their units.
         parameters: the run's parameters, by name.
         duration: seconds that the execution took, or None where the notebook does not say.
-        finished: when it ended, ISO 8601, or None.
-        failed: whether the run ended with an error.
+        finished: when it ended, ISO 8601 in UTC to the second, or None.
+        failed: whether the last block is a Failure.
     """
 
     title: str
@@ -111,6 +145,205 @@ class Document:
     failed: bool
 
 
-def read(notebook: NotebookNode, *, name: str = "") -> Document:
-    """The document in an executed notebook: see the module's docstring."""
-    raise NotImplementedError
+def read(notebook: "NotebookNode", *, name: str = "") -> Document:
+    """The document in an executed notebook.
+
+    A run that failed is a document too, whose last block is the Failure. So is a run that recorded two figures, tables
+    or numbers under one name: results may have taken hours, and the page with all of them names the mistake.
+
+    Args:
+        notebook: nbformat 4, as papermill, nbconvert or JupyterLab saved it.
+        name: the title where the notebook has no level-1 heading.
+
+    Returns:
+        The blocks in reading order, figures and tables numbered from 1.
+    """
+    reader = _Reader(_has_provenance(notebook))
+    reader.read(notebook.cells)
+    failure = _failure(notebook) or reader.duplicate
+    run = notebook.metadata.get("papermill", {})
+    return Document(
+        title=reader.title or name,
+        blocks=reader.blocks + ([failure] if failure else []),
+        numbers=reader.numbers,
+        parameters=reader.parameters or dict(run.get("parameters", {})),
+        duration=run.get("duration"),
+        finished=_utc(run.get("end_time")),
+        failed=failure is not None,
+    )
+
+
+class _Reader:
+    """Walks through the cells; collects blocks, and what is known once for the whole document."""
+
+    def __init__(self, has_provenance: bool) -> None:
+        self._hidden_tags = HIDDEN_INPUT_TAGS | (PARAMETER_TAGS if has_provenance else set())
+        self.title = ""
+        self.blocks: list[Block] = []
+        self.numbers: dict[str, dict[str, Any]] = {}
+        self.parameters: dict[str, Any] = {}
+        self.duplicate: Failure | None = None
+        self._names: set[tuple[str, str]] = set()
+        self._code_cells = 0
+
+    def read(self, cells: list["NotebookNode"]) -> None:
+        for cell in cells:
+            self._code_cells += cell.cell_type == "code"
+            tags = set(cell.metadata.get("tags", []))
+            if tags & REMOVED_TAGS:
+                continue
+            if cell.cell_type == "markdown":
+                self._markdown(cell)
+            elif cell.cell_type == "code":
+                self._code(cell, tags)
+
+    def _markdown(self, cell: "NotebookNode") -> None:
+        text = clean.printable(cell.source)
+        if not self.title:
+            self.title, text = _take_title(text)
+        if text.strip():
+            self.blocks.append(Markdown(text.strip("\n"), dict(cell.get("attachments", {}))))
+
+    def _code(self, cell: "NotebookNode", tags: set[str]) -> None:
+        source = clean.printable(cell.source).strip("\n")
+        if source.strip():
+            hidden = tags & self._hidden_tags or cell.metadata.get("jupyter", {}).get("source_hidden", False)
+            self.blocks.append(Code(source, self._code_cells, shown=not hidden))
+        if "remove-output" in tags:
+            return
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream":
+                self._stream(output)
+            elif output.output_type in ("display_data", "execute_result"):
+                self._shown(output.data)
+
+    def _stream(self, output: "NotebookNode") -> None:
+        text = clean.printed(output.text)
+        if output.name == "stderr":
+            text = clean.without_warnings(text)
+        if not text.strip():
+            return
+        block = Output("text/plain", text.strip("\n"), self._code_cells)
+        last = self.blocks[-1] if self.blocks else None
+        # Lines that only a progress bar had parted are one paragraph.
+        if isinstance(last, Output) and (last.mime, last.cell) == (block.mime, block.cell):
+            block = Output(block.mime, f"{last.content}\n{block.content}", block.cell)
+            self.blocks.pop()
+        self.blocks.append(block)
+
+    def _shown(self, data: dict[str, Any]) -> None:
+        if MIME in data:
+            self._recorded(_printable(data[MIME]), data)
+            return
+        mime = next((mime for mime in BEST_FIRST if mime in data), None)
+        if mime is None or WIDGET in data:
+            return
+        content = data[mime] if mime.startswith("image/") else clean.printable(data[mime])
+        if mime == "text/markdown":
+            self.blocks.append(Markdown(content))
+        elif content.strip() and not (mime == "text/plain" and clean.is_bare_object(content)):
+            self.blocks.append(Output(mime, content, self._code_cells))
+
+    def _recorded(self, content: dict[str, Any], data: dict[str, Any]) -> None:
+        kind = content["kind"]
+        if kind == "provenance":
+            self.parameters = dict(content["parameters"])
+            self.blocks.append(Provenance([(label, text) for label, text in content["rows"]], content["warning"]))
+        elif kind == "reading":
+            self.blocks.append(Reading(content["text"]))
+        elif kind == "figure":
+            self._claim("figure", content["name"])
+            self.blocks.append(self._figure(content, data))
+        elif kind in ("table", "numbers"):
+            self._claim("table", content["name"])
+            for number, row in zip(content.get("numbers", []), content["rows"], strict=False):
+                self._claim("number", number["name"])
+                self.numbers[number["name"]] = {**number, "shown": dict(zip(SHOWN, row[1:], strict=True))}
+            self.blocks.append(self._table(content))
+
+    def _figure(self, content: dict[str, Any], data: dict[str, Any]) -> Figure:
+        pdf = base64.b64decode(data["application/pdf"])
+        number = self._next_number(Figure)
+        return Figure(content["name"], content["caption"], content["alt"], data["image/svg+xml"], pdf, number)
+
+    def _table(self, content: dict[str, Any]) -> Table:
+        return Table(
+            name=content["name"],
+            caption=content["caption"],
+            columns=list(content["columns"]),
+            rows=[list(row) for row in content["rows"]],
+            align=list(content["align"]),
+            bold=[(row, column) for row, column in content["bold"]],
+            number=self._next_number(Table),
+            values=[list(row) for row in content.get("values", [])],
+        )
+
+    def _next_number(self, kind: type) -> int:
+        return 1 + sum(isinstance(block, kind) for block in self.blocks)
+
+    def _claim(self, kind: str, name: str) -> None:
+        """Notes a name as taken; the first name that is taken twice becomes the document's failure."""
+        if (kind, name) in self._names and self.duplicate is None:
+            message = f"this notebook records two {kind}s under the name {name!r}: give each its own"
+            self.duplicate = Failure("DuplicateName", message, "", self._code_cells)
+        self._names.add((kind, name))
+
+
+def _has_provenance(notebook: "NotebookNode") -> bool:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return any(output.get("data", {}).get(MIME, {}).get("kind") == "provenance" for output in outputs)
+
+
+def _printable(content: Any) -> Any:
+    if isinstance(content, str):
+        return clean.printable(content)
+    if isinstance(content, list):
+        return [_printable(item) for item in content]
+    return {key: _printable(item) for key, item in content.items()} if isinstance(content, dict) else content
+
+
+def _take_title(text: str) -> tuple[str, str]:
+    """The first level-1 heading, as plain text, and the text without it; ("", text) where there is none."""
+    lines = text.split("\n")
+    fenced = False
+    for i, line in enumerate(lines):
+        if re.match(r" {0,3}(```|~~~)", line):
+            fenced = not fenced
+        if fenced:
+            continue
+        heading = re.match(r" {0,3}#[ \t]+(.*)", line)
+        if heading and heading[1].strip():
+            return _plain(heading[1]), "\n".join(lines[:i] + lines[i + 1 :])
+        if i > 0 and lines[i - 1].strip() and re.fullmatch(r" {0,3}=+[ \t]*", line):
+            return _plain(lines[i - 1]), "\n".join(lines[: i - 1] + lines[i + 1 :])
+    return "", text
+
+
+def _plain(heading: str) -> str:
+    """A heading's text without closing marks, links, code and emphasis marks."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"[ \t]+#+[ \t]*$", "", heading))
+    return re.sub(r"[`*]", "", text).strip()
+
+
+def _failure(notebook: "NotebookNode") -> Failure | None:
+    """The error that ended the run, from the first cell that has one."""
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for i, cell in enumerate(code_cells, 1):
+        for output in cell.get("outputs", []):
+            # A notebook may end itself with exit(): papermill counts that as success too.
+            if output.output_type == "error" and not (output.ename == "SystemExit" and output.evalue in ("", "0")):
+                traceback = clean.printable("\n".join(output.traceback)).replace(f"{ROOT}/", "")
+                return Failure(output.ename, clean.printable(output.evalue), traceback, i)
+        # A kernel that died leaves no error output, only papermill's mark on the cell.
+        if cell.metadata.get("papermill", {}).get("exception"):
+            return Failure("Interrupted", "the run ended in this cell and left no error message", "", i)
+    return None
+
+
+def _utc(stamp: str | None) -> str | None:
+    if stamp is None:
+        return None
+    moment = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc).isoformat(timespec="seconds")

@@ -11,7 +11,6 @@ import math
 import numbers as abstract_numbers
 import platform
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
@@ -239,7 +238,11 @@ def _html_table(columns: list[str], rows: list[list[str]], align: list[str], bol
     body = ""
     for i, row in enumerate(rows):
         cells = [f"<b>{escape(text)}</b>" if [i, j] in bold else escape(text) for j, text in enumerate(row)]
-        body += "<tr>" + "".join(f'<td style="text-align:{a}">{c}</td>' for c, a in zip(cells, align, strict=True)) + "</tr>"
+        body += (
+            "<tr>"
+            + "".join(f'<td style="text-align:{a}">{c}</td>' for c, a in zip(cells, align, strict=True))
+            + "</tr>"
+        )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -255,7 +258,11 @@ def _three_figures(entry: Number) -> list[str]:
     difference = None if entry.reported is None else entry.value - entry.reported
     figures = [text(entry.reported, digits), measured, text(difference, "+" + digits)]
     if entry.unit == "%":
-        return [figures[0] + unit * (figures[0] != "–"), figures[1] + unit, figures[2] + " points" * (figures[2] != "–")]
+        return [
+            figures[0] + unit * (figures[0] != "–"),
+            figures[1] + unit,
+            figures[2] + " points" * (figures[2] != "–"),
+        ]
     return [figure + unit * (figure != "–") for figure in figures]
 
 

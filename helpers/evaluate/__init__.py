@@ -1,0 +1,44 @@
+"""Logits and histories -> numbers: metrics of a whole set, per class, and what the learning curves say.
+
+Rules that hold throughout:
+
+- Counts are summed over the whole set; nothing is an average of per-batch averages.
+- ``logits`` are real numbers of shape (N, K), ``labels`` integers 0 … K-1 of shape (N,); both as torch tensors (any
+  device) or NumPy arrays. K is the width of the logits, whatever classes the labels hold.
+- The prediction is the class with the largest logit; where several are equal, the first of them.
+- A class without images has no accuracy, precision, F1 or ROC curve: it gets NaN, and macro averages are taken over
+  the classes that have images. A class with images that is never predicted has precision and F1 of 0.
+"""
+
+from helpers.evaluate.histories import (
+    CurveReading,
+    MeanStd,
+    best_epoch,
+    gap,
+    mean_std,
+    read_curves,
+    stopping_epoch,
+)
+from helpers.evaluate.inputs import EvaluationError
+from helpers.evaluate.metrics import accuracy, confusion, group_accuracy, per_class, summary, worst_confusions
+from helpers.evaluate.roc_curves import RocCurve, RocCurves, roc
+
+__all__ = [
+    "CurveReading",
+    "EvaluationError",
+    "MeanStd",
+    "RocCurve",
+    "RocCurves",
+    "accuracy",
+    "best_epoch",
+    "confusion",
+    "gap",
+    "group_accuracy",
+    "mean_std",
+    "per_class",
+    "read_curves",
+    "roc",
+    "stopping_epoch",
+    "summary",
+    "worst_confusions",
+]

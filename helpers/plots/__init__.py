@@ -1,0 +1,35 @@
+"""Numbers -> Axes: every picture of the reports, in one style.
+
+Each function takes computed numbers and an optional ``ax`` (or ``axes``) to draw into, and returns the Axes that it
+drew in; it never shows, saves or closes a figure, draws no random number, and leaves matplotlib's settings alone.
+Without ``ax`` it opens a new figure as wide as a printed page's text. `helpers.report.record.figure` closes it; whoever
+calls from elsewhere does so with ``matplotlib.pyplot.close(ax.figure)``.
+
+Class names are shown as they are: ``$`` and ``_`` have no meaning, and matplotlib 3.11 and newer shape Persian and
+Arabic themselves (reshaping them beforehand would reverse them).
+"""
+
+from helpers.plots.bars import bars_with_error, per_class_bars
+from helpers.plots.classes import confusion, roc
+from helpers.plots.curves import compare_curves, learning_curves
+from helpers.plots.images import class_gallery, sample_grid
+from helpers.plots.style import PALETTE, STYLE, PlotError, use_style
+from helpers.plots.weights import head_row_change, layer_change, weights
+
+__all__ = [
+    "PALETTE",
+    "STYLE",
+    "PlotError",
+    "bars_with_error",
+    "class_gallery",
+    "compare_curves",
+    "confusion",
+    "head_row_change",
+    "layer_change",
+    "learning_curves",
+    "per_class_bars",
+    "roc",
+    "sample_grid",
+    "use_style",
+    "weights",
+]

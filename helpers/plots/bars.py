@@ -1,0 +1,158 @@
+"""Bars: one group of numbers beside another."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from helpers.plots.style import (
+    HATCHES,
+    PALETTE,
+    SMALL,
+    WIDTH,
+    PlotError,
+    axes_or_new,
+    legend_above,
+    shortened,
+    styled,
+    tidy,
+)
+
+MOST_CLASSES = 25
+
+
+@styled
+def per_class_bars(
+    frame: pd.DataFrame,
+    columns: Sequence[str] | Mapping[str, str] = ("accuracy", "precision", "f1"),
+    *,
+    xlabel: str = "share",
+    ax: Axes | None = None,
+) -> Axes:
+    """A group of lying bars for each class, the first class on top.
+
+    Args:
+        frame: one row a class, named by the index, as `helpers.evaluate.per_class` gives it.
+        columns: the columns to draw (shares, 0 to 1), or {column: how to call it}. NaN is shown as "–".
+        xlabel: what the shares are.
+        ax: where to draw.
+
+    Raises:
+        PlotError: for more than 25 classes, none at all, or a column that the frame lacks.
+    """
+    names = dict(columns) if isinstance(columns, Mapping) else {column: column for column in columns}
+    missing = [column for column in names if column not in frame.columns]
+    if missing or not names:
+        raise PlotError(f"no column {missing[0]!r} to draw" if missing else "no columns to draw")
+    if not 0 < len(frame) <= MOST_CLASSES:
+        raise PlotError(
+            f"bars of {len(frame)} classes cannot be read: draw 1 to {MOST_CLASSES}, such as frame.nsmallest(20, 'f1')"
+        )
+    thickness = 0.8 / len(names)
+    ax = axes_or_new(ax, height=0.9 + len(frame) * max(0.2, 0.09 * len(names) + 0.05))
+    rows = np.arange(len(frame))
+    bars = []
+    for i, column in enumerate(names):
+        values = frame[column].astype(float).to_numpy()
+        offsets = rows + (i - (len(names) - 1) / 2) * thickness
+        style = {"color": PALETTE[i % len(PALETTE)], "hatch": HATCHES[i % len(HATCHES)], "edgecolor": "white"}
+        bars.append(ax.barh(offsets, values, height=thickness, linewidth=0.3, **style))
+        for y in offsets[np.isnan(values)]:
+            ax.text(0.005, y, "–", va="center", fontsize=SMALL)
+    ax.set_yticks(rows, [shortened(name, 24) for name in frame.index], parse_math=False)
+    ax.set(xlim=(0, 1), ylim=(len(frame) - 0.5, -0.5), xlabel=xlabel)
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    tidy(ax, grid="x")
+    ax.tick_params(axis="y", length=0)
+    if len(names) > 1:
+        legend_above(ax, bars, list(names.values()))
+    return ax
+
+
+@styled
+def bars_with_error(
+    means: pd.DataFrame,
+    stds: pd.DataFrame | None = None,
+    *,
+    ylabel: str = "accuracy",
+    percent: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """A group of standing bars for each row, with whiskers of one standard deviation and the means written over them.
+
+    Args:
+        means: one row a method, one column a quantity (such as A, B and all). NaN is shown as "–".
+        stds: the same rows and columns; NaN or None draws no whisker (a single run has none).
+        ylabel: what the numbers are.
+        percent: the numbers are shares (0 to 1), shown as per cent.
+        ax: where to draw.
+
+    Raises:
+        PlotError: for no means, or stds of other rows or columns.
+    """
+    if means.empty:
+        raise PlotError("no means to draw")
+    values = means.astype(float)
+    spread = pd.DataFrame(np.nan, values.index, values.columns) if stds is None else stds.astype(float)
+    if not (spread.index.equals(values.index) and spread.columns.equals(values.columns)):
+        raise PlotError("stds need the rows and the columns of means")
+    ax = axes_or_new(ax, height=2.9)
+    width = 0.82 / len(values.columns)
+    bars = []
+    for i, column in enumerate(values.columns):
+        places = np.arange(len(values)) + (i - (len(values.columns) - 1) / 2) * width
+        style = {"color": PALETTE[i % len(PALETTE)], "hatch": HATCHES[i % len(HATCHES)], "edgecolor": "white"}
+        bars.append(ax.bar(places, values[column], width=width, linewidth=0.3, **style))
+        whiskers = spread[column].fillna(0).to_numpy()
+        drawn = whiskers > 0
+        ax.errorbar(
+            places[drawn],
+            values[column][drawn],
+            whiskers[drawn],
+            fmt="none",
+            ecolor="black",
+            elinewidth=0.9,
+            capsize=2.5,
+        )
+        _write_values(ax, places, values[column].to_numpy(), whiskers, percent, width * WIDTH / len(values))
+    longest = max(10, 84 // len(values))
+    names = [textwrap.fill(str(name), longest) for name in values.index]
+    ax.set_xticks(range(len(values)), names, parse_math=False)
+    ax.set_xlim(-0.5, len(values) - 0.5)
+    ax.set_ylabel(ylabel)
+    if percent:
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+    tidy(ax, grid="y")
+    ax.tick_params(axis="x", length=0)
+    if len(values.columns) > 1:
+        legend_above(ax, bars, [str(column) for column in values.columns])
+    return ax
+
+
+def _write_values(
+    ax: Axes,
+    places: np.ndarray,
+    values: np.ndarray,
+    whiskers: np.ndarray,
+    percent: bool,
+    inches: float,
+) -> None:
+    """Each value over its whisker, upright where a bar (``inches`` wide, about) is narrower than the number."""
+    rotation = 0 if inches > 0.33 else 90
+    for place, value, whisker in zip(places, values, whiskers, strict=True):
+        text = "–" if np.isnan(value) else f"{100 * value:.1f}" if percent else f"{value:.3g}"
+        top = max(0.0, np.nan_to_num(value) + whisker)
+        ax.annotate(
+            text,
+            (place, top),
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=SMALL,
+            rotation=rotation,
+        )
+    ax.margins(y=0.12 if rotation == 0 else 0.2)

@@ -1,0 +1,178 @@
+"""What a network does with each class: confusion matrices and ROC curves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.image import AxesImage
+from numpy.typing import NDArray
+
+from helpers.evaluate import RocCurve, RocCurves
+from helpers.plots.style import (
+    FONT_SIZE,
+    GREY,
+    LIGHT,
+    LINE_STYLES,
+    PALETTE,
+    SMALL,
+    WARNING,
+    WIDTH,
+    PlotError,
+    axes_or_new,
+    legend_beside,
+    shortened,
+    styled,
+    tidy,
+)
+
+MOST_NUMBERED = 25
+"""Classes up to which the cells of a confusion matrix hold numbers."""
+MOST_NAMED = 40
+"""Classes up to which rows and columns have names; beyond, class numbers stand at round steps."""
+LONGEST_NAME = 18
+
+
+@styled
+def confusion(
+    matrix: NDArray[Any],
+    class_names: Sequence[str],
+    *,
+    border: int | None = None,
+    border_labels: tuple[str, str] = ("A", "B"),
+    normalize: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """A confusion matrix as a heat map.
+
+    Args:
+        matrix: (K, K) counts, rows true, columns predicted, as `helpers.evaluate.confusion` gives them.
+        class_names: K names. Cells have numbers for up to 25 classes, rows and columns have names for up to 40.
+        border: the first class of the second group: a line is drawn before it, and both groups are named.
+        border_labels: names of the two groups.
+        normalize: colours and numbers are per cent of the true class's images, not counts. A class without images is
+            left grey.
+        ax: where to draw.
+
+    Raises:
+        PlotError: for a matrix that is not (K, K) with K class names, or a border outside it.
+    """
+    counts = np.asarray(matrix)
+    size = len(class_names)
+    if counts.shape != (size, size):
+        raise PlotError(f"a confusion matrix of {size} classes has shape {(size, size)}, not {counts.shape}")
+    if border is not None and not 0 < border < size:
+        raise PlotError(f"the border stands before a class from 1 to {size - 1}, not before {border}")
+    values = _row_percentages(counts) if normalize else counts.astype(float)
+    ax = axes_or_new(ax, width=_matrix_width(size), height=0.86 * _matrix_width(size))
+    image = ax.imshow(values, cmap=_cmap(), norm=_norm(values, size, normalize), interpolation="none")
+    tidy(ax, grid=None)
+    ax.spines[["top", "right"]].set_visible(True)
+    ax.spines[:].set(color=GREY, linewidth=0.6)
+    bar = ax.figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02, shrink=0.85)
+    bar.set_label("% of the true class's images" if normalize else "images", fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
+    bar.outline.set_visible(False)
+    _name_classes(ax, class_names)
+    if size <= MOST_NUMBERED:
+        _write_cells(ax, image, values, size)
+    if border is not None:
+        _draw_border(ax, border, size, border_labels)
+    return ax
+
+
+@styled
+def roc(curves: RocCurves, class_names: Sequence[str], *, worst: int = 3, ax: Axes | None = None) -> Axes:
+    """ROC curves: the micro and the macro average and the classes with the smallest AUC.
+
+    Args:
+        curves: as `helpers.evaluate.roc` gives them.
+        class_names: K names.
+        worst: how many classes; one without a curve is never among them.
+        ax: where to draw.
+
+    Raises:
+        PlotError: for a wrong number of class names.
+    """
+    if len(class_names) != len(curves.classes):
+        raise PlotError(f"{len(class_names)} class names for the ROC curves of {len(curves.classes)} classes")
+    shown = {"micro average": curves.micro, "macro average": curves.macro}
+    entries: list[tuple[str, RocCurve]] = list(shown.items())
+    entries += [(shortened(class_names[k], 28), curves.classes[k]) for k in curves.worst(worst)]
+    ax = axes_or_new(ax, height=3.2)
+    ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
+    lines = []
+    for i, (label, curve) in enumerate(entries):
+        colour, style = PALETTE[i % len(PALETTE)], LINE_STYLES[i % len(LINE_STYLES)]
+        lines += ax.plot(curve.fpr, curve.tpr, color=colour, linestyle=style, linewidth=1.8 if i < 2 else 1.2)
+        lines[-1].set_label(label)
+    ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    tidy(ax)
+    areas = [f"{curve.auc:.3f}" if np.isfinite(curve.auc) else "not defined" for _, curve in entries]
+    legend = legend_beside(ax, lines, [f"{label}, AUC {area}" for (label, _), area in zip(entries, areas, strict=True)])
+    legend.set_title("each class against the rest", prop={"size": SMALL})
+    return ax
+
+
+def _row_percentages(counts: NDArray[Any]) -> NDArray[np.float64]:
+    totals = counts.sum(axis=1, keepdims=True).astype(float)
+    return 100 * np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+
+
+def _matrix_width(size: int) -> float:
+    """Inches: a few classes need no full page."""
+    return WIDTH if size > 12 else max(3.4, 2.6 + 0.3 * size)
+
+
+def _cmap() -> mpl.colors.Colormap:
+    return mpl.colormaps["Blues"].with_extremes(bad=LIGHT)
+
+
+def _norm(values: NDArray[np.float64], size: int, normalize: bool) -> Normalize:
+    """From 0 to 100 % or the largest count. The square root brings out rare mistakes where no numbers show them."""
+    top = 100.0 if normalize else max(1.0, float(np.nanmax(values)))
+    return Normalize(0, top) if size <= MOST_NUMBERED else PowerNorm(0.5, 0, top)
+
+
+def _name_classes(ax: Axes, class_names: Sequence[str]) -> None:
+    size = len(class_names)
+    unit = "class" if size <= MOST_NAMED else "class, by number"
+    ax.set(xlabel=f"predicted {unit}", ylabel=f"true {unit}")
+    if size > MOST_NAMED:
+        step = 10 if size <= 120 else 20
+        ax.set(xticks=range(0, size, step), yticks=range(0, size, step))
+        return
+    names = [shortened(name, LONGEST_NAME) for name in class_names]
+    font = {"fontsize": SMALL if size <= MOST_NUMBERED else 6, "parse_math": False}
+    upright = max(map(len, names)) > 4 or size > 12
+    turned = {"rotation": 90} if upright else {}
+    ax.set_xticks(range(size), names, **font, **turned)
+    ax.set_yticks(range(size), names, **font)
+    ax.tick_params(length=0)
+
+
+def _write_cells(ax: Axes, image: AxesImage, values: NDArray[np.float64], size: int) -> None:
+    """The numbers, in white on dark cells; cells of exactly 0 stay empty."""
+    largest = SMALL if size <= 12 else 6
+    for row, column in np.argwhere(np.nan_to_num(values) > 0):
+        dark = image.norm(values[row, column]) > 0.55
+        text, colour = f"{values[row, column]:.0f}", "white" if dark else "black"
+        ax.text(column, row, text, ha="center", va="center", fontsize=largest, color=colour)
+
+
+def _draw_border(ax: Axes, border: int, size: int, labels: tuple[str, str]) -> None:
+    ax.axhline(border - 0.5, color=WARNING, linewidth=1)
+    ax.axvline(border - 0.5, color=WARNING, linewidth=1)
+    middles = (border / 2 - 0.5, (border + size) / 2 - 0.5)
+    for label, middle in zip(labels, middles, strict=True):
+        style = {"color": WARNING, "fontsize": FONT_SIZE, "annotation_clip": False, "parse_math": False}
+        beside = {"textcoords": "offset points", "fontweight": "bold"}
+        ax.annotate(
+            label, (middle, 1), xytext=(0, 3), xycoords=("data", "axes fraction"), ha="center", **style, **beside
+        )
+        ax.annotate(
+            label, (1, middle), xytext=(4, 0), xycoords=("axes fraction", "data"), va="center", **style, **beside
+        )

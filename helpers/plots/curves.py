@@ -1,0 +1,221 @@
+"""Curves over epochs."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.transforms import offset_copy
+from numpy.typing import NDArray
+from sklearn.isotonic import isotonic_regression
+
+from helpers.plots.style import (
+    FONT_SIZE,
+    GREY,
+    LINE_STYLES,
+    PALETTE,
+    SMALL,
+    WIDTH,
+    PlotError,
+    axes_or_new,
+    legend_beside,
+    points_high,
+    styled,
+    tidy,
+)
+
+SPLIT_NAMES = {"train": "training", "val": "validation"}
+MOST_END_LABELS = 6
+MOST_MARKERS = 12
+
+
+@styled
+def learning_curves(
+    history: pd.DataFrame,
+    *,
+    splits: Sequence[str] | Mapping[str, str] | None = None,
+    metrics: Sequence[str] = ("loss", "accuracy"),
+    best_epoch: int | None = None,
+    stop_epoch: int | None = None,
+    axes: Sequence[Axes] | None = None,
+) -> NDArray[np.object_]:
+    """Loss and accuracy per epoch, one panel a metric and one line a split.
+
+    Args:
+        history: indexed by epoch, with columns <split>_<metric>, as `helpers.train.fit` gives it; accuracy as a share.
+        splits: which splits, or {split: how to call it}; all that the history has if not given.
+        metrics: the panels, from left to right.
+        best_epoch: marked with a line and named over the panels.
+        stop_epoch: likewise.
+        axes: one Axes a metric, to draw into.
+
+    Returns:
+        The Axes, one a metric.
+
+    Raises:
+        PlotError: for a history without any column of a metric, or a wrong number of axes.
+    """
+    if axes is None:
+        figure, _ = plt.subplots(1, len(metrics), figsize=(WIDTH, 2.6), layout="constrained", squeeze=False)
+        axes = figure.axes
+    panels = np.array(list(axes), dtype=object)
+    if len(panels) != len(metrics):
+        raise PlotError(f"{len(metrics)} metrics need as many axes, not {len(panels)}")
+    for ax, metric in zip(panels, metrics, strict=True):
+        names = _split_names(history, splits, metric)
+        _lines(ax, {name: history[[f"{split}_{metric}"]] for split, name in names.items()})
+        _label_axes(ax, metric)
+        _mark_epochs(ax, best_epoch, stop_epoch)
+    return panels
+
+
+@styled
+def compare_curves(
+    runs: Mapping[str, pd.DataFrame | Sequence[pd.DataFrame]],
+    column: str = "val_accuracy",
+    *,
+    ylabel: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """One column of several runs' histories in one panel.
+
+    Args:
+        runs: label -> history, or -> histories of the same run with several seeds: these give a line for their mean
+            and a band of one sample standard deviation to either side.
+        column: such as "val_accuracy" or "train_loss".
+        ylabel: what the column is called; made from its name if not given.
+        ax: where to draw.
+
+    Raises:
+        PlotError: for no runs, or a history without the column.
+    """
+    if not runs:
+        raise PlotError("no runs to compare")
+    seeds = {label: [run] if isinstance(run, pd.DataFrame) else list(run) for label, run in runs.items()}
+    for label, histories in seeds.items():
+        if not histories or any(column not in history.columns for history in histories):
+            raise PlotError(f"run {label!r} has no history with a column {column!r}")
+    ax = axes_or_new(ax, height=2.9)
+    _lines(ax, {label: pd.concat([run[column] for run in histories], axis=1) for label, histories in seeds.items()})
+    split, _, metric = column.rpartition("_")
+    _label_axes(ax, metric, ylabel or f"{SPLIT_NAMES.get(split, split.replace('_', ' '))} {metric}".strip())
+    return ax
+
+
+def _split_names(
+    history: pd.DataFrame, splits: Sequence[str] | Mapping[str, str] | None, metric: str
+) -> dict[str, str]:
+    """Split -> how it is called, for those that have a column of this metric."""
+    if splits is None:
+        splits = [str(column).rpartition("_")[0] for column in history.columns if str(column).endswith(f"_{metric}")]
+    if not isinstance(splits, Mapping):
+        splits = {split: SPLIT_NAMES.get(split, split.replace("_", " ")) for split in splits}
+    found = {split: name for split, name in splits.items() if f"{split}_{metric}" in history.columns}
+    if not found:
+        raise PlotError(f"the history has no {metric} of {', '.join(splits) or 'any split'}")
+    return found
+
+
+def _lines(ax: Axes, series: Mapping[str, pd.DataFrame]) -> None:
+    """One labelled line for each frame's mean over its columns, with a band where there are several."""
+    ends = []
+    for i, (label, values) in enumerate(series.items()):
+        colour, style = PALETTE[i % len(PALETTE)], LINE_STYLES[i % len(LINE_STYLES)]
+        mean = values.mean(axis=1)
+        marker = "o" if len(mean) <= MOST_MARKERS else None
+        (line,) = ax.plot(mean.index, mean.to_numpy(), color=colour, linestyle=style, marker=marker, markersize=3.5)
+        line.set_label(str(label))
+        if values.shape[1] > 1:
+            std = values.std(axis=1, ddof=1)
+            ax.fill_between(mean.index, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
+        ends.append((str(label), line))
+    _frame_epochs(ax, np.concatenate([values.index.to_numpy() for values in series.values()]))
+    if len(ends) > MOST_END_LABELS:
+        legend_beside(ax, [line for _, line in ends], [label for label, _ in ends])
+    else:
+        _label_ends(ax, ends)
+
+
+def _frame_epochs(ax: Axes, epochs: NDArray[np.int64]) -> None:
+    first, last = epochs.min(), epochs.max()
+    room = 0.5 if first == last else 0.02 * (last - first)
+    ax.set_xlim(first - room, last + room)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1))
+
+
+def _label_ends(ax: Axes, ends: Sequence[tuple[str, Line2D]]) -> None:
+    """Names each line right of the axes, at the height where it ends, moved apart where they would overlap."""
+    points = {}
+    for label, line in ends:
+        finite = np.flatnonzero(np.isfinite(line.get_ydata()))
+        if len(finite):
+            points[label] = (line, line.get_xdata()[finite[-1]], line.get_ydata()[finite[-1]])
+    if not points:
+        return
+    to_axes = ax.transData + ax.transAxes.inverted()
+    ax.get_ylim()  # settles the limits, on which the transform depends
+    wanted = np.array([to_axes.transform((x, y))[1] for _, x, y in points.values()])
+    heights = spread(wanted, 1.3 * FONT_SIZE / points_high(ax))
+    beside = offset_copy(ax.transAxes, ax.figure, x=7, units="points")
+    for (label, (line, x, y)), height in zip(points.items(), heights, strict=True):
+        ax.annotate(
+            label,
+            xy=(x, y),
+            xytext=(1, height),
+            textcoords=beside,
+            color=line.get_color(),
+            fontsize=FONT_SIZE,
+            va="center",
+            annotation_clip=False,
+            parse_math=False,
+            arrowprops={"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.6, "shrinkA": 1, "shrinkB": 2},
+        )
+
+
+def spread(wanted: NDArray[np.float64], spacing: float) -> NDArray[np.float64]:
+    """The heights (0 to 1) nearest to ``wanted``, in its order from bottom to top, at least ``spacing`` apart.
+
+    Without the steps of ``spacing`` the heights only have to be in order: that is isotonic regression. Heights go
+    beyond 0 to 1 where that range has no room.
+    """
+    order = np.argsort(wanted, kind="stable")
+    steps = spacing * np.arange(len(wanted))
+    heights = np.empty(len(wanted))
+    heights[order] = np.clip(isotonic_regression(wanted[order] - steps), 0, max(0.0, 1 - steps[-1])) + steps
+    return heights
+
+
+def _label_axes(ax: Axes, metric: str, ylabel: str | None = None) -> None:
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(ylabel or metric)
+    if metric == "accuracy":
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    tidy(ax)
+
+
+def _mark_epochs(ax: Axes, best: int | None, stop: int | None) -> None:
+    """Upright lines at the best and the stopping epoch, named over the axes, where no curve is."""
+    if best is not None and best == stop:
+        marks = [(best, f"best and stop: {best}", "center")]
+    else:
+        sides = ("right", "left") if best is None or stop is None or best < stop else ("left", "right")
+        both = best is not None and stop is not None
+        named = [(best, f"best: {best}", sides[0]), (stop, f"stop: {stop}", sides[1])]
+        marks = [(epoch, text, side if both else "center") for epoch, text, side in named if epoch is not None]
+    for epoch, text, side in marks:
+        ax.axvline(epoch, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1.5)
+        ax.annotate(
+            text,
+            xy=(epoch, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=({"left": 2, "center": 0, "right": -2}[side], 2),
+            textcoords="offset points",
+            ha=side,
+            va="bottom",
+            fontsize=SMALL,
+            color=GREY,
+            annotation_clip=False,
+        )

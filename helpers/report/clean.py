@@ -1,0 +1,71 @@
+"""Printed text as a page can show it: without progress bars, terminal codes and warnings that name a machine's paths.
+
+Everything works line by line and in one pass, so that a line of several megabytes costs no more than its length.
+"""
+
+import re
+from collections.abc import Iterator
+
+# Colours and cursor movements (CSI), window titles and links (OSC), other two-character escapes.
+_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+# Control characters and lone surrogates: neither HTML nor Typst takes them.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# tqdm with a known total ("name:  40%|████      | 4/10 [00:01<00:02, …]") and without ("name: 7it [00:01, 6.9it/s]").
+_PROGRESS = re.compile(r"\d+%\|.{0,400}\||\d+\s?\w{1,9} \[\d+:\d\d(?::\d\d)?, ")
+# Bars are at most as wide as a terminal.
+_PROGRESS_LENGTH = 1000
+# "/usr/lib/python3/x.py:12: UserWarning: text", also Windows paths and "<frozen importlib._bootstrap>:1: …".
+_WARNING = re.compile(r"\s*(?:/|[A-Za-z]:\\|<)[^\n]{0,400}?:\d+: \w{0,60}Warning\b")
+_WARNING_LINES = 20
+_SOURCE_LINE = re.compile(r"  \S")
+# What an expression statement at a cell's end shows of an object without a text of its own.
+_BARE_OBJECT = re.compile(r"\[?<[^<>\n]{0,200}(?: at 0x[0-9a-fA-F]+|: >|\bAxes)[^<>\n]{0,100}>")
+
+
+def printable(text: str) -> str:
+    """``text`` without terminal codes, control characters (but tab and newline) and lone surrogates."""
+    return _UNPRINTABLE.sub("", _TERMINAL.sub("", text).replace("\r\n", "\n").replace("\r", ""))
+
+
+def printed(text: str) -> str:
+    """What a terminal is left with after ``text``: of a line rewritten with carriage returns the last state only.
+
+    Progress bars, and lines that were cleared, are dropped altogether.
+    """
+    kept = []
+    for line in _TERMINAL.sub("", text).split("\n"):
+        states = [state for state in line.split("\r") if state]
+        state = states[-1] if states else ""
+        rewritten = "\r" in line.rstrip("\r")
+        if is_progress(state) or (rewritten and not state.strip()):
+            continue
+        kept.append(_UNPRINTABLE.sub("", state))
+    return "\n".join(kept)
+
+
+def is_progress(line: str) -> bool:
+    """Whether ``line`` is a tqdm bar."""
+    return len(line) < _PROGRESS_LENGTH and _PROGRESS.search(line) is not None
+
+
+def without_warnings(text: str) -> str:
+    """``text`` without Python's warnings, which name files of the machine: from their first to their source line."""
+    lines = text.split("\n")
+    return "\n".join(_outside_warnings(lines))
+
+
+def _outside_warnings(lines: list[str]) -> Iterator[str]:
+    i = 0
+    while i < len(lines):
+        if not _WARNING.match(lines[i]):
+            yield lines[i]
+            i += 1
+            continue
+        # The source line, indented by two, ends a message of several lines; where it is missing, one line is dropped.
+        following = lines[i + 1 : i + _WARNING_LINES]
+        i += 1 + next((n + 1 for n, line in enumerate(following) if _SOURCE_LINE.match(line)), 0)
+
+
+def is_bare_object(text: str) -> bool:
+    """Whether ``text`` only says that there is an object, such as ``<Axes: >`` or ``[<Line2D at 0x7f…>]``."""
+    return _BARE_OBJECT.match(text.strip()) is not None

@@ -1,0 +1,277 @@
+"""Executing a notebook: papermill with a kernel of the running Python, a time limit for the whole, and live progress.
+
+papermill, nbclient and jupyter_client take a second to import: import this module inside a function.
+"""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import psutil
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, papermill_engines
+from traitlets.config import Config
+
+from helpers import ROOT, WorkbookError
+from helpers.report import clean
+from helpers.report.progress import Progress, duration
+
+ENGINE = "workbook"
+_LONGEST_SOCKET_FOLDER = 80
+"""Unix sockets' paths end at about 100 characters, the file name included."""
+
+# nbclient logs what it also raises; the exceptions' messages are enough.
+_LOG = logging.getLogger(__name__)
+_LOG.propagate = False
+_LOG.addHandler(logging.NullHandler())
+
+
+class RunFailed(WorkbookError):
+    """A notebook's run that ended before its last cell. The notebook itself holds the error, in the cell's outputs."""
+
+
+class CellRaised(RunFailed):
+    """A cell raised an exception."""
+
+
+class NotebookTimeout(RunFailed):
+    """The notebook ran longer than its limit."""
+
+
+class KernelDied(RunFailed):
+    """The kernel's process ended in the middle of a cell."""
+
+
+class KernelNotStarted(WorkbookError):
+    """The kernel's process ended before its first cell; the notebook holds nothing of it."""
+
+
+@dataclass
+class Watch:
+    """What goes between a run and whoever started it.
+
+    Attributes:
+        progress: is told each cell and the cells' bars.
+        time_limit: seconds for all cells together, or None.
+        peak_mib: the highest memory of the kernel's process so far; None before it is known.
+    """
+
+    progress: Progress
+    time_limit: float | None = None
+    peak_mib: float | None = field(default=None, init=False)
+
+
+def execute(notebook: Path, output: Path, *, parameters: dict[str, Any], folder: Path, watch: Watch) -> None:
+    """Runs a notebook; ``output`` is written after each cell, so it holds what there is, however the run ends.
+
+    Args:
+        notebook: the file to run, which stays as it is.
+        output: the executed notebook to write.
+        parameters: values for its parameters cell to override.
+        folder: the kernel's working folder.
+        watch: see there.
+
+    Raises:
+        RunFailed: if a cell raises, the time is up, or the kernel dies.
+        KernelNotStarted: if there is no kernel to run a cell.
+    """
+    papermill_engines.register(ENGINE, _Engine)
+    papermill.execute_notebook(
+        str(notebook),
+        str(output),
+        parameters=parameters,
+        engine_name=ENGINE,
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        cwd=str(folder),
+        watch=watch,
+    )
+
+
+def add_failure(cell: NotebookNode, name: str, message: str) -> None:
+    """Puts an error into a code cell's outputs, as if the cell had raised it."""
+    cell.outputs.append(nbformat.v4.new_output("error", ename=name, evalue=message, traceback=[]))
+
+
+class _Engine(NBClientEngine):
+    """papermill's engine for one run: a client of ours, in a temporary folder of its own."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, *, watch: Watch, **_: Any) -> None:
+        with tempfile.TemporaryDirectory(prefix="workbook-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            client = _Client(
+                nb_man,
+                watch,
+                said=folder / "kernel.log",
+                kernel_name=kernel_name,
+                kernel_manager_class=_KernelManager,
+                config=Config(KernelManager=_connection(folder)),
+                log=_LOG,
+                # An output of many megabytes needs its time on a busy machine.
+                iopub_timeout=60,
+                shutdown_kernel="immediate",
+            )
+            client.execute(env=_environment())
+
+
+class _KernelManager(AsyncKernelManager):
+    """Starts this Python, whatever kernel the user's Jupyter folders call "python3"."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="Python 3 (ipykernel)", language="python")
+
+
+class _Client(PapermillNotebookClient):
+    """Runs the cells: reports progress, ends the run at its time limit, tells a dead kernel from a raised error."""
+
+    def __init__(self, nb_man: Any, watch: Watch, *, said: Path, **options: Any) -> None:
+        super().__init__(nb_man, timeout_func=self._remaining, **options)
+        self._watch = watch
+        self._said = said
+        self._deadline: float | None = None
+        self._process: Any = None
+
+    def execute(self, **options: Any) -> NotebookNode:
+        try:
+            # What the process itself writes (a crash's trace, a library's chatter) would tear the progress line.
+            with self._said.open("wb") as said:
+                return super().execute(stdout=said, stderr=said, **options)
+        finally:
+            self._end_process_group()
+
+    def start_new_kernel(self, **options: Any) -> None:
+        super().start_new_kernel(**options)
+        self._process = self.km.provisioner.process
+
+    def start_new_kernel_client(self) -> Any:
+        try:
+            return super().start_new_kernel_client()
+        except RuntimeError as error:
+            raise KernelNotStarted(f"{error}{self._last_words()}") from error
+
+    def papermill_execute_cells(self) -> None:
+        if self._watch.time_limit is not None:
+            self._deadline = time.monotonic() + self._watch.time_limit
+        code_cells = [index for index, cell in enumerate(self.nb.cells) if cell.cell_type == "code"]
+        for index, cell in enumerate(self.nb.cells):
+            if index in code_cells:
+                self._watch.progress.step(f"cell {code_cells.index(index) + 1}/{len(code_cells)}")
+            self.nb_man.cell_start(cell, index)
+            try:
+                self._execute_or_explain(cell, index)
+            except RunFailed as error:
+                self.nb_man.cell_exception(cell, cell_index=index, exception=error)
+                raise
+            finally:
+                self._note_memory()
+                self.nb_man.cell_complete(cell, cell_index=index)
+        # Only now may the kernel take its time to stop: its cells are done.
+        self.shutdown_kernel = "graceful"
+
+    def output(self, outs: list, msg: dict, display_id: str | None, cell_index: int) -> NotebookNode | None:
+        """Adds an output to the cell's; progress bars go to the progress line instead."""
+        if msg["msg_type"] == "stream":
+            content = msg["content"]
+            if content["name"] == "stderr":
+                self._watch.progress.printed(content["text"])
+            if content["name"] == "stderr" or "\r" in content["text"]:
+                content["text"] = clean.printed(content["text"])
+                if not content["text"].strip():
+                    return None
+        added = super().output(outs, msg, display_id, cell_index)
+        _join_streams(outs)
+        return added
+
+    def _execute_or_explain(self, cell: NotebookNode, index: int) -> None:
+        try:
+            self.execute_cell(cell, index)
+        except CellExecutionError as error:
+            raise CellRaised(f"{error.ename}: {error.evalue}") from error
+        except CellTimeoutError as error:
+            raise self._failure(cell, NotebookTimeout, self._why_timeout(str(error))) from error
+        except DeadKernelError as error:
+            raise self._failure(cell, KernelDied, self._why_dead()) from error
+
+    @staticmethod
+    def _failure(cell: NotebookNode, kind: type[RunFailed], message: str) -> RunFailed:
+        add_failure(cell, kind.__name__, message)
+        return kind(message)
+
+    def _remaining(self, cell: NotebookNode | None) -> float | None:
+        # nbclient takes 0 for "no limit".
+        return None if self._deadline is None else max(0.001, self._deadline - time.monotonic())
+
+    def _why_timeout(self, nbclient_says: str) -> str:
+        if "IOPub" in nbclient_says:
+            return nbclient_says
+        return f"the notebook was stopped at its limit of {duration(self._watch.time_limit)}; --timeout sets another"
+
+    def _why_dead(self) -> str:
+        code = self._process.poll()
+        if code == -signal.SIGKILL:
+            why = "was killed (SIGKILL), as Linux does to a process when memory runs out: try fewer or smaller images"
+        elif code is not None and code < 0:
+            why = f"crashed ({signal.Signals(-code).name})"
+        else:
+            why = f"ended by itself (exit code {code})"
+        return f"the kernel {why}{self._last_words()}"
+
+    def _last_words(self) -> str:
+        text = clean.printable(self._said.read_text(errors="replace")).strip()
+        return f". It wrote:\n{text[-2000:]}" if text else ""
+
+    def _note_memory(self) -> None:
+        peak = _peak_mib(self._process.pid)
+        if peak is not None:
+            self._watch.peak_mib = max(peak, self._watch.peak_mib or 0.0)
+
+    def _end_process_group(self) -> None:
+        """Ends what a killed kernel may have left: the kernel leads a process group of its own."""
+        if self._process is not None and hasattr(os, "killpg"):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _connection(folder: Path) -> dict[str, Any]:
+    """The kernel's connection: sockets in a folder of its own, as TCP ports of kernels started together may collide."""
+    sockets = os.name == "posix" and len(str(folder)) < _LONGEST_SOCKET_FOLDER
+    return {"connection_file": str(folder / "kernel.json"), "transport": "ipc" if sockets else "tcp"}
+
+
+def _environment() -> dict[str, str]:
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _join_streams(outputs: list[NotebookNode]) -> None:
+    """Joins the last two outputs if both were printed to one stream, which kernels send in pieces."""
+    if len(outputs) > 1 and outputs[-1].output_type == "stream" and outputs[-2].get("name") == outputs[-1].name:
+        last = outputs.pop()
+        outputs[-1].text += last.text
+
+
+def _peak_mib(pid: int) -> float | None:
+    """The most memory that a process has held at once (Linux), or holds now (elsewhere); None if it has gone."""
+    with suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
+    with suppress(psutil.Error):
+        return psutil.Process(pid).memory_info().rss / 2**20
+    return None

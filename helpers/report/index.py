@@ -1,0 +1,141 @@
+"""The page over all notebooks of a profile, from the files that their runs left: cards, and one table of results."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from helpers.report.html import duration_text, environment, finished_text, svg_picture
+
+THUMBNAIL_BYTES = 600_000
+"""A larger drawing is not shown on its card: thirty of them would make the page slow."""
+NUMBERS_SHOWN = 4
+FILES = {
+    "html": "Page",
+    "pdf": "PDF",
+    "ipynb": "Notebook",
+    "json": "Numbers",
+    "last-good.html": "Last good page",
+    "last-good.pdf": "Last good PDF",
+}
+"""Suffixes of a notebook's files beside the index, and what their links are called."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One notebook on the index.
+
+    Attributes:
+        name: its file name without the suffix.
+        content: what ``numbers_file.content`` gave for its last run.
+        drawings: SVG text of its figures, by name, in the notebook's order.
+        files: link text -> relative path of those of its files that exist.
+    """
+
+    name: str
+    content: dict[str, Any]
+    drawings: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def entries(reports: Path, figures: Path) -> list[Entry]:
+    """Every notebook that left its numbers in ``reports``, whichever command ran it.
+
+    Args:
+        reports: the folder of a profile's reports.
+        figures: the folder of the same profile's drawings, one folder for each notebook.
+
+    Returns:
+        Entries in the order of their names. A file that isn't a run's numbers is passed over.
+    """
+    found = []
+    for path in sorted(reports.glob("*.json")):
+        content = _content(path)
+        if content is not None:
+            drawings = _drawings(figures / path.stem, list(content["figures"]))
+            files = {text: f"{path.stem}.{suffix}" for suffix, text in FILES.items()}
+            present = {text: name for text, name in files.items() if (reports / name).is_file()}
+            found.append(Entry(path.stem, content, drawings, present))
+    return found
+
+
+def render(entries: list[Entry], *, profile: str) -> str:
+    """The page, self-contained as the notebooks' pages are; its links lead to the files beside it.
+
+    Args:
+        entries: what ``entries`` returned, or made by hand.
+        profile: the profile's name.
+
+    Returns:
+        HTML5: a card for each notebook, and one table of the results that an earlier report gave beside this run's.
+    """
+    failed = [entry.name for entry in entries if entry.content["status"] != "ok"]
+    return (
+        environment()
+        .get_template("index.html.j2")
+        .render(
+            profile=profile,
+            cards=[_card(entry) for entry in entries],
+            failed=failed,
+            stand_ins=sum(bool(entry.content["stand_in"]) for entry in entries),
+            rows=[row for entry in entries for row in _compared(entry)],
+            duration=duration_text(sum(entry.content["duration_seconds"] or 0 for entry in entries)),
+        )
+    )
+
+
+def _content(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) and {"notebook", "status", "figures"} <= set(content) else None
+
+
+def _drawings(folder: Path, names: list[str]) -> dict[str, str]:
+    paths = {name: folder / f"{name}.svg" for name in names}
+    return {name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.is_file()}
+
+
+def _card(entry: Entry) -> dict[str, Any]:
+    content = entry.content
+    numbers = list(content["numbers"].values())
+    compared = [number for number in numbers if number["reported"] is not None]
+    key_numbers = (compared + [number for number in numbers if number["reported"] is None])[:NUMBERS_SHOWN]
+    return {
+        "name": entry.name,
+        "title": content["title"],
+        "failed": content["status"] != "ok",
+        "error": content["error"],
+        "stand_in": content["stand_in"],
+        "data": content["provenance"].get("Data set", ""),
+        "duration": duration_text(content["duration_seconds"]),
+        "finished": finished_text(content["finished"]),
+        "numbers": [(number["label"], number["shown"]["value"]) for number in key_numbers],
+        "thumbnail": _thumbnail(entry),
+        "page": entry.files.get("Page") or next(iter(entry.files.values()), None),
+        "files": entry.files,
+    }
+
+
+def _thumbnail(entry: Entry) -> dict[str, Any] | None:
+    """The first figure that is small enough, with its alternative text."""
+    for name, svg in entry.drawings.items():
+        if len(svg) <= THUMBNAIL_BYTES:
+            return {"alt": entry.content["figures"][name]["alt"], **svg_picture(svg)}
+    return None
+
+
+def _compared(entry: Entry) -> list[dict[str, Any]]:
+    """Rows of the table: the results for which an earlier report gave a figure."""
+    numbers = [number for number in entry.content["numbers"].values() if number["reported"] is not None]
+    return [
+        {
+            "notebook": entry.content["title"] if i == 0 else "",
+            "count": len(numbers),
+            "label": number["label"],
+            "stand_in": bool(entry.content["stand_in"]),
+            **number["shown"],
+        }
+        for i, number in enumerate(numbers)
+    ]

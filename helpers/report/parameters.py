@@ -1,0 +1,222 @@
+"""A run's parameters: the notebook's own defaults, overridden by its profile, then a file, then the command line.
+
+All is checked before anything runs, since papermill lets an unknown name pass with a warning and a wrong kind of value
+fail hours later.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from helpers.report.workspace import QUICK, Refused, UnknownName, UnreadableNotebook, Workspace, load, nearest
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list", dict: "a map"}
+
+
+class BadValue(Refused):
+    """A parameter's value of the wrong kind."""
+
+
+class BadFile(Refused):
+    """A file of parameters that is missing or isn't a YAML map."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each notebook runs with.
+
+    Attributes:
+        values: notebook's path -> {parameter: value}: those that differ from "as the notebook has it".
+        notes: what the user should know before the run, such as a parameter that only some notebooks have.
+    """
+
+    values: dict[Path, dict[str, Any]]
+    notes: list[str]
+
+
+def plan(
+    workspace: Workspace,
+    notebooks: Sequence[Path],
+    *,
+    profile: str = QUICK,
+    file: Path | None = None,
+    assignments: Sequence[tuple[str, str]] = (),
+) -> Plan:
+    """The parameters of each notebook's run.
+
+    Args:
+        workspace: where the profiles lie.
+        notebooks: the chosen ones.
+        profile: ``notebooks/profiles/<profile>/<notebook>.yaml`` applies, if it isn't quick.
+        file: a YAML file for all chosen notebooks, over the profile.
+        assignments: (name, text) of the command line, over everything.
+
+    Raises:
+        UnreadableNotebook: if a notebook's parameters cell isn't literals assigned to upper-case names.
+        UnknownName: for a name that no chosen notebook has (in a profile: that its notebook does not have).
+        BadValue: for a value of another kind than the default's.
+        BadFile: for a YAML file that is missing or unreadable.
+    """
+    known = {notebook: defaults(load(notebook), name=notebook.stem) for notebook in notebooks}
+    values = {notebook: _of_profile(workspace, profile, notebook, known[notebook]) for notebook in notebooks}
+    notes: list[str] = []
+    for name, value in (_read_yaml(file) if file else {}).items():
+        for notebook in _takers(name, known, notes):
+            values[notebook][name] = checked(name, value, known[notebook][name], where=str(file))
+    for name, text in assignments:
+        for notebook in _takers(name, known, notes):
+            default = known[notebook][name]
+            values[notebook][name] = checked(name, parse(text, default), default, where=f"-p {name}")
+    return Plan(values, notes)
+
+
+def defaults(notebook: "NotebookNode", *, name: str) -> dict[str, Any]:
+    """What the notebook's cell tagged ``parameters`` assigns, in its order; {} without such a cell.
+
+    Args:
+        notebook: nbformat 4.
+        name: the notebook's, for messages.
+
+    Raises:
+        UnreadableNotebook: if there are two such cells, or one does more than assign literals to upper-case names.
+    """
+    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(cells) > 1:
+        raise UnreadableNotebook(f"{name}: {len(cells)} cells are tagged 'parameters'; papermill knows one only")
+    if not cells:
+        return {}
+    try:
+        statements = ast.parse(cells[0].source).body
+    except SyntaxError as error:
+        raise UnreadableNotebook(
+            f"{name}: line {error.lineno} of the parameters cell isn't Python: {error.msg}"
+        ) from error
+    return dict(_assignment(statement, name) for statement in statements)
+
+
+def parse(text: str, default: Any) -> Any:
+    """The value that ``text`` of the command line means for a parameter with this default.
+
+    A text default takes the text as it is; otherwise the text is read as YAML, and 1e-3 as a number too.
+
+    Raises:
+        BadValue: if the text isn't YAML.
+    """
+    if isinstance(default, str):
+        return text
+    if _EXPONENT.fullmatch(text.strip()):
+        return float(text)
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadValue(f"cannot read {text!r}: {_first_line(error)}") from error
+
+
+def checked(name: str, value: Any, default: Any, *, where: str) -> Any:
+    """``value`` if it is of the default's kind (a whole number does for a float; a default of None takes anything).
+
+    Args:
+        name: the parameter's.
+        value: what is asked for.
+        default: the parameters cell's value. The first element of a list says of what kind all its elements are.
+        where: the value's origin, for messages.
+
+    Raises:
+        BadValue: if it is of another kind, or JSON has no such value.
+    """
+    if default is None:
+        return _jsonable(name, value, where)
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        hint = "; YAML reads 1e-3 as text: write 1.0e-3" if _is_exponent(value) else ""
+        kind = _KINDS[type(default)]
+        raise BadValue(f"{where}: {name} must be {kind} (as its default, {default!r}), not {value!r}{hint}")
+    if isinstance(default, list) and default:
+        return [checked(f"each entry of {name}", entry, default[0], where=where) for entry in value]
+    return _jsonable(name, value, where)
+
+
+def _assignment(statement: ast.stmt, notebook: str) -> tuple[str, Any]:
+    rule = "its parameters cell may only assign literals to upper-case names, one a line, such as EPOCHS = 3"
+    place = f"{notebook}: line {statement.lineno} of the parameters cell: {rule}"
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        raise UnreadableNotebook(place)
+    target = statement.targets[0]
+    if not isinstance(target, ast.Name) or not target.id.isupper():
+        raise UnreadableNotebook(place)
+    try:
+        return target.id, _jsonable(target.id, ast.literal_eval(statement.value), place)
+    except (ValueError, BadValue) as error:
+        raise UnreadableNotebook(f"{place}; {target.id}'s value isn't a literal that JSON can hold") from error
+
+
+def _of_profile(workspace: Workspace, profile: str, notebook: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+    if profile == QUICK:
+        return {}
+    file = workspace.profile_file(profile, notebook)
+    given = _read_yaml(file)
+    for name in given:
+        if name not in known:
+            raise UnknownName(f"{file}: {notebook.stem} has no parameter {name!r}{_nearest_parameter(name, known)}")
+    return {name: checked(name, value, known[name], where=str(file)) for name, value in given.items()}
+
+
+def _takers(name: str, known: Mapping[Path, Mapping[str, Any]], notes: list[str]) -> list[Path]:
+    """The notebooks that have the parameter; a note names the others, if any."""
+    takers = [notebook for notebook, parameters in known.items() if name in parameters]
+    if not takers:
+        everywhere = dict.fromkeys(parameter for parameters in known.values() for parameter in parameters)
+        missing = f"{next(iter(known)).stem} has no" if len(known) == 1 else "none of the chosen notebooks has a"
+        raise UnknownName(f"{missing} parameter {name!r}{_nearest_parameter(name, everywhere)}")
+    others = [notebook.stem for notebook in known if notebook not in takers]
+    if others:
+        notes.append(f"{name} is not a parameter of {', '.join(others)}")
+    return takers
+
+
+def _nearest_parameter(name: str, known: Mapping[str, Any]) -> str:
+    return nearest(name, known) if known else ": there is no cell tagged 'parameters', so nothing can be set"
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadFile(f"cannot read the parameters in {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadFile(f"{path} isn't YAML: {_first_line(error)}") from error
+    content = {} if content is None else content
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise BadFile(f"{path} must hold parameters as a map, one a line, such as EPOCHS: 3")
+    return content
+
+
+def _jsonable(name: str, value: Any, where: str) -> Any:
+    """``value`` if JSON gives it back the same: no dates, tuples, infinities or NaN."""
+    try:
+        if json.loads(json.dumps(value, allow_nan=False)) == value:
+            return value
+    except (TypeError, ValueError):
+        pass
+    raise BadValue(f"{where}: {name} = {value!r} isn't a value that JSON can hold")
+
+
+def _is_exponent(value: Any) -> bool:
+    return isinstance(value, str) and _EXPONENT.fullmatch(value) is not None
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,129 @@
+"""The blocks of a document as parts of a PDF: one block, one call of what template.typ defines."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from helpers.report import document
+from helpers.report.pdf import html_tables, markdown, tables
+from helpers.report.pdf.compile import Part
+from helpers.report.pdf.markdown import EXTENSIONS, Piece
+from helpers.report.pdf.typst_text import array, code, quoted, shortened, words
+
+LAST_TRACEBACK_LINES = 30
+LARGEST_HTML = 4_000_000
+"""Characters of an HTML output beyond which it is not read: a table of that size is no use on paper."""
+
+
+def parts_of(blocks: list[document.Block], *, prefix: str) -> tuple[list[Part], list[str]]:
+    """The blocks' parts, one for each, and the texts of the headings in them.
+
+    Args:
+        blocks: in reading order.
+        prefix: begins the labels and file names of this document.
+    """
+    pieces = {index: piece for index, block in enumerate(blocks) if (piece := _piece(block)) is not None}
+    converted = dict(zip(pieces, markdown.convert(list(pieces.values()), prefix=prefix), strict=True))
+    parts, headings = [], []
+    for index, block in enumerate(blocks):
+        if index in converted:
+            result = converted[index]
+            source = f"#wb.reading[\n{result.source}\n]" if isinstance(block, document.Reading) else result.source
+            parts.append(Part(source, pieces[index].text, result.files))
+            headings += result.headings
+        else:
+            parts.append(_part(block, f"{prefix}b{index}"))
+    return parts, headings
+
+
+def _piece(block: document.Block) -> Piece | None:
+    """What pandoc converts of the block; None for a block that it has nothing to do with."""
+    if isinstance(block, document.Markdown):
+        return Piece(block.text, pictures=block.attachments)
+    if isinstance(block, document.Reading):
+        return Piece(block.text)
+    if not isinstance(block, document.Output):
+        return None
+    content = str(block.content)
+    if block.mime == "text/html":
+        is_prose = "<table" not in content.lower() and len(content) <= LARGEST_HTML
+        return Piece(content, kind="html") if is_prose else None
+    kinds = {"text/markdown": "markdown", "text/latex": "latex"}
+    return Piece(content, kind=kinds[block.mime]) if block.mime in kinds else None
+
+
+def _part(block: document.Block, name: str) -> Part:
+    makers: dict[type, Callable[[Any, str], Part]] = {
+        document.Code: _code,
+        document.Provenance: _provenance,
+        document.Figure: _figure,
+        document.Table: _table,
+        document.Output: _output,
+        document.Failure: _failure,
+    }
+    return makers[type(block)](block, name)
+
+
+def _code(block: document.Code, name: str) -> Part:
+    if not block.shown:
+        return Part("")
+    return Part(f'#wb.code({code(block.source)}, lang: "python", cell: {quoted(str(block.cell))})', block.source)
+
+
+def _provenance(block: document.Provenance, name: str) -> Part:
+    rows = array(array(words(text) for text in row) for row in block.rows)
+    plain = "\n".join([block.warning, *(f"{label}: {text}" for label, text in block.rows)])
+    return Part(f"#wb.provenance({rows}, warning: {words(block.warning)})", plain)
+
+
+def _figure(block: document.Figure, name: str) -> Part:
+    ending, content = ("pdf", block.pdf) if block.pdf.startswith(b"%PDF") else ("svg", block.svg.encode())
+    image = _image_maker(f"{name}.{ending}", block.alt)
+    arguments = f'{quoted(name)}, "{block.number}", {words(block.caption)}, {image}'
+    return Part(f"#wb.drawing({arguments})", f"Figure {block.number}. {block.caption}", {f"{name}.{ending}": content})
+
+
+def _image_maker(file: str, alt: str) -> str:
+    """A function that makes the image in a size: Typst's errors about a picture then name the line of its block."""
+    return f"(..size) => image({quoted(file)}, alt: {quoted(alt)}, ..size)"
+
+
+def _table(block: document.Table, name: str) -> Part:
+    grid = tables.recorded(block)
+    plain = f"Table {block.number}. {block.caption}\n{tables.plain(grid)}"
+    return Part(f'#wb.captioned-table("{block.number}", {words(block.caption)}, {tables.typst(grid)})', plain)
+
+
+def _failure(block: document.Failure, name: str) -> Part:
+    label = block.name if block.cell is None else f"{block.name} in cell {block.cell}"
+    tail = "\n".join(block.traceback.rstrip().split("\n")[-LAST_TRACEBACK_LINES:])
+    arguments = f"message: {words(shortened(block.message))}, details: {code(shortened(tail, first=0, last=40))}"
+    return Part(f"#wb.alarm-box({words(label)}, {arguments})", f"{label}\n{block.message}\n{tail}")
+
+
+def _output(block: document.Output, name: str) -> Part:
+    if block.mime in EXTENSIONS:
+        return _picture(block, name)
+    if block.mime == "text/html" and len(block.content) <= LARGEST_HTML:
+        return _html(block)
+    if block.mime == "text/html":
+        return Part(f"#wb.note({words(f'An HTML output of {len(block.content):,} characters is left out.')})")
+    text = block.content if isinstance(block.content, str) else json.dumps(block.content, default=str)
+    return Part(f"#wb.printed({code(shortened(text))})", text)
+
+
+def _picture(block: document.Output, name: str) -> Part:
+    file = f"{name}.{EXTENSIONS[block.mime]}"
+    image = _image_maker(file, f"Output of cell {block.cell}")
+    return Part(f"#wb.picture({image})", f"A picture ({block.mime})", {file: markdown.decoded(block.content)})
+
+
+def _html(block: document.Output) -> Part:
+    """Tables of an HTML output, with the text around them below."""
+    grids, around = html_tables.read(block.content)
+    lines = []
+    for grid in grids:
+        lines += [f"#wb.note({words(grid.caption)})"] if grid.caption else []
+        lines.append(f"#{tables.typst(grid)}")
+    lines += [f"#wb.note({words(around[:500])})"] if around else []
+    return Part("\n\n".join(lines), "\n".join([*map(tables.plain, grids), around]))

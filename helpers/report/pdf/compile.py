@@ -1,0 +1,128 @@
+"""From Typst source to PDF bytes. What Typst cannot set is replaced by a box that says so, block by block."""
+
+import bisect
+import functools
+import importlib.util
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from helpers import WorkbookError
+from helpers.report.clean import printable
+from helpers.report.pdf import typst_text
+
+FONTS = Path(__file__).resolve().parent.parent / "fonts"
+TEMPLATES = Path(__file__).resolve().parent
+MOST_REPAIRS = 40
+_PREAMBLE = '#import "template.typ" as wb\n'
+
+
+class PdfError(WorkbookError):
+    """A report that Typst could not set, even without the parts that it complained about."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One block of the report.
+
+    Attributes:
+        source: Typst source, calls of what ``template.typ`` defines.
+        plain: the block's text, shown where Typst cannot set the source.
+        files: pictures that the source names, as {file name: content}.
+    """
+
+    source: str
+    plain: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+def compile_parts(parts: Sequence[Part], *, preamble: str) -> bytes:
+    """The PDF of the parts in their order; the same input gives the same bytes.
+
+    Args:
+        parts: the blocks; a block that Typst cannot set is shown as its plain text, in a box that says why.
+        preamble: Typst source before the first part, one line: the call of the template's ``report``.
+
+    Raises:
+        PdfError: Typst still complained when `MOST_REPAIRS` parts had been replaced.
+    """
+    parts = list(parts)
+    with tempfile.TemporaryDirectory(prefix="workbook-pdf-") as name:
+        folder = Path(name)
+        _write_files(folder, parts)
+        for _ in range(MOST_REPAIRS):
+            try:
+                return _compile(folder, parts, preamble)
+            except _typst_faults() as error:
+                fault = error
+            for index in _named_parts(fault, parts) or [_first_faulty_part(folder, parts, preamble)]:
+                parts[index] = _replacement(parts[index], str(fault))
+    raise PdfError(f"The PDF could not be set, even without the parts that Typst named: {printable(str(fault))}")
+
+
+def _write_files(folder: Path, parts: Sequence[Part]) -> None:
+    """All that the source reads lies in one folder, which is Typst's root: it can open nothing else."""
+    for template in TEMPLATES.glob("*.typ"):
+        shutil.copy(template, folder)
+    for part in parts:
+        for name, content in part.files.items():
+            (folder / name).write_bytes(content)
+
+
+@functools.cache
+def _fonts() -> Any:
+    """The project's fonts and matplotlib's, whichever fonts the machine has: reports look the same everywhere."""
+    import typst
+
+    matplotlib = importlib.util.find_spec("matplotlib").submodule_search_locations[0]
+    paths = [FONTS, Path(matplotlib) / "mpl-data" / "fonts" / "ttf"]
+    return typst.Fonts(include_system_fonts=False, font_paths=[str(path) for path in paths])
+
+
+def _typst_faults() -> tuple[type[Exception], ...]:
+    import typst
+
+    return (typst.TypstError,)
+
+
+def _compile(folder: Path, parts: Sequence[Part], preamble: str) -> bytes:
+    import typst
+
+    main = folder / "main.typ"
+    main.write_text(_PREAMBLE + preamble + "\n" + "".join(f"{part.source}\n\n" for part in parts), encoding="utf-8")
+    return typst.compile(str(main), root=str(folder), font_paths=_fonts(), format="pdf", timestamp=0)
+
+
+def _named_parts(fault: Exception, parts: Sequence[Part]) -> list[int]:
+    """The parts whose lines or pictures Typst's message names; none if it names only the template."""
+    line, ends = 2, []
+    for part in parts:
+        line += part.source.count("\n") + 2
+        ends.append(line)
+    faulty = set()
+    for name, number in re.findall(r"┌─ (?:[^\n]*[/\\])?([^/\\\n]+):(\d+):\d+", fault.diagnostic):
+        if name == "main.typ":
+            faulty.add(bisect.bisect_left(ends, int(number)))
+        faulty.update(index for index, part in enumerate(parts) if name in part.files)
+    return sorted(index for index in faulty if index < len(parts))
+
+
+def _first_faulty_part(folder: Path, parts: Sequence[Part], preamble: str) -> int:
+    good, bad = 0, len(parts)  # the first `good` parts alone can be set, the first `bad` ones cannot
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        try:
+            _compile(folder, parts[:middle], preamble)
+            good = middle
+        except _typst_faults():
+            bad = middle
+    return bad - 1
+
+
+def _replacement(part: Part, reason: str) -> Part:
+    label = typst_text.words(f"This part could not be set: {reason}")
+    return Part(f"#wb.alarm-box({label}, details: {typst_text.code(typst_text.shortened(part.plain, first=60))})")

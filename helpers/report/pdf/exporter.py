@@ -1,0 +1,26 @@
+"""``jupyter nbconvert --to workbook-pdf notebook.ipynb``: a notebook as a report in PDF."""
+
+from typing import Any
+
+from nbconvert.exporters import Exporter
+from nbformat import NotebookNode
+
+from helpers.report import document, pdf
+
+
+class WorkbookPDFExporter(Exporter):
+    """Sets an executed notebook as the report command does."""
+
+    export_from_notebook = "Workbook PDF"
+    output_mimetype = "application/pdf"
+
+    def _file_extension_default(self) -> str:
+        return ".pdf"
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[bytes, dict[str, Any]]:
+        """The PDF of ``nb`` and the resources, whose metadata name the notebook where it has no title."""
+        nb, resources = super().from_notebook_node(nb, resources, **kw)
+        name = resources.get("metadata", {}).get("name", "")
+        return pdf.render(document.read(nb, name=name)), resources

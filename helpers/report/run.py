@@ -1,0 +1,241 @@
+"""One notebook from file to finished report: execute, check that results are there, draw the pages, write the files."""
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from helpers.report.progress import Progress
+from helpers.report.workspace import Workspace, load, write
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from helpers.report.document import Document
+
+FORMATS = ("html", "pdf")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the reports are made.
+
+    Attributes:
+        profile: names the folder below ``reports/`` and ``figures/``.
+        formats: of the page, from `FORMATS`.
+        time_limit: seconds that all cells of one notebook together may take, or None.
+    """
+
+    profile: str
+    formats: Sequence[str] = FORMATS
+    time_limit: float | None = None
+
+
+@dataclass
+class Outcome:
+    """What became of one notebook.
+
+    Attributes:
+        name: the notebook's, without ``.ipynb``.
+        error: why it failed, or "".
+        execute_seconds, render_seconds: how long both halves took.
+        peak_mib: the most memory that the kernel held, None if unknown.
+        files: what was written into the reports folder.
+    """
+
+    name: str
+    error: str = ""
+    execute_seconds: float = 0.0
+    render_seconds: float = 0.0
+    peak_mib: float | None = None
+    files: list[Path] = field(default_factory=list)
+
+
+def run(
+    notebook: Path,
+    workspace: Workspace,
+    settings: Settings,
+    *,
+    parameters: dict[str, Any],
+    progress: Progress,
+) -> Outcome:
+    """Runs a notebook and writes its report, a failed run's too.
+
+    Args:
+        notebook: the file to run.
+        workspace: where reports and drawings go.
+        settings: profile, formats and time limit.
+        parameters: values for the notebook's parameters cell to override.
+        progress: shows what is going on.
+
+    Returns:
+        The outcome. Errors of the notebook and of its report are in it, not raised, so that other notebooks go on.
+
+    Raises:
+        KeyboardInterrupt: after the kernel has been stopped and the part that ran kept as <notebook>.interrupted.ipynb.
+    """
+    job = _Job(notebook, workspace, settings, progress)
+    with progress:
+        try:
+            executed = job.execute(parameters)
+            job.report(executed)
+        except KeyboardInterrupt:
+            job.keep_interrupted()
+            raise
+        except Exception as error:  # A fault in one report, ours included, must not take the others along.
+            job.outcome.error = "; ".join(filter(None, [job.outcome.error, f"{type(error).__name__}: {error}"]))
+        finally:
+            job.running.unlink(missing_ok=True)
+    return job.outcome
+
+
+def missing_results(notebook: "NotebookNode", document: "Document") -> str:
+    """What a run that finished should have recorded and did not, in words; "" if nothing is missing.
+
+    A notebook lists names of figures, tables and numbers that it must record in its metadata, as ``workbook.expects``.
+    """
+    from helpers.report.document import Figure, Table
+
+    recorded = {block.name for block in document.blocks if isinstance(block, Figure | Table)} | set(document.numbers)
+    if not recorded:
+        return "the notebook recorded no figure, table or number (helpers.report.record does that)"
+    missing = [name for name in notebook.metadata.get("workbook", {}).get("expects", []) if name not in recorded]
+    if missing:
+        return f"the notebook's metadata expects results that the run did not record: {', '.join(missing)}"
+    unusable = [name for name, number in document.numbers.items() if not _finite(number["value"])]
+    return f"numbers that aren't finite: {', '.join(unusable)}" if unusable else ""
+
+
+class _Job:
+    """One notebook's way to its files, and what became of it so far."""
+
+    def __init__(self, notebook: Path, workspace: Workspace, settings: Settings, progress: Progress) -> None:
+        self.outcome = Outcome(notebook.stem)
+        self._notebook, self._workspace, self._settings, self._progress = notebook, workspace, settings, progress
+        self._reports = workspace.reports(settings.profile)
+        self.running = self._reports / f".{notebook.stem}.running.ipynb"
+
+    def execute(self, parameters: dict[str, Any]) -> "NotebookNode":
+        """The executed notebook, which holds an error output if the run failed for whatever reason."""
+        from helpers.report import engine
+
+        self._progress.start(self._notebook.stem, "starting the kernel")
+        self.running.unlink(missing_ok=True)
+        watch = engine.Watch(self._progress, self._settings.time_limit)
+        started = time.monotonic()
+        failure: Exception | None = None
+        try:
+            engine.execute(
+                self._notebook, self.running, parameters=parameters, folder=self._workspace.root, watch=watch
+            )
+        except Exception as error:  # From a cell's exception to a kernel that would not start.
+            failure = error
+        self.outcome.execute_seconds = time.monotonic() - started
+        self.outcome.peak_mib = watch.peak_mib
+        executed = load(self.running if self.running.exists() else self._notebook)
+        if failure is not None and not isinstance(failure, engine.RunFailed):
+            _fail(executed, type(failure).__name__, str(failure))
+        self._forget_folders(executed)
+        return executed
+
+    def report(self, executed: "NotebookNode") -> None:
+        """Checks the results and writes every file of the report."""
+        import nbformat
+
+        from helpers.report import document as documents
+
+        self._progress.step("writing the report")
+        started = time.monotonic()
+        document = documents.read(executed, name=self._notebook.stem)
+        problem = "" if document.failed else missing_results(executed, document)
+        if problem:
+            _fail(executed, "MissingResults", problem)
+            document = documents.read(executed, name=self._notebook.stem)
+        failures = [block for block in document.blocks if isinstance(block, documents.Failure)]
+        self.outcome.error = "; ".join(f"{block.name}: {block.message} (cell {block.cell})" for block in failures)
+        self._make_room(failed=document.failed)
+        self._write("ipynb", nbformat.writes(executed))
+        _write_drawings(document, self._workspace.figures(self._settings.profile, self._notebook))
+        self._write_pages(document)
+        self.outcome.render_seconds = time.monotonic() - started
+
+    def keep_interrupted(self) -> None:
+        """Keeps the cells that ran before Ctrl-C: they may have taken hours."""
+        if self.running.exists():
+            self.running.replace(self._file("interrupted.ipynb"))
+
+    def _write_pages(self, document: "Document") -> None:
+        from helpers.report import html, numbers_file
+
+        name, profile, formats = self._notebook.stem, self._settings.profile, self._settings.formats
+        numbers = numbers_file.content(document, name=name, profile=profile)
+        self._write("json", json.dumps(numbers, indent=2, ensure_ascii=False) + "\n")
+        if "html" in formats:
+            self._write("html", html.render(document, name=name, profile=profile))
+        if "pdf" in formats:
+            from helpers.report import pdf
+
+            self._write("pdf", pdf.render(document))
+
+    def _make_room(self, *, failed: bool) -> None:
+        """A good report that a failure would replace becomes the last good one; other pages of earlier runs go."""
+        was_good = _status(self._file("json")) == "ok"
+        for suffix in FORMATS:
+            page, last_good = self._file(suffix), self._file(f"last-good.{suffix}")
+            if failed and was_good and page.exists():
+                page.replace(last_good)
+            if not failed:
+                last_good.unlink(missing_ok=True)
+            # Also a page of a format that this run does not make: it would show other numbers than the new ones.
+            page.unlink(missing_ok=True)
+        self._file("interrupted.ipynb").unlink(missing_ok=True)
+
+    def _forget_folders(self, executed: "NotebookNode") -> None:
+        """A report may be handed on: where this machine keeps its files is nobody's business."""
+        root = self._workspace.root
+        paths = executed.metadata.setdefault("papermill", {})
+        for key, path in (("input_path", self._notebook), ("output_path", self._file("ipynb"))):
+            paths[key] = str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+
+    def _file(self, suffix: str) -> Path:
+        return self._reports / f"{self._notebook.stem}.{suffix}"
+
+    def _write(self, suffix: str, content: str | bytes) -> None:
+        write(self._file(suffix), content)
+        self.outcome.files.append(self._file(suffix))
+
+
+def _status(numbers_file: Path) -> str:
+    try:
+        return json.loads(numbers_file.read_text(encoding="utf-8"))["status"]
+    except (OSError, ValueError, KeyError):
+        return "none"
+
+
+def _write_drawings(document: "Document", folder: Path) -> None:
+    from helpers.report.document import Figure
+
+    drawings = {f"{block.name}.svg": block.svg for block in document.blocks if isinstance(block, Figure)}
+    for stale in folder.glob("*.svg"):
+        if stale.name not in drawings:
+            stale.unlink()
+    for name, svg in drawings.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder / name, svg)
+
+
+def _fail(notebook: "NotebookNode", name: str, message: str) -> None:
+    """Marks the notebook as failed by an error after its last code cell that ran, or in its first one."""
+    from helpers.report import engine
+
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    ran = [cell for cell in code_cells if cell.execution_count is not None]
+    for cell in ran[-1:] or code_cells[:1]:
+        engine.add_failure(cell, name, message)
+
+
+def _finite(value: Any) -> bool:
+    return value is not None and math.isfinite(value)

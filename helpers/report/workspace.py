@@ -1,0 +1,166 @@
+"""Where notebooks, profiles, reports and drawings lie, and which notebooks a name on the command line means."""
+
+import difflib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from helpers import WorkbookError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+QUICK = "quick"
+"""The profile of the notebooks' own defaults: it needs no file."""
+
+
+class Refused(WorkbookError):
+    """A command line that cannot be carried out: raised before anything runs."""
+
+
+class UnknownName(Refused):
+    """A notebook, profile or parameter that does not exist; the message gives the nearest one that does."""
+
+
+class UnreadableNotebook(Refused):
+    """A file that is not a Jupyter notebook, or one whose parameters cell breaks the rules."""
+
+
+class NotWritable(Refused):
+    """A folder that reports or drawings must go to, and cannot."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of a workbook below ``root``."""
+
+    root: Path
+
+    @property
+    def notebooks(self) -> Path:
+        return self.root / "notebooks"
+
+    def profiles(self) -> list[str]:
+        """Names of the profiles: quick, and each folder of ``notebooks/profiles``."""
+        folders = sorted(path.name for path in (self.notebooks / "profiles").glob("*") if path.is_dir())
+        return [QUICK, *(name for name in folders if name != QUICK)]
+
+    def profile_file(self, profile: str, notebook: Path) -> Path:
+        return self.notebooks / "profiles" / profile / f"{notebook.stem}.yaml"
+
+    def reports(self, profile: str) -> Path:
+        return self.root / "reports" / profile
+
+    def figures(self, profile: str, notebook: Path) -> Path:
+        return self.root / "figures" / profile / notebook.stem
+
+    def numbered(self) -> list[Path]:
+        """Every notebook whose file name starts with a digit, in the order of these numbers."""
+        return sorted(self.notebooks.glob("[0-9]*.ipynb"), key=lambda path: (_number(path.stem), path.name))
+
+    def choose(self, names: Sequence[str]) -> list[Path]:
+        """The notebooks that ``names`` mean, each once, in the order given; all numbered ones for no names.
+
+        Args:
+            names: numbers ("01" or "1"), names ("01_cnn_on_a", "template") or paths.
+
+        Raises:
+            UnknownName: for a name that no notebook has, or several have; or if there is no notebook at all.
+        """
+        chosen = list(dict.fromkeys(self._find(name) for name in names)) if names else self.numbered()
+        if not chosen:
+            raise UnknownName(f"there is no notebook in {self.notebooks}")
+        stems = [path.stem for path in chosen]
+        twice = next((path for path in chosen if stems.count(path.stem) > 1), None)
+        if twice is not None:
+            raise UnknownName(f"two of the notebooks are called {twice.stem}: their reports would overwrite each other")
+        return chosen
+
+    def check_profile(self, profile: str) -> None:
+        """Raises UnknownName unless there is such a profile."""
+        if profile not in self.profiles():
+            raise UnknownName(f"there is no profile {profile!r}{nearest(profile, self.profiles())}")
+
+    def check_writable(self, profile: str) -> None:
+        """Makes the folders for reports and drawings.
+
+        Raises:
+            NotWritable: if a folder cannot be made or written to.
+        """
+        for folder in (self.reports(profile), self.root / "figures" / profile):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()
+            except OSError as error:
+                raise NotWritable(
+                    f"cannot write to {folder}: {error.strerror}; free the way, or allow writing"
+                ) from error
+
+    def _find(self, name: str) -> Path:
+        if name.endswith(".ipynb") and "/" in name.replace(os.sep, "/"):
+            return self._find_path(Path(name))
+        stem = name.removesuffix(".ipynb")
+        candidates = sorted(self.notebooks.glob("*.ipynb"))
+        if stem.isdecimal():
+            found = [path for path in candidates if _number(path.stem) == int(stem)]
+        else:
+            found = [path for path in candidates if path.stem == stem]
+        if len(found) > 1:
+            raise UnknownName(
+                f"{name!r} means several notebooks: {', '.join(path.stem for path in found)}; give a name"
+            )
+        if not found:
+            raise UnknownName(f"there is no notebook {name!r}{nearest(name, [path.stem for path in candidates])}")
+        return found[0]
+
+    def _find_path(self, path: Path) -> Path:
+        for candidate in (path, self.root / path):
+            if candidate.is_file():
+                return candidate.resolve()
+        known = [str(found.relative_to(self.root)) for found in sorted(self.notebooks.glob("*.ipynb"))]
+        raise UnknownName(f"there is no notebook {str(path)!r}{nearest(str(path), known)}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the name most like it, and all that there are."""
+    names = list(known)
+    if not names:
+        return ": there is none at all"
+    by_lower = {candidate.lower(): candidate for candidate in names}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    hint = f"; did you mean {by_lower[close[0]]!r}?" if close else ""
+    return f"{hint} (there are: {', '.join(names)})"
+
+
+def load(path: Path) -> "NotebookNode":
+    """A notebook file, as nbformat 4.
+
+    Raises:
+        UnreadableNotebook: if the file cannot be read or is no notebook.
+    """
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except Exception as error:  # On other JSON than a notebook's, nbformat stumbles in many ways.
+        raise UnreadableNotebook(f"cannot read the notebook {path}: {' '.join(str(error).split())[:200]}") from error
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Writes a file under a temporary name beside it, then renames it: no reader ever meets half a file."""
+    content = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _number(stem: str) -> int:
+    digits = re.match(r"\d+", stem, re.ASCII)
+    return int(digits[0]) if digits else -1

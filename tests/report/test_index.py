@@ -1,0 +1,124 @@
+"""The page over all notebooks of a profile, from the files that earlier commands left."""
+
+import json
+
+import html5lib
+import pytest
+from bs4 import BeautifulSoup
+
+from helpers.report import index
+
+NASTY = "<script>alert('x')</script> & \"quoted\""
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt"/>'
+
+
+def content(name, **changes):
+    number = {"label": f"Accuracy {NASTY}", "value": 0.9, "std": None, "runs": 1, "reported": 0.8, "unit": "%"}
+    shown = {"reported": "80.00 %", "value": "90.00 %", "difference": "+10.00 points"}
+    other = {"label": "Time", "value": 3.0, "std": None, "runs": 1, "reported": None, "unit": "s"}
+    none = {"reported": "–", "value": "3 s", "difference": "–"}
+    made = {
+        "notebook": name,
+        "title": f"Title of {name} {NASTY}",
+        "status": "ok",
+        "error": None,
+        "duration_seconds": 60.0,
+        "finished": "2026-03-01T09:00:15+00:00",
+        "stand_in": "",
+        "provenance": {"Data set": "Fashion-MNIST"},
+        "numbers": {"time": {**other, "shown": none}, "accuracy": {**number, "shown": shown}},
+        "figures": {"curves": {"caption": "c", "alt": f"a line {NASTY}"}, "second": {"caption": "c", "alt": "second"}},
+    }
+    return made | changes
+
+
+@pytest.fixture
+def folders(tmp_path):
+    reports, figures = tmp_path / "reports", tmp_path / "figures"
+    failed = {"status": "failed", "error": {"name": "ValueError", "message": NASTY, "cell": 3}}
+    contents = {"02_b": content("02_b", stand_in="STAND-IN DATA", **failed), "01_a": content("01_a")}
+    for name, made in contents.items():
+        (figures / name).mkdir(parents=True)
+        reports.mkdir(exist_ok=True)
+        (reports / f"{name}.json").write_text(json.dumps(made), encoding="utf-8")
+        (reports / f"{name}.html").touch()
+    (reports / "01_a.pdf").touch()
+    (figures / "01_a" / "curves.svg").write_text(SVG, encoding="utf-8")
+    return reports, figures
+
+
+@pytest.fixture
+def text(folders):
+    return index.render(index.entries(*folders), profile="quick")
+
+
+@pytest.fixture
+def cards(text):
+    return BeautifulSoup(text, "html.parser").find_all("li", class_="card")
+
+
+def test_the_index_is_valid_and_self_contained(text):
+    parser = html5lib.HTMLParser()
+    parser.parse(text)
+    assert parser.errors == []
+    soup = BeautifulSoup(text, "html.parser")
+    assert soup.find_all(["script", "link", "iframe"]) == []
+    assert all(image["src"].startswith("data:image/") and image["alt"] for image in soup.find_all("img"))
+    ids = [tag["id"] for tag in soup.find_all(id=True)]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_notebook_has_a_card_with_links_to_the_files_that_exist(folders, cards):
+    links = [{link["href"] for link in card.find_all("a")} for card in cards]
+    assert links == [{"01_a.html", "01_a.pdf", "01_a.json"}, {"02_b.html", "02_b.json"}]
+    assert all((folders[0] / path).is_file() for card in links for path in card)
+
+
+def test_a_card_shows_state_data_duration_and_compared_numbers_first(cards):
+    first, second = (card.get_text(" ", strip=True) for card in cards)
+    assert "Complete Real data 1 min 0 s" in first
+    assert "Failed Stand-in data" in second
+    assert f"ValueError : {NASTY}" in second
+    assert [value.get_text() for value in cards[0].find_all("dd")] == ["Fashion-MNIST", "90.00 %", "3 s"]
+    assert cards[0].h2.get_text() == f"Title of 01_a {NASTY}"
+
+
+def test_the_first_figure_is_the_picture_of_a_card(cards):
+    assert cards[0].img["alt"] == f"a line {NASTY}"
+    assert cards[1].img is None
+
+
+def test_a_huge_drawing_is_passed_over(folders):
+    reports, figures = folders
+    (figures / "01_a" / "curves.svg").write_text(SVG + " " * index.THUMBNAIL_BYTES, encoding="utf-8")
+    (figures / "01_a" / "second.svg").write_text(SVG, encoding="utf-8")
+    card = BeautifulSoup(index.render(index.entries(reports, figures), profile="quick"), "html.parser").find("li")
+    assert card.img["alt"] == "second"
+
+
+def test_one_table_holds_all_results_reported_earlier(text):
+    rows = BeautifulSoup(text, "html.parser").find("table", class_="compared").tbody.find_all("tr")
+    read = [[cell.get_text(strip=True) for cell in row.find_all(["th", "td"])] for row in rows]
+    results = [f"Accuracy {NASTY}", "80.00 %", "90.00 %", "+10.00 points"]
+    assert read == [
+        [f"Title of 01_a {NASTY}", *results, "real"],
+        [f"Title of 02_b {NASTY}", *results, "stand-in"],
+    ]
+
+
+def test_failures_and_stand_ins_are_said_on_top(text):
+    notices = [notice.get_text() for notice in BeautifulSoup(text, "html.parser").find_all(class_="notice")]
+    assert notices[0].startswith("Failed: 02_b.")
+    assert notices[1].startswith("STAND-IN DATA in 1 of 2")
+
+
+def test_files_that_are_no_results_are_passed_over(folders):
+    reports, figures = folders
+    (reports / "broken.json").write_text("{", encoding="utf-8")
+    (reports / "other.json").write_text("[1]", encoding="utf-8")
+    assert [entry.name for entry in index.entries(reports, figures)] == ["01_a", "02_b"]
+
+
+def test_an_index_of_nothing_says_so(tmp_path):
+    text = index.render(index.entries(tmp_path, tmp_path), profile="smoke")
+    assert "No notebook has been run" in text

@@ -1,0 +1,314 @@
+"""Which notebooks and values a command line means, and what is refused before anything runs."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from helpers.report import parameters
+from helpers.report.parameters import BadFile, BadValue, plan
+from helpers.report.workspace import NotWritable, UnknownName, UnreadableNotebook, Workspace
+
+CELL = """\
+# Where the images come from.
+DATASET = "auto"
+EPOCHS = 8
+LEARNING_RATE = 1e-3
+AUGMENT = True
+SEEDS = [0, 1, 2]
+IMAGE_SIZE = None
+"""
+
+
+def write_notebook(workspace: Workspace, name: str, cell: str | None = CELL, *, copies: int = 1) -> Path:
+    cells = [nbformat.v4.new_markdown_cell(f"# About {name}")]
+    if cell is not None:
+        cells += [nbformat.v4.new_code_cell(cell, metadata={"tags": ["parameters"]}) for _ in range(copies)]
+    path = workspace.notebooks / f"{name}.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def write_profile(workspace: Workspace, profile: str, notebook: str, text: str) -> Path:
+    path = workspace.notebooks / "profiles" / profile / f"{notebook}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    workspace = Workspace(tmp_path)
+    profile = workspace.notebooks / "profiles" / "full"
+    profile.mkdir(parents=True)
+    # The folder from which the command is called must not matter.
+    monkeypatch.chdir(profile)
+    return workspace
+
+
+@pytest.fixture
+def notebook(workspace):
+    return write_notebook(workspace, "01_cnn_on_a")
+
+
+def values_of(workspace, notebook, *assignments, **options):
+    return plan(workspace, [notebook], assignments=assignments, **options).values[notebook]
+
+
+# Which notebooks
+
+
+def test_notebooks_are_found_in_the_order_of_their_numbers(workspace):
+    for name in ("10_last", "2_second", "01_first", "template", "draft_3"):
+        write_notebook(workspace, name)
+    assert [path.stem for path in workspace.choose([])] == ["01_first", "2_second", "10_last"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["01", "1", "01_cnn_on_a", "01_cnn_on_a.ipynb", "notebooks/01_cnn_on_a.ipynb", "./notebooks/01_cnn_on_a.ipynb"],
+)
+def test_a_notebook_is_chosen_by_number_name_or_path(workspace, notebook, name):
+    write_notebook(workspace, "11_other")
+    assert workspace.choose([name]) == [notebook]
+
+
+def test_a_path_counts_from_the_working_folder_too(workspace, notebook, monkeypatch):
+    monkeypatch.chdir(workspace.root.parent)
+    assert workspace.choose([f"{workspace.root.name}/notebooks/01_cnn_on_a.ipynb", str(notebook)]) == [notebook]
+
+
+def test_the_template_is_chosen_by_its_name_only(workspace, notebook):
+    template = write_notebook(workspace, "template")
+    assert workspace.choose(["template", "1", "template"]) == [template, notebook]
+
+
+def test_an_unknown_notebook_is_refused_with_the_nearest_name(workspace, notebook):
+    write_notebook(workspace, "06_fashion_mnist")
+    with pytest.raises(UnknownName, match=r"did you mean '06_fashion_mnist'\?"):
+        workspace.choose(["06_fashon_mnist"])
+    with pytest.raises(UnknownName, match=r"'07'.*01_cnn_on_a, 06_fashion_mnist"):
+        workspace.choose(["07"])
+    with pytest.raises(UnknownName, match=r"did you mean 'notebooks/01_cnn_on_a.ipynb'"):
+        workspace.choose(["notebooks/01_cnn_on_b.ipynb"])
+
+
+def test_a_number_that_two_notebooks_share_is_refused(workspace, notebook):
+    write_notebook(workspace, "01_again")
+    with pytest.raises(UnknownName, match="several notebooks: 01_again, 01_cnn_on_a"):
+        workspace.choose(["1"])
+
+
+def test_two_notebooks_of_one_name_are_refused(workspace, notebook, tmp_path):
+    other = tmp_path / "01_cnn_on_a.ipynb"
+    other.write_bytes(notebook.read_bytes())
+    with pytest.raises(UnknownName, match="overwrite each other"):
+        workspace.choose(["1", str(other)])
+
+
+def test_a_folder_without_notebooks_is_refused(workspace):
+    with pytest.raises(UnknownName, match="there is no notebook in"):
+        workspace.choose([])
+
+
+def test_an_unknown_profile_is_refused_with_the_nearest_name(workspace):
+    workspace.check_profile("quick")
+    workspace.check_profile("full")
+    with pytest.raises(UnknownName, match=r"no profile 'ful'; did you mean 'full'\? \(there are: quick, full\)"):
+        workspace.check_profile("ful")
+
+
+def test_a_reports_folder_that_cannot_be_written_is_refused(workspace):
+    (workspace.root / "reports").write_text("a file in the way")
+    with pytest.raises(NotWritable, match=r"cannot write to .*reports"):
+        workspace.check_writable("quick")
+
+
+# What may stand in a parameters cell
+
+
+def test_defaults_are_read_without_running_the_cell(workspace, notebook):
+    assert parameters.defaults(nbformat.read(notebook, 4), name="01") == {
+        "DATASET": "auto",
+        "EPOCHS": 8,
+        "LEARNING_RATE": 0.001,
+        "AUGMENT": True,
+        "SEEDS": [0, 1, 2],
+        "IMAGE_SIZE": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import os",
+        "EPOCHS = int(8)",
+        "EPOCHS = OTHER",
+        "EPOCHS = 2 ** 3",
+        "epochs = 8",
+        "EPOCHS: int = 8",
+        "A = B = 8",
+        "A, B = 1, 2",
+        "SIZES = (1, 2)",
+        "NAMES = {'a', 'b'}",
+        "DATA = b'x'",
+        "MAP = {1: 2}",
+        "EPOCHS += 1",
+        "print(8)",
+        "EPOCHS = = 8",
+        "%matplotlib inline",
+    ],
+)
+def test_a_parameters_cell_that_is_more_than_literals_is_refused(workspace, line):
+    notebook = write_notebook(workspace, "03_wrong", f"SEED = -1\n{line}")
+    with pytest.raises(UnreadableNotebook, match="03_wrong: line 2 of the parameters cell"):
+        plan(workspace, [notebook])
+
+
+def test_two_parameters_cells_are_refused(workspace):
+    notebook = write_notebook(workspace, "03_wrong", copies=2)
+    with pytest.raises(UnreadableNotebook, match="2 cells are tagged 'parameters'"):
+        plan(workspace, [notebook])
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", "not JSON", '{"cells": 3}'])
+def test_a_file_that_is_no_notebook_is_refused(workspace, content):
+    path = workspace.notebooks / "04_broken.ipynb"
+    path.write_text(content)
+    with pytest.raises(UnreadableNotebook, match=r"cannot read the notebook .*04_broken"):
+        plan(workspace, [path])
+
+
+# What overrides what
+
+
+def test_the_command_line_overrides_the_file_overrides_the_profile(workspace, notebook, tmp_path):
+    write_profile(workspace, "full", "01_cnn_on_a", "EPOCHS: 90\nLEARNING_RATE: 1.0e-4\nDATASET: cifar100\n")
+    file = tmp_path / "mine.yaml"
+    file.write_text("EPOCHS: 5\nDATASET: cifar10\n")
+    values = values_of(workspace, notebook, ("EPOCHS", "3"), ("EPOCHS", "2"), profile="full", file=file)
+    assert values == {"EPOCHS": 2, "LEARNING_RATE": 1e-4, "DATASET": "cifar10"}
+
+
+def test_quick_needs_no_file_and_changes_nothing(workspace, notebook):
+    assert values_of(workspace, notebook) == {}
+
+
+def test_an_empty_profile_changes_nothing(workspace, notebook):
+    write_profile(workspace, "full", "01_cnn_on_a", "# nothing yet\n")
+    assert values_of(workspace, notebook, profile="full") == {}
+
+
+def test_a_parameter_that_only_some_notebooks_have_is_noted(workspace, notebook):
+    other = write_notebook(workspace, "02_other", "SEED = 0")
+    bare = write_notebook(workspace, "03_bare", None)
+    planned = plan(workspace, [notebook, other, bare], assignments=[("EPOCHS", "2")])
+    assert planned.values == {notebook: {"EPOCHS": 2}, other: {}, bare: {}}
+    assert planned.notes == ["EPOCHS is not a parameter of 02_other, 03_bare"]
+
+
+# What values are taken
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("DATASET", "10", "10"),
+        ("DATASET", "null", "null"),
+        ("DATASET", "folder:/a b/[c]: d", "folder:/a b/[c]: d"),
+        ("EPOCHS", "12", 12),
+        ("EPOCHS", "-1", -1),
+        ("LEARNING_RATE", "1", 1.0),
+        ("LEARNING_RATE", "0.5", 0.5),
+        ("LEARNING_RATE", "1e-4", 1e-4),
+        ("LEARNING_RATE", "1E2", 100.0),
+        ("AUGMENT", "false", False),
+        ("SEEDS", "[4, 5]", [4, 5]),
+        ("SEEDS", "[]", []),
+        ("IMAGE_SIZE", "32", 32),
+        ("IMAGE_SIZE", "null", None),
+        ("IMAGE_SIZE", "large", "large"),
+    ],
+)
+def test_texts_of_the_command_line_become_values_of_the_defaults_kind(workspace, notebook, name, text, value):
+    (found,) = values_of(workspace, notebook, (name, text)).values()
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("EPOCHS", "two", "EPOCHS must be a whole number .*8.* not 'two'"),
+        ("EPOCHS", "true", "EPOCHS must be a whole number"),
+        ("EPOCHS", "2.5", "EPOCHS must be a whole number"),
+        ("EPOCHS", "", "EPOCHS must be a whole number"),
+        ("LEARNING_RATE", "true", "LEARNING_RATE must be a number"),
+        ("LEARNING_RATE", ".nan", "isn't a value that JSON can hold"),
+        ("AUGMENT", "1", "AUGMENT must be true or false"),
+        ("SEEDS", "5", "SEEDS must be a list"),
+        ("SEEDS", "[1, x]", "each entry of SEEDS must be a whole number"),
+        ("SEEDS", "[1", "cannot read '\\[1'"),
+        ("IMAGE_SIZE", "2024-01-01", "isn't a value that JSON can hold"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(workspace, notebook, name, text, message):
+    with pytest.raises(BadValue, match=message):
+        values_of(workspace, notebook, (name, text))
+
+
+def test_an_unknown_parameter_is_refused_with_the_nearest_name(workspace, notebook):
+    with pytest.raises(UnknownName, match=r"01_cnn_on_a has no parameter 'EPOCH'; did you mean 'EPOCHS'\?"):
+        values_of(workspace, notebook, ("EPOCH", "2"))
+    with pytest.raises(UnknownName, match="did you mean 'LEARNING_RATE'"):
+        values_of(workspace, notebook, ("learning_rate", "2"))
+
+
+def test_a_parameter_that_no_chosen_notebook_has_is_refused(workspace, notebook):
+    other = write_notebook(workspace, "02_other", "DEVICE = 'auto'")
+    with pytest.raises(
+        UnknownName, match="none of the chosen notebooks has a parameter 'DEVISE'; did you mean 'DEVICE'"
+    ):
+        plan(workspace, [notebook, other], assignments=[("DEVISE", "cpu")])
+
+
+def test_parameters_for_a_notebook_without_a_parameters_cell_are_refused(workspace):
+    bare = write_notebook(workspace, "03_bare", None)
+    with pytest.raises(UnknownName, match="there is no cell tagged 'parameters'"):
+        values_of(workspace, bare, ("EPOCHS", "2"))
+
+
+# Files of parameters
+
+
+def test_a_profile_without_a_file_for_the_notebook_is_refused(workspace, notebook):
+    with pytest.raises(BadFile, match=r"cannot read the parameters in .*full.01_cnn_on_a\.yaml: No such file"):
+        values_of(workspace, notebook, profile="full")
+
+
+def test_a_profile_with_an_unknown_parameter_is_refused(workspace, notebook):
+    write_profile(workspace, "full", "01_cnn_on_a", "BATCHSIZE: 3\nEPOCH: 1\n")
+    with pytest.raises(UnknownName, match=r"01_cnn_on_a.yaml: 01_cnn_on_a has no parameter 'BATCHSIZE'"):
+        values_of(workspace, notebook, profile="full")
+
+
+def test_a_number_that_yaml_reads_as_text_is_refused_with_the_way_to_write_it(workspace, notebook):
+    write_profile(workspace, "full", "01_cnn_on_a", "LEARNING_RATE: 1e-4\n")
+    with pytest.raises(BadValue, match=r"01_cnn_on_a.yaml: LEARNING_RATE must be a number .*write 1.0e-3"):
+        values_of(workspace, notebook, profile="full")
+
+
+@pytest.mark.parametrize("text", ["- EPOCHS\n", "EPOCHS\n", "1: 2\n", "EPOCHS: [\n", "a: b: c\n"])
+def test_a_file_that_is_no_map_of_parameters_is_refused(workspace, notebook, tmp_path, text):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(BadFile, match=r"mine.yaml"):
+        values_of(workspace, notebook, file=file)
+
+
+def test_a_file_with_a_parameter_of_some_notebooks_is_noted(workspace, notebook, tmp_path):
+    other = write_notebook(workspace, "02_other", "SEED = 0")
+    file = tmp_path / "mine.yaml"
+    file.write_text("SEED: 7\n")
+    planned = plan(workspace, [notebook, other], file=file)
+    assert (planned.values[other], planned.notes) == ({"SEED": 7}, ["SEED is not a parameter of 01_cnn_on_a"])

@@ -1,0 +1,405 @@
+"""Notebooks that finish, raise, die and never end: what is left of each, and what is shown meanwhile."""
+
+import base64
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import nbformat
+import papermill
+import psutil
+import pytest
+
+from helpers.report import cli, document, engine
+from helpers.report.progress import Progress
+from helpers.report.record import MIME
+from helpers.report.run import Settings, run
+from helpers.report.workspace import Workspace
+
+PARAMETERS = "EPOCHS = 3\nSEED = 0"
+IMPORTS = "import os, sys\nfrom tqdm import tqdm\nfrom helpers.report import record"
+TRAINING = """\
+print("before")
+for epoch in range(EPOCHS):
+    for _ in tqdm(range(4), desc=f"method 1, epoch {epoch + 1}/{EPOCHS}", leave=False, mininterval=0):
+        pass
+print("after")
+for _ in tqdm(range(4), desc="a bar that stays"):
+    pass
+print("said to stderr", file=sys.stderr)"""
+RESULT = 'record.numbers([record.Number("epochs", "Epochs", float(EPOCHS))], "results", "What the run gave.")'
+WORKING_FOLDER = (
+    "x = b'x' * (300 * 2**20)\ndel x\nprint('in', os.getcwd(), 'hash seed', os.environ.get('PYTHONHASHSEED'))"
+)
+
+
+def write_notebook(folder: Path, name: str, *sources: str, expects: list[str] | None = None) -> Path:
+    parameters = nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+    cells = [nbformat.v4.new_markdown_cell(f"# About {name}"), parameters, *map(nbformat.v4.new_code_cell, sources)]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"workbook": {"expects": expects}} if expects else {})
+    folder.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+    return folder / f"{name}.ipynb"
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal, and keeps what was drawn."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+    def lines(self) -> list[str]:
+        return re.split(r"[\r\n]+", self.getvalue().replace("\x1b[K", ""))
+
+
+class Session:
+    """One run of the command: its exit status, what it printed, and the folders it wrote."""
+
+    def __init__(self, root: Path, *arguments: str) -> None:
+        self.terminal, printed = Terminal(), io.StringIO()
+        with redirect_stderr(self.terminal), redirect_stdout(printed):
+            self.status = cli.main(arguments, root=root)
+        self.table = printed.getvalue()
+        self.root = root
+
+    def file(self, name: str) -> Path:
+        return self.root / "reports" / "quick" / name
+
+    def json(self, notebook: str) -> dict:
+        return json.loads(self.file(f"{notebook}.json").read_text(encoding="utf-8"))
+
+    def executed(self, notebook: str) -> nbformat.NotebookNode:
+        return nbformat.read(self.file(f"{notebook}.ipynb"), as_version=4)
+
+    def failure(self, notebook: str) -> document.Failure:
+        last = document.read(self.executed(notebook)).blocks[-1]
+        assert isinstance(last, document.Failure)
+        return last
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("workbook")
+    folder = root / "notebooks"
+    write_notebook(folder, "01_fine", IMPORTS, TRAINING, RESULT, WORKING_FOLDER, expects=["epochs", "results"])
+    write_notebook(folder, "02_raises", IMPORTS, RESULT, "1 / 0", "print('never')")
+    write_notebook(folder, "03_dies", IMPORTS, RESULT, "os.kill(os.getpid(), 9)")
+    write_notebook(folder, "04_empty", "print('hello')")
+    return root
+
+
+@pytest.fixture(scope="module")
+def session(root, tmp_path_factory):
+    """All four notebooks run in a row, from another folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        patch.setenv("COLUMNS", "60")
+        yield Session(root, "-p", "EPOCHS", "2", "--timeout", "120")
+
+
+def test_a_finished_run_leaves_every_file(session):
+    for suffix in ("ipynb", "html", "pdf", "json"):
+        assert session.file(f"01_fine.{suffix}").stat().st_size > 100
+    assert session.file("01_fine.pdf").read_bytes().startswith(b"%PDF")
+    assert session.json("01_fine")["status"] == "ok"
+    assert session.json("01_fine")["numbers"]["epochs"]["value"] == 2
+    assert "About 01_fine" in session.file("index.html").read_text(encoding="utf-8")
+
+
+def test_only_finished_files_are_left(session):
+    names = {path.name for path in session.file("").iterdir()}
+    notebooks = ("01_fine", "02_raises", "03_dies", "04_empty")
+    assert names == {"index.html", *(f"{n}.{s}" for n in notebooks for s in ("ipynb", "html", "pdf", "json"))}
+
+
+def test_parameters_reach_the_notebook(session):
+    injected = [c for c in session.executed("01_fine").cells if "injected-parameters" in c.metadata.get("tags", [])]
+    assert "EPOCHS = 2" in injected[0].source
+    assert "SEED" not in injected[0].source
+
+
+def test_the_kernel_is_this_python_in_the_workbooks_folder(session):
+    printed = [o.text for c in session.executed("01_fine").cells for o in c.get("outputs", []) if "text" in o]
+    assert f"in {session.root} hash seed 0\n" in printed
+    assert session.executed("01_fine").metadata.language_info.version == sys.version.split()[0]
+
+
+def test_progress_bars_are_shown_and_kept_out_of_the_notebook(session):
+    drawn = session.terminal.lines()
+    assert any("01_fine" in line and "cell 4/6" in line and "method 1, epoch 2/2" in line for line in drawn)
+    assert max(map(len, drawn[:-1])) > 55
+    assert all(len(line) < 60 for line in drawn if "cell" in line and "failed" not in line)
+    training = session.executed("01_fine").cells[4]
+    assert [(o.name, o.text.strip()) for o in training.outputs] == [
+        ("stdout", "before\nafter"),
+        ("stderr", "said to stderr"),
+    ]
+
+
+def test_the_notebook_names_no_folder_of_this_machine(session):
+    about = session.executed("01_fine").metadata.papermill
+    assert (about.input_path, about.output_path) == ("notebooks/01_fine.ipynb", "reports/quick/01_fine.ipynb")
+
+
+def test_a_raising_cell_ends_its_report_and_the_others_go_on(session):
+    failure = session.failure("02_raises")
+    assert (failure.name, failure.message) == ("ZeroDivisionError", "division by zero")
+    assert session.json("02_raises")["status"] == "failed"
+    assert session.json("02_raises")["numbers"]["epochs"]["value"] == 2
+    assert "ZeroDivisionError" in session.file("02_raises.html").read_text(encoding="utf-8")
+    assert session.executed("02_raises").cells[-1].outputs == []
+    assert session.json("04_empty")["title"] == "About 04_empty"
+
+
+def test_a_killed_kernel_is_told_as_such(session):
+    failure = session.failure("03_dies")
+    assert failure.name == "KernelDied"
+    assert "memory runs out" in failure.message
+    assert session.json("03_dies")["numbers"]["epochs"]["value"] == 2
+
+
+def test_a_run_without_results_has_failed(session):
+    assert session.failure("04_empty").name == "MissingResults"
+    assert "recorded no figure, table or number" in session.json("04_empty")["error"]["message"]
+
+
+def test_the_closing_table_and_the_exit_status_tell_failures(session):
+    rows = {line.split()[0]: line.split() for line in session.table.splitlines()}
+    assert {name: rows[name][1] for name in ("01_fine", "02_raises", "03_dies", "04_empty")} == {
+        "01_fine": "ok",
+        "02_raises": "FAILED",
+        "03_dies": "FAILED",
+        "04_empty": "FAILED",
+    }
+    assert session.status == 1
+    assert any("02_raises  failed: ZeroDivisionError: division by zero (cell 5)" in x for x in session.terminal.lines())
+
+
+def test_the_peak_memory_is_the_highest_of_the_whole_run(session):
+    peaks = {line.split()[0]: line.split()[4] for line in session.table.splitlines() if line[0].isdigit()}
+    assert 300 < float(peaks["01_fine"]) < 600
+    assert 20 < float(peaks["04_empty"]) < 200
+
+
+def test_no_kernel_is_left(session):
+    assert [child.cmdline() for child in psutil.Process().children(recursive=True)] == []
+
+
+def test_an_endless_notebook_is_stopped_at_its_limit(tmp_path):
+    write_notebook(tmp_path / "notebooks", "05_endless", IMPORTS, RESULT, "while True:\n    pass", "print('never')")
+    session = Session(tmp_path, "05", "--timeout", "3", "--format", "html")
+    assert session.status == 1
+    assert session.failure("05_endless").name == "NotebookTimeout"
+    assert "limit of 0:03; --timeout sets another" in session.json("05_endless")["error"]["message"]
+    assert session.json("05_endless")["numbers"]["epochs"]["value"] == 3
+    assert not session.file("05_endless.pdf").exists()
+
+
+def test_a_kernel_that_does_not_start_fails_its_notebook_with_what_it_said(tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'No module named ipykernel' >&2\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    write_notebook(tmp_path / "notebooks", "07_nothing", RESULT)
+    session = Session(tmp_path, "07", "--format", "html")
+    assert session.status == 1
+    assert session.failure("07_nothing").name == "KernelNotStarted"
+    assert "No module named ipykernel" in session.failure("07_nothing").message
+
+
+def test_papermill_alone_gives_the_same_results_from_any_folder(root, session, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    notebook = str(root / "notebooks" / "01_fine.ipynb")
+    papermill.execute_notebook(
+        notebook, "out.ipynb", parameters={"EPOCHS": 2}, kernel_name="python3", language="python", progress_bar=False
+    )
+    ours, plain = (document.read(n) for n in (session.executed("01_fine"), nbformat.read("out.ipynb", as_version=4)))
+    assert plain.numbers == ours.numbers
+    assert plain.title == ours.title
+
+
+def test_ctrl_c_stops_the_kernel_and_keeps_what_ran(tmp_path):
+    write_notebook(tmp_path / "notebooks", "06_long", IMPORTS, RESULT, "while True:\n    pass")
+    call = f"main(['06'], root=Path({str(tmp_path)!r}))"
+    command = [sys.executable, "-c", f"from pathlib import Path; from helpers.report.cli import main; exit({call})"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        next(line for line in process.stderr if "cell 4/4" in line)
+        kernels = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted in 06_long" in said
+    assert "Traceback" not in said
+    assert kernels
+    assert not any(kernel.is_running() for kernel in kernels)
+    kept = tmp_path / "reports" / "quick" / "06_long.interrupted.ipynb"
+    assert "epochs" in document.read(nbformat.read(kept, as_version=4)).numbers
+
+
+# Without a kernel: what a run does with the notebook that comes back
+
+
+def recorded(content: dict, **bundle: str) -> nbformat.NotebookNode:
+    data = {MIME: content, "text/plain": "as recorded", **bundle}
+    return nbformat.v4.new_code_cell(
+        "show()", execution_count=1, outputs=[nbformat.v4.new_output("display_data", data)]
+    )
+
+
+def drawing(name: str) -> nbformat.NotebookNode:
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"><title>{name}</title></svg>'
+    bundle = {"image/svg+xml": svg, "application/pdf": base64.b64encode(b"%PDF").decode()}
+    return recorded({"kind": "figure", "name": name, "caption": "A drawing.", "alt": "A drawing."}, **bundle)
+
+
+def measured(**values: float | None) -> nbformat.NotebookNode:
+    unknown = {"std": None, "runs": 1, "reported": None, "unit": ""}
+    numbers = [{"name": name, "label": name, "value": value, **unknown} for name, value in values.items()]
+    rows = [[name, "–", str(value), "–"] for name, value in values.items()]
+    table = {"columns": ["Quantity", "Reported", "This run", "Difference"], "rows": rows, "align": ["left"] * 4}
+    return recorded({"kind": "numbers", "name": "results", "caption": "R.", "bold": [], "numbers": numbers, **table})
+
+
+@pytest.fixture
+def executing(tmp_path, monkeypatch):
+    """Runs notebook 01 with given cells as what its execution gives; returns the outcome."""
+    workspace = Workspace(tmp_path)
+    workspace.reports("quick").mkdir(parents=True)
+    path = write_notebook(workspace.notebooks, "01_fake", "show()")
+
+    def execute(*cells: nbformat.NotebookNode, error: Exception | None = None, expects=(), formats=("html",)):
+        notebook = nbformat.v4.new_notebook(cells=list(cells), metadata={"workbook": {"expects": list(expects)}})
+
+        def fake(source, output, **_):
+            nbformat.write(notebook, output)
+            if error is not None:
+                raise error
+
+        monkeypatch.setattr(engine, "execute", fake)
+        settings = Settings("quick", formats)
+        return run(path, workspace, settings, parameters={}, progress=Progress(io.StringIO()))
+
+    return execute
+
+
+def test_drawings_of_an_earlier_run_are_removed(executing, tmp_path):
+    folder = tmp_path / "figures" / "quick" / "01_fake"
+    executing(drawing("curves"), drawing("matrix"))
+    assert {path.name for path in folder.iterdir()} == {"curves.svg", "matrix.svg"}
+    executing(drawing("curves"))
+    assert {path.name for path in folder.iterdir()} == {"curves.svg"}
+    assert "<title>curves</title>" in (folder / "curves.svg").read_text()
+
+
+def test_the_last_good_page_is_kept_until_a_run_is_good_again(executing, tmp_path):
+    reports = tmp_path / "reports" / "quick"
+    executing(measured(accuracy=0.5))
+    good = (reports / "01_fake.html").read_text()
+    for _ in range(2):
+        assert executing(measured(accuracy=0.75), error=ValueError("spoilt")).error
+        assert (reports / "01_fake.last-good.html").read_text() == good
+        assert "spoilt" in (reports / "01_fake.html").read_text()
+    assert executing(measured(accuracy=0.75)).error == ""
+    assert not (reports / "01_fake.last-good.html").exists()
+    assert "spoilt" not in (reports / "01_fake.html").read_text()
+
+
+def test_a_page_of_another_format_does_not_outlive_its_numbers(executing, tmp_path):
+    reports = tmp_path / "reports" / "quick"
+    executing(measured(accuracy=0.5))
+    (reports / "01_fake.pdf").write_bytes(b"%PDF of an earlier run")
+    outcome = executing(measured(accuracy=0.75))
+    assert not (reports / "01_fake.pdf").exists()
+    assert [path.name for path in outcome.files] == ["01_fake.ipynb", "01_fake.json", "01_fake.html"]
+
+
+def test_expected_results_that_are_missing_fail_the_run(executing, tmp_path):
+    assert executing(drawing("curves"), measured(accuracy=0.5), expects=["curves", "results", "accuracy"]).error == ""
+    outcome = executing(drawing("curves"), measured(accuracy=0.5), expects=["curves", "confusion", "loss"])
+    assert "did not record: confusion, loss" in outcome.error
+    assert "did not record" in (tmp_path / "reports" / "quick" / "01_fake.html").read_text()
+
+
+def test_a_number_that_is_not_finite_fails_the_run(executing):
+    outcome = executing(measured(accuracy=0.5, loss=None))
+    assert "numbers that aren't finite: loss" in outcome.error
+
+
+def test_a_report_that_cannot_be_drawn_fails_that_notebook_only(executing, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("helpers.report.html.render", broken)
+    outcome = executing(measured(accuracy=0.5))
+    assert outcome.error == "RuntimeError: no ink"
+    assert [path.suffix for path in outcome.files] == [".ipynb", ".json"]
+
+
+# The progress line
+
+
+BAR = "\rmethod 2, epoch 3/8:  40%|████      | 4/10 [00:00<00:00, 38.5it/s]"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_log_gets_a_line_for_a_new_epoch_and_a_sign_of_life():
+    log, clock = io.StringIO(), Clock()
+    progress = Progress(log, clock=clock)
+    progress.start("02_transfer", "starting the kernel")
+    progress.step("cell 3/9")
+    for second in range(100):
+        clock.now = float(second)
+        progress.printed(BAR.replace("epoch 3", f"epoch {1 + second // 40}"))
+        progress.tick()
+    epochs = [line.split("epoch ")[1][0] for line in log.getvalue().splitlines() if "epoch" in line]
+    assert epochs == ["1", "2", "3"]
+    for second in range(100, 201):
+        clock.now = float(second)
+        progress.tick()
+    assert len(log.getvalue().splitlines()) == 2 + 3 + 2
+    assert "\r" not in log.getvalue()
+
+
+def test_a_terminal_line_is_redrawn_in_place_and_cut_to_its_width(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    terminal, clock = Terminal(), Clock()
+    progress = Progress(terminal, clock=clock)
+    progress.start("02_transfer", "cell 3/9")
+    clock.now = 3725.0
+    progress.printed(f"some text{BAR}")
+    assert terminal.lines()[-1] == "02_transfer  cell 3/9  1:02:05  method 2, epoch 3"
+    assert "\n" not in terminal.getvalue()
+    progress.message("02_transfer  ok")
+    assert terminal.getvalue().endswith("\r\x1b[K02_transfer  ok\n")
+
+
+def test_other_text_on_stderr_does_not_touch_the_progress_line():
+    terminal = Terminal()
+    progress = Progress(terminal, clock=Clock())
+    progress.start("02_transfer", "cell 3/9")
+    before = terminal.getvalue()
+    progress.printed("UserWarning: 40% of the images are grey\n")
+    assert terminal.getvalue() == before
+
+
+def test_a_stream_that_knows_ascii_only_gets_a_bar_too():
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    progress = Progress(stream, clock=Clock())
+    progress.start("02_transfer", "cell 3/9")
+    progress._clock.now = 70.0
+    progress.printed(BAR)
+    assert b"epoch 3/8:  40%|????" in raw.getvalue()

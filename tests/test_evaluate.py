@@ -1,0 +1,338 @@
+"""Metrics against scikit-learn's and hand-worked numbers, on random and on degenerate input."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from helpers import WorkbookError, evaluate
+from helpers.evaluate import EvaluationError
+
+# The worked example: 3 classes and an absent fourth; predictions 0, 1, 1, 2, 0 for labels 0, 0, 1, 2, 2.
+LABELS = np.array([0, 0, 1, 2, 2])
+LOGITS = np.eye(4)[[0, 1, 1, 2, 0]]
+NAMES = ("cat", "dog", "گربه", "$new_4$")
+
+
+def random_set(seed, *, n=200, k=7, skill=1.5):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, k, n)
+    return rng.normal(size=(n, k)) + skill * np.eye(k)[labels], labels
+
+
+@st.composite
+def sets(draw):
+    """Small sets with ties (integer logits) and, often, absent classes."""
+    n, k = draw(st.integers(1, 12)), draw(st.integers(2, 8))
+    seed = draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    return rng.integers(-2, 3, (n, k)).astype(float), rng.integers(0, k, n)
+
+
+@given(sets())
+@settings(max_examples=60, deadline=None)
+def test_summary_and_per_class_agree_with_scikit_learn(data):
+    logits, labels = data
+    predictions, present = logits.argmax(axis=1), np.unique(labels)
+    expected = sk.precision_recall_fscore_support(labels, predictions, labels=present, average="macro", zero_division=0)
+    got = evaluate.summary(logits, labels)
+    assert got["accuracy"] == evaluate.accuracy(logits, labels) == pytest.approx(sk.accuracy_score(labels, predictions))
+    assert (got["precision"], got["recall"], got["f1"]) == pytest.approx(expected[:3])
+    frame = evaluate.per_class(logits, labels, range(logits.shape[1]))
+    assert list(frame.index[frame["accuracy"].notna()]) == list(present)
+    for name, score in {"precision": sk.precision_score, "accuracy": sk.recall_score, "f1": sk.f1_score}.items():
+        per = score(labels, predictions, labels=present, average=None, zero_division=0)
+        np.testing.assert_allclose(frame[name].dropna(), per)
+
+
+@given(sets())
+@settings(max_examples=60, deadline=None)
+def test_confusion_agrees_with_scikit_learn(data):
+    logits, labels = data
+    k = logits.shape[1]
+    matrix = evaluate.confusion(logits, labels)
+    np.testing.assert_array_equal(matrix, sk.confusion_matrix(labels, logits.argmax(axis=1), labels=range(k)))
+    assert matrix.dtype == np.int64
+
+
+@given(sets())
+@settings(max_examples=40, deadline=None)
+def test_roc_agrees_with_scikit_learn_and_skips_what_is_undefined(data):
+    logits, labels = data
+    # Tied scores come from repeated rows; ties between different rows would hang on softmax's last bit.
+    logits = (logits + np.random.default_rng(0).normal(size=logits.shape))[np.arange(len(labels)) // 2]
+    probabilities = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
+    curves = evaluate.roc(logits, labels)
+    areas = []
+    for k, curve in enumerate(curves.classes):
+        if 0 < (labels == k).sum() < len(labels):
+            areas.append(sk.roc_auc_score(labels == k, probabilities[:, k]))
+            assert curve.auc == pytest.approx(areas[-1])
+        else:
+            assert np.isnan(curve.auc) and len(curve.fpr) == len(curve.tpr) == 0
+    one_hot = np.eye(logits.shape[1])[labels]
+    assert curves.micro.auc == pytest.approx(sk.roc_auc_score(one_hot.ravel(), probabilities.ravel()))
+    assert curves.macro.auc == pytest.approx(np.mean(areas)) if areas else np.isnan(curves.macro.auc)
+
+
+def test_macro_roc_is_the_mean_of_the_class_curves():
+    logits, labels = random_set(3, k=4)
+    curves = evaluate.roc(logits, labels)
+    means = [np.mean([np.interp(x, c.fpr, c.tpr) for c in curves.classes]) for x in (0.05, 0.3, 0.8)]
+    assert np.interp([0.05, 0.3, 0.8], curves.macro.fpr, curves.macro.tpr) == pytest.approx(means, abs=1e-3)
+    assert (curves.macro.fpr[0], curves.macro.tpr[0], curves.macro.tpr[-1]) == (0, 0, 1)
+    assert np.trapezoid(curves.macro.tpr, curves.macro.fpr) == pytest.approx(curves.macro.auc, abs=2e-3)
+
+
+def test_roc_names_the_worst_classes_and_leaves_out_undefined_ones():
+    logits, labels = random_set(1, k=5)
+    kept = labels != 2
+    logits[labels == 4, 4] -= 3
+    curves = evaluate.roc(logits[kept], labels[kept])
+    assert np.isnan(curves.auc[2])
+    assert curves.worst(2)[0] == 4
+    assert 2 not in curves.worst(10) and len(curves.worst(10)) == 4
+
+
+def test_top5_and_loss_agree_with_scikit_learn_and_torch():
+    logits, labels = random_set(0, k=20)
+    got = evaluate.summary(logits, labels)
+    assert got["top5_accuracy"] == pytest.approx(sk.top_k_accuracy_score(labels, logits, k=5, labels=range(20)))
+    expected = torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels)).item()
+    assert got["loss"] == pytest.approx(expected)
+    assert got["loss"] == pytest.approx(
+        sk.log_loss(labels, torch.softmax(torch.from_numpy(logits), 1), labels=range(20))
+    )
+    assert "top5_accuracy" not in evaluate.summary(logits[:, :5], labels % 5)
+
+
+def test_loss_of_certain_mistakes_is_large_not_infinite():
+    assert evaluate.summary(np.array([[1000.0, 0.0]]), np.array([1]))["loss"] == pytest.approx(1000)
+
+
+def test_worked_example_per_class():
+    frame = evaluate.per_class(LOGITS, LABELS, NAMES)
+    assert list(frame.index) == list(NAMES) and frame.index.name == "class"
+    assert list(frame["support"]) == [2, 1, 2, 0]
+    assert list(frame["predicted"]) == [2, 2, 1, 0]
+    np.testing.assert_allclose(frame["accuracy"], [0.5, 1, 0.5, np.nan])
+    np.testing.assert_allclose(frame["precision"], [0.5, 0.5, 1, np.nan])
+    np.testing.assert_allclose(frame["f1"], [0.5, 2 / 3, 2 / 3, np.nan])
+
+
+def test_class_never_predicted_counts_as_zero_and_absent_class_does_not_count():
+    logits, labels = np.eye(3)[[0, 0]], np.array([0, 1])
+    assert evaluate.per_class(logits, labels, "abc")["precision"].tolist()[:2] == [0.5, 0.0]
+    assert evaluate.summary(logits, labels)["precision"] == 0.25
+
+
+def test_absent_class_that_is_predicted_stays_undefined():
+    frame = evaluate.per_class(np.eye(3)[[0, 2]], np.array([0, 1]), "abc")
+    assert frame.loc["c", "predicted"] == 1
+    assert frame.loc["c", ["accuracy", "precision", "f1"]].isna().all()
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_perfect_and_all_wrong(right):
+    labels = np.arange(8) % 4
+    logits = np.eye(4)[labels if right else (labels + 1) % 4]
+    got = evaluate.summary(logits, labels)
+    assert [got[name] for name in ("accuracy", "precision", "recall", "f1")] == [float(right)] * 4
+    assert np.trace(evaluate.confusion(logits, labels)) == 8 * right
+    assert evaluate.roc(logits, labels).macro.auc == (1.0 if right else pytest.approx(1 / 3))
+
+
+def test_one_image_and_one_class():
+    got = evaluate.summary(np.array([[0.3]]), np.array([0]))
+    assert got["accuracy"] == got["f1"] == 1 and got["loss"] == 0
+    curves = evaluate.roc(np.array([[0.3]]), np.array([0]))
+    assert np.isnan(curves.micro.auc) and np.isnan(curves.macro.auc) and curves.worst() == []
+
+
+def test_ties_go_to_the_first_class():
+    assert evaluate.accuracy(np.zeros((4, 6)), np.array([0, 0, 1, 5])) == 0.5
+    assert evaluate.summary(np.zeros((4, 6)), np.array([0, 0, 1, 5]))["top5_accuracy"] == 0.75
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int32])
+def test_tensors_and_arrays_give_the_same(dtype):
+    labels = torch.from_numpy(LABELS)
+    tensor = torch.from_numpy(LOGITS).to(dtype).requires_grad_(dtype.is_floating_point)
+    assert evaluate.summary(tensor, labels) == evaluate.summary(LOGITS, LABELS)
+    assert evaluate.accuracy(tensor, labels.to(torch.uint8)) == 0.6
+
+
+def test_inputs_are_left_as_they_were():
+    logits, labels = random_set(2)
+    before = logits.copy(), labels.copy()
+    evaluate.summary(logits, labels)
+    evaluate.roc(logits, labels)
+    np.testing.assert_array_equal(logits, before[0])
+    np.testing.assert_array_equal(labels, before[1])
+
+
+@pytest.mark.parametrize("metric", [evaluate.accuracy, evaluate.summary, evaluate.confusion, evaluate.roc])
+@pytest.mark.parametrize(
+    ("logits", "labels", "message"),
+    [
+        (np.zeros((0, 3)), np.zeros(0, int), "no images"),
+        (np.zeros(3), np.zeros(3, int), r"shape \(N, K\)"),
+        (np.zeros((3, 0)), np.zeros(3, int), r"shape \(N, K\)"),
+        (np.zeros((3, 2)), np.zeros(2, int), r"not \(2,\)"),
+        (np.zeros((2, 2)), np.zeros((2, 1), int), r"not \(2, 1\)"),
+        (np.zeros((2, 2)), np.array([0, 2]), "outside 0 … 1"),
+        (np.zeros((2, 2)), np.array([-1, 0]), "between -1 and 0"),
+        (np.zeros((2, 2)), np.zeros(2), "integers"),
+        (np.array([[0, 1], [0, np.nan]]), np.array([0, 1]), "first: 1"),
+        (np.array([["a", "b"]]), np.array([0]), "real numbers"),
+    ],
+)
+def test_bad_input_is_a_named_error(metric, logits, labels, message):
+    with pytest.raises(EvaluationError, match=message):
+        metric(logits, labels)
+    assert issubclass(EvaluationError, WorkbookError)
+
+
+def test_wrong_number_of_names_is_an_error():
+    for call in (
+        lambda: evaluate.per_class(LOGITS, LABELS, NAMES[:3]),
+        lambda: evaluate.summary(LOGITS, LABELS, class_names=NAMES[:3]),
+        lambda: evaluate.worst_confusions(np.eye(4), NAMES[:3]),
+    ):
+        with pytest.raises(EvaluationError, match="3 class names for 4 classes"):
+            call()
+
+
+def test_confusion_of_more_classes_than_the_network_knows():
+    matrix = evaluate.confusion(np.eye(2)[[0, 1, 1]], np.array([0, 1, 3]), num_classes=4)
+    assert matrix.shape == (4, 4) and matrix[3].tolist() == [0, 1, 0, 0]
+    with pytest.raises(EvaluationError, match="num_classes = 1"):
+        evaluate.confusion(LOGITS, LABELS, num_classes=1)
+
+
+def test_worst_confusions_are_ordered_and_hold_no_correct_ones():
+    matrix = np.array([[9, 3, 0], [3, 1, 0], [5, 0, 90]])
+    frame = evaluate.worst_confusions(matrix, "abc")
+    assert frame[["true", "predicted", "count"]].to_numpy().tolist() == [["c", "a", 5], ["b", "a", 3], ["a", "b", 3]]
+    np.testing.assert_allclose(frame["share"], [5 / 95, 3 / 4, 3 / 12])
+    assert len(evaluate.worst_confusions(matrix, "abc", top=1)) == 1
+    assert evaluate.worst_confusions(np.eye(3), "abc").empty
+    with pytest.raises(EvaluationError, match="shape"):
+        evaluate.worst_confusions(matrix[:2], "abc")
+
+
+def test_groups_are_scored_over_all_logits():
+    # An image of class 2 (B) whose logit is the largest of B's, but not of all: wrong.
+    logits = np.array([[5, 0, 1, 0], [0, 5, 0, 0], [9, 0, 5, 0], [0, 0, 0, 5.0]])
+    labels = np.array([0, 0, 2, 3])
+    frame = evaluate.group_accuracy(logits, labels, {"A": range(2), "B": range(2, 4), "all": range(4), "one": [1]})
+    assert frame["images"].tolist() == [2, 2, 4, 0]
+    np.testing.assert_allclose(frame["accuracy"], [0.5, 0.5, 0.5, np.nan])
+    assert frame["predicted"].tolist() == [3, 1, 4, 1]
+    assert frame.index.name == "group"
+
+
+@pytest.mark.parametrize("groups", [{}, {"A": range(5)}, {"A": [-1]}])
+def test_bad_groups_are_an_error(groups):
+    with pytest.raises(EvaluationError):
+        evaluate.group_accuracy(LOGITS, LABELS, groups)
+
+
+def test_hundred_classes_take_under_a_second():
+    logits, labels = random_set(0, n=10_000, k=100)
+    start = time.process_time()
+    evaluate.confusion(logits, labels)
+    evaluate.per_class(logits, labels, range(100))
+    evaluate.roc(logits, labels)
+    # About half a second of one core; the bound leaves room for a slow machine, not for a loop over images.
+    assert time.process_time() - start < 4
+
+
+def history(**columns):
+    length = len(next(iter(columns.values())))
+    return pd.DataFrame(columns, index=pd.RangeIndex(1, length + 1, name="epoch"))
+
+
+def test_best_epoch_knows_which_way_is_better():
+    frame = history(val_accuracy=[0.1, 0.5, 0.5, np.nan], val_loss=[2, 3, 1.5, np.inf], seconds=[1, 1, 1, 1])
+    assert evaluate.best_epoch(frame) == 2
+    assert evaluate.best_epoch(frame, "val_loss") == 3
+    for column, message in (("val_f1", "no column 'val_f1'; it has val_accuracy"), ("seconds", "ending in")):
+        with pytest.raises(EvaluationError, match=message):
+            evaluate.best_epoch(frame, column)
+    with pytest.raises(EvaluationError, match="no finite value"):
+        evaluate.best_epoch(history(val_accuracy=[np.nan]))
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "min_delta", "expected"),
+    [
+        ([3, 2, 1, 1.2, 1.1], 2, 0, 3),
+        ([3, 2, 1, 1.2, 1.1], 3, 0, None),
+        ([3, 2, 2.5, 2.5, 1], 2, 0, 2),  # the later, better epoch 5 would not have been reached
+        ([3, 2, 1.99, 1.98, 1.97], 3, 0.1, 2),
+        ([3], 1, 0, None),
+    ],
+)
+def test_stopping_epoch(losses, patience, min_delta, expected):
+    assert evaluate.stopping_epoch(history(val_loss=losses), patience=patience, min_delta=min_delta) == expected
+    mirrored = history(val_accuracy=[-loss for loss in losses])
+    assert evaluate.stopping_epoch(mirrored, "val_accuracy", patience=patience, min_delta=min_delta) == expected
+
+
+def test_stopping_needs_patience():
+    with pytest.raises(EvaluationError, match="at least 1"):
+        evaluate.stopping_epoch(history(val_loss=[1.0]), patience=0)
+
+
+def test_gap_is_positive_where_training_does_better():
+    frame = history(train_loss=[2, 1], val_loss=[2, 1.5], train_accuracy=[0.5, 0.9], val_accuracy=[0.6, 0.7])
+    np.testing.assert_allclose(evaluate.gap(frame), [0, 0.5])
+    np.testing.assert_allclose(evaluate.gap(frame, "accuracy"), [-0.1, 0.2])
+    other = frame.rename(columns={"val_loss": "test_b_loss"})
+    np.testing.assert_allclose(evaluate.gap(other, split="test_b"), [0, 0.5])
+
+
+def test_reading_of_an_overfitting_run():
+    epochs = np.arange(1, 61)
+    validation = np.where(epochs <= 20, 3 - 0.1 * epochs, 1 + 0.02 * (epochs - 20))
+    training = 3 - 0.1 * np.minimum(epochs, 29)
+    reading = evaluate.read_curves(history(train_loss=training, val_loss=validation))
+    assert (reading.best_epoch, reading.stop_epoch, reading.last_epoch) == (20, 20, 60)
+    assert reading.gap_at_best == pytest.approx(0)
+    assert reading.gap_at_end == pytest.approx(1.8 - 0.1)
+    # The gap is 0.12 x epochs since 20: first over 10 % of the validation loss (1.02) at epoch 21.
+    assert reading.gap_onset == 21
+    # From 29 on it grows by 0.02 an epoch to 1.7, so within 0.18 of the end from epoch 51 on.
+    assert reading.gap_level_from == 51
+    assert reading.verdict == "overfits"
+    assert "lowest at epoch 20 of 60" in reading.text and "level from epoch 51 on" in reading.text
+
+
+def test_reading_of_a_level_run_and_of_one_that_still_improves():
+    level = history(train_loss=[3, 2, 1] + [0.98] * 8, val_loss=[3, 2, 1] + [1.0] * 8)
+    reading = evaluate.read_curves(level)
+    assert (reading.verdict, reading.stop_epoch, reading.gap_onset) == ("level", 3, None)
+    assert "stays small" in reading.text
+    reading = evaluate.read_curves(level.iloc[:5])
+    assert (reading.verdict, reading.stop_epoch) == ("still improving", None)
+
+
+def test_reading_of_one_epoch_and_of_accuracy():
+    frame = history(train_accuracy=[0.5], val_accuracy=[0.25])
+    reading = evaluate.read_curves(frame, "accuracy")
+    assert (reading.verdict, reading.best_epoch, reading.gap_level_from) == ("still improving", 1, None)
+    assert "25.0 points at the best epoch" in reading.text
+
+
+def test_mean_and_spread_over_seeds():
+    values = [0.5, 0.7, 0.9]
+    assert evaluate.mean_std(values) == pytest.approx((0.7, 0.2, 3))
+    assert evaluate.mean_std(iter([np.float32(0.5)])) == (0.5, None, 1)
+    with pytest.raises(EvaluationError, match="no values"):
+        evaluate.mean_std([])
