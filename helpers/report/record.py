@@ -184,10 +184,13 @@ def _figure_of(drawing: Any) -> Any:
 
 
 def _render(fig: Any, kind: str) -> bytes:
+    import matplotlib.pyplot as plt
+
     buffer = io.BytesIO()
-    # No date in the files: the same run gives the same bytes.
+    # Neither a date nor random ids in the files: the same run gives the same bytes.
     stamp = {"Date": None} if kind == "svg" else {"CreationDate": None}
-    fig.savefig(buffer, format=kind, metadata=stamp, bbox_inches="tight")
+    with plt.rc_context({"svg.fonttype": "path", "svg.hashsalt": "workbook", "pdf.fonttype": 42}):
+        fig.savefig(buffer, format=kind, metadata=stamp, bbox_inches="tight")
     return buffer.getvalue()
 
 
@@ -248,22 +251,30 @@ def _html_table(columns: list[str], rows: list[list[str]], align: list[str], bol
 
 def _three_figures(entry: Number) -> list[str]:
     """Reported, measured (± std) and their difference, as text with the unit."""
-    scale, unit = (100, " %") if entry.unit == "%" else (1, f" {entry.unit}".rstrip())
-    digits = ".2f" if entry.unit == "%" else ".4g"
+    unit = f" {entry.unit}" if entry.unit else ""
+    difference_unit = " points" if entry.unit == "%" else unit
+    measured = _amount(entry.value, entry.unit)
+    if entry.std is not None and measured != "–":
+        measured += f" ± {_amount(entry.std, entry.unit)}"
+    reported, difference = "–", "–"
+    if entry.reported is not None:
+        reported = _amount(entry.reported, entry.unit) + unit
+        if math.isfinite(entry.value):
+            difference = _amount(entry.value - entry.reported, entry.unit, sign="+") + difference_unit
+    return [reported, measured + unit * (measured != "–"), difference]
 
-    def text(value: float | None, form: str) -> str:
-        return "–" if value is None or not math.isfinite(value) else f"{value * scale:{form}}"
 
-    measured = text(entry.value, digits) + (f" ± {text(entry.std, digits)}" if entry.std is not None else "")
-    difference = None if entry.reported is None else entry.value - entry.reported
-    figures = [text(entry.reported, digits), measured, text(difference, "+" + digits)]
-    if entry.unit == "%":
-        return [
-            figures[0] + unit * (figures[0] != "–"),
-            figures[1] + unit,
-            figures[2] + " points" * (figures[2] != "–"),
-        ]
-    return [figure + unit * (figure != "–") for figure in figures]
+def _amount(value: float, unit: str, *, sign: str = "") -> str:
+    """A number in figures: shares times 100 with two decimals, others with three or four digits and no exponent."""
+    if not math.isfinite(value):
+        return "–"
+    if unit == "%":
+        text = f"{value * 100:{sign}.2f}"
+    elif float(value).is_integer() or abs(value) >= 1000:
+        text = f"{value:{sign},.0f}"
+    else:
+        text = f"{value:{sign}.3g}"
+    return text.replace("-", "−")
 
 
 def _versions() -> str:

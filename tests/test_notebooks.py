@@ -1,0 +1,163 @@
+"""Every notebook that is found runs from end to end, at the smoke profile, to HTML and PDF. None can be forgotten."""
+
+import ast
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from pypdf import PdfReader
+
+from helpers import ROOT
+from helpers.report import cli
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SHARED = {
+    "DATASET": str,
+    "IMAGE_SIZE": int,
+    "NUM_CLASSES_A": int,
+    "TRAIN_PER_CLASS": int,
+    "EPOCHS": int,
+    "BATCH_SIZE": int,
+    "LEARNING_RATE": float,
+    "SEED": int,
+    "DEVICE": str,
+    "PRECISION": str,
+}
+
+
+def by_name(path):
+    return path.stem
+
+
+def cells(path, kind="code"):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+def parameters(path):
+    (cell,) = [cell for cell in cells(path) if "parameters" in cell.metadata.get("tags", [])]
+    return {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A copy of the notebooks with checkpoints and reports of its own, and a path with a space and Persian letters."""
+    root = tmp_path_factory.mktemp("کارنامه of tests")
+    shutil.copytree(ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBOOK_DATA", str(root / "data"))
+        yield root
+
+
+@pytest.fixture(scope="module")
+def reports(workspace):
+    """The smoke profile's reports of all notebooks, the template among them, made by one command."""
+    assert cli.main([*(path.stem for path in NOTEBOOKS), "--profile", "smoke"], root=workspace) == 0
+    return workspace / "reports" / "smoke"
+
+
+def test_there_are_notebooks():
+    assert {"01_cnn_on_a", "02_transfer_a_to_b", "06_fashion_mnist", "template"} <= {path.stem for path in NOTEBOOKS}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_it_runs_to_html_and_pdf(reports, path):
+    numbers = json.loads((reports / f"{path.stem}.json").read_text())
+    assert numbers["status"] == "ok"
+    assert all(isinstance(number["value"], int | float) for number in numbers["numbers"].values())
+    html = (reports / f"{path.stem}.html").read_text()
+    assert numbers["title"] in html
+    assert "STAND-IN" in html
+    pdf = PdfReader(io.BytesIO((reports / f"{path.stem}.pdf").read_bytes()))
+    text = "".join(page.extract_text() for page in pdf.pages)
+    assert "Figure 1" in text and "Table 1" in text and "STAND-IN" in text
+    drawings = {file.stem for file in (reports.parents[1] / "figures" / "smoke" / path.stem).glob("*.svg")}
+    assert drawings == {figure["name"] for figure in numbers["figures"]}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_all_that_its_code_records_is_recorded(reports, path):
+    """A cell that is skipped, by a condition say, would leave a hole in the report."""
+    recorded = json.loads((reports / f"{path.stem}.json").read_text())
+    names = {item["name"] for kind in ("figures", "tables") for item in recorded[kind]}
+    assert set(nbformat.read(path, as_version=4).metadata.workbook.expects) <= names | set(recorded["numbers"])
+
+
+def test_index_links_every_report(reports):
+    index = (reports / "index.html").read_text()
+    for path in NOTEBOOKS:
+        assert f"{path.stem}.html" in index
+        assert f"{path.stem}.pdf" in index
+
+
+def test_no_progress_bars_and_no_paths_of_the_machine_in_a_report(reports):
+    for page in reports.glob("*.html"):
+        text = page.read_text()
+        assert "it/s]" not in text and "█" not in text
+        assert str(reports.parents[1]) not in text
+
+
+def test_plain_papermill_runs_it_from_any_folder(workspace, tmp_path):
+    """Nothing of ours is needed to run one notebook; -f takes a profile's file as it is."""
+    out = tmp_path / "out.ipynb"
+    command = [sys.executable, "-m", "papermill", workspace / "notebooks" / "06_fashion_mnist.ipynb", out]
+    profile = workspace / "notebooks" / "profiles" / "smoke" / "06_fashion_mnist.yaml"
+    command += ["-f", profile, "-p", "EPOCHS", "1", "--no-progress-bar"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    assert nbformat.read(out, as_version=4).metadata.papermill.exception is None
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_it_holds_no_outputs(path):
+    for cell in cells(path):
+        assert cell.outputs == []
+        assert cell.execution_count is None
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_shared_parameters_mean_the_same_everywhere(path):
+    given = parameters(path)
+    assert set(SHARED) - set(given) <= {"NUM_CLASSES_A"}
+    for name, kind in SHARED.items():
+        assert given.get(name) is None or isinstance(given[name], kind)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "full"])
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_each_profile_fits_its_notebook(path, profile, capsys):
+    """The command checks names and kinds of a profile's parameters before it runs anything; --list shows them."""
+    from helpers.report.parameters import plan
+    from helpers.report.workspace import Workspace
+
+    chosen = plan(Workspace(ROOT), [path], profile=profile, file=None, assignments=[])
+    assert "EPOCHS" in next(iter(chosen.values.values()))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_it_keeps_the_house_style(path):
+    first = nbformat.read(path, as_version=4).cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# ")
+    sources = [cell.source for cell in cells(path)]
+    assert not any("sys.path" in source or "!pip" in source for source in sources)
+    assert max(source.count("\n") + 1 for source in sources) <= 30
+    # The report opens with its provenance: before any other result.
+    order = [i for i, source in enumerate(sources) if "record." in source]
+    assert "record.provenance" in sources[order[0]]
+
+
+def test_profiles_belong_to_notebooks():
+    files = list((ROOT / "notebooks" / "profiles").rglob("*.yaml"))
+    assert {file.stem for file in files} == {path.stem for path in NOTEBOOKS}
+    assert {file.parent.name for file in files} == {"smoke", "full"}
+
+
+def test_folders_written_by_runs_are_not_in_git():
+    ignored = (ROOT / ".gitignore").read_text().split()
+    assert {"/reports/", "/figures/", "/data/*"} <= set(ignored)
+    assert Path(ROOT / "data" / "README.md").exists()
