@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from helpers import ROOT
 from helpers.report.parameters import defaults, plan
 from helpers.report.progress import Progress
-from helpers.report.run import FORMATS, Outcome, Settings, run
+from helpers.report.run import CODE, FORMATS, Outcome, Settings, run
 from helpers.report.workspace import QUICK, Refused, Workspace, load, write
 
 if TYPE_CHECKING:
@@ -93,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
         help="which pages to make (both)",
     )
     parser.add_argument(
+        "--show-code",
+        choices=CODE,
+        default="key",
+        help="whose code the PDF shows: no cell's, that of the cells tagged key (the default), or all; HTML folds it",
+    )
+    parser.add_argument(
         "--timeout",
         type=_seconds,
         metavar="SECONDS",
@@ -129,7 +135,8 @@ def _run_all(workspace: Workspace, options: argparse.Namespace) -> int:
         print(f"note: {note}", file=sys.stderr)
     default_limit = TIME_LIMITS.get(options.profile)
     limit = default_limit if options.timeout is None else options.timeout or None
-    outcomes, finished = _run_each(workspace, planned.values, Settings(options.profile, options.formats, limit))
+    settings = Settings(options.profile, options.formats, limit, options.show_code)
+    outcomes, finished = _run_each(workspace, planned.values, settings)
     print(_summary(outcomes, workspace.reports(options.profile)))
     _write_index(workspace, options.profile)
     if not finished:

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,8 @@ class Markdown:
 
 @dataclass(frozen=True)
 class Code:
-    """A code cell's source. ``shown`` tells whether the cell's tags let the reader see it at all.
+    """A code cell's source. ``shown`` tells whether the cell's tags let the reader see it at all, ``key`` whether they
+    say that its code belongs into a report that is handed in.
 
     ``cell`` counts the notebook's code cells from 1, here and in the other blocks: JupyterLab's number of a fresh run.
     """
@@ -53,6 +54,7 @@ class Code:
     source: str
     cell: int
     shown: bool = True
+    key: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,14 @@ class Document:
     failed: bool
 
 
+def with_code(document: Document, which: str) -> Document:
+    """The document with the code of "all" its cells, of those tagged "key", or of "none"."""
+    if which == "all":
+        return document
+    kept = [block for block in document.blocks if not isinstance(block, Code) or (which == "key" and block.key)]
+    return replace(document, blocks=kept)
+
+
 def read(notebook: "NotebookNode", *, name: str = "") -> Document:
     """The document in an executed notebook.
 
@@ -208,7 +218,7 @@ class _Reader:
         source = clean.printable(cell.source).strip("\n")
         if source.strip():
             hidden = tags & self._hidden_tags or cell.metadata.get("jupyter", {}).get("source_hidden", False)
-            self.blocks.append(Code(source, self._code_cells, shown=not hidden))
+            self.blocks.append(Code(source, self._code_cells, shown=not hidden, key="key" in tags))
         if "remove-output" in tags:
             return
         for output in cell.get("outputs", []):

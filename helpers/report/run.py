@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from helpers.report.document import Document
 
 FORMATS = ("html", "pdf")
+CODE = ("none", "key", "all")
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Settings:
         profile: names the folder below ``reports/`` and ``figures/``.
         formats: of the page, from `FORMATS`.
         time_limit: seconds that all cells of one notebook together may take, or None.
+        show_code: whose code reports show, from `CODE`. HTML folds code, so "key" leaves it all there.
     """
 
     profile: str
     formats: Sequence[str] = FORMATS
     time_limit: float | None = None
+    show_code: str = "key"
 
 
 @dataclass
@@ -169,16 +172,18 @@ class _Job:
 
     def _write_pages(self, document: "Document") -> None:
         from helpers.report import html, numbers_file
+        from helpers.report.document import with_code
 
-        name, profile, formats = self._notebook.stem, self._settings.profile, self._settings.formats
+        name, profile, settings = self._notebook.stem, self._settings.profile, self._settings
         numbers = numbers_file.content(document, name=name, profile=profile)
         self._write("json", json.dumps(numbers, indent=2, ensure_ascii=False) + "\n")
-        if "html" in formats:
-            self._write("html", html.render(document, name=name, profile=profile))
-        if "pdf" in formats:
+        if "html" in settings.formats:
+            folded = document if settings.show_code != "none" else with_code(document, "none")
+            self._write("html", html.render(folded, name=name, profile=profile))
+        if "pdf" in settings.formats:
             from helpers.report import pdf
 
-            self._write("pdf", pdf.render(document))
+            self._write("pdf", pdf.render(with_code(document, settings.show_code)))
 
     def _make_room(self, *, failed: bool) -> None:
         """A good report that a failure would replace becomes the last good one; other pages of earlier runs go."""

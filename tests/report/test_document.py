@@ -269,3 +269,16 @@ def test_a_line_of_three_megabytes_takes_no_time(part):
     clean.without_warnings(clean.printed(line + "\n"))
     clean.is_bare_object(line)
     assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize(("which", "sources"), [("all", ["a = 1", "b = 2"]), ("key", ["b = 2"]), ("none", [])])
+def test_the_reader_sees_the_code_that_was_asked_for(which, sources):
+    notebook = v4.new_notebook()
+    notebook.cells = [
+        v4.new_code_cell("a = 1"),
+        v4.new_code_cell("b = 2", metadata={"tags": ["key"]}),
+        v4.new_markdown_cell("text"),
+    ]
+    seen = document.with_code(document.read(notebook), which)
+    assert [block.source for block in seen.blocks if isinstance(block, document.Code)] == sources
+    assert any(isinstance(block, document.Markdown) for block in seen.blocks)

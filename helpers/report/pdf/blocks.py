@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from helpers.report import document
 from helpers.report.pdf import html_tables, markdown, tables
 from helpers.report.pdf.compile import Part
-from helpers.report.pdf.markdown import EXTENSIONS, Piece
+from helpers.report.pdf.markdown import EXTENSIONS, Converted, Piece
 from helpers.report.pdf.typst_text import array, code, quoted, shortened, words
 
 LAST_TRACEBACK_LINES = 30
@@ -16,7 +17,7 @@ LARGEST_HTML = 4_000_000
 
 
 def parts_of(blocks: list[document.Block], *, prefix: str) -> tuple[list[Part], list[str]]:
-    """The blocks' parts, one for each, and the texts of the headings in them.
+    """The blocks' parts in their order, and the texts of the headings in them.
 
     Args:
         blocks: in reading order.
@@ -24,16 +25,20 @@ def parts_of(blocks: list[document.Block], *, prefix: str) -> tuple[list[Part], 
     """
     pieces = {index: piece for index, block in enumerate(blocks) if (piece := _piece(block)) is not None}
     converted = dict(zip(pieces, markdown.convert(list(pieces.values()), prefix=prefix), strict=True))
-    parts, headings = [], []
+    parts = []
     for index, block in enumerate(blocks):
         if index in converted:
-            result = converted[index]
-            source = f"#wb.reading[\n{result.source}\n]" if isinstance(block, document.Reading) else result.source
-            parts.append(Part(source, pieces[index].text, result.files))
-            headings += result.headings
+            parts += _converted_parts(block, pieces[index].text, converted[index])
         else:
             parts.append(_part(block, f"{prefix}b{index}"))
-    return parts, headings
+    return parts, [heading for result in converted.values() for heading in result.headings]
+
+
+def _converted_parts(block: document.Block, text: str, result: Converted) -> list[Part]:
+    """The definitions of the formulas, then what names them."""
+    formulas = [Part(definition, fallback=Part(as_code)) for definition, as_code in result.formulas]
+    source = f"#wb.reading[\n{result.source}\n]" if isinstance(block, document.Reading) else result.source
+    return [*formulas, Part(source, text, result.files)]
 
 
 def _piece(block: document.Block) -> Piece | None:
@@ -77,10 +82,16 @@ def _provenance(block: document.Provenance, name: str) -> Part:
 
 
 def _figure(block: document.Figure, name: str) -> Part:
-    ending, content = ("pdf", block.pdf) if block.pdf.startswith(b"%PDF") else ("svg", block.svg.encode())
-    image = _image_maker(f"{name}.{ending}", block.alt)
-    arguments = f'{quoted(name)}, "{block.number}", {words(block.caption)}, {image}'
-    return Part(f"#wb.drawing({arguments})", f"Figure {block.number}. {block.caption}", {f"{name}.{ending}": content})
+    """The figure as PDF, or as SVG where Typst doesn't take the PDF."""
+    svg = _drawing(block, name, f"{name}.svg", block.svg.encode())
+    if not block.pdf:
+        return svg
+    return replace(_drawing(block, name, f"{name}.pdf", block.pdf), fallback=svg)
+
+
+def _drawing(block: document.Figure, name: str, file: str, content: bytes) -> Part:
+    arguments = f'{quoted(name)}, "{block.number}", {words(block.caption)}, {_image_maker(file, block.alt)}'
+    return Part(f"#wb.drawing({arguments})", f"Figure {block.number}. {block.caption}", {file: content})
 
 
 def _image_maker(file: str, alt: str) -> str:

@@ -17,7 +17,7 @@ from helpers.report.pdf import typst_text
 
 FONTS = Path(__file__).resolve().parent.parent / "fonts"
 TEMPLATES = Path(__file__).resolve().parent
-MOST_REPAIRS = 40
+MOST_REPAIRS = 60
 _PREAMBLE = '#import "template.typ" as wb\n'
 
 
@@ -33,11 +33,13 @@ class Part:
         source: Typst source, calls of what ``template.typ`` defines.
         plain: the block's text, shown where Typst cannot set the source.
         files: pictures that the source names, as {file name: content}.
+        fallback: what is set instead where Typst cannot set the source; a box with the plain text if None.
     """
 
     source: str
     plain: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
+    fallback: "Part | None" = None
 
 
 def compile_parts(parts: Sequence[Part], *, preamble: str) -> bytes:
@@ -50,6 +52,8 @@ def compile_parts(parts: Sequence[Part], *, preamble: str) -> bytes:
     Raises:
         PdfError: Typst still complained when `MOST_REPAIRS` parts had been replaced.
     """
+    import typst
+
     parts = list(parts)
     with tempfile.TemporaryDirectory(prefix="workbook-pdf-") as name:
         folder = Path(name)
@@ -57,7 +61,7 @@ def compile_parts(parts: Sequence[Part], *, preamble: str) -> bytes:
         for _ in range(MOST_REPAIRS):
             try:
                 return _compile(folder, parts, preamble)
-            except _typst_faults() as error:
+            except typst.TypstError as error:
                 fault = error
             for index in _named_parts(fault, parts) or [_first_faulty_part(folder, parts, preamble)]:
                 parts[index] = _replacement(parts[index], str(fault))
@@ -69,7 +73,7 @@ def _write_files(folder: Path, parts: Sequence[Part]) -> None:
     for template in TEMPLATES.glob("*.typ"):
         shutil.copy(template, folder)
     for part in parts:
-        for name, content in part.files.items():
+        for name, content in {**part.files, **(part.fallback.files if part.fallback else {})}.items():
             (folder / name).write_bytes(content)
 
 
@@ -81,12 +85,6 @@ def _fonts() -> Any:
     matplotlib = importlib.util.find_spec("matplotlib").submodule_search_locations[0]
     paths = [FONTS, Path(matplotlib) / "mpl-data" / "fonts" / "ttf"]
     return typst.Fonts(include_system_fonts=False, font_paths=[str(path) for path in paths])
-
-
-def _typst_faults() -> tuple[type[Exception], ...]:
-    import typst
-
-    return (typst.TypstError,)
 
 
 def _compile(folder: Path, parts: Sequence[Part], preamble: str) -> bytes:
@@ -112,17 +110,21 @@ def _named_parts(fault: Exception, parts: Sequence[Part]) -> list[int]:
 
 
 def _first_faulty_part(folder: Path, parts: Sequence[Part], preamble: str) -> int:
+    import typst
+
     good, bad = 0, len(parts)  # the first `good` parts alone can be set, the first `bad` ones cannot
     while bad - good > 1:
         middle = (good + bad) // 2
         try:
             _compile(folder, parts[:middle], preamble)
             good = middle
-        except _typst_faults():
+        except typst.TypstError:
             bad = middle
     return bad - 1
 
 
 def _replacement(part: Part, reason: str) -> Part:
+    if part.fallback:
+        return part.fallback
     label = typst_text.words(f"This part could not be set: {reason}")
     return Part(f"#wb.alarm-box({label}, details: {typst_text.code(typst_text.shortened(part.plain, first=60))})")

@@ -109,11 +109,11 @@ def _one_row(header: list[Cell]) -> list[Cell]:
 
 
 def _text(tag: "Tag") -> str:
-    """The text as a browser shows it: white space is one blank, <br> a new line."""
-    for line_break in tag.find_all("br"):
-        line_break.replace_with("\x00")
-    lines = tag.get_text(" ", strip=False).split("\x00")
-    return "\n".join(" ".join(line.split()) for line in lines).strip()
+    """The text as a browser shows it: white space is one blank, a line break or a new block a new line."""
+    for block in tag.find_all(["br", "p", "div", "li"]):
+        block.insert_before("\x00")
+    lines = [" ".join(line.split()) for line in tag.get_text().split("\x00")]
+    return "\n".join(filter(None, lines))
 
 
 def _cell(tag: "Tag", cell: Cell, styles: dict[str, Style]) -> Cell:

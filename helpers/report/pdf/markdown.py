@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.report.clean import printable
-from helpers.report.pdf import typst_text
+from helpers.report.pdf.typst_text import code, quoted
 
 SCRIPT = Path(__file__).with_name("markdown.lua")
 FORMATS = {
@@ -57,9 +57,17 @@ class Piece:
 
 @dataclass(frozen=True)
 class Converted:
-    """A piece as Typst source, the pictures that the source names, and the texts of its headings."""
+    """A piece as Typst.
+
+    Attributes:
+        source: Typst source.
+        formulas: definitions of the formulas that the source names, each with one that shows its TeX instead.
+        files: the pictures that the source names.
+        headings: their texts.
+    """
 
     source: str
+    formulas: list[tuple[str, str]]
     files: dict[str, bytes]
     headings: list[str]
 
@@ -81,7 +89,10 @@ def convert(pieces: Sequence[Piece], *, prefix: str) -> list[Converted]:
         orders.append({"text": text, "format": FORMATS[piece.kind], "images": names})
         files.append(contents)
     results = _run_pandoc({"prefix": prefix, "pieces": orders})
-    return [Converted(result["typst"], found, result["headings"]) for result, found in zip(results, files, strict=True)]
+    return [
+        Converted(result["typst"], _definitions(result["formulas"]), found, result["headings"])
+        for result, found in zip(results, files, strict=True)
+    ]
 
 
 def decoded(content: str | bytes) -> bytes:
@@ -94,6 +105,13 @@ def decoded(content: str | bytes) -> bytes:
         return base64.b64decode(content)
     except (binascii.Error, ValueError):
         return b""
+
+
+def _definitions(formulas: list[dict[str, str]]) -> list[tuple[str, str]]:
+    return [
+        (f"#let {formula['name']} = {formula['typst']}", f"#let {formula['name']} = raw({quoted(formula['tex'])})")
+        for formula in formulas
+    ]
 
 
 def _lifted_data_uris(text: str, pictures: dict[str, dict[str, str]]) -> tuple[str, dict[str, dict[str, str]]]:
@@ -161,5 +179,6 @@ def _run_pandoc(order: dict[str, Any]) -> list[dict[str, Any]]:
         )
     except subprocess.SubprocessError:
         # The report is worth having with its Markdown as it was typed.
-        return [{"typst": f"#wb.code({typst_text.code(piece['text'])})", "headings": []} for piece in order["pieces"]]
+        as_code = (f"#wb.code({code(piece['text'])})" for piece in order["pieces"])
+        return [{"typst": source, "formulas": [], "headings": []} for source in as_code]
     return json.loads(run.stdout)

@@ -55,9 +55,13 @@ def recorded(table: Table) -> Grid:
 
 def typst(grid: Grid) -> str:
     """The call that sets the grid, without a leading "#"."""
+    if grid.columns == 0:
+        return "[]"
     cells = typst_text.array(_typst_cell(cell) for cell in grid.cells)
     longest = typst_text.array(typst_text.quoted(word) for word in _longest_words(grid))
-    return f"wb.data-table({grid.columns}, {grid.head}, {grid.stub}, {typst_text.array(grid.align)}, {longest}, {cells})"
+    return (
+        f"wb.data-table({grid.columns}, {grid.head}, {grid.stub}, {typst_text.array(grid.align)}, {longest}, {cells})"
+    )
 
 
 def _typst_cell(cell: Cell) -> str:
