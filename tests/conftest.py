@@ -8,7 +8,7 @@ import torch
 from helpers.data import ImageData, Source
 from helpers.train import Compute, choose_compute
 
-SOURCE = Source(name="random", title="Random colours", where="made by a test", stand_in=True)
+SOURCE = Source(name="random", title="Random colours", where="made by a test")
 
 
 @pytest.fixture

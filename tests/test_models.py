@@ -18,10 +18,10 @@ def test_cnn_on_a_has_the_layers_of_the_experiment():
 
 
 def test_cnn_on_a_parameter_count_follows_from_its_widths():
-    widths = [3, 16, 16, 32, 32, 64, 64, 128, 128]
+    widths = [3, 16, 16, 32, 32, 64, 64]
     convolutions = sum(9 * a * b for a, b in pairwise(widths))
     batch_norms = sum(2 * width for width in widths[1:])
-    expected = convolutions + batch_norms + 128 * 80 + 80
+    expected = convolutions + batch_norms + 64 * 80 + 80
     assert models.count_parameters(models.cnn_on_a(80, width=16)) == expected
 
 

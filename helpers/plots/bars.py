@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from helpers.plots.style import (
-    HATCHES,
-    PALETTE,
     SMALL,
     WIDTH,
     PlotError,
     axes_or_new,
+    bar_look,
     legend_above,
+    percent_ticks,
     shortened,
     styled,
     tidy,
 )
 
 MOST_CLASSES = 25
+LABELS = {"f1": "F1"}
 
 
 @styled
@@ -43,7 +43,7 @@ def per_class_bars(
     Raises:
         PlotError: for more than 25 classes, none at all, or a column that the frame lacks.
     """
-    names = dict(columns) if isinstance(columns, Mapping) else {column: column for column in columns}
+    names = dict(columns) if isinstance(columns, Mapping) else {column: LABELS.get(column, column) for column in columns}
     missing = [column for column in names if column not in frame.columns]
     if missing or not names:
         raise PlotError(f"no column {missing[0]!r} to draw" if missing else "no columns to draw")
@@ -58,13 +58,12 @@ def per_class_bars(
     for i, column in enumerate(names):
         values = frame[column].astype(float).to_numpy()
         offsets = rows + (i - (len(names) - 1) / 2) * thickness
-        style = {"color": PALETTE[i % len(PALETTE)], "hatch": HATCHES[i % len(HATCHES)], "edgecolor": "white"}
-        bars.append(ax.barh(offsets, values, height=thickness, linewidth=0.3, **style))
+        bars.append(ax.barh(offsets, values, height=thickness, **bar_look(i)))
         for y in offsets[np.isnan(values)]:
             ax.text(0.005, y, "–", va="center", fontsize=SMALL)
     ax.set_yticks(rows, [shortened(name, 24) for name in frame.index], parse_math=False)
     ax.set(xlim=(0, 1), ylim=(len(frame) - 0.5, -0.5), xlabel=xlabel)
-    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    percent_ticks(ax.xaxis)
     tidy(ax, grid="x")
     ax.tick_params(axis="y", length=0)
     if len(names) > 1:
@@ -104,8 +103,7 @@ def bars_with_error(
     bars = []
     for i, column in enumerate(values.columns):
         places = np.arange(len(values)) + (i - (len(values.columns) - 1) / 2) * width
-        style = {"color": PALETTE[i % len(PALETTE)], "hatch": HATCHES[i % len(HATCHES)], "edgecolor": "white"}
-        bars.append(ax.bar(places, values[column], width=width, linewidth=0.3, **style))
+        bars.append(ax.bar(places, values[column], width=width, **bar_look(i)))
         whiskers = spread[column].fillna(0).to_numpy()
         drawn = whiskers > 0
         ax.errorbar(
@@ -123,8 +121,9 @@ def bars_with_error(
     ax.set_xticks(range(len(values)), names, parse_math=False)
     ax.set_xlim(-0.5, len(values) - 0.5)
     ax.set_ylabel(ylabel)
+    _make_room(ax, (values + spread.fillna(0)).to_numpy())
     if percent:
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
+        percent_ticks(ax.yaxis)
     tidy(ax, grid="y")
     ax.tick_params(axis="x", length=0)
     if len(values.columns) > 1:
@@ -148,11 +147,16 @@ def _write_values(
         ax.annotate(
             text,
             (place, top),
-            xytext=(0, 2),
+            xytext=(0, 3),
             textcoords="offset points",
             ha="center",
             va="bottom",
             fontsize=SMALL,
-            rotation=rotation,
+            rotation=0 if np.isnan(value) else rotation,
         )
-    ax.margins(y=0.12 if rotation == 0 else 0.2)
+
+
+def _make_room(ax: Axes, tops: np.ndarray) -> None:
+    """Bars stand on 0, with room for the numbers over the highest."""
+    highest = np.nanmax(tops, initial=0.0)
+    ax.set_ylim(min(0.0, np.nanmin(tops, initial=0.0)), 1.2 * highest if highest > 0 else 1.0)

@@ -15,14 +15,13 @@ from helpers.plots.style import (
     FONT_SIZE,
     GREY,
     LIGHT,
-    LINE_STYLES,
-    PALETTE,
     SMALL,
     WARNING,
     WIDTH,
     PlotError,
     axes_or_new,
     legend_beside,
+    line_look,
     shortened,
     styled,
     tidy,
@@ -105,14 +104,13 @@ def roc(curves: RocCurves, class_names: Sequence[str], *, worst: int = 3, ax: Ax
     ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
     lines = []
     for i, (label, curve) in enumerate(entries):
-        colour, style = PALETTE[i % len(PALETTE)], LINE_STYLES[i % len(LINE_STYLES)]
-        lines += ax.plot(curve.fpr, curve.tpr, color=colour, linestyle=style, linewidth=1.8 if i < 2 else 1.2)
+        lines += ax.plot(curve.fpr, curve.tpr, linewidth=1.8 if i < 2 else 1.2, **line_look(i))
         lines[-1].set_label(label)
     ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     tidy(ax)
     areas = [f"{curve.auc:.3f}" if np.isfinite(curve.auc) else "not defined" for _, curve in entries]
-    legend = legend_beside(ax, lines, [f"{label}, AUC {area}" for (label, _), area in zip(entries, areas, strict=True)])
+    legend = legend_beside(ax, lines, [f"AUC {area}  {label}" for (label, _), area in zip(entries, areas, strict=True)])
     legend.set_title("each class against the rest", prop={"size": SMALL})
     return ax
 

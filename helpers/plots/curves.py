@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 from numpy.typing import NDArray
 from sklearn.isotonic import isotonic_regression
@@ -15,13 +15,13 @@ from sklearn.isotonic import isotonic_regression
 from helpers.plots.style import (
     FONT_SIZE,
     GREY,
-    LINE_STYLES,
-    PALETTE,
     SMALL,
     WIDTH,
     PlotError,
     axes_or_new,
     legend_beside,
+    line_look,
+    percent_ticks,
     points_high,
     styled,
     tidy,
@@ -123,14 +123,14 @@ def _lines(ax: Axes, series: Mapping[str, pd.DataFrame]) -> None:
     """One labelled line for each frame's mean over its columns, with a band where there are several."""
     ends = []
     for i, (label, values) in enumerate(series.items()):
-        colour, style = PALETTE[i % len(PALETTE)], LINE_STYLES[i % len(LINE_STYLES)]
+        look = line_look(i)
         mean = values.mean(axis=1)
         marker = "o" if len(mean) <= MOST_MARKERS else None
-        (line,) = ax.plot(mean.index, mean.to_numpy(), color=colour, linestyle=style, marker=marker, markersize=3.5)
+        (line,) = ax.plot(mean.index, mean.to_numpy(), marker=marker, markersize=3.5, **look)
         line.set_label(str(label))
         if values.shape[1] > 1:
             std = values.std(axis=1, ddof=1)
-            ax.fill_between(mean.index, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
+            ax.fill_between(mean.index, mean - std, mean + std, color=look["color"], alpha=0.18, linewidth=0)
         ends.append((str(label), line))
     _frame_epochs(ax, np.concatenate([values.index.to_numpy() for values in series.values()]))
     if len(ends) > MOST_END_LABELS:
@@ -143,7 +143,7 @@ def _frame_epochs(ax: Axes, epochs: NDArray[np.int64]) -> None:
     first, last = epochs.min(), epochs.max()
     room = 0.5 if first == last else 0.02 * (last - first)
     ax.set_xlim(first - room, last + room)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
 def _label_ends(ax: Axes, ends: Sequence[tuple[str, Line2D]]) -> None:
@@ -192,7 +192,7 @@ def _label_axes(ax: Axes, metric: str, ylabel: str | None = None) -> None:
     ax.set_xlabel("epoch")
     ax.set_ylabel(ylabel or metric)
     if metric == "accuracy":
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        percent_ticks(ax.yaxis)
     tidy(ax)
 
 

@@ -1,6 +1,7 @@
 """Pictures of the images themselves."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,13 +49,14 @@ def sample_grid(
     """
     pictures, truth = _pictures(images), _classes(labels, len(images), class_names)
     guesses = None if predictions is None else _classes(predictions, len(images), class_names)
-    length = int(WIDTH / columns * 14)
+    length = int(WIDTH / columns * 15)
     captions, wrong = [], np.zeros(len(truth), dtype=bool)
     for i, label in enumerate(truth):
-        lines = [shortened(class_names[label], length)]
+        lines = _two_lines(class_names[label], length)
         if guesses is not None:
+            lines = [shortened(class_names[label], length)]
             wrong[i] = guesses[i] != label
-            share = "" if confidences is None else f" {100 * float(confidences[i]):.0f} %"
+            share = "" if confidences is None else f" {100 * float(confidences[i]):.0f}%"
             name = shortened(class_names[guesses[i]], length - len(share) - 2)
             lines.append(f"{LEFT_TO_RIGHT}{'✗' if wrong[i] else '✓'} {name}{LEFT_TO_RIGHT}{share}")
         captions.append(lines)
@@ -90,8 +92,14 @@ def class_gallery(
         shown[label] = pictures[i]
     columns = min(columns, len(class_names))
     length = int(WIDTH / columns * 17)
-    captions = [[shortened(name, length)] for name in class_names]
+    captions = [_two_lines(name, length) for name in class_names]
     return _tiles(np.stack(shown), captions, np.zeros(len(shown), dtype=bool), columns, 6.5, ax)
+
+
+def _two_lines(name: str, length: int) -> list[str]:
+    """The name broken between words; what does not fit into two lines of ``length`` letters is cut."""
+    first, *others = textwrap.wrap(str(name), length, break_on_hyphens=False) or [""]
+    return [first, shortened(" ".join(others), length)] if others else [first]
 
 
 def _pictures(images: Array) -> NDArray[np.uint8]:

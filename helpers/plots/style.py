@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 import matplotlib.pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.legend import Legend
 
 from helpers import WorkbookError
@@ -20,7 +21,7 @@ SMALL = 7.5
 # Okabe and Ito, "Color Universal Design" (2008), without yellow, which is too faint for lines on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
-HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++", "oo")
+HATCHES = ("", "////", "\\\\\\\\", "xxxx", "----", "||||", "++++")
 WARNING = PALETTE[1]
 GREY = "#666666"
 LIGHT = "#DDDDDD"
@@ -71,6 +72,26 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return wrapper
+
+
+def line_look(i: int) -> dict[str, Any]:
+    """Colour and line style of the i-th line: each colour has a style of its own, another one the second time round."""
+    return {"color": PALETTE[i % len(PALETTE)], "linestyle": LINE_STYLES[(i + i // len(PALETTE)) % len(LINE_STYLES)]}
+
+
+def bar_look(i: int) -> dict[str, Any]:
+    """Colour and hatching of the i-th kind of bar."""
+    return {
+        "color": PALETTE[i % len(PALETTE)],
+        "hatch": HATCHES[i % len(HATCHES)],
+        "edgecolor": "white",
+        "linewidth": 0.3,
+    }
+
+
+def percent_ticks(axis: Axis) -> None:
+    """Shares as per cent, with as many decimals as each needs."""
+    axis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
 
 
 def axes_or_new(ax: Axes | None, *, height: float, width: float = WIDTH) -> Axes:

@@ -81,16 +81,16 @@ def layer_change(
     """How much each layer changed: lying bars on a logarithmic scale, the first layer on top; no change is a "0".
 
     Args:
-        changes: layer -> change, not negative.
+        changes: layer -> change, not negative; NaN where it is not defined, which is shown as "–".
         xlabel: what the changes are.
         ax: where to draw.
 
     Raises:
-        PlotError: for no layers, or negative or non-finite changes.
+        PlotError: for no layers, or negative or infinite changes.
     """
     series = pd.Series(changes, dtype=float)
     values = series.to_numpy()
-    if not len(values) or not np.isfinite(values).all() or values.min() < 0:
+    if not len(values) or np.isinf(values).any() or (values < 0).any():
         raise PlotError("changes are finite numbers from 0 on, one a layer, at least one layer")
     ax = axes_or_new(ax, height=0.6 + 0.17 * len(values))
     low, high = _decades(values)
@@ -98,7 +98,7 @@ def layer_change(
     changed = values > 0
     ax.barh(rows[changed], values[changed] - low, left=low, height=0.7, color=PALETTE[0])
     for row, value in zip(rows, values, strict=True):
-        place, text = (value, f"{value:.2g}") if value > 0 else (low, "0")
+        place, text = (value, f"{value:.2g}") if value > 0 else (low, "–" if np.isnan(value) else "0")
         ax.annotate(text, (place, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=SMALL)
     ax.set_xscale("log")
     ax.set(xlim=(low, high), ylim=(len(values) - 0.5, -0.5), xlabel=f"{xlabel} (logarithmic scale)")
@@ -106,6 +106,8 @@ def layer_change(
     tidy(ax, grid="x")
     ax.tick_params(axis="y", length=0)
     ax.minorticks_off()
+    if not changed.any():
+        ax.set_xticks([])
     return ax
 
 
@@ -115,7 +117,7 @@ def weights(
 ) -> NDArray[np.object_]:
     """One weight tensor before and after training, and their difference, on one colour scale.
 
-    The difference stays pale where the weights hardly changed: its title gives the largest change.
+    A small difference is shown 2, 5, 10, 20 … times as large, within the scale, and its title says so.
 
     Args:
         before: a head's matrix (rows, columns), or a convolution's kernels (out, in, height, width), of which the
@@ -136,10 +138,12 @@ def weights(
             f"weights are two tensors (rows, columns) or (out, in, height, width), not {old.shape}, {new.shape}"
         )
     largest = np.abs(new - old).max()
-    change = "difference: exactly 0" if largest == 0 else f"difference: at most {largest:.2g}"
-    pictures = [_flat(old), _flat(new), _flat(new - old)]
-    titles = [f"{name} before".strip(), f"{name} after".strip(), change]
     scale = max(np.abs(old).max(), np.abs(new).max()) or 1.0
+    factor = _magnification(largest, scale)
+    amount = f"at most {largest:.2g}" if largest > 0 else "exactly 0"
+    change = f"difference{f' × {factor:,}' if factor > 1 else ''}\n({amount})"
+    pictures = [_flat(old), _flat(new), _flat(factor * (new - old))]
+    titles = [f"{name} before".strip(), f"{name} after".strip(), change]
     figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 2.5), layout="constrained", sharex=True, sharey=True)
     cmap = mpl.colormaps["RdBu_r"].with_extremes(bad=LIGHT)
     for ax, picture, title in zip(axes, pictures, titles, strict=True):
@@ -156,10 +160,16 @@ def weights(
     axes[0].set_ylabel("output channel" if old.ndim == 4 else "row (class)")
     if old.ndim == 4:
         axes[1].set_xlabel("input channel")
-    bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.02)
+    bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.02, shrink=0.8)
     bar.ax.tick_params(labelsize=SMALL)
     bar.outline.set_visible(False)
     return axes
+
+
+def _magnification(largest: float, scale: float) -> int:
+    """The largest of 1, 2, 5, 10 … 500,000 by which ``largest`` can be multiplied and still be within ``scale``."""
+    factors = [step * 10**power for power in range(6) for step in (1, 2, 5)]
+    return max((factor for factor in factors if factor * largest <= scale), default=1) if largest > 0 else 1
 
 
 def _middle(values: NDArray[np.float64]) -> str:

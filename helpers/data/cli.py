@@ -1,0 +1,118 @@
+"""``python -m helpers.data``: what data sets are here, and fetching those that are not."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from helpers import DATA, WorkbookError
+from helpers.data import catalogue
+from helpers.data.errors import UnknownDataError
+from helpers.data.fetch import fetch
+
+OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+_EPILOG = """\
+examples:
+  python -m helpers.data list                     which data sets are on this machine
+  python -m helpers.data fetch cifar10            download and check one
+  python -m helpers.data fetch cifar10 --url https://mirror.example.org/files
+
+Data sets go to data/, or to the folder that the environment variable WORKBOOK_DATA names.
+data/README.md says what lies where.
+The exit status is 0 if all went well, 1 if a fetch failed, 2 for a mistake in the command, 130 after Ctrl-C.
+"""
+
+
+def main(argv: Sequence[str] | None = None, *, root: Path = DATA) -> int:
+    """Runs the command.
+
+    Args:
+        argv: the arguments, of the process itself if None.
+        root: the data folder.
+
+    Returns:
+        The exit status: 0 all well, 1 a fetch failed, 2 a name that does not exist, 130 interrupted.
+
+    Raises:
+        SystemExit: from argparse, after --help (0) or a malformed command line (2).
+    """
+    options = _parser().parse_args(argv)
+    try:
+        if options.command == "list":
+            _list(root)
+        else:
+            _fetch(options, root)
+        return OK
+    except UnknownDataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return REFUSED
+    except WorkbookError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("error: interrupted; nothing of the download was kept", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.data",
+        description="Shows and fetches the data sets that the notebooks use.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    commands.add_parser("list", help="shows the data sets, and whether they are on this machine")
+    fetching = commands.add_parser("fetch", help="downloads a data set and checks it")
+    fetching.add_argument("name", metavar="NAME", help=", ".join(catalogue.ENTRIES))
+    fetching.add_argument(
+        "--url", metavar="BASE", help="folder of a mirror that holds the same files (http, https or file address)"
+    )
+    fetching.add_argument(
+        "--timeout", type=_seconds, default=30, help="seconds to wait for a silent server (default: %(default)s)"
+    )
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a number of seconds up to 3600")
+    return seconds
+
+
+def _fetch(options: argparse.Namespace, root: Path) -> None:
+    folder = fetch(options.name, root=root, url=options.url, timeout=options.timeout)
+    print(f"{catalogue.get(options.name).title} lies in {catalogue.describe_where(folder)}")
+
+
+def _list(root: Path) -> None:
+    rows = [("name", "title", "state")]
+    rows += [(entry.name, entry.title, _state(entry, root)) for entry in catalogue.ENTRIES.values()]
+    rows += [
+        ("shapes", "Drawn shapes", "always here, drawn by code"),
+        ("folder:<path>", "Your own images", "a folder for each class, see data/README.md"),
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for name, title, state in rows:
+        print(f"{name:{widths[0]}}  {title:{widths[1]}}  {state}")
+    cache = root / "cache"
+    print(f"\n{catalogue.describe_where(cache)} holds {_megabytes(cache)} and can be deleted at any time.")
+
+
+def _state(entry: catalogue.Entry, root: Path) -> str:
+    folder = catalogue.find(entry.name, root=root)
+    if folder is None:
+        return f"missing: python -m helpers.data fetch {entry.name} ({entry.size / 1e6:.0f} MB)"
+    return f"here, {_megabytes(folder)}, from {catalogue.describe_where(folder)}"
+
+
+def _megabytes(folder: Path) -> str:
+    """Size of all files in a folder and below it."""
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return f"{size / 1e6:,.0f} MB"

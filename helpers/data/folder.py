@@ -1,0 +1,211 @@
+"""Folders of image files: ``train/<class>/*``, with ``val`` and ``test`` beside ``train``, or just ``<class>/*``."""
+
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import helpers
+from helpers.data.cache import FileStamp, cache_file, load_images, store_images
+from helpers.data.decode import decode_all, image_suffixes
+from helpers.data.errors import BadImageError, ClassMismatchError, DataError, EmptyFolderError, MissingDataError
+from helpers.data.structures import ImageData, Source
+
+LAYOUT = "train/<class>/<image files>, with val/ and test/ beside train/ if you have them, or one folder for each class"
+"""What a folder looks like that `read` understands, in words for messages."""
+
+_SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_SHOWN = 5
+
+Scan = dict[str, dict[str, list[FileStamp]]]
+"""Image files by split and class."""
+
+
+def read(
+    root: Path, *, image_size: int | None, channels: int | None, skip_bad: bool = False, cache: Path | None
+) -> dict[str, ImageData]:
+    """Reads a folder of images.
+
+    It holds ``train/<class>/*``, optionally with ``val`` (or ``valid``, ``validation``) and ``test``, in any case; or,
+    if there is no ``train``, one folder for each class. Images lie directly in their class's folder: deeper ones,
+    hidden files and folders, and files whose suffix is not an image's are left out. Classes come in natural order ("2"
+    before "10"), images in the order of class and file name.
+
+    Args:
+        root: the folder.
+        image_size: height and width to which images are cropped and resized, see `helpers.data.decode.decode`; None
+            keeps their size, which must be one for all.
+        channels: 1 for grey, 3 or None for RGB.
+        skip_bad: leave files out that are no readable images, with a warning, rather than stop.
+        cache: the folder to keep decoded images in; None keeps none.
+
+    Returns:
+        The splits that the folder has, by name: "train" and perhaps "val" and "test"; or "all". All have the class
+        names of the training images, also where they have images of some classes only.
+
+    Raises:
+        MissingDataError: if there is no such folder.
+        EmptyFolderError: if it has no classes, or a class no (readable) images.
+        ClassMismatchError: if ``val`` or ``test`` has a class that ``train`` lacks.
+        BadImageError: for files that are no readable images, unless ``skip_bad``; and for different sizes.
+        DataError: for two validation folders, a file that may not be read, or images beyond this machine's memory.
+    """
+    root = Path(root)
+    scan = _scan(root)
+    class_names = _class_names(scan)
+    files = [file for classes in scan.values() for members in classes.values() for file in members]
+    images, bad = _images(root, files, image_size, channels, cache)
+    if bad:
+        _report_bad(root, files, bad, skip_bad)
+        scan = _without({files[index] for index in bad}, scan)
+    return _to_splits(images, scan, class_names, _source(root))
+
+
+def has_images(root: Path) -> bool:
+    """Whether `read` would find at least one image file there; looks no further than the first."""
+    if not Path(root).is_dir():
+        return False
+    splits = _split_folders(Path(root))
+    classes = (folder for split in splits.values() for folder in _subfolders(split))
+    return any(True for folder in classes for _ in _image_entries(folder))
+
+
+def natural_order(name: str) -> tuple:
+    """Sorting key under which "2" comes before "10"."""
+    # re.split with a group alternates text and digits, so that text is only ever compared with text.
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
+
+
+def _scan(root: Path) -> Scan:
+    if not root.is_dir():
+        raise MissingDataError(f"there is no folder {_shown(root)}: put images there as {LAYOUT}")
+    return {split: _scan_split(root, split, folder) for split, folder in _split_folders(root).items()}
+
+
+def _scan_split(root: Path, split: str, folder: Path) -> dict[str, list[FileStamp]]:
+    classes = {path.name: _stamps(root, path) for path in _subfolders(folder)}
+    if not classes:
+        raise EmptyFolderError(f"{_shown(folder)} has no class folders: put images there as {LAYOUT}")
+    _check_none_empty(split, classes)
+    return classes
+
+
+def _split_folders(root: Path) -> dict[str, Path]:
+    """Folders by split, training first; "all" is the root itself."""
+    found = {}
+    for path in _subfolders(root):
+        split = _SPLIT_NAMES.get(path.name.lower())
+        if split in found:
+            raise DataError(f"{found[split].name} and {path.name} in {_shown(root)} are the same split: keep one")
+        if split:
+            found[split] = path
+    if "train" not in found:
+        return {"all": root}
+    return {split: found[split] for split in ("train", "val", "test") if split in found}
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    return [folder / name for name in sorted(names, key=natural_order)]
+
+
+def _image_entries(folder: Path) -> Iterator[os.DirEntry]:
+    suffixes = image_suffixes()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            suffix = os.path.splitext(entry.name)[1].lower()
+            if suffix in suffixes and not entry.name.startswith(".") and entry.is_file():
+                yield entry
+
+
+def _stamps(root: Path, folder: Path) -> list[FileStamp]:
+    prefix = folder.relative_to(root).as_posix()
+    stats = sorted((entry.name, entry.stat()) for entry in _image_entries(folder))
+    return [FileStamp(f"{prefix}/{name}", stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+
+
+def _class_names(scan: Scan) -> tuple[str, ...]:
+    """Those of the first split, which is the training one; no other may have more."""
+    class_names = tuple(next(iter(scan.values())))
+    for split, classes in scan.items():
+        unknown = [repr(name) for name in classes if name not in class_names]
+        if unknown:
+            raise ClassMismatchError(
+                f"{split} has classes that train lacks: {_first_few(unknown)}. Give train images of them, "
+                "or take their folders away"
+            )
+    return class_names
+
+
+def _check_none_empty(split: str, classes: dict[str, list[FileStamp]]) -> None:
+    empty = [repr(name) for name, files in classes.items() if not files]
+    if empty:
+        place = "" if split == "all" else f" in {split}"
+        raise EmptyFolderError(
+            f"classes without a readable image{place}: {_first_few(empty)}. Put images directly into their folders, "
+            f"or take the folders away. Expected is {LAYOUT}"
+        )
+
+
+def _images(
+    root: Path, files: Sequence[FileStamp], image_size: int | None, channels: int | None, cache: Path | None
+) -> tuple[np.ndarray, dict[int, str]]:
+    """From the cache, or decoded and then kept there. See `helpers.data.decode.decode_all`."""
+    path = cache and cache_file(cache, root, files, image_size=image_size, channels=channels)
+    kept = path and load_images(path, len(files))
+    if kept:
+        return kept
+    images, bad = decode_all([root / file.name for file in files], image_size=image_size, channels=channels)
+    if path:
+        store_images(path, images, bad)
+    return images, bad
+
+
+def _report_bad(root: Path, files: Sequence[FileStamp], bad: dict[int, str], skip_bad: bool) -> None:
+    # The decoder's message starts with the file's name, so that its folder makes it a path.
+    problems = [f"{os.path.dirname(files[index].name)}/{reason}" for index, reason in bad.items()]
+    message = f"{len(bad)} of {len(files):,} files in {_shown(root)} can't be used: {_first_few(problems, '; ')}"
+    if not skip_bad:
+        raise BadImageError(f"{message}. Repair or delete them, or read with skip_bad=True to leave them out")
+    warnings.warn(f"{message}. They are left out", stacklevel=3)
+
+
+def _without(bad: set[FileStamp], scan: Scan) -> Scan:
+    kept = {}
+    for split, classes in scan.items():
+        kept[split] = {name: [file for file in files if file not in bad] for name, files in classes.items()}
+        _check_none_empty(split, kept[split])
+    return kept
+
+
+def _to_splits(images: np.ndarray, scan: Scan, class_names: tuple[str, ...], source: Source) -> dict[str, ImageData]:
+    labels = {name: label for label, name in enumerate(class_names)}
+    splits, start = {}, 0
+    for split, classes in scan.items():
+        counts = torch.tensor([len(files) for files in classes.values()])
+        split_labels = torch.tensor([labels[name] for name in classes]).repeat_interleave(counts)
+        stop = start + len(split_labels)
+        splits[split] = ImageData(torch.from_numpy(images[start:stop]), split_labels, class_names, split, source)
+        start = stop
+    return splits
+
+
+def _source(root: Path) -> Source:
+    return Source(f"folder:{root}", f"images in {root.resolve().name}", _shown(root))
+
+
+def _shown(path: Path) -> str:
+    """Relative to the repository, or just the name: the rest of the path is nobody's business in a report."""
+    path = path.resolve()
+    return path.relative_to(helpers.ROOT).as_posix() if path.is_relative_to(helpers.ROOT) else path.name
+
+
+def _first_few(texts: Sequence[str], separator: str = ", ") -> str:
+    more = f"{separator}and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return separator.join(texts[:_SHOWN]) + more

@@ -1,0 +1,67 @@
+"""Stratified splits and subsets: every class keeps its share, and a seed decides who goes where."""
+
+import torch
+from torch import Tensor
+
+from helpers.data.errors import SplitError
+from helpers.data.structures import ImageData
+
+
+def split(data: ImageData, *, val_fraction: float, seed: int) -> tuple[ImageData, ImageData]:
+    """Splits off a stratified share for validation.
+
+    Args:
+        data: what to split; classes without any image stay without.
+        val_fraction: between 0 and 1. Each class gives this share of its images, rounded, but at least one, and keeps
+            at least one.
+        seed: decides which images go where.
+
+    Returns:
+        The training and the validation part: disjoint, together complete, each in the order of ``data``.
+
+    Raises:
+        SplitError: for a share outside 0 to 1, or a class of a single image.
+    """
+    held_out = stratified_mask(data.labels, data.class_names, val_fraction, seed)
+    train, val = data.subset(~held_out), data.subset(held_out)
+    return train, ImageData(val.images, val.labels, val.class_names, "val", val.source)
+
+
+def stratified_mask(labels: Tensor, class_names: tuple[str, ...], fraction: float, seed: int) -> Tensor:
+    """True for the share of each class that is held out: bool (N,). See `split`."""
+    if not 0 < fraction < 1:
+        raise SplitError(f"the share to hold out lies between 0 and 1; {fraction} does not")
+    held_out = torch.zeros(len(labels), dtype=torch.bool)
+    for label, members in enumerate(_shuffled_members(labels, len(class_names), seed)):
+        if len(members) == 1:
+            raise SplitError(
+                f"class {class_names[label]!r} has a single image, which can't be split: give it two or more"
+            )
+        if len(members):
+            number = min(max(1, round(fraction * len(members))), len(members) - 1)
+            held_out[members[:number]] = True
+    return held_out
+
+
+def limit_per_class(data: ImageData, per_class: int | None, seed: int) -> ImageData:
+    """At most ``per_class`` images of each class (None: all), chosen by the seed, in the order of ``data``.
+
+    A smaller subset of the same seed is part of a larger one.
+
+    Raises:
+        SplitError: for a number below 1.
+    """
+    if per_class is None:
+        return data
+    if per_class < 1:
+        raise SplitError(f"images a class are counted from 1 on, not {per_class}; None takes all")
+    chosen = [members[:per_class] for members in _shuffled_members(data.labels, data.num_classes, seed)]
+    return data.subset(torch.cat(chosen).sort().values)
+
+
+def _shuffled_members(labels: Tensor, num_classes: int, seed: int) -> list[Tensor]:
+    """The indices of each class's images, in an order that the seed decides."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=generator)
+    by_class = order[torch.argsort(labels[order], stable=True)]
+    return list(by_class.split(torch.bincount(labels, minlength=num_classes).tolist()))

@@ -1,0 +1,163 @@
+"""What a data set is in memory: tensors, names, and where they come from."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from helpers.data.errors import LabelError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where images come from.
+
+    Attributes:
+        name: as `load` takes it.
+        title: as a report shows it, "CIFAR-100" say.
+        where: the folder or package that they were read from, or how they were made.
+        stands_in_for: the title of the data set that these images stand in for; "" for real images.
+    """
+
+    name: str
+    title: str
+    where: str
+    stands_in_for: str = ""
+
+    @property
+    def stand_in(self) -> bool:
+        return bool(self.stands_in_for)
+
+    @property
+    def warning(self) -> str:
+        """What a report says loudly; "" for real images."""
+        if not self.stand_in:
+            return ""
+        return (
+            f"STAND-IN DATA: {self.title.lower()}, not {self.stands_in_for}. "
+            f"The numbers say how the methods behave, nothing about {self.stands_in_for}."
+        )
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """One split.
+
+    Attributes:
+        images: uint8 (N, C, H, W) on the CPU, 0 to 255. Activations of a frozen network travel here too: any floating
+            point tensor whose first dimension is N.
+        labels: int64 (N,), from 0 to num_classes - 1.
+        class_names: one for each class of the data set, also of those that this split has no image of: row i of every
+            table and every head is class i.
+        split: "train", "val" or "test".
+        source: where the images come from.
+
+    Raises:
+        LabelError: shapes, dtypes or label values that do not fit together.
+    """
+
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    split: str
+    source: Source
+
+    def __post_init__(self) -> None:
+        if self.images.dtype == torch.uint8 and self.images.dim() != 4:
+            raise LabelError(f"images are uint8 (N, C, H, W), not of shape {tuple(self.images.shape)}")
+        if self.images.dtype != torch.uint8 and not self.images.is_floating_point():
+            raise LabelError(f"images are uint8, or floating point activations; not {self.images.dtype}")
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+            raise LabelError(
+                f"labels are int64, one an image: ({len(self.images)},), not {self.labels.dtype} "
+                f"{tuple(self.labels.shape)}"
+            )
+        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
+            raise LabelError(
+                f"labels of the {self.split} split go from {self.labels.min()} to {self.labels.max()}, but there are "
+                f"{len(self.class_names)} class names: labels must be 0 to {len(self.class_names) - 1}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    def class_counts(self) -> Tensor:
+        """Images of each class: int64 (num_classes,)."""
+        return torch.bincount(self.labels, minlength=self.num_classes)
+
+    def subset(self, indices: Tensor) -> "ImageData":
+        """The images at these indices (or where a boolean mask is true), in this order."""
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
+
+    def select_classes(self, classes: Iterable[int]) -> "ImageData":
+        """The images of these classes. Labels and class names stay as they are: class i is still i.
+
+        Raises:
+            LabelError: for a class that the data set does not have.
+        """
+        wanted = torch.tensor(list(classes), dtype=torch.int64)
+        if len(wanted) == 0 or wanted.min() < 0 or wanted.max() >= self.num_classes:
+            raise LabelError(f"select classes from 0 to {self.num_classes - 1}, at least one; not {wanted.tolist()}")
+        return self.subset(torch.isin(self.labels, wanted))
+
+    def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each channel over all pixels, on the scale 0 to 1."""
+        # Counting the 256 values is exact, and needs no floating point copy of the images.
+        values = torch.arange(256, dtype=torch.float64) / 255
+        means, stds = [], []
+        for channel in range(self.images.shape[1]):
+            counts = torch.bincount(self.images[:, channel].reshape(-1).int(), minlength=256).double()
+            share = counts / counts.sum()
+            mean = (share * values).sum()
+            means.append(mean.item())
+            stds.append((share * (values - mean) ** 2).sum().sqrt().item())
+        return tuple(means), tuple(stds)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits of a data set: learn from ``train``, choose by ``val``, measure on ``test`` once."""
+
+    train: ImageData
+    val: ImageData
+    test: ImageData
+
+    @property
+    def all(self) -> tuple[ImageData, ImageData, ImageData]:
+        return self.train, self.val, self.test
+
+    @property
+    def source(self) -> Source:
+        return self.train.source
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.train.class_names
+
+    @property
+    def num_classes(self) -> int:
+        return self.train.num_classes
+
+    @property
+    def counts(self) -> str:
+        """How many images of which size, in words."""
+        size = " × ".join(str(length) for length in self.train.images.shape[1:])
+        return (
+            f"{len(self.train):,} training, {len(self.val):,} validation, {len(self.test):,} test images; "
+            f"{self.num_classes} classes; {size} (channels × height × width)"
+        )
+
+    def select_classes(self, classes: Sequence[int]) -> "Splits":
+        """`ImageData.select_classes` on each split."""
+        return Splits(*(split.select_classes(classes) for split in self.all))
+
+    def summary(self) -> pd.DataFrame:
+        """Images by class: one row a class, the index named "class", a column for each split."""
+        columns = {split.split: split.class_counts().tolist() for split in self.all}
+        return pd.DataFrame(columns, index=pd.Index(self.class_names, name="class"))

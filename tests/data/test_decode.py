@@ -1,0 +1,254 @@
+"""Decoding against pixels that the tests write themselves."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers.data.decode import MAX_PIXELS, decode, decode_all, image_suffixes
+from helpers.data.errors import BadImageError, DataError
+
+
+def rgb(path: Path) -> np.ndarray:
+    return decode(path, image_size=None, channels=3)
+
+
+def noise(height: int, width: int, *channels: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, *channels), dtype=np.uint8)
+
+
+def save(path: Path, pixels: np.ndarray, **options) -> Path:
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def write_png(path: Path, width: int, height: int, rows: bytes) -> Path:
+    """A grey PNG by hand, so that the header may promise anything."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "a.ppm", "A.PNG"])
+def test_lossless_formats_keep_every_pixel(tmp_path: Path, name: str) -> None:
+    pixels = noise(5, 7, 3)
+    image = rgb(save(tmp_path / name, pixels))
+    assert image.dtype == np.uint8 and image.flags["C_CONTIGUOUS"]
+    np.testing.assert_array_equal(image, pixels.transpose(2, 0, 1))
+
+
+def test_lossless_webp_keeps_every_pixel(tmp_path: Path) -> None:
+    pixels = noise(5, 7, 3)
+    path = save(tmp_path / "a.webp", pixels, lossless=True)
+    np.testing.assert_array_equal(rgb(path), pixels.transpose(2, 0, 1))
+
+
+def test_grey_becomes_three_equal_channels_or_stays_one(tmp_path: Path) -> None:
+    pixels = noise(4, 6)
+    path = save(tmp_path / "a.png", pixels)
+    np.testing.assert_array_equal(decode(path, image_size=None, channels=None), np.stack([pixels] * 3))
+    np.testing.assert_array_equal(decode(path, image_size=None, channels=1), pixels[None])
+
+
+def test_colour_becomes_luma(tmp_path: Path) -> None:
+    pixels = noise(8, 8, 3)
+    grey = decode(save(tmp_path / "a.png", pixels), image_size=None, channels=1)
+    np.testing.assert_allclose(grey[0], pixels @ [0.299, 0.587, 0.114], atol=1)
+
+
+def test_transparency_is_composited_over_white(tmp_path: Path) -> None:
+    pixels = noise(6, 6, 4)
+    expected = pixels[..., :3] * (pixels[..., 3:] / 255) + 255 * (1 - pixels[..., 3:] / 255)
+    np.testing.assert_allclose(rgb(save(tmp_path / "a.png", pixels)), expected.transpose(2, 0, 1), atol=1)
+
+
+def test_grey_with_alpha_over_white(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.merge("LA", [Image.new("L", (2, 2), 100), Image.new("L", (2, 2), 0)]).save(path)
+    assert (decode(path, image_size=None, channels=1) == 255).all()
+
+
+def test_animated_palette_gif_with_transparency_gives_its_first_frame(tmp_path: Path) -> None:
+    first, second = Image.new("P", (2, 1)), Image.new("P", (2, 1), 2)
+    for frame in (first, second):
+        frame.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    first.putpixel((1, 0), 1)
+    path = tmp_path / "a.gif"
+    first.save(path, save_all=True, append_images=[second], transparency=1)
+    np.testing.assert_array_equal(rgb(path)[:, 0].T, [[255, 0, 0], [255, 255, 255]])
+
+
+def test_one_bit_is_black_and_white(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", np.array([[True, False]]))
+    assert decode(path, image_size=None, channels=1).tolist() == [[[255, 0]]]
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path, name: str) -> None:
+    values = np.array([[0, 257, 300, 32768, 65535]], dtype=np.uint16)
+    image = decode(save(tmp_path / name, values), image_size=None, channels=1)
+    np.testing.assert_array_equal(image[0], np.round(values / 257))
+
+
+def test_thirty_two_bit_grey_within_sixteen_is_scaled_and_beyond_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", np.array([[0, 65535]], dtype=np.int32))
+    assert decode(path, image_size=None, channels=1).tolist() == [[[0, 255]]]
+    with pytest.raises(BadImageError, match=r"^b\.tif: .*16 bits"):
+        rgb(save(tmp_path / "b.tif", np.array([[0, 65536]], dtype=np.int32)))
+
+
+def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadImageError, match="floating point"):
+        rgb(save(tmp_path / "a.tif", np.zeros((2, 2), np.float32)))
+
+
+def test_cmyk_jpeg_shows_its_colour(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(path)
+    np.testing.assert_allclose(rgb(path)[:, 4, 4], [255, 0, 0], atol=3)
+    np.testing.assert_allclose(decode(path, image_size=None, channels=1)[0, 4, 4], 0.299 * 255, atol=3)
+
+
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 16), np.uint8)
+    pixels[:, 8:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter: what is right in the file is at the bottom
+    image = decode(save(tmp_path / "a.jpg", pixels, exif=exif, quality=95), image_size=None, channels=1)[0]
+    assert image.shape == (16, 8)
+    assert image[:8].max() < 20 and image[8:].min() > 235
+
+
+def test_image_of_the_wanted_size_keeps_every_bit(tmp_path: Path) -> None:
+    pixels = noise(9, 9, 3)
+    path = save(tmp_path / "a.png", pixels)
+    np.testing.assert_array_equal(decode(path, image_size=9, channels=3), pixels.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_centre_square_is_cut_out(tmp_path: Path, wide: bool) -> None:
+    pixels = noise(6, 10)
+    path = save(tmp_path / "a.png", pixels if wide else np.ascontiguousarray(pixels.T))
+    image = decode(path, image_size=6, channels=1)[0]
+    np.testing.assert_array_equal(image if wide else image.T, pixels[:, 2:8])
+
+
+def test_reduction_does_not_alias(tmp_path: Path) -> None:
+    stripes = np.tile(np.array([0, 255], np.uint8), (64, 32))
+    image = decode(save(tmp_path / "a.png", stripes), image_size=8, channels=1)
+    assert image.min() > 115 and image.max() < 140
+
+
+def test_very_long_image_can_be_resized(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", np.full((1, 60_000), 7, np.uint8))
+    assert (decode(path, image_size=224, channels=1) == 7).all()
+
+
+def truncated(path: Path) -> Path:
+    save(path.with_suffix(".jpg"), noise(64, 64, 3))
+    path.write_bytes(path.with_suffix(".jpg").read_bytes()[:1500])
+    return path
+
+
+def text(path: Path) -> Path:
+    path.write_text("not an image")
+    return path
+
+
+def empty(path: Path) -> Path:
+    path.touch()
+    return path
+
+
+def bomb(path: Path) -> Path:
+    return write_png(path, 60_000, 60_000, b"")
+
+
+def small_bomb(path: Path) -> Path:
+    return write_png(path, 10_000, MAX_PIXELS // 10_000 + 1, b"")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("make", [truncated, text, empty, bomb, small_bomb])
+def test_unusable_file_is_named_without_its_folder(tmp_path: Path, make) -> None:
+    with pytest.raises(BadImageError, match=r"^bad file\.png: ") as error:
+        rgb(make(tmp_path / "bad file.png"))
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_hand_made_png_with_an_honest_header_is_read(tmp_path: Path) -> None:
+    path = write_png(tmp_path / "a.png", 2, 1, bytes([0, 10, 20]))
+    assert decode(path, image_size=None, channels=1).tolist() == [[[10, 20]]]
+
+
+def test_eps_never_reaches_its_interpreter(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 4)).save(path, format="EPS")
+    with pytest.raises(BadImageError, match="not an image that Pillow can read"):
+        rgb(path)
+    assert ".eps" not in image_suffixes()
+
+
+def test_suffixes_are_those_of_images() -> None:
+    assert {".jpg", ".jpeg", ".png", ".gif", ".tif", ".bmp", ".webp"} <= image_suffixes()
+    assert not {".txt", ".db", ".pdf", ""} & image_suffixes()
+
+
+def test_missing_file_is_no_bad_image(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.png can't be read") as error:
+        rgb(tmp_path / "a.png")
+    assert not isinstance(error.value, BadImageError)
+
+
+@pytest.mark.parametrize("options", [{"image_size": 0, "channels": 3}, {"image_size": 8, "channels": 2}])
+def test_options_out_of_range(tmp_path: Path, options: dict) -> None:
+    with pytest.raises(DataError, match=r"not [02]"):
+        decode(save(tmp_path / "a.png", noise(8, 8)), **options)
+
+
+@pytest.mark.parametrize("side", [4, 64])  # small files are read by one thread, large ones by many
+def test_decode_all_keeps_the_order_and_leaves_bad_files_out(tmp_path: Path, side: int) -> None:
+    pixels = noise(100 * side, side, 3).reshape(100, side, side, 3)
+    paths = [save(tmp_path / f"{i}.png", image) for i, image in enumerate(pixels)]
+    for index in (0, 57):
+        paths[index].write_text("broken")
+    images, bad = decode_all(paths, image_size=None, channels=None)
+    np.testing.assert_array_equal(images, np.delete(pixels, [0, 57], axis=0).transpose(0, 3, 1, 2))
+    assert list(bad) == [0, 57] and bad[57].startswith("57.png: ")
+
+
+def test_decode_all_of_bad_files_only(tmp_path: Path) -> None:
+    images, bad = decode_all([text(tmp_path / "a.png")], image_size=None, channels=1)
+    assert len(images) == 0 and list(bad) == [0]
+
+
+def test_decode_all_tells_different_sizes(tmp_path: Path) -> None:
+    paths = [save(tmp_path / "a.png", noise(4, 6)), save(tmp_path / "b.png", noise(5, 6))]
+    with pytest.raises(BadImageError, match=r"a\.png has 6 × 4 .*b\.png has 6 × 5.*IMAGE_SIZE"):
+        decode_all(paths, image_size=None, channels=1)
+
+
+def test_decode_all_beyond_memory_asks_for_a_smaller_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*_args) -> np.ndarray:
+        raise MemoryError
+
+    path = save(tmp_path / "a.png", noise(4, 4))
+    monkeypatch.setattr(np, "empty", no_memory)
+    with pytest.raises(DataError, match=r"1 images of 4 × 4 pixels.*IMAGE_SIZE"):
+        decode_all([path], image_size=None, channels=1)
+
+
+def test_progress_is_on_stderr_and_does_not_stay(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    decode_all([save(tmp_path / "a.png", noise(4, 4))], image_size=None, channels=1)
+    written = capsys.readouterr()
+    assert "reading images" in written.err and written.out == ""
+    assert written.err.endswith("\r")

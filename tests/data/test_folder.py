@@ -1,0 +1,262 @@
+"""Folders of images that the tests write themselves."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import helpers
+from helpers.data import folder
+from helpers.data.errors import (
+    BadImageError,
+    ClassMismatchError,
+    DataError,
+    EmptyFolderError,
+    MissingDataError,
+)
+
+
+def write(root: Path, brightness: dict[str, int], size: int = 4) -> Path:
+    """Plain grey images, by relative path."""
+    for name, value in brightness.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (size, size), value).save(path)
+    return root
+
+
+def read(root: Path, **options) -> dict:
+    return folder.read(root, **{"image_size": None, "channels": 1, "cache": None, **options})
+
+
+def values(data) -> list[int]:
+    return data.images[:, 0, 0, 0].tolist()
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    names = ["train/cat/1.png", "train/cat/2.png", "train/dog/1.png", "test/dog/1.png", "val/cat/1.png"]
+    return write(tmp_path / "pets", {name: 10 * index for index, name in enumerate(names)})
+
+
+def test_three_splits(pets: Path) -> None:
+    data = read(pets)
+    assert list(data) == ["train", "val", "test"]
+    assert [values(split) for split in data.values()] == [[0, 10, 20], [40], [30]]
+    assert [split.labels.tolist() for split in data.values()] == [[0, 0, 1], [0], [1]]
+    assert {split.class_names for split in data.values()} == {("cat", "dog")}
+    assert [split.split for split in data.values()] == ["train", "val", "test"]
+    assert data["train"].images.shape == (3, 1, 4, 4) and data["test"].images.is_contiguous()
+    assert all(split.images.dtype == torch.uint8 for split in data.values())
+
+
+@pytest.mark.parametrize("name", ["valid", "validation", "Val"])
+def test_other_names_of_the_validation_folder(pets: Path, name: str) -> None:
+    (pets / "val").rename(pets / name)
+    assert values(read(pets)["val"]) == [40]
+
+
+def test_two_validation_folders_are_refused(pets: Path) -> None:
+    write(pets, {"valid/cat/1.png": 0})
+    with pytest.raises(DataError, match="keep one"):
+        read(pets)
+
+
+def test_folder_of_classes_only(tmp_path: Path) -> None:
+    data = read(write(tmp_path, {"a/1.png": 1, "b/1.png": 2}))
+    assert list(data) == ["all"] and data["all"].split == "all"
+    assert values(data["all"]) == [1, 2] and data["all"].labels.tolist() == [0, 1]
+
+
+def test_classes_come_in_natural_order_and_files_sorted(tmp_path: Path) -> None:
+    names = ["10/1.png", "2/b.png", "2/a.png", "1/1.png", "class 10/1.png", "class 9/1.png"]
+    data = read(write(tmp_path, {name: index for index, name in enumerate(names)}))["all"]
+    assert data.class_names == ("1", "2", "10", "class 9", "class 10")
+    assert values(data) == [3, 2, 1, 0, 5, 4]
+
+
+def test_class_names_of_any_language_and_sign(tmp_path: Path) -> None:
+    names = ("گربه", "🐈 cat", 'it\'s "quoted"', "a, b; c", "%s {x} <b>")
+    data = read(write(tmp_path, {f"{name}/1.png": 0 for name in names}), cache=tmp_path / ".cache")["all"]
+    assert set(data.class_names) == set(names)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows names are Unicode")
+def test_file_names_outside_utf_8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"a/\xff.png")
+    try:
+        write(tmp_path, {name: 7})
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    assert values(read(tmp_path, cache=tmp_path / ".cache")["all"]) == [7]
+
+
+def test_what_is_no_image_is_left_out(pets: Path) -> None:
+    write(pets, {"train/cat/.hidden.png": 0, "train/.hidden/1.png": 0, "train/cat/deeper/1.png": 0, "other/x/1.png": 0})
+    for name in ("train/cat/Thumbs.db", "train/cat/notes.txt", "train/readme.png", "train/dog/noext"):
+        (pets / name).write_text("text")
+    (pets / "train/dog/folder.png").mkdir()
+    assert values(read(pets)["train"]) == [0, 10, 20]
+
+
+def test_suffix_in_capitals(tmp_path: Path) -> None:
+    write(tmp_path, {"a/1.png": 3})
+    (tmp_path / "a/1.png").rename(tmp_path / "a/1.PNG")
+    assert values(read(tmp_path)["all"]) == [3]
+
+
+def test_image_size_and_channels(pets: Path) -> None:
+    assert read(pets, image_size=6, channels=None)["train"].images.shape == (3, 3, 6, 6)
+
+
+def test_source_shows_only_the_path_inside_the_repository(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = read(pets)["train"].source
+    assert (outside.name, outside.title, outside.where) == (f"folder:{pets}", "images in pets", "pets")
+    monkeypatch.setattr(helpers, "ROOT", pets.parent.parent)
+    assert read(pets)["train"].source.where == f"{pets.parent.name}/pets"
+    assert not outside.stand_in
+
+
+def test_missing_folder_tells_the_layout(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match="train/<class>"):
+        read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("empty", ["", "train", "test"])
+def test_folder_without_classes(tmp_path: Path, empty: str) -> None:
+    if empty == "test":
+        write(tmp_path, {"train/a/1.png": 0})
+    (tmp_path / empty).mkdir(exist_ok=True)
+    with pytest.raises(EmptyFolderError, match="no class folders"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, "Thumbs.db"])
+def test_class_without_images_is_named(pets: Path, content: str | None) -> None:
+    (pets / "train/bird").mkdir()
+    if content:
+        (pets / "train/bird" / content).touch()
+    with pytest.raises(EmptyFolderError, match="'bird'"):
+        read(pets)
+
+
+def test_class_that_train_lacks_is_named(pets: Path) -> None:
+    write(pets, {"test/fish/1.png": 0})
+    with pytest.raises(ClassMismatchError, match="test has classes that train lacks: 'fish'"):
+        read(pets)
+
+
+def test_different_sizes_ask_for_image_size(pets: Path) -> None:
+    write(pets, {"test/cat/9.png": 0}, size=5)
+    with pytest.raises(BadImageError, match=r"4 × 4.*5 × 5.*IMAGE_SIZE"):
+        read(pets, skip_bad=True)
+    assert len(read(pets, image_size=4)["test"]) == 2
+
+
+def test_bad_images_are_named_five_at_most(pets: Path) -> None:
+    for index in range(7):
+        (pets / f"train/cat/bad{index}.png").write_text("text")
+    with pytest.raises(BadImageError) as error:
+        read(pets)
+    assert "7 of 12 files in pets" in str(error.value) and "and 2 more" in str(error.value)
+    assert "train/cat/bad4.png: not an image" in str(error.value) and "bad5" not in str(error.value)
+    assert str(pets.parent) not in str(error.value)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_bad_images_are_skipped_with_a_warning_that_names_them(pets: Path, cached: bool) -> None:
+    (pets / "train/cat/1.png").write_text("text")
+    cache = pets.parent / "cache" if cached else None
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"1 of 5 .*train/cat/1\.png"):
+            data = read(pets, skip_bad=True, cache=cache)
+        assert values(data["train"]) == [10, 20] and data["train"].labels.tolist() == [0, 1]
+        assert values(data["val"]) == [40] and values(data["test"]) == [30]
+    with pytest.raises(BadImageError, match=r"train/cat/1\.png"):
+        read(pets, cache=cache)
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+def test_class_that_skipping_leaves_empty_is_an_error(pets: Path) -> None:
+    (pets / "train/dog/1.png").write_text("text")
+    with pytest.raises(EmptyFolderError, match="'dog'"):
+        read(pets, skip_bad=True)
+
+
+def test_has_images(pets: Path, tmp_path: Path) -> None:
+    assert folder.has_images(pets) and folder.has_images(pets / "train")
+    (tmp_path / "empty/train/cat").mkdir(parents=True)
+    (tmp_path / "empty/train/cat/notes.txt").touch()
+    assert not folder.has_images(tmp_path / "empty") and not folder.has_images(tmp_path / "nowhere")
+
+
+@pytest.fixture
+def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many files each call of the decoder was given."""
+    calls = []
+
+    def counting(paths, **options):
+        calls.append(len(paths))
+        return original(paths, **options)
+
+    original = folder.decode_all
+    monkeypatch.setattr(folder, "decode_all", counting)
+    return calls
+
+
+def test_second_reading_decodes_nothing(pets: Path, tmp_path: Path, decodings: list[int]) -> None:
+    first, second = (read(pets, cache=tmp_path / "cache") for _ in range(2))
+    assert decodings == [5]
+    for split in first:
+        assert torch.equal(first[split].images, second[split].images)
+        assert torch.equal(first[split].labels, second[split].labels)
+    assert first["train"].class_names == second["train"].class_names
+
+
+def change(pets: Path) -> None:
+    write(pets, {"train/cat/1.png": 99})
+    os.utime(pets / "train/cat/1.png", ns=(1, 1))
+
+
+def add(pets: Path) -> None:
+    write(pets, {"train/cat/0.png": 99})
+
+
+def remove(pets: Path) -> None:
+    (pets / "train/cat/1.png").unlink()
+
+
+@pytest.mark.parametrize(("alter", "expected"), [(change, [99, 10, 20]), (add, [99, 0, 10, 20]), (remove, [10, 20])])
+def test_altered_folder_is_decoded_again(pets: Path, tmp_path: Path, decodings, alter, expected) -> None:
+    read(pets, cache=tmp_path / "cache")
+    alter(pets)
+    assert values(read(pets, cache=tmp_path / "cache")["train"]) == expected
+    assert len(decodings) == 2 and len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_other_image_size_is_decoded_beside(pets: Path, tmp_path: Path, decodings: list[int]) -> None:
+    for size in (4, 6, 4, 6):
+        assert read(pets, image_size=size, cache=tmp_path / "cache")["train"].images.shape[-1] == size
+    assert len(decodings) == 2
+
+
+def test_corrupt_cache_is_decoded_anew(pets: Path, tmp_path: Path, decodings: list[int]) -> None:
+    read(pets, cache=tmp_path / "cache")
+    (file,) = (tmp_path / "cache").iterdir()
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.warns(UserWarning, match="set aside"):
+        assert values(read(pets, cache=tmp_path / "cache")["train"]) == [0, 10, 20]
+    read(pets, cache=tmp_path / "cache")
+    assert len(decodings) == 2
+
+
+def test_unwritable_cache_is_only_a_warning(pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_args, **_options) -> None:
+        raise PermissionError("read-only file system")
+
+    monkeypatch.setattr(np, "savez", read_only)
+    with pytest.warns(UserWarning, match="read-only"):
+        assert values(read(pets, cache=tmp_path / "cache")["train"]) == [0, 10, 20]

@@ -1,0 +1,78 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.data import ImageData, Source, SplitError, split
+from helpers.data.splitting import limit_per_class
+
+SOURCE = Source("random", "Random colours", "made by a test")
+
+
+def numbered(counts):
+    """Images whose first pixels are their number, shuffled, with so many of each class."""
+    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(5))]
+    numbers = torch.arange(len(labels))
+    images = torch.stack([numbers // 256, numbers % 256], 1).to(torch.uint8)[:, :, None, None]
+    return ImageData(images, labels, tuple(map(str, range(len(counts)))), "train", SOURCE)
+
+
+def numbers_of(data):
+    return (data.images[:, 0, 0, 0].int() * 256 + data.images[:, 1, 0, 0].int()).tolist()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    counts=st.lists(st.integers(2, 40) | st.just(0), min_size=1, max_size=6).filter(any),
+    fraction=st.floats(0.05, 0.95),
+    seed=st.integers(0, 2**40),
+)
+def test_a_split_is_disjoint_complete_stratified_and_stable(counts, fraction, seed):
+    data = numbered(counts)
+    train, val = split(data, val_fraction=fraction, seed=seed)
+    assert sorted(numbers_of(train) + numbers_of(val)) == numbers_of(data)
+    for total, held_out in zip(counts, val.class_counts().tolist(), strict=True):
+        if total:
+            assert abs(held_out - fraction * total) <= 1
+            assert 1 <= held_out < total
+    assert numbers_of(split(data, val_fraction=fraction, seed=seed)[1]) == numbers_of(val)
+    assert (train.split, val.split) == ("train", "val")
+
+
+def test_another_seed_is_another_split():
+    data = numbered([50, 50])
+    first, second = (numbers_of(split(data, val_fraction=0.2, seed=seed)[1]) for seed in (0, 1))
+    assert first != second
+
+
+def test_labels_stay_with_their_images():
+    data = numbered([20, 30])
+    labels = dict(zip(numbers_of(data), data.labels.tolist(), strict=True))
+    for part in split(data, val_fraction=0.3, seed=1):
+        assert [labels[number] for number in numbers_of(part)] == part.labels.tolist()
+
+
+def test_a_class_of_one_image_cannot_be_split():
+    with pytest.raises(SplitError, match="class '1' has a single image"):
+        split(numbered([5, 1]), val_fraction=0.2, seed=0)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5])
+def test_shares_lie_between_0_and_1(fraction):
+    with pytest.raises(SplitError, match="between 0 and 1"):
+        split(numbered([5, 5]), val_fraction=fraction, seed=0)
+
+
+def test_a_smaller_subset_is_part_of_a_larger_one():
+    data = numbered([30, 4, 20])
+    small, large = limit_per_class(data, 5, 3), limit_per_class(data, 10, 3)
+    assert small.class_counts().tolist() == [5, 4, 5]
+    assert large.class_counts().tolist() == [10, 4, 10]
+    assert set(numbers_of(small)) < set(numbers_of(large))
+    assert limit_per_class(data, None, 3) is data
+
+
+def test_a_limit_starts_at_one():
+    with pytest.raises(SplitError, match="from 1 on"):
+        limit_per_class(numbered([3]), 0, 0)

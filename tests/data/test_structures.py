@@ -1,0 +1,68 @@
+import pytest
+import torch
+
+from helpers.data import ImageData, LabelError, Source, Splits
+
+SOURCE = Source("random", "Random colours", "made by a test")
+NAMES = ("cat", "dog", "owl")
+
+
+def image_data(labels, images=None, names=NAMES, split="train"):
+    labels = torch.tensor(labels)
+    images = torch.zeros(len(labels), 3, 4, 4, dtype=torch.uint8) if images is None else images
+    return ImageData(images, labels, names, split, SOURCE)
+
+
+def test_class_counts_have_an_entry_for_classes_without_images():
+    assert image_data([1, 1, 0]).class_counts().tolist() == [1, 2, 0]
+
+
+def test_selected_classes_keep_their_labels_and_names():
+    chosen = image_data([2, 0, 1, 2]).select_classes([2, 1])
+    assert chosen.labels.tolist() == [2, 1, 2]
+    assert chosen.class_names == NAMES
+
+
+def test_mean_and_std_are_those_of_the_pixels():
+    images = torch.randint(0, 256, (7, 3, 5, 6), dtype=torch.uint8)
+    mean, std = image_data([0] * 7, images).mean_std()
+    pixels = images.double().transpose(0, 1).flatten(1) / 255
+    assert mean == pytest.approx(pixels.mean(1).tolist())
+    assert std == pytest.approx(pixels.std(1, correction=0).tolist())
+
+
+@pytest.mark.parametrize(
+    ("labels", "images", "message"),
+    [
+        ([0, 3], None, "go from 0 to 3"),
+        ([-1, 0], None, "go from -1 to 0"),
+        ([0, 1], torch.zeros(3, 3, 4, 4, dtype=torch.uint8), "one an image"),
+        ([0, 1], torch.zeros(2, 3, 4, dtype=torch.uint8), "N, C, H, W"),
+        ([0, 1], torch.zeros(2, 3, 4, 4, dtype=torch.int64), "uint8"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(labels, images, message):
+    with pytest.raises(LabelError, match=message):
+        image_data(labels, images)
+
+
+def test_activations_of_any_shape_are_allowed():
+    assert len(image_data([0, 1], torch.zeros(2, 10))) == 2
+
+
+def test_classes_that_do_not_exist_cannot_be_selected():
+    with pytest.raises(LabelError, match="from 0 to 2"):
+        image_data([0]).select_classes([3])
+
+
+def test_splits_say_what_they_hold():
+    splits = Splits(image_data([0, 1, 2]), image_data([0, 1], split="val"), image_data([0], split="test"))
+    assert splits.counts.startswith("3 training, 2 validation, 1 test images; 3 classes; 3 × 4 × 4")
+    assert splits.summary().loc["cat"].to_dict() == {"train": 1, "val": 1, "test": 1}
+    assert len(splits.select_classes([2]).val) == 0
+
+
+def test_stand_ins_are_named_loudly_and_real_images_are_not():
+    assert SOURCE.warning == ""
+    warning = Source("shapes", "Drawn shapes", "drawn", "CIFAR-100").warning
+    assert warning.startswith("STAND-IN DATA: drawn shapes, not CIFAR-100.")
