@@ -88,7 +88,7 @@ def load(
 def _read_known(name: str, root: Path) -> dict[str, ImageData]:
     where = catalogue.find(name, root=root)
     if where is None:
-        raise MissingDataError(f"{name} is not on this machine. {catalogue.how_to_get(name)}")
+        raise MissingDataError(f"{name} is not on this machine. {catalogue.how_to_get(name, root=root)}")
     source = Source(name, catalogue.ENTRIES[name].title, catalogue.describe_where(where))
     return READERS[name](where, source)
 

@@ -43,7 +43,9 @@ def per_class_bars(
     Raises:
         PlotError: for more than 25 classes, none at all, or a column that the frame lacks.
     """
-    names = dict(columns) if isinstance(columns, Mapping) else {column: LABELS.get(column, column) for column in columns}
+    names = (
+        dict(columns) if isinstance(columns, Mapping) else {column: LABELS.get(column, column) for column in columns}
+    )
     missing = [column for column in names if column not in frame.columns]
     if missing or not names:
         raise PlotError(f"no column {missing[0]!r} to draw" if missing else "no columns to draw")

@@ -141,7 +141,7 @@ def _lines(ax: Axes, series: Mapping[str, pd.DataFrame]) -> None:
 
 def _frame_epochs(ax: Axes, epochs: NDArray[np.int64]) -> None:
     first, last = epochs.min(), epochs.max()
-    room = 0.5 if first == last else 0.02 * (last - first)
+    room = 0.5 if first == last else min(0.5, 0.02 * (last - first))
     ax.set_xlim(first - room, last + room)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1, steps=[1, 2, 5, 10]))
 

@@ -54,11 +54,10 @@ def sample_grid(
     for i, label in enumerate(truth):
         lines = _two_lines(class_names[label], length)
         if guesses is not None:
-            lines = [shortened(class_names[label], length)]
             wrong[i] = guesses[i] != label
-            share = "" if confidences is None else f" {100 * float(confidences[i]):.0f}%"
-            name = shortened(class_names[guesses[i]], length - len(share) - 2)
-            lines.append(f"{LEFT_TO_RIGHT}{'✗' if wrong[i] else '✓'} {name}{LEFT_TO_RIGHT}{share}")
+            share = "" if confidences is None else f"{100 * float(confidences[i]):.0f}%"
+            guess = _guess_lines(class_names[guesses[i]], "✗" if wrong[i] else "✓", share, length)
+            lines = [shortened(class_names[label], length), *guess]
         captions.append(lines)
     return _tiles(pictures, captions, wrong, columns, SMALL, ax)
 
@@ -97,9 +96,16 @@ def class_gallery(
 
 
 def _two_lines(name: str, length: int) -> list[str]:
-    """The name broken between words; what does not fit into two lines of ``length`` letters is cut."""
-    first, *others = textwrap.wrap(str(name), length, break_on_hyphens=False) or [""]
+    """The name broken between words or after a hyphen, cut where two lines of ``length`` letters end."""
+    first, *others = textwrap.wrap(str(name), length) or [""]
     return [first, shortened(" ".join(others), length)] if others else [first]
+
+
+def _guess_lines(name: str, mark: str, share: str, length: int) -> list[str]:
+    """Mark, predicted class and confidence: in one line, or in two where a line holds few letters."""
+    if not share or length < 16:
+        return [line for line in (f"{LEFT_TO_RIGHT}{mark} {shortened(name, length - 2)}", share) if line]
+    return [f"{LEFT_TO_RIGHT}{mark} {shortened(name, length - len(share) - 3)}{LEFT_TO_RIGHT} {share}"]
 
 
 def _pictures(images: Array) -> NDArray[np.uint8]:

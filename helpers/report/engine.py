@@ -124,6 +124,7 @@ class _Engine(NBClientEngine):
                 log=_LOG,
                 # An output of many megabytes needs its time on a busy machine.
                 iopub_timeout=60,
+                # Results are in the notebook; a kernel that has loaded torch needs a second to stop by itself.
                 shutdown_kernel="immediate",
             )
             client.execute(env=_environment())
@@ -182,8 +183,6 @@ class _Client(PapermillNotebookClient):
             finally:
                 self._note_memory()
                 self.nb_man.cell_complete(cell, cell_index=index)
-        # Only now may the kernel take its time to stop: its cells are done.
-        self.shutdown_kernel = "graceful"
 
     def output(self, outs: list, msg: dict, display_id: str | None, cell_index: int) -> NotebookNode | None:
         """Adds an output to the cell's; progress bars go to the progress line instead."""

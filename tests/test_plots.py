@@ -1,0 +1,541 @@
+"""The pictures, read back: data from the Axes, places from the renderer. Nobody's settings or random numbers change."""
+
+import inspect
+import io
+import random
+import subprocess
+import sys
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
+
+from helpers import WorkbookError, evaluate, plots
+from helpers.plots import PlotError
+from helpers.plots.curves import spread
+
+PERSIAN = ("تی‌شرت", "شلوار", "پیراهن", "کت", "کفش")
+AWKWARD = ("$x_1$", "_hidden", "a_b $", "گربه", "a rather long name that has to be cut somewhere")
+SMALLEST_FONT = 6
+
+
+def history(epochs=8, *, shift=0.0, extra=()):
+    x = np.arange(1, epochs + 1)
+    columns = {
+        "train_loss": 3 / x,
+        "train_accuracy": 1 - 0.9 / x,
+        "val_loss": 3 / x + 0.2,
+        "val_accuracy": 0.7 - 0.6 / x,
+    }
+    for name in extra:
+        columns |= {f"{name}_loss": 3 / x + 0.21, f"{name}_accuracy": 0.69 - 0.6 / x}
+    columns |= {"learning_rate": np.full(epochs, 1e-3), "seconds": np.ones(epochs)}
+    return pd.DataFrame(columns, index=pd.Index(x, name="epoch")) + shift
+
+
+def logits(n=200, k=5, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, k, n)
+    return rng.normal(size=(n, k)) + 2 * np.eye(k)[labels], labels
+
+
+def images(n=5, channels=3):
+    return torch.arange(n * channels * 64).reshape(n, channels, 8, 8).remainder(256).to(torch.uint8)
+
+
+METHODS = pd.DataFrame(
+    [[0.02, 0.67, 0.15], [0.52, 0.63, 0.54]], index=["method 1", "method 3"], columns=["A", "B", "all"]
+)
+WEIGHT = torch.linspace(-1, 1, 12 * 9 * 9).reshape(12, 9, 3, 3)
+# Every public function with plausible numbers; those that take `ax` get it passed on.
+DRAWINGS = {
+    "learning_curves": lambda **k: plots.learning_curves(history(), best_epoch=3, stop_epoch=5, **k),
+    "compare_curves": lambda **k: plots.compare_curves({"$a$": history(), "_b": [history(), history(shift=0.1)]}, **k),
+    "confusion": lambda **k: plots.confusion(evaluate.confusion(*logits()), AWKWARD, border=3, **k),
+    "roc": lambda **k: plots.roc(evaluate.roc(*logits()), AWKWARD, **k),
+    "per_class_bars": lambda **k: plots.per_class_bars(evaluate.per_class(*logits(), AWKWARD), **k),
+    "bars_with_error": lambda **k: plots.bars_with_error(METHODS, METHODS * 0 + 0.01, **k),
+    "sample_grid": lambda **k: plots.sample_grid(
+        images(), range(5), AWKWARD, predictions=[0, 1, 2, 2, 2], confidences=[0.5] * 5, **k
+    ),
+    "class_gallery": lambda **k: plots.class_gallery(images(), range(5), AWKWARD, **k),
+    "head_row_change": lambda **k: plots.head_row_change([0, 0, 0.5, 1], border=2, **k),
+    "layer_change": lambda **k: plots.layer_change({"conv_$1": 0.0, "_fc": 0.3, "bn": 2e-5}, **k),
+    "weights": lambda **k: plots.weights(WEIGHT, WEIGHT * 1.1, name="conv_$2", **k),
+}
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+def figure_of(drawn):
+    return np.ravel(drawn)[0].figure
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def boxes(artists):
+    """Where the renderer puts letters, in pixels; an annotation's arrow is left out."""
+    return [Text.get_window_extent(artist) for artist in artists if artist.get_text()]
+
+
+def assert_apart(artists):
+    found = boxes(artists)
+    for i, box in enumerate(found):
+        for other in found[i + 1 :]:
+            assert not box.overlaps(other), [artist.get_text() for artist in artists]
+
+
+def test_all_public_functions_are_drawn_here():
+    public = {name for name in plots.__all__ if inspect.isfunction(getattr(plots, name))}
+    assert set(DRAWINGS) == public - {"use_style"}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+@pytest.mark.filterwarnings("error")
+def test_draws_one_figure_and_touches_nothing_else(name, monkeypatch):
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda *args, **kwargs: shown.append(args))
+    settings = dict(matplotlib.rcParams)
+    numpy_before, torch_before, python_before = np.random.get_state(), torch.get_rng_state(), random.getstate()
+    drawn = DRAWINGS[name]()
+    figure_of(drawn).savefig(io.BytesIO(), format="svg")
+    assert all(isinstance(ax, Axes) for ax in np.ravel(drawn))
+    assert plt.get_fignums() == [figure_of(drawn).number] and not shown
+    assert dict(matplotlib.rcParams) == settings
+    numpy_after = np.random.get_state()
+    assert np.array_equal(numpy_before[1], numpy_after[1]) and numpy_before[2:] == numpy_after[2:]
+    assert torch.equal(torch_before, torch.get_rng_state()) and python_before == random.getstate()
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_fits_a_printed_page_in_readable_letters(name):
+    figure = figure_of(DRAWINGS[name]())
+    figure.draw_without_rendering()
+    assert figure.get_facecolor() == (1, 1, 1, 1)
+    assert figure.get_tightbbox().width <= 6.3 and figure.get_tightbbox().height <= 9.5
+    sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
+    assert sizes and min(sizes) >= SMALLEST_FONT and max(sizes) <= 9
+
+
+@pytest.mark.parametrize("name", sorted(set(DRAWINGS) - {"learning_curves", "weights"}))
+def test_draws_into_the_given_axes(name):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
+    assert DRAWINGS[name](ax=right) is right
+    assert plt.get_fignums() == [figure.number]
+    assert right.has_data() and not left.has_data()
+
+
+def test_learning_curves_draw_into_given_axes():
+    figure, axes = plt.subplots(2, 1)
+    drawn = DRAWINGS["learning_curves"](axes=axes)
+    assert list(drawn) == list(axes) and plt.get_fignums() == [figure.number]
+    with pytest.raises(PlotError, match="2 metrics need as many axes"):
+        plots.learning_curves(history(), axes=[axes[0]])
+
+
+def test_importing_changes_no_settings_and_use_style_does():
+    code = (
+        "import matplotlib as m; before = dict(m.rcParams); import helpers.plots as p;"
+        "assert before == dict(m.rcParams);"
+        "p.use_style(); assert m.rcParams['pdf.fonttype'] == 42 and m.rcParams['svg.fonttype'] == 'path'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- curves
+
+
+def test_learning_curves_hold_the_history():
+    frame = history(extra=["test_B"])
+    loss, accuracy = plots.learning_curves(frame, best_epoch=4)
+    for ax, metric in ((loss, "loss"), (accuracy, "accuracy")):
+        lines = {line.get_label(): line for line in ax.lines}
+        for label, column in (("training", "train"), ("validation", "val"), ("test B", "test_B")):
+            np.testing.assert_array_equal(lines[label].get_xdata(), frame.index)
+            np.testing.assert_array_equal(lines[label].get_ydata(), frame[f"{column}_{metric}"])
+        assert "best: 4" in texts(ax) and {"training", "validation", "test B"} <= set(texts(ax))
+    assert accuracy.yaxis.get_major_formatter()(0.425) == "42.5%"
+    assert accuracy.yaxis.get_major_formatter()(0.4) == "40%"
+
+
+def test_learning_curves_name_and_order_the_splits_that_are_asked_for():
+    (ax,) = plots.learning_curves(history(), splits={"val": "held out $B$", "gone": "x"}, metrics=["loss"])
+    assert [line.get_label() for line in ax.lines] == texts(ax) == ["held out $B$"]
+    with pytest.raises(PlotError, match="no loss of test"):
+        plots.learning_curves(history(), splits=["test"])
+    with pytest.raises(PlotError, match="no f1"):
+        plots.learning_curves(history(), metrics=["f1"])
+    assert issubclass(PlotError, WorkbookError)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 7, 50, 90])
+def test_epochs_are_whole_numbers_and_few_points_have_markers(epochs):
+    ax = plots.learning_curves(history(epochs))[0]
+    figure_of(ax).draw_without_rendering()
+    low, high = ax.get_xlim()
+    ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
+    assert ticks and all(float(tick).is_integer() and tick >= 1 for tick in ticks)
+    assert (ax.lines[0].get_marker() not in ("None", None, "")) == (epochs < 20)
+
+
+def test_line_ends_at_one_height_get_names_that_stay_apart_and_inside():
+    frame = history(20, extra=["test_a", "test_b", "test_all"])
+    axes = plots.learning_curves(frame, best_epoch=19, stop_epoch=20)
+    figure_of(axes).draw_without_rendering()
+    whole = figure_of(axes).bbox
+    for ax in axes:
+        assert_apart(ax.texts)
+        assert all(whole.x0 <= box.x0 and box.x1 <= whole.x1 and box.y1 <= whole.y1 for box in boxes(ax.texts))
+        assert all(box.x0 >= ax.bbox.x1 for box in boxes(t for t in ax.texts if ":" not in t.get_text()))
+    left, right = (boxes(ax.texts) for ax in axes)
+    assert max(box.x1 for box in left) < min(axes[1].get_tightbbox().x0, *(box.x0 for box in right))
+
+
+@pytest.mark.parametrize(("best", "stop"), [(1, 2), (20, 19), (10, 11), (5, 5), (None, 7), (7, None)])
+def test_marked_epochs_have_names_that_stay_apart(best, stop):
+    ax = plots.learning_curves(history(20), best_epoch=best, stop_epoch=stop)[0]
+    figure_of(ax).draw_without_rendering()
+    marks = [text for text in ax.texts if ":" in text.get_text()]
+    assert len(marks) == len({best, stop} - {None})
+    assert_apart(marks)
+    assert all(box.y0 >= ax.bbox.y1 for box in boxes(marks))
+    uprights = {line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1}
+    assert uprights == {best, stop} - {None}
+
+
+def test_spread_moves_as_little_as_needed():
+    np.testing.assert_allclose(spread(np.array([0.9, 0.1]), 0.1), [0.9, 0.1])
+    np.testing.assert_allclose(spread(np.array([0.5, 0.5]), 0.1), [0.45, 0.55])
+    np.testing.assert_allclose(spread(np.array([1.0, 1.0, 0.2]), 0.1), [0.9, 1.0, 0.2])
+    crowded = np.sort(spread(np.full(20, 0.5), 0.1))
+    np.testing.assert_allclose(np.diff(crowded), 0.1)
+
+
+def test_seeds_become_a_mean_and_a_band_of_one_standard_deviation():
+    runs = [history(shift=shift) for shift in (0.0, 0.1, 0.5)]
+    ax = plots.compare_curves({"three": runs, "one": runs[0]}, "val_loss")
+    values = np.array([run["val_loss"] for run in runs])
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), values.mean(axis=0))
+    (band,) = ax.collections
+    corners = band.get_paths()[0].vertices
+    lows = [corners[corners[:, 0] == epoch, 1].min() for epoch in runs[0].index]
+    np.testing.assert_allclose(lows, values.mean(axis=0) - values.std(axis=0, ddof=1))
+    assert ax.get_ylabel() == "validation loss"
+
+
+def test_many_runs_differ_in_colour_or_style_and_have_a_legend_beside_the_curves():
+    ax = plots.compare_curves({f"_run ${i}$": history(shift=i / 10) for i in range(14)})
+    figure_of(ax).draw_without_rendering()
+    assert len({(line.get_color(), str(line._dash_pattern)) for line in ax.lines}) == 14
+    legend = ax.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == [f"_run ${i}$" for i in range(14)]
+    assert legend.get_window_extent().x0 > ax.bbox.x1
+    assert legend.get_window_extent().x1 <= figure_of(ax).bbox.x1
+
+
+def test_few_runs_differ_in_style_as_well_as_colour():
+    ax = plots.compare_curves({str(i): history(shift=i / 10) for i in range(5)})
+    assert len({line.get_color() for line in ax.lines}) == len({str(line._dash_pattern) for line in ax.lines}) == 5
+
+
+def test_diverged_curve_is_named_where_it_last_was_finite():
+    frame = history(6)
+    frame.loc[4:, "val_loss"] = np.nan
+    (ax,) = plots.learning_curves(frame, metrics=["loss"])
+    place = {text.get_text(): text.xy for text in ax.texts}["validation"]
+    assert place == (3, frame.loc[3, "val_loss"])
+
+
+@pytest.mark.parametrize("runs", [{}, {"a": []}, {"a": [history().drop(columns="val_accuracy")]}])
+def test_runs_without_the_column_are_an_error(runs):
+    with pytest.raises(PlotError):
+        plots.compare_curves(runs)
+
+
+# --- classes
+
+
+def test_confusion_shows_row_percentages_and_their_numbers():
+    matrix = np.array([[8, 2, 0], [1, 3, 0], [0, 0, 0]])
+    ax = plots.confusion(matrix, PERSIAN[:3])
+    shown = ax.images[0].get_array()
+    np.testing.assert_allclose(shown[:2].filled(np.nan), [[80, 20, 0], [25, 75, 0]])
+    assert shown.mask[2].all()  # no images of this class: no share
+    assert {(t.get_position(), t.get_text()) for t in ax.texts} == {
+        ((0, 0), "80"),
+        ((1, 0), "20"),
+        ((0, 1), "25"),
+        ((1, 1), "75"),
+    }
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(PERSIAN[:3])
+
+
+def test_confusion_of_counts():
+    matrix = np.array([[8, 2], [1, 3]])
+    ax = plots.confusion(matrix, "ab", normalize=False)
+    np.testing.assert_array_equal(ax.images[0].get_array(), matrix)
+    assert sorted(texts(ax)) == ["1", "2", "3", "8"]
+    plots.confusion(np.zeros((2, 2), int), "ab", normalize=False)
+
+
+def test_numbers_are_readable_on_their_cells():
+    ax = plots.confusion(np.array([[100, 0], [90, 10]]), "ab")
+    assert {text.get_text(): to_hex(text.get_color()) for text in ax.texts} == {
+        "100": "#ffffff",
+        "90": "#ffffff",
+        "10": "#000000",
+    }
+
+
+@pytest.mark.parametrize(("size", "numbers", "names"), [(25, True, True), (26, False, True), (100, False, False)])
+def test_confusion_of_many_classes_stays_readable(size, numbers, names):
+    class_names = [f"class ${i}$" for i in range(size)]
+    ax = plots.confusion(evaluate.confusion(*logits(2000, size)), class_names)
+    figure_of(ax).draw_without_rendering()
+    assert bool(ax.texts) == numbers
+    labels = [label for label in ax.get_yticklabels() if label.get_text()]
+    assert (labels[0].get_text() == "class $0$") == names and (len(labels) == size) == names
+    assert_apart(labels)
+    assert_apart([label for label in ax.get_xticklabels() if label.get_text()])
+    if numbers:
+        cell = ax.bbox.width / size
+        assert all(box.width < cell and box.height < cell for box in boxes(ax.texts))
+
+
+def test_border_stands_between_old_and_new_classes():
+    ax = plots.confusion(evaluate.confusion(*logits(500, 30)), range(30), border=24, border_labels=("old", "new"))
+    figure_of(ax).draw_without_rendering()
+    assert {line.get_xdata()[0] for line in ax.lines} & {23.5} and {line.get_ydata()[0] for line in ax.lines} & {23.5}
+    assert sorted(texts(ax)) == ["new", "new", "old", "old"]
+    colour_bar = figure_of(ax).axes[1]
+    assert all(not box.overlaps(colour_bar.bbox) and not box.overlaps(ax.bbox) for box in boxes(ax.texts))
+
+
+def test_bad_matrices_and_borders_are_an_error():
+    with pytest.raises(PlotError, match="shape"):
+        plots.confusion(np.eye(3), "ab")
+    for border in (0, 3):
+        with pytest.raises(PlotError, match="border"):
+            plots.confusion(np.eye(3), "abc", border=border)
+
+
+def test_roc_draws_both_averages_and_the_worst_classes():
+    curves = evaluate.roc(*logits(300, 12))
+    ax = plots.roc(curves, [f"_class ${i}$" for i in range(12)], worst=2)
+    lines = {line.get_label(): line for line in ax.lines}
+    worst = curves.worst(2)
+    for label, curve in {
+        "micro average": curves.micro,
+        "macro average": curves.macro,
+        f"_class ${worst[0]}$": curves.classes[worst[0]],
+        f"_class ${worst[1]}$": curves.classes[worst[1]],
+    }.items():
+        np.testing.assert_array_equal(lines[label].get_xdata(), curve.fpr)
+        np.testing.assert_array_equal(lines[label].get_ydata(), curve.tpr)
+    entries = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert entries[0] == f"AUC {curves.micro.auc:.3f}  micro average" and len(entries) == 4
+    figure_of(ax).draw_without_rendering()
+    assert ax.get_legend().get_window_extent().x0 > ax.bbox.x1
+
+
+def test_roc_of_nothing_defined_and_of_wrong_names():
+    curves = evaluate.roc(np.array([[0.5]]), np.array([0]))
+    assert "not defined" in plots.roc(curves, "a").get_legend().get_texts()[0].get_text()
+    with pytest.raises(PlotError, match="2 class names"):
+        plots.roc(curves, "ab")
+
+
+# --- bars
+
+
+def test_per_class_bars_are_as_long_as_the_numbers_say():
+    frame = evaluate.per_class(*logits(), AWKWARD)
+    ax = plots.per_class_bars(frame, {"accuracy": "accuracy", "f1": "_F1"})
+    widths = [bar.get_width() for bar in ax.patches]
+    np.testing.assert_allclose(widths, [*frame["accuracy"], *frame["f1"]])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["accuracy", "_F1"]
+    figure_of(ax).draw_without_rendering()
+    assert_apart(ax.get_yticklabels())
+    assert ax.get_legend().get_window_extent().y0 >= ax.bbox.y1
+
+
+def test_per_class_bars_mark_what_is_not_defined_and_refuse_what_cannot_be_read():
+    frame = pd.DataFrame({"accuracy": [0.5, np.nan]}, index=["a", "b"])
+    assert texts(plots.per_class_bars(frame, ["accuracy"])) == ["–"]
+    with pytest.raises(PlotError, match="100 classes"):
+        plots.per_class_bars(pd.DataFrame({"f1": np.zeros(100)}), ["f1"])
+    with pytest.raises(PlotError, match="'f2'"):
+        plots.per_class_bars(frame, ["f2"])
+
+
+@pytest.mark.parametrize("methods", [1, 3, 6])
+def test_values_over_bars_stay_apart(methods):
+    rng = np.random.default_rng(0)
+    means = pd.DataFrame(
+        rng.random((methods, 3)), [f"{i}: frozen body, $all$ rows" for i in range(methods)], list("ABC")
+    )
+    ax = plots.bars_with_error(means, means * 0 + 0.02)
+    figure_of(ax).draw_without_rendering()
+    np.testing.assert_allclose([bar.get_height() for bar in ax.patches], means.to_numpy().T.ravel())
+    assert sorted(texts(ax)) == sorted(f"{100 * value:.1f}" for value in means.to_numpy().ravel())
+    assert_apart(ax.texts)
+    assert_apart(ax.get_xticklabels())
+    whiskers = [segment for lines in ax.collections for segment in lines.get_segments()]
+    np.testing.assert_allclose([np.ptp(segment[:, 1]) for segment in whiskers], 0.04)
+    tops = {round(segment[0, 0], 6): segment[:, 1].max() for segment in whiskers}
+    for text in ax.texts:
+        cap = ax.transData.transform((0, tops[round(text.xy[0], 6)]))[1]
+        assert text.get_window_extent().y0 > cap
+        assert text.get_window_extent().y1 < ax.get_legend().get_window_extent().y0
+
+
+def test_single_runs_have_no_whiskers_and_missing_values_a_dash():
+    means = METHODS.copy()
+    means.loc["method 1", "B"] = np.nan
+    ax = plots.bars_with_error(means, pd.DataFrame(None, means.index, means.columns, dtype=object))
+    assert not any(len(lines.get_segments()) for lines in ax.collections)
+    assert "–" in texts(ax)
+    with pytest.raises(PlotError, match="stds need"):
+        plots.bars_with_error(means, means[["A"]])
+    with pytest.raises(PlotError, match="no means"):
+        plots.bars_with_error(means.iloc[:0])
+
+
+# --- images
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sample_grid_shows_the_images_and_marks_the_wrong_ones(channels):
+    pictures = images(4, channels)
+    ax = plots.sample_grid(pictures, torch.tensor([0, 1, 2, 3]), PERSIAN, predictions=np.array([0, 1, 1, 3]))
+    for drawn, picture in zip(ax.images, pictures, strict=True):
+        np.testing.assert_array_equal(
+            np.asarray(drawn.get_array()),
+            picture.permute(1, 2, 0).squeeze(-1) if channels == 1 else picture.permute(1, 2, 0),
+        )
+    captions = texts(ax)
+    assert [caption for caption in captions if "✗" in caption] == [c for c in captions if "✗" in c and PERSIAN[1] in c]
+    assert sum("✗" in caption for caption in captions) == 1 and sum("✓" in caption for caption in captions) == 3
+    assert [frame.get_linestyle() == "-" for frame in ax.patches] == [True, True, False, True]
+    assert len({frame.get_edgecolor() for frame in ax.patches}) == 2
+
+
+def test_captions_of_neighbours_stay_apart():
+    names = ["a rather long class name", "another one, of some length", "T-shirt/top", *PERSIAN]
+    many = images(16)
+    for columns in (3, 5, 8):
+        ax = plots.sample_grid(
+            many, np.arange(16) % 8, names, predictions=np.arange(16) // 2, confidences=np.ones(16), columns=columns
+        )
+        figure_of(ax).draw_without_rendering()
+        assert_apart(ax.texts)
+        assert all(box.y0 >= 0 for box in boxes(ax.texts))
+        assert sum("100%" in text for text in texts(ax)) == 16
+
+
+def test_gallery_of_a_hundred_classes_has_each_class_at_its_place():
+    labels = torch.tensor([3, 3, 0])
+    pictures = images(3)
+    ax = plots.class_gallery(pictures, labels, [f"striped shape {i}" for i in range(100)])
+    figure_of(ax).draw_without_rendering()
+    shown = [np.asarray(drawn.get_array()) for drawn in ax.images]
+    assert len(shown) == 100
+    np.testing.assert_array_equal(shown[3], pictures[0].permute(1, 2, 0))
+    np.testing.assert_array_equal(shown[0], pictures[2].permute(1, 2, 0))
+    assert (shown[1] == 255).all()
+    assert_apart(ax.texts)
+    assert figure_of(ax).get_figheight() < 9.3
+
+
+@pytest.mark.parametrize(
+    ("pictures", "labels", "message"),
+    [
+        (images(2).float(), [0, 1], "uint8"),
+        (images(2, 2), [0, 1], "1 or 3"),
+        (images(2)[:0], [], "at least one"),
+        (images(2), [0], r"shape \(2,\)"),
+        (images(2), [0, 5], "5 names"),
+    ],
+)
+def test_bad_images_are_an_error(pictures, labels, message):
+    for draw in (plots.sample_grid, plots.class_gallery):
+        with pytest.raises(PlotError, match=message):
+            draw(pictures, labels, PERSIAN)
+
+
+# --- weights
+
+
+def test_head_rows_hold_the_changes_and_say_what_is_exactly_zero():
+    changes = torch.cat([torch.zeros(80), torch.full((20,), 0.5)]).double()
+    ax = plots.head_row_change(changes, border=80)
+    np.testing.assert_array_equal([bar.get_height() for bar in ax.patches], changes)
+    assert texts(ax) == ["80 old rows: exactly 0", "20 new rows: median 0.5"]
+    assert ax.lines[0].get_xdata()[0] == 79.5
+    assert texts(plots.head_row_change(changes + 1e-9, border=80))[0] == "80 old rows: median 1e-09"
+
+
+def test_layers_that_did_not_change_are_written_as_zero():
+    changes = pd.Series({"conv1": 0.0, "conv2": 2e-5, "fc1": 1.5, "bn": np.nan})
+    ax = plots.layer_change(changes)
+    assert ax.get_xscale() == "log" and texts(ax) == ["0", "2e-05", "1.5", "–"]
+    np.testing.assert_allclose([bar.get_x() + bar.get_width() for bar in ax.patches], [2e-5, 1.5])
+    assert all(bar.get_width() > 0 for bar in ax.patches)
+    assert texts(plots.layer_change({"a": 0.0, "b": 0.0})) == ["0", "0"]
+
+
+@pytest.mark.parametrize("changes", [[], [[1.0]], [-1.0], [np.inf]])
+def test_bad_changes_are_an_error(changes):
+    with pytest.raises(PlotError):
+        plots.head_row_change(changes)
+    with pytest.raises(PlotError):
+        plots.layer_change({str(i): value for i, value in enumerate(np.ravel(changes)) if value < 0 or np.isinf(value)})
+
+
+def test_weights_before_after_and_magnified_difference_share_a_scale():
+    before = torch.tensor([[1.0, -2.0], [0.5, 0.0]])
+    after = before + torch.tensor([[0.0, 0.0], [0.03, 0.0]])
+    axes = plots.weights(before, after, name="fc_$1", border=1)
+    shown = [np.asarray(ax.images[0].get_array()) for ax in axes]
+    np.testing.assert_allclose(shown[0], before)
+    np.testing.assert_allclose(shown[1], after)
+    np.testing.assert_allclose(shown[2], 50 * (after.double() - before.double()))  # 0.03 x 50 is within 2, x 100 is not
+    assert "× 50" in axes[2].get_title() and "at most 0.03" in axes[2].get_title()
+    assert {ax.images[0].get_clim() for ax in axes} == {(-2, 2)}
+    assert all(ax.lines[0].get_ydata()[0] == 0.5 for ax in axes)
+
+
+def test_frozen_weights_differ_by_exactly_zero():
+    axes = plots.weights(WEIGHT, WEIGHT.clone(), name="conv")
+    assert "exactly 0" in axes[2].get_title()
+    assert np.nanmax(np.abs(axes[2].images[0].get_array())) == 0
+
+
+def test_kernels_are_laid_out_by_output_and_input_channel():
+    picture = np.asarray(plots.weights(WEIGHT, WEIGHT)[0].images[0].get_array().filled(np.nan))
+    assert picture.shape == (8 * 4 - 1, 8 * 4 - 1)
+    np.testing.assert_allclose(picture[4 * 2 : 4 * 2 + 3, 4 * 5 : 4 * 5 + 3], WEIGHT[2, 5], rtol=1e-6)
+    assert np.isnan(picture[3]).all() and np.isnan(picture[:, 3]).all()
+
+
+@pytest.mark.parametrize("after", [WEIGHT[:, :, 0], WEIGHT[:3]])
+def test_weights_of_other_shapes_are_an_error(after):
+    with pytest.raises(PlotError, match="two tensors"):
+        plots.weights(WEIGHT, after)
+    with pytest.raises(PlotError, match="two tensors"):
+        plots.weights(WEIGHT[0, 0, 0], WEIGHT[0, 0, 0])
