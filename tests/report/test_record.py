@@ -1,0 +1,163 @@
+"""What a notebook hands over is read back from a real cell's outputs in test_run; here from display() itself."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+
+from helpers.report import record
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The MIME bundles that were displayed."""
+    bundles = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: bundles.append(bundle))
+    yield bundles
+    for bundle in bundles:  # whatever is recorded must be writable as strict JSON
+        json.dumps(bundle, allow_nan=False)
+
+
+def content(shown):
+    return shown[-1][record.MIME]
+
+
+def data(warning=""):
+    source = SimpleNamespace(title="Some <images>", where="a folder", warning=warning)
+    return SimpleNamespace(source=source, counts="3 training images")
+
+
+COMPUTE = SimpleNamespace(description="a processor", precision_description="float32 (as asked)")
+
+
+def test_provenance_lists_parameters_and_nothing_else(shown):
+    namespace = {
+        "EPOCHS": 3,
+        "SEEDS": [0, 1],
+        "NAME": "x",
+        "NONE": None,
+        "RUNS": {"a": 1},
+        "epochs": 4,
+        "_X": 1,
+        "F": len,
+    }
+    record.provenance(namespace, data=data(), compute=COMPUTE, weights="random")
+    assert content(shown)["parameters"] == {"EPOCHS": 3, "SEEDS": [0, 1], "NAME": "x", "NONE": None}
+    rows = dict(content(shown)["rows"])
+    assert rows["Initial weights"] == "random"
+    assert "torch" in rows["Versions"] and "Python" in rows["Versions"]
+    assert "<images>" in BeautifulSoup(shown[-1]["text/html"], "html.parser").text
+
+
+def test_a_stand_in_is_said_loudly_wherever_it_is_shown(shown):
+    record.provenance({}, data=data("STAND-IN DATA"), compute=COMPUTE, weights="random")
+    bundle = shown[-1]
+    assert content(shown)["warning"] == "STAND-IN DATA"
+    assert BeautifulSoup(bundle["text/html"], "html.parser").strong.text == "STAND-IN DATA"
+    assert bundle["text/plain"].startswith("STAND-IN DATA")
+
+
+@pytest.mark.parametrize("wrap", [lambda ax: ax, lambda ax: ax.figure, lambda ax: [ax], lambda ax: np.array([[ax]])])
+def test_a_figure_is_shown_as_vectors_and_closed(shown, wrap):
+    figure, ax = plt.subplots()
+    ax.plot([1, 2])
+    record.figure(wrap(ax), "some_curve", "A caption.")
+    assert not plt.fignum_exists(figure.number)
+    assert shown[-1]["image/svg+xml"].lstrip().startswith("<?xml")
+    assert shown[-1]["application/pdf"].startswith("JVBER")  # "%PDF" in base64
+    assert content(shown) == {"kind": "figure", "name": "some_curve", "caption": "A caption.", "alt": "A caption."}
+
+
+def test_the_same_figure_gives_the_same_bytes(shown):
+    for _ in range(2):
+        _, ax = plt.subplots()
+        ax.plot([1, 3, 2])
+        ax.set_title("title")
+        record.figure(ax, "curve", "A caption.")
+    assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize("name", ["Test", "a b", "../up", "ä", "", "a-b"])
+def test_names_must_do_as_file_names(shown, name):
+    with pytest.raises(record.RecordError, match="lower-case"):
+        record.table(pd.DataFrame({"a": [1]}), name, "A caption.")
+
+
+def test_what_is_no_figure_is_refused():
+    with pytest.raises(record.RecordError, match="Figure or Axes, not dict"):
+        record.figure({}, "curve", "A caption.")
+
+
+def test_a_table_keeps_values_and_shows_them_formatted(shown):
+    frame = pd.DataFrame(
+        {"name": ["a <b>", "c"], "share": [0.12345, float("nan")], "count": [1234, 5], "ok": [True, False]}
+    )
+    record.table(frame, "some_table", "A caption.", formats={"share": "{:.1%}"}, best={"count": "max"})
+    table = content(shown)
+    assert table["rows"] == [["a <b>", "12.3%", "1,234", "yes"], ["c", "–", "5", "no"]]
+    assert table["values"] == [["a <b>", 0.12345, 1234, True], ["c", None, 5, False]]
+    assert table["align"] == ["left", "right", "right", "left"]
+    assert table["bold"] == [[0, 2]]
+    cells = [cell.text for cell in BeautifulSoup(shown[-1]["text/html"], "html.parser").find_all("td")]
+    assert cells[0] == "a <b>"
+
+
+def test_a_named_index_is_a_column_and_an_unnamed_one_is_not(shown):
+    frame = pd.DataFrame({"x": [1]}, index=["row"])
+    record.table(frame, "plain", "A caption.")
+    assert content(shown)["columns"] == ["x"]
+    record.table(frame.rename_axis("class"), "named", "A caption.")
+    assert content(shown)["columns"] == ["class", "x"]
+
+
+def test_the_smallest_can_be_best_and_equals_share_it(shown):
+    record.table(pd.DataFrame({"loss": [2, 1, 1]}), "losses", "A caption.", best={"loss": "min"})
+    assert content(shown)["bold"] == [[1, 0], [2, 0]]
+
+
+def test_formats_for_columns_that_do_not_exist_are_refused():
+    with pytest.raises(record.RecordError, match="no column 'shar'"):
+        record.table(pd.DataFrame({"share": [1]}), "some_table", "A caption.", formats={"shar": "{}"})
+    with pytest.raises(record.RecordError, match="'max' or 'min'"):
+        record.table(pd.DataFrame({"share": [1]}), "some_table", "A caption.", best={"share": "most"})
+
+
+@pytest.mark.parametrize(
+    ("number", "texts"),
+    [
+        (record.Number("a", "A", 0.85, reported=0.9164, unit="%"), ["91.64 %", "85.00 %", "−6.64 points"]),
+        (record.Number("a", "A", 0.5, std=0.0123, runs=3, unit="%"), ["–", "50.00 ± 1.23 %", "–"]),
+        (record.Number("a", "A", 9, reported=50), ["50", "9", "−41"]),
+        (record.Number("a", "A", 12345.6, unit="images/s"), ["–", "12,346 images/s", "–"]),
+        (record.Number("a", "A", 0.012345, unit="s"), ["–", "0.0123 s", "–"]),
+        (record.Number("a", "A", math.nan, reported=0.5, unit="%"), ["50.00 %", "–", "–"]),
+    ],
+)
+def test_numbers_stand_beside_reported_ones_with_their_difference(shown, number, texts):
+    record.numbers([number], "results", "A caption.")
+    assert content(shown)["rows"] == [["A", *texts]]
+    (recorded,) = content(shown)["numbers"]
+    assert recorded["value"] == (None if math.isnan(number.value) else number.value)
+    assert recorded["reported"] == number.reported
+
+
+def test_numpy_numbers_are_recorded_as_plain_ones(shown):
+    record.numbers([record.Number("a", "A", np.float32(0.5), std=np.float64(0.1), runs=np.int64(2))], "results", "A.")
+    (recorded,) = content(shown)["numbers"]
+    assert (recorded["value"], recorded["std"], recorded["runs"]) == (0.5, 0.1, 2)
+
+
+def test_a_reading_is_markdown(shown):
+    record.reading("It is **so**.")
+    assert shown[-1]["text/markdown"] == "It is **so**."
+    assert content(shown) == {"kind": "reading", "text": "It is **so**."}
+
+
+def test_the_commit_is_given_and_a_folder_without_git_is_no_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    assert record._git_commit() == "not a git checkout"
