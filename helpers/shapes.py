@@ -10,7 +10,7 @@ Magnification for Vector Textures and Special Effects", SIGGRAPH 2007).
 import hashlib
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -226,9 +226,9 @@ def _look_up(outline: str, x: Tensor, y: Tensor) -> Tensor:
     return F.grid_sample(table, places, padding_mode="border", align_corners=True)[:, 0]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _distances(outline: str) -> Tensor:
-    """Signed distance to an outline on the grid, (1, 1, _GRID, _GRID), by the distance to each of the polygon's edges."""
+    """Signed distance to an outline on the grid, (1, 1, _GRID, _GRID), from the distances to the polygon's edges."""
     corners = torch.tensor(OUTLINES[outline], dtype=torch.float64)
     corners = corners - (corners.amax(0) + corners.amin(0)) / 2
     corners = corners / corners.norm(dim=1).max()

@@ -1,0 +1,149 @@
+import math
+
+import pytest
+import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from torch import nn
+
+from helpers import shapes
+
+
+def test_images_and_labels_have_the_promised_form():
+    images, labels = shapes.draw(3, 4, 20, 0)
+    assert images.shape == (12, 3, 20, 20) and images.dtype == torch.uint8 and images.is_contiguous()
+    assert labels.dtype == torch.int64 and labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def test_the_same_seed_draws_the_same_bits_and_others_do_not():
+    images, _ = shapes.draw(4, 3, 16, 5)
+    assert torch.equal(images, shapes.draw(4, 3, 16, 5)[0])
+    others = [shapes.draw(4, 3, 16, 6)[0], *(shapes.draw(4, 3, 16, 5, stream=name)[0] for name in ("val", "test"))]
+    for other in others:
+        assert not torch.equal(images, other)
+
+
+@pytest.mark.parametrize("stream", ["val", "test"])
+def test_no_image_comes_again_in_another_split_under_other_noise(stream):
+    """Averages over 8 x 8 pixels lose the noise: what is drawn must differ, not only its grain."""
+    train, other = (
+        nn.functional.avg_pool2d(shapes.draw(20, 5, 32, 5, stream=name)[0].float(), 8).flatten(1)
+        for name in ("train", stream)
+    )
+    assert torch.cdist(train, other, p=math.inf).min() > 12
+
+
+def test_the_global_random_state_is_neither_read_nor_moved():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    images, _ = shapes.draw(2, 2, 16, 0)
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(2)
+    assert torch.equal(images, shapes.draw(2, 2, 16, 0)[0])
+
+
+def test_asking_for_more_changes_no_image(monkeypatch):
+    more = shapes.draw(30, 11, 32, 3)[0].unflatten(0, (30, 11))
+    fewer = shapes.draw(7, 5, 32, 3)[0].unflatten(0, (7, 5))
+    assert torch.equal(more[:7, :5], fewer)
+    monkeypatch.setattr(shapes, "CHUNK_PIXELS", 3 * 32 * 32)
+    assert torch.equal(shapes.draw(30, 11, 32, 3)[0].unflatten(0, (30, 11)), more)
+
+
+def test_there_are_200_names_and_fewer_classes_keep_theirs():
+    names = shapes.class_names(200)
+    assert len(set(names)) == 200 == shapes.MAX_CLASSES
+    assert "striped star" in names
+    assert shapes.class_names(17) == names[:17]
+
+
+@pytest.mark.parametrize("block", [range(80), range(80, 100), range(100, 180), range(180, 200)])
+def test_both_sides_of_a_border_hold_all_outlines_and_five_fillings(block):
+    pairs = [shapes.class_names(200)[label].split() for label in block]
+    assert {outline for _, outline in pairs} == set(shapes.OUTLINES)
+    assert len({filling for filling, _ in pairs}) == 5
+
+
+@pytest.mark.parametrize(
+    "arguments", [(0, 1, 32), (201, 1, 32), (5, 0, 32), (5, 1, 7)], ids=["none", "too many", "no image", "too small"]
+)
+def test_what_cannot_be_drawn_is_refused(arguments):
+    with pytest.raises(shapes.ShapesError):
+        shapes.draw(*arguments)
+
+
+def grid_points():
+    axis = torch.linspace(-shapes._EXTENT, shapes._EXTENT, shapes._GRID, dtype=torch.float64)
+    return torch.meshgrid(axis, axis, indexing="xy")
+
+
+def test_distances_to_a_circle_and_a_square_are_the_known_ones():
+    x, y = grid_points()
+    assert torch.allclose(shapes._distances("circle")[0, 0].double(), torch.hypot(x, y) - 1, atol=0.005)
+    # Farthest corner at 1, so half a side is sqrt(1/2).
+    beyond = torch.stack([x.abs(), y.abs()]) - math.sqrt(0.5)
+    square = beyond.clamp(min=0).norm(dim=0) + beyond.amax(dim=0).clamp(max=0)
+    assert torch.allclose(shapes._distances("square")[0, 0].double(), square, atol=1e-5)
+
+
+@pytest.mark.parametrize("outline", shapes.OUTLINES)
+def test_an_outline_encloses_its_polygons_area(outline):
+    x, y = torch.tensor(shapes.OUTLINES[outline], dtype=torch.float64).T
+    x, y = x - (x.max() + x.min()) / 2, y - (y.max() + y.min()) / 2
+    area = (x * y.roll(-1) - y * x.roll(-1)).sum().abs() / 2 / torch.hypot(x, y).max() ** 2
+    cell = (2 * shapes._EXTENT / (shapes._GRID - 1)) ** 2
+    inside = (shapes._distances(outline) < 0).sum() * cell
+    assert inside.item() == pytest.approx(area.item(), rel=0.03)
+
+
+def test_colour_does_not_give_the_class_away():
+    colours = []
+    for stream in ("train", "test"):
+        images, labels = shapes.draw(10, 100, 16, 0, stream=stream)
+        colours.append((images.float().mean(dim=(2, 3)).numpy(), labels.numpy()))
+    accuracy = LinearDiscriminantAnalysis().fit(*colours[0]).score(*colours[1])
+    assert accuracy < 0.16  # chance is 0.1, and its standard deviation over 1,000 images 0.01
+
+
+@pytest.fixture
+def one_thread():
+    """Batches this small gain nothing from threads, and wait for each other where the machine is busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_outline_and_filling_can_be_learned():
+    """Four classes of one outline or one filling in common, in a small network: chance is 0.25."""
+    classes = [0, 1, 20, 21]  # plain circle, striped square, striped circle, dotted square
+    assert [shapes.class_names(22)[label] for label in classes] == [
+        "plain circle",
+        "striped square",
+        "striped circle",
+        "dotted square",
+    ]
+    drawn = {}
+    for stream, per_class in (("train", 100), ("test", 40)):
+        images, _ = shapes.draw(22, per_class, 32, 0, stream=stream)
+        images = images.unflatten(0, (22, per_class))[classes].flatten(0, 1)
+        drawn[stream] = images.float() / 128 - 1, torch.arange(4).repeat_interleave(per_class)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = nn.Sequential(
+            *(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(16, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(32, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.AdaptiveMaxPool2d(1)),
+            *(nn.Flatten(), nn.Linear(32, 4)),
+        )
+        optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+        images, labels = drawn["train"]
+        for _ in range(12):
+            for batch in torch.randperm(len(images)).split(50):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(network(images[batch]), labels[batch]).backward()
+                optimizer.step()
+    with torch.no_grad():
+        predicted = network.eval()(drawn["test"][0]).argmax(dim=1)
+    # Guessing gets 0.45 on 160 images once in many millions of runs.
+    assert (predicted == drawn["test"][1]).float().mean() > 0.45
