@@ -16,5 +16,6 @@ DATA = Path(os.environ.get("WORKBOOK_DATA", ROOT / "data")).resolve()
 class WorkbookError(Exception):
     """Base of every error that these helpers raise on purpose: its message says what to do about it."""
 
+
 CHECKPOINTS = DATA / "cache" / "checkpoints"
 """Where the notebooks' trainings keep theirs, a folder for each kind of training."""

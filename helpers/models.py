@@ -6,6 +6,7 @@ weights and travel with them, to another data set, into a checkpoint. So every n
 uint8 from 0 to 255 or float from 0 to 1, of shape (N, C, H, W), and returns logits of shape (N, num_classes).
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,26 @@ class Normalize(nn.Module):
 
     def extra_repr(self) -> str:
         return f"channels={self.mean.numel()}"
+
+
+class Dropout(nn.Dropout):
+    """``nn.Dropout`` that draws a random byte for each activation, which on a processor takes a tenth of the time.
+
+    (PyTorch draws a 64-bit number for each, one after the other: half of Arc2's training time.) The probability is
+    rounded to a 256th. On a GPU it is PyTorch's own.
+
+    Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
+    """
+
+    def forward(self, activations: Tensor) -> Tensor:
+        if not self.training or activations.device.type != "cpu":
+            return super().forward(activations)
+        dropped = round(self.p * 256)
+        words = torch.empty(math.ceil(activations.numel() / 8), dtype=torch.int64).random_(-(2**63), None)
+        # In the memory layout of the activations, whatever it is: which random byte goes where doesn't matter.
+        random = words.view(torch.uint8).as_strided(activations.shape, activations.stride())
+        mask = (random >= dropped).to(activations.dtype)
+        return activations * mask.mul_(256 / max(1, 256 - dropped))
 
 
 @contextmanager
@@ -140,13 +161,14 @@ def _fashion_network(
     with seeded(seed):
         for number, pools in enumerate(pooled, start=1):
             layers[f"conv{number}"] = nn.Conv2d(channels, 64, 2)
-            layers[f"relu{number}"] = nn.ReLU()
             channels, size = 64, size - 1
             if pools:
                 layers[f"pool{number}"] = nn.MaxPool2d(2)
                 size //= 2
+            # The largest of four ReLUs is the ReLU of the largest: after the pooling it costs a quarter.
+            layers[f"relu{number}"] = nn.ReLU()
             if dropout:
-                layers[f"dropout{number}"] = nn.Dropout(dropout)
+                layers[f"dropout{number}"] = Dropout(dropout)
         if size < 1:
             raise ModelError(f"images of {image_size} px are too small for {len(pooled)} convolutions; use 28 or more")
         layers["flatten"] = nn.Flatten()

@@ -91,3 +91,47 @@ def test_count_parameters_can_leave_out_frozen_ones():
     network.fc1.requires_grad_(False)
     everything = models.count_parameters(network)
     assert models.count_parameters(network, trainable_only=True) == everything - (1600 * 64 + 64)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("p", [0.25, 0.5, 0.9])
+def test_dropout_drops_its_share_and_keeps_the_mean(p, layout):
+    ones = torch.ones(16, 8, 33, 31).contiguous(memory_format=layout)
+    torch.manual_seed(0)
+    dropped = models.Dropout(p)(ones)
+    assert (dropped == 0).float().mean().item() == pytest.approx(p, abs=0.01)
+    assert dropped.mean().item() == pytest.approx(1, abs=0.03)
+    assert dropped.is_contiguous(memory_format=layout)
+    # Neighbours are independent: both are dropped in p * p of the cases.
+    zero = dropped == 0
+    for axis in range(4):
+        both = (zero & zero.roll(1, axis)).float().mean().item()
+        assert both == pytest.approx(p * p, abs=0.015)
+
+
+def test_dropout_scales_the_gradient_as_it_scales_the_activations():
+    inputs = torch.rand(4, 6, requires_grad=True)
+    torch.manual_seed(0)
+    outputs = models.Dropout(0.5)(inputs)
+    outputs.sum().backward()
+    torch.testing.assert_close(inputs.grad, (outputs / inputs).detach())
+    assert set(inputs.grad.unique().tolist()) == {0.0, 2.0}
+
+
+def test_dropout_follows_the_seed_and_rests_in_eval_mode():
+    layer, images = models.Dropout(0.25), torch.rand(5, 3, 7, 7)
+    results = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        results.append(layer(images))
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+    assert torch.equal(layer.eval()(images), images)
+
+
+def test_relu_after_pooling_is_pooling_after_relu():
+    network = models.arc2(dropout=0).eval()
+    images = torch.rand(3, 1, 28, 28)
+    convolved = network.conv1(network.normalize(images))
+    other_way = torch.nn.functional.max_pool2d(convolved.relu(), 2)
+    assert torch.equal(network.relu1(network.pool1(convolved)), other_way)

@@ -104,7 +104,10 @@ def _split_folders(root: Path) -> dict[str, Path]:
             raise DataError(f"{found[split].name} and {path.name} in {_shown(root)} are the same split: keep one")
         if split:
             found[split] = path
-    if "train" not in found:
+    # A class may be called "train" as well: its folder holds images, a split's folder holds class folders.
+    if "train" not in found or not _subfolders(found["train"]):
+        if found and len(found) == len(_subfolders(root)) and all(_subfolders(folder) for folder in found.values()):
+            raise MissingDataError(f"{_shown(root)} has {', '.join(found)} but no train: put images there as {LAYOUT}")
         return {"all": root}
     return {split: found[split] for split in ("train", "val", "test") if split in found}
 

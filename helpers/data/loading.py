@@ -10,7 +10,7 @@ from torch import Tensor
 
 from helpers import DATA, ROOT, shapes
 from helpers.data import catalogue, cifar, folder, idx
-from helpers.data.errors import ClassMismatchError, DataError, MissingDataError, UnknownDataError
+from helpers.data.errors import ClassMismatchError, DataError, MissingDataError, SplitError, UnknownDataError
 from helpers.data.splitting import limit_per_class, split
 from helpers.data.structures import ImageData, Source, Splits
 
@@ -46,7 +46,7 @@ def load(
             images, see `helpers.data.folder`, the path absolute or from the repository's root, the working folder or
             the data folder; "shapes", the drawn stand-in; or "auto": the experiment's own data set where it lies on
             this machine, else the stand-in.
-        own: the experiment's own data set, by name.
+        own: the experiment's own data set: a name of `helpers.data.catalogue`.
         image_size: height and width in pixels; images of another size are resized by antialiased bilinear
             interpolation. None: as they come.
         num_classes: the first classes only. None: all; of the shapes 100 where they stand in for CIFAR-100, else 10.
@@ -65,10 +65,9 @@ def load(
         ClassMismatchError: more classes asked for than there are.
         DataError: its subclasses, for files and splits that are not as they should be.
     """
+    _check_options(image_size, num_classes, channels, train_per_class, test_per_class, val_fraction)
     if name == "auto":
-        name = own if own in READERS and catalogue.find(own, root=root) else "shapes"
-    if channels not in (None, 1, 3):
-        raise DataError(f"channels is 1, 3 or None, not {channels}")
+        name = own if catalogue.find(own, root=root) else "shapes"
     if name == "shapes":
         return _draw(own, image_size, num_classes, channels, train_per_class, test_per_class, val_fraction, seed)
     if name in READERS:
@@ -83,6 +82,25 @@ def load(
     splits = _three_splits(parts, val_fraction, seed)
     splits = _limited(splits, train_per_class, test_per_class, val_fraction, seed)
     return Splits(*(_converted(part, image_size, channels) for part in splits.all))
+
+
+def _check_options(
+    image_size: int | None,
+    num_classes: int | None,
+    channels: int | None,
+    train_per_class: int | None,
+    test_per_class: int | None,
+    val_fraction: float,
+) -> None:
+    counted = {"image_size": image_size, "num_classes": num_classes}
+    counted |= {"train_per_class": train_per_class, "test_per_class": test_per_class}
+    for option, value in counted.items():
+        if value is not None and value < 1:
+            raise DataError(f"{option} is a whole number from 1 on, or None; not {value}")
+    if channels not in (None, 1, 3):
+        raise DataError(f"channels is 1, 3 or None, not {channels}")
+    if not 0 < val_fraction < 1:
+        raise SplitError(f"val_fraction lies between 0 and 1; {val_fraction} does not")
 
 
 def _read_known(name: str, root: Path) -> dict[str, ImageData]:
@@ -150,8 +168,7 @@ def _draw(
 ) -> Splits:
     number = num_classes or SHAPES_CLASSES.get(own, 10)
     train_per_class = train_per_class or SHAPES_TRAIN
-    stands_in_for = catalogue.ENTRIES[own].title if own in catalogue.ENTRIES else "photographs"
-    source = Source("shapes", "Drawn shapes", "drawn by helpers.shapes from the seed", stands_in_for)
+    source = Source("shapes", "Drawn shapes", "drawn by helpers.shapes from the seed", catalogue.get(own).title)
     sizes = {
         "train": train_per_class,
         "val": _val_per_class(train_per_class, val_fraction),

@@ -41,7 +41,7 @@ class Source:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageData:
     """One split.
 
@@ -82,6 +82,10 @@ class ImageData:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        size = " × ".join(str(length) for length in self.images.shape[1:])
+        return f"<{self.split}: {len(self):,} images of {self.source.title}, {size}, {self.num_classes} classes>"
 
     @property
     def num_classes(self) -> int:

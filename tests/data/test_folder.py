@@ -260,3 +260,14 @@ def test_unwritable_cache_is_only_a_warning(pets: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr(np, "savez", read_only)
     with pytest.warns(UserWarning, match="read-only"):
         assert values(read(pets, cache=tmp_path / "cache")["train"]) == [0, 10, 20]
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    data = read(write(tmp_path, {"car/1.png": 1, "plane/1.png": 2, "train/1.png": 3}))
+    assert data["all"].class_names == ("car", "plane", "train")
+
+
+def test_other_splits_without_train_are_named(tmp_path: Path) -> None:
+    write(tmp_path, {"test/cat/1.png": 1, "val/cat/1.png": 2})
+    with pytest.raises(MissingDataError, match="but no train"):
+        read(tmp_path)

@@ -193,3 +193,20 @@ def test_resizing_is_antialiased():
     # Every second pixel is white: without antialiasing, half the size would be all white or all black.
     assert (resize(stripes, 8).float() - 127.5).abs().max() < 10
     assert resize(stripes, 32) is stripes
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": 0}, "image_size"),
+        ({"num_classes": 0}, "num_classes"),
+        ({"train_per_class": 0}, "train_per_class"),
+        ({"test_per_class": -1}, "test_per_class"),
+        ({"channels": 2}, "channels"),
+        ({"val_fraction": 1.0}, "val_fraction"),
+        ({"own": "cifar1O"}, "Did you mean 'cifar10'"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(data.DataError, match=message):
+        data.load("auto", **{"own": "cifar100", **options})

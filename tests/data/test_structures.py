@@ -66,3 +66,7 @@ def test_stand_ins_are_named_loudly_and_real_images_are_not():
     assert SOURCE.warning == ""
     warning = Source("shapes", "Drawn shapes", "drawn", "CIFAR-100").warning
     assert warning.startswith("STAND-IN DATA: drawn shapes, not CIFAR-100.")
+
+
+def test_printing_a_data_set_does_not_print_its_pixels():
+    assert repr(image_data([0, 1])) == "<train: 2 images of Random colours, 3 × 4 × 4, 3 classes>"
