@@ -63,8 +63,8 @@ class Dropout(nn.Dropout):
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Random numbers inside come from ``seed``; the generator outside is left as it was."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # the CPU's, where weights are drawn; not that of every GPU
         yield
 
 

@@ -11,6 +11,7 @@ from helpers import WorkbookError
 from helpers.models import seeded
 
 Weights = dict[str, Tensor]
+NOT_LEARNED = ("num_batches_tracked", "mean", "std")  # buffers that count, and constants of `Normalize`
 
 
 class TransferError(WorkbookError):
@@ -117,9 +118,10 @@ def compare_weights(before: Weights, after: Weights) -> pd.DataFrame:
         before, after: from `snapshot`, of the same network.
 
     Returns:
-        One row for each layer with parameters or buffers, indexed by "layer": "conv2_1" (weights and biases together),
+        One row for each layer with parameters, indexed by "layer": "conv2_1" (weights and biases together),
         "fc1.old" and "fc1.new" for the two parts of an extended head, "bn2_1" for BatchNorm's weights and "bn2_1
-        (statistics)" for its running mean and variance (its count of batches is left out). Columns: entries; max_change
+        (statistics)" for its running mean and variance (its count of batches is left out, and so are `Normalize`'s
+        constants). Columns: entries; max_change
         and mean_change of the absolute differences; relative_change, the L2 norm of the difference over that of
         ``before`` (NaN where that is 0); share_changed, of the entries, 0 to 1; verdict, "frozen" if every bit is the
         same, else "changed".
@@ -140,7 +142,7 @@ def _by_layer(weights: Weights) -> Weights:
     parts: dict[str, list[Tensor]] = {}
     for name, value in weights.items():
         layer, _, tensor = name.rpartition(".")
-        if tensor != "num_batches_tracked":
+        if tensor not in NOT_LEARNED:
             key = f"{layer} (statistics)" if tensor in ("running_mean", "running_var") else layer
             parts.setdefault(key, []).append(value.double().flatten())
     return {layer: torch.cat(values) for layer, values in parts.items()}

@@ -318,15 +318,40 @@ def test_reading_of_a_level_run_and_of_one_that_still_improves():
     level = history(train_loss=[3, 2, 1] + [0.98] * 8, val_loss=[3, 2, 1] + [1.0] * 8)
     reading = evaluate.read_curves(level)
     assert (reading.verdict, reading.stop_epoch, reading.gap_onset) == ("level", 3, None)
-    assert "stays small" in reading.text
+    assert "small at the end" in reading.text
     reading = evaluate.read_curves(level.iloc[:5])
+    assert (reading.verdict, reading.stop_epoch) == ("undecided", None)
+    assert "too few to say" in reading.text
+    reading = evaluate.read_curves(level.iloc[:3])
     assert (reading.verdict, reading.stop_epoch) == ("still improving", None)
+
+
+def test_a_later_improvement_is_told_from_where_early_stopping_ends():
+    late = history(train_loss=[1.0] * 9, val_loss=[3, 2, 2, 2, 2, 2, 2, 2, 1])
+    reading = evaluate.read_curves(late, patience=3)
+    assert (reading.best_epoch, reading.stop_epoch) == (9, 2)
+    assert "rested after epoch 2" in reading.text and "could stop" not in reading.text
+
+
+@pytest.mark.parametrize(
+    ("margin", "noise", "answer"),
+    [
+        (0.2, 0.1, "yes"),
+        (-0.2, 0.1, "no"),
+        (0.05, 0.1, "too close to tell"),
+        (-0.05, 0.1, "too close to tell"),
+        (0.01, None, "yes (one run)"),
+        (-0.01, None, "no (one run)"),
+    ],
+)
+def test_claims_are_judged_against_the_noise(margin, noise, answer):
+    assert evaluate.judge(margin, noise) == answer
 
 
 def test_reading_of_one_epoch_and_of_accuracy():
     frame = history(train_accuracy=[0.5], val_accuracy=[0.25])
     reading = evaluate.read_curves(frame, "accuracy")
-    assert (reading.verdict, reading.best_epoch, reading.gap_level_from) == ("still improving", 1, None)
+    assert (reading.verdict, reading.best_epoch, reading.gap_level_from) == ("undecided", 1, None)
     assert "25.0 points at the best epoch" in reading.text
 
 

@@ -153,7 +153,10 @@ def _limited(
 
 def _val_per_class(train_per_class: int | None, val_fraction: float) -> int | None:
     """As many validation images as keep the proportion of validation to training images, at least one."""
-    return None if train_per_class is None else math.ceil(train_per_class * val_fraction / (1 - val_fraction))
+    if train_per_class is None:
+        return None
+    # Rounded first: 12 * 0.2 / 0.8 is a little more than 3.
+    return math.ceil(round(train_per_class * val_fraction / (1 - val_fraction), 9))
 
 
 def _draw(

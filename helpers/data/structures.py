@@ -116,7 +116,7 @@ class ImageData:
         values = torch.arange(256, dtype=torch.float64) / 255
         means, stds = [], []
         for channel in range(self.images.shape[1]):
-            counts = torch.bincount(self.images[:, channel].reshape(-1).int(), minlength=256).double()
+            counts = torch.bincount(self.images[:, channel].reshape(-1), minlength=256).double()
             share = counts / counts.sum()
             mean = (share * values).sum()
             means.append(mean.item())
@@ -160,6 +160,20 @@ class Splits:
     def select_classes(self, classes: Sequence[int]) -> "Splits":
         """`ImageData.select_classes` on each split."""
         return Splits(*(split.select_classes(classes) for split in self.all))
+
+    def cut(self, num_classes_a: int) -> tuple["Splits", "Splits"]:
+        """The first classes (data set A) and the others (B); both keep their labels and all class names.
+
+        Raises:
+            LabelError: one of the two would have no class.
+        """
+        if not 1 <= num_classes_a < self.num_classes:
+            raise LabelError(
+                f"NUM_CLASSES_A must leave classes for A and for B: {self.source.title} has {self.num_classes}, so it is "
+                f"1 to {self.num_classes - 1}, not {num_classes_a}"
+            )
+        classes = range(self.num_classes)
+        return self.select_classes(classes[:num_classes_a]), self.select_classes(classes[num_classes_a:])
 
     def summary(self) -> pd.DataFrame:
         """Images by class: one row a class, the index named "class", a column for each split."""

@@ -86,7 +86,7 @@ class CurveReading:
         gap_onset: from this epoch to the end the gap is open (over the tolerance), or None.
         gap_level_from: from this epoch to the end the gap keeps its final size within the tolerance, or None if that
             holds for fewer epochs than the patience.
-        verdict: "still improving", "overfits" or "level".
+        verdict: "still improving", "undecided", "overfits" or "level".
     """
 
     metric: str
@@ -103,17 +103,24 @@ class CurveReading:
     def text(self) -> str:
         """The reading in sentences, made from its numbers."""
         extreme = "lowest" if self.metric == "loss" else "highest"
+        since = self.last_epoch - self.best_epoch
         parts = [f"Validation {self.metric} is {extreme} at epoch {self.best_epoch} of {self.last_epoch}"]
         if self.stop_epoch is None:
-            parts.append("and had not stopped improving when training ended.")
+            parts.append(
+                f"({since} {'epoch' if since == 1 else 'epochs'} before the end: too few to say that it stopped)."
+            )
+        elif self.stop_epoch == self.best_epoch:
+            parts.append("and does not improve after that: training could stop there.")
         else:
-            parts.append(f"and stopped improving after epoch {self.stop_epoch}: training could stop there.")
+            parts.append(f"though it rested after epoch {self.stop_epoch}, where early stopping would have ended it.")
         parts.append(f"The gap to training is {self._amount(self.gap_at_best)} at the best epoch")
         parts.append(f"and {self._amount(self.gap_at_end)} at the last one;")
-        parts.append("it stays small." if self.gap_onset is None else f"it is open from epoch {self.gap_onset} on")
+        parts.append(
+            "it is small at the end." if self.gap_onset is None else f"it stays open from epoch {self.gap_onset} on"
+        )
         if self.gap_onset is not None:
             level = self.gap_level_from
-            parts.append("and has not levelled off." if level is None else f"and level from epoch {level} on.")
+            parts.append("and has not levelled off." if level is None else f"and is level from epoch {level} on.")
         return " ".join(parts) + f" Verdict: {self.verdict}."
 
     def _amount(self, value: float) -> str:
@@ -133,7 +140,9 @@ def read_curves(
     A difference is notable when it is more than ``tolerance`` times the validation value: of the same epoch for
     ``gap_onset``, of the last epoch for ``gap_level_from``, of the stopping epoch for the verdict. The verdict is
 
-    - "still improving" if `stopping_epoch` finds no epoch at which validation stopped improving;
+    - "still improving" if `stopping_epoch` finds no epoch at which validation stopped improving, and the last value is
+      the best;
+    - "undecided" if it finds none, and the last value is not the best (too few epochs have passed since) or the only one;
     - "overfits" if from that epoch to the last one the gap grew notably;
     - "level" otherwise.
 
@@ -154,7 +163,7 @@ def read_curves(
     stop = stopping_epoch(history.loc[gaps.index], column, patience=patience, min_delta=min_delta)
     level_from = _holds_from((gaps - gaps[last]).abs() <= tolerance * validation[last])
     if stop is None:
-        verdict = "still improving"
+        verdict = "still improving" if best == last and len(gaps) > 1 else "undecided"
     else:
         verdict = "overfits" if gaps[last] - gaps[stop] > tolerance * validation[stop] else "level"
     return CurveReading(
@@ -188,6 +197,21 @@ def mean_std(values: Iterable[float]) -> MeanStd:
     if not len(runs):
         raise EvaluationError("no values to average: at least one run is needed")
     return MeanStd(float(runs.mean()), float(runs.std(ddof=1)) if len(runs) > 1 else None, len(runs))
+
+
+def judge(margin: float, noise: float | None) -> str:
+    """Whether a claim holds that needs a positive margin.
+
+    Args:
+        margin: by how much it holds, negative where it doesn't.
+        noise: the spread over several runs in the same unit; None for a single run.
+
+    Returns:
+        "yes", "no", "too close to tell" within the noise; for a single run "yes (one run)" or "no (one run)".
+    """
+    if noise is None:
+        return f"{'yes' if margin > 0 else 'no'} (one run)"
+    return "yes" if margin > noise else "no" if margin < -noise else "too close to tell"
 
 
 def _holds_from(condition: pd.Series) -> int | None:

@@ -3,7 +3,7 @@
 from helpers.train.augment import RandomAffine
 from helpers.train.checkpoint import CheckpointWarning
 from helpers.train.compute import Compute, ComputeError, choose_compute
-from helpers.train.fit import Result, TrainError, fit, predict
+from helpers.train.fit import Result, TrainError, TrainingStopped, fit, predict
 
 __all__ = [
     "CheckpointWarning",
@@ -12,6 +12,7 @@ __all__ = [
     "RandomAffine",
     "Result",
     "TrainError",
+    "TrainingStopped",
     "choose_compute",
     "fit",
     "predict",

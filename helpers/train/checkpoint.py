@@ -6,6 +6,7 @@ values only and are read with ``weights_only=True``.
 """
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -54,14 +55,17 @@ class CheckpointFile:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """The state to go on from: this training's, else that of the longest shorter one; None where there is none.
+    def load(self) -> dict[str, Any] | None:
+        """The state to go on from, on the CPU: this training's, else that of the longest shorter one; or None.
 
         A file that can't be used is renamed, not deleted, and a `CheckpointWarning` says why.
         """
         for path in self._candidates():
+            content = path.read_bytes()  # a disk that fails says nothing about the checkpoint: that error is raised
             try:
-                return _read(path, self.settings, device)
+                return _read(content, self.settings)
+            except MemoryError:
+                raise
             except Exception as error:  # a damaged file makes torch.load raise almost anything
                 aside = _free_name(path)
                 path.rename(aside)
@@ -78,8 +82,8 @@ class CheckpointFile:
         return [lengths[length] for length in sorted(lengths, reverse=True) if length <= self.epochs]
 
 
-def _read(path: Path, settings: Settings, device: torch.device) -> dict[str, Any]:
-    content = torch.load(path, map_location=device, weights_only=True)
+def _read(file: bytes, settings: Settings) -> dict[str, Any]:
+    content = torch.load(io.BytesIO(file), map_location="cpu", weights_only=True)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError("it is not one of ours, or of another version")
     saved = json.loads(content["settings"])
@@ -113,6 +117,18 @@ def describe_network(model: nn.Module) -> Settings:
         "initial weights": hash_tensors(*model.state_dict().values()),
         "frozen": [name for name, parameter in model.named_parameters() if not parameter.requires_grad],
     }
+
+
+def describe_groups(model: nn.Module, optim: torch.optim.Optimizer) -> list[Settings]:
+    """What each parameter group of an optimizer holds, by name, and its hyperparameters."""
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    return [
+        {
+            **{key: value for key, value in group.items() if key != "params"},
+            "params": [names[p] for p in group["params"]],
+        }
+        for group in optim.param_groups
+    ]
 
 
 def hash_sources() -> str:

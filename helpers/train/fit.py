@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from helpers.data import ImageData
-from helpers.train.checkpoint import CheckpointFile, describe_network, hash_sources, hash_tensors
+from helpers.train.checkpoint import CheckpointFile, describe_groups, describe_network, hash_sources, hash_tensors
 from helpers.train.compute import Compute, choose_compute
 from helpers.train.frozen import cached_front, channels_last, train_mode
 from helpers.train.interrupt import InterruptFlag
@@ -38,22 +38,37 @@ class Result:
             alone, without the evaluations). Accuracies are shares from 0 to 1.
         best_epoch: the epoch of the highest validation accuracy, the first of them at a tie; 0 if none was finished.
         best_state: the network's state after that epoch, on the CPU.
-        interrupted: whether Ctrl-C stopped it; the next call with the same arguments goes on from that batch.
         resumed_from: how many finished epochs came from a checkpoint.
         cached_layers: how many leading frozen layers were run once over the data instead of in every epoch.
+        cache_seconds: how long that took; no part of the epochs' seconds.
     """
 
     history: pd.DataFrame
     best_epoch: int
     best_state: dict[str, Tensor]
-    interrupted: bool
     resumed_from: int
     cached_layers: int
+    cache_seconds: float
 
     @property
     def last(self) -> pd.Series:
         """The last finished epoch's row of the history."""
         return self.history.iloc[-1]
+
+
+class TrainingStopped(KeyboardInterrupt):
+    """Ctrl-C stopped a training, at the end of a batch: nothing is lost.
+
+    It ends the cell, as Ctrl-C should. The next call of `fit` with the same network (or a new one, and a checkpoint)
+    and the same arguments goes on from there.
+
+    Attributes:
+        result: the `Result` of the epochs that were finished.
+    """
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class _Split(NamedTuple):
@@ -129,20 +144,28 @@ def fit(
             augmentation, and with neither dropout nor moving statistics in them.
         label: what the progress bar calls it.
 
+    Called again with a network that it has trained, it trains that network on. So make a network and train it in one
+    cell of a notebook.
+
     Raises:
         TrainError: bad arguments, labels that the network has no output for, or a loss that is not finite.
+        TrainingStopped: after Ctrl-C.
     """
+    if checkpoint is not None and " at 0x" in repr(augment):
+        raise TrainError("With a checkpoint, augment must say what it is: give it a repr (a dataclass has one).")
     compute = compute or choose_compute()
+    if reserved := {"train", "val"} & set(extra or {}):
+        raise TrainError(f"extra splits need names other than train and val; one is called {reserved.pop()!r}")
     data = {"train": train, "val": val, **(extra or {})}
-    check_options(model, data, epochs, batch_size, loss, schedule, checkpoint_every, learning_rate)
     model.to(compute.device, memory_format=torch.channels_last)
+    check_options(model, data, epochs, batch_size, loss, schedule, checkpoint_every, learning_rate)
     optim = make_optimizer(model, optimizer, learning_rate, momentum, weight_decay)
     initial_rates = [group["lr"] for group in optim.param_groups]
     settings = {
         "batch size": batch_size,
         "loss": loss,
         "optimizer": type(optim).__name__,
-        "hyperparameters": [{k: v for k, v in group.items() if k != "params"} for group in optim.param_groups],
+        "parameter groups": describe_groups(model, optim),
         "schedule": schedule if schedule == "constant" else f"{schedule} over {epochs} epochs",
         "augmentation": repr(augment),
         "seed": seed,
@@ -153,34 +176,37 @@ def fit(
         "torch": torch.__version__,
         "code": hash_sources(),
     }
-    file = None
+    settings |= describe_network(model)
+    settings["data"] = {name: hash_tensors(split.images, split.labels) for name, split in data.items()}
     stopped = _stopped.pop(model, None)
-    if checkpoint is not None:
-        settings |= describe_network(model)
-        settings["data"] = {name: hash_tensors(split.images, split.labels) for name, split in data.items()}
-        if stopped:  # the same training: it began with other weights than the network has now
-            settings["initial weights"] = stopped[0].get("initial weights")
-        file = CheckpointFile(checkpoint, settings, epochs)
-    progress, resumed_from = _take_up(model, optim, stopped, settings, file, compute)
+    if stopped and {**settings, "initial weights": stopped[0]["initial weights"]} == stopped[0]:
+        settings = stopped[0]  # the same training: it began with other weights than the network has now
+    else:
+        stopped = None
+    file = CheckpointFile(checkpoint, settings, epochs) if checkpoint is not None else None
+    progress, resumed_from = _take_up(model, optim, stopped, file)
 
     splits = {name: _Split(d.images.to(compute.device), d.labels.to(compute.device)) for name, d in data.items()}
-    rest, cached_layers = model, 0
+    rest, cached_layers, started = model, 0, time.perf_counter()
     if cache_frozen and augment is None and progress.epoch < epochs:
         train_mode(model, move_frozen_statistics)
         images = {name: split.images for name, split in splits.items()}
         cached_layers, rest, images = cached_front(model, images, compute)
         splits = {name: _Split(images[name], split.labels) for name, split in splits.items()}
+    cache_seconds = time.perf_counter() - started if cached_layers else 0.0
 
     order_length, num_batches = _epoch_length(len(train), batch_size)
     loss_function, factor = LOSSES[loss], SCHEDULES[schedule]
     bar = tqdm(total=epochs * num_batches, initial=progress.epoch * num_batches + progress.batch, leave=False)
-    with torch.random.fork_rng(), InterruptFlag() as stop, bar:
+    generators = [compute.device] if compute.device.type == "cuda" else []
+    with torch.random.fork_rng(generators), InterruptFlag() as stop, bar:
         while progress.epoch < epochs and not stop:
             epoch = progress.epoch + 1
             bar.set_description(f"{label}: epoch {epoch}/{epochs}")
             if progress.batch == 0:
-                progress.losses = torch.zeros(num_batches, device=compute.device)
-                progress.correct = torch.zeros((), dtype=torch.int64, device=compute.device)
+                progress.losses = torch.zeros(num_batches)
+                progress.correct = torch.zeros((), dtype=torch.int64)
+            progress.losses, progress.correct = progress.losses.to(compute.device), progress.correct.to(compute.device)
             order = torch.randperm(len(train), generator=torch.Generator().manual_seed(_mix(seed, epoch)))
             batches = order[:order_length].to(compute.device).split(batch_size)
             train_mode(rest, move_frozen_statistics)
@@ -229,16 +255,14 @@ def fit(
             if file and (stop or epoch % checkpoint_every == 0 or epoch == epochs):
                 file.save(_state(model, optim, progress))
 
-    interrupted = progress.epoch < epochs
-    if interrupted:
-        _stopped[model] = (settings, _state(model, optim, progress))
-        print(
-            f"{label}: stopped in epoch {progress.epoch + 1}, after {progress.batch} of its {num_batches} batches. "
-            "Call fit with the same network and arguments to go on."
-        )
     model.eval()
     history = pd.DataFrame(progress.history, columns=_columns(data)).set_index("epoch")
-    return Result(history, progress.best_epoch, progress.best_state, interrupted, resumed_from, cached_layers)
+    result = Result(history, progress.best_epoch, progress.best_state, resumed_from, cached_layers, cache_seconds)
+    if progress.epoch < epochs:
+        _stopped[model] = (settings, _state(model, optim, progress))
+        where = f"epoch {progress.epoch + 1}, after {progress.batch} of its {num_batches} batches"
+        raise TrainingStopped(f"{label}: stopped in {where}. Run the same cell again to go on from there.", result)
+    return result
 
 
 def predict(model: nn.Module, data: ImageData, *, compute: Compute | None = None) -> Tensor:
@@ -252,7 +276,7 @@ def _logits(model: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     model.eval()
     # About two million pixels at once: large batches for small images, without filling the memory for large ones.
     batch_size = max(32, min(1024, 2_000_000 // max(1, math.prod(images.shape[2:]))))
-    with torch.inference_mode(), compute.autocast():
+    with torch.no_grad(), compute.autocast():
         return torch.cat([model(channels_last(batch)) for batch in images.split(batch_size)]).float()
 
 
@@ -310,23 +334,20 @@ def _take_up(
     model: nn.Module,
     optim: torch.optim.Optimizer,
     stopped: tuple[dict[str, Any], dict[str, Any]] | None,
-    settings: dict[str, Any],
     file: CheckpointFile | None,
-    compute: Compute,
 ) -> tuple[_Progress, int]:
-    """Where to begin: at a training of this network that Ctrl-C stopped, at a checkpoint, or at the beginning.
+    """Where to begin: at this training where Ctrl-C stopped it, at a checkpoint, or at the beginning.
 
     Returns:
         The progress, and how many epochs of it come from a checkpoint.
     """
-    if stopped and stopped[0] == settings:
+    if stopped:
         optim.load_state_dict(stopped[1]["optimizer"])
         return _Progress(**stopped[1]["progress"]), 0
-    state = file.load(compute.device) if file else None
+    state = file.load() if file else None
     if state is None:
         return _Progress(), 0
     model.load_state_dict(state["model"])
     optim.load_state_dict(state["optimizer"])
     progress = _Progress(**state["progress"])
-    progress.best_state = {name: value.cpu() for name, value in progress.best_state.items()}
     return progress, progress.epoch

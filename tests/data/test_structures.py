@@ -70,3 +70,17 @@ def test_stand_ins_are_named_loudly_and_real_images_are_not():
 
 def test_printing_a_data_set_does_not_print_its_pixels():
     assert repr(image_data([0, 1])) == "<train: 2 images of Random colours, 3 × 4 × 4, 3 classes>"
+
+
+def test_a_cut_gives_the_first_classes_and_the_others():
+    splits = Splits(image_data([0, 1, 2]), image_data([0, 1], split="val"), image_data([0, 2], split="test"))
+    a, b = splits.cut(2)
+    assert a.train.labels.tolist() == [0, 1] and b.train.labels.tolist() == [2]
+    assert a.class_names == b.class_names == NAMES
+
+
+@pytest.mark.parametrize("num_classes_a", [0, 3, 80])
+def test_a_cut_leaves_classes_on_both_sides(num_classes_a):
+    data = image_data([0, 1, 2])
+    with pytest.raises(LabelError, match=r"NUM_CLASSES_A .* 1 to 2"):
+        Splits(data, data, data).cut(num_classes_a)

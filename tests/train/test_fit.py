@@ -185,27 +185,70 @@ def test_a_longer_training_starts_from_a_shorter_one_and_leaves_it(make_images, 
     assert shorter.resumed_from == len(shorter.history) == 2
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"learning_rate": 0.1},
-        {"batch_size": 4},
-        {"seed": 1},
-        {"optimizer": "adamw"},
-        {"weight_decay": 0.1},
-        {"loss": "l1"},
-        {"augment": train.RandomAffine()},
-        {"network seed": 1},
-        {"data seed": 1},
-    ],
-    ids=lambda change: next(iter(change)),
-)
+CHANGES = {
+    "learning rate": {"learning_rate": 0.1},
+    "batch size": {"batch_size": 4},
+    "seed": {"seed": 1},
+    "optimizer": {"optimizer": "adamw"},
+    "weight decay": {"weight_decay": 0.1},
+    "momentum": {"momentum": 0.5},
+    "loss": {"loss": "l1"},
+    "schedule": {"schedule": "cosine"},
+    "augmentation": {"augment": train.RandomAffine()},
+    "precision": {"compute": train.choose_compute("cpu", "bfloat16")},
+    "frozen statistics": {"move_frozen_statistics": True},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_another_training_is_never_resumed(make_images, cpu, tmp_path, change):
-    train.fit(small_network(), make_images(4), make_images(4), epochs=1, checkpoint=tmp_path, compute=cpu)
-    network = small_network(seed=change.pop("network seed", 0))
-    images = make_images(4, seed=change.pop("data seed", 0))
-    result = train.fit(network, images, make_images(4), epochs=1, checkpoint=tmp_path, compute=cpu, **change)
+    options = {"epochs": 1, "checkpoint": tmp_path, "compute": cpu, "optimizer": "sgd"}
+    train.fit(small_network(), make_images(4), make_images(4), **options)
+    result = train.fit(small_network(), make_images(4), make_images(4), **{**options, **CHANGES[change]})
     assert result.resumed_from == 0
+    assert train.fit(small_network(), make_images(4), make_images(4), **options).resumed_from == 1
+
+
+def test_other_data_or_another_network_is_never_resumed(make_images, cpu, tmp_path):
+    options = {"epochs": 1, "checkpoint": tmp_path, "compute": cpu}
+    images, others = make_images(4), make_images(4, seed=1)
+    train.fit(small_network(), images, images, **options)
+    assert train.fit(small_network(), others, images, **options).resumed_from == 0
+    assert train.fit(small_network(), images, others, **options).resumed_from == 0
+    assert train.fit(small_network(), images, images, extra={"b": images}, **options).resumed_from == 0
+    assert train.fit(small_network(seed=1), images, images, **options).resumed_from == 0
+
+
+def test_which_parameters_an_optimizer_holds_is_part_of_the_key(make_images, cpu, tmp_path):
+    images = make_images(4)
+    options = {"epochs": 1, "checkpoint": tmp_path, "compute": cpu}
+
+    def only(name):
+        return lambda model: torch.optim.SGD([model.get_parameter(name)], lr=0.1)
+
+    train.fit(small_network(), images, images, optimizer=only("bn1_1.weight"), **options)
+    assert train.fit(small_network(), images, images, optimizer=only("bn1_2.weight"), **options).resumed_from == 0
+    assert train.fit(small_network(), images, images, optimizer=only("bn1_1.weight"), **options).resumed_from == 1
+
+
+def test_an_augmentation_that_does_not_say_what_it_is_cannot_be_resumed(make_images, cpu, tmp_path):
+    with pytest.raises(train.TrainError, match="repr"):
+        train.fit(
+            small_network(),
+            make_images(2),
+            make_images(2),
+            epochs=1,
+            augment=lambda x: x,
+            checkpoint=tmp_path,
+            compute=cpu,
+        )
+
+
+def test_extra_splits_cannot_take_the_place_of_others(make_images, cpu):
+    with pytest.raises(train.TrainError, match="'train'"):
+        train.fit(
+            small_network(), make_images(2), make_images(2), epochs=1, extra={"train": make_images(2)}, compute=cpu
+        )
 
 
 def test_frozen_parts_are_part_of_the_key(make_images, cpu, tmp_path):
@@ -256,38 +299,78 @@ def test_a_failed_write_leaves_the_checkpoint_as_it_was(tmp_path, monkeypatch):
     with pytest.raises(TypeError), monkeypatch.context() as patch:
         patch.setattr("os.fsync", lambda number: (_ for _ in ()).throw(TypeError))
         file.save({"epoch": 2})
-    assert file.load(torch.device("cpu")) == {"epoch": 1}
+    assert file.load() == {"epoch": 1}
     assert [path.name for path in tmp_path.iterdir()] == [file.path.name]
 
 
+@pytest.fixture
+def press_ctrl_c():
+    """Presses Ctrl-C in a training step of a network, counted from 1, and returns what the stopped training leaves."""
+
+    def press(network, step, *data, **options):
+        steps = 0
+
+        def count(module, inputs):
+            nonlocal steps
+            steps += module.training
+            if steps == step:
+                steps += 1
+                os.kill(os.getpid(), signal.SIGINT)
+
+        hook = network.register_forward_pre_hook(count)
+        with pytest.raises(train.TrainingStopped) as stopped:
+            train.fit(network, *data, **options)
+        hook.remove()
+        return stopped.value
+
+    return press
+
+
+@pytest.mark.parametrize("new_network", [False, True])
 @pytest.mark.parametrize("with_file", [False, True])
-def test_ctrl_c_stops_after_a_batch_and_the_next_call_goes_on(make_images, cpu, tmp_path, capsys, with_file):
+def test_ctrl_c_stops_after_a_batch_and_the_next_call_goes_on(
+    make_images, cpu, tmp_path, press_ctrl_c, with_file, new_network
+):
+    """With the same network, or with a new one from the checkpoint; without either the training starts anew."""
     images = make_images(8)
-    options = {"epochs": 3, "batch_size": 8, "compute": cpu, "checkpoint": tmp_path if with_file else None}
+    options = {"epochs": 3, "batch_size": 8, "compute": cpu}
     whole = small_network()
-    expected = train.fit(whole, images, images, **{**options, "checkpoint": None})
+    expected = train.fit(whole, images, images, **options)
 
+    options["checkpoint"] = tmp_path if with_file else None
     network = small_network()
-    steps = 0
+    stopped = press_ctrl_c(network, 6, images, images, **options)
+    assert "stopped in epoch 2, after 2 of its 4 batches" in str(stopped)
+    assert list(stopped.result.history.index) == [1]
 
-    def press_ctrl_c(module, inputs):
-        nonlocal steps
-        steps += module.training
-        if steps == 6:  # the second of the four batches of the second epoch
-            steps += 1
-            os.kill(os.getpid(), signal.SIGINT)
-
-    hook = network.register_forward_pre_hook(press_ctrl_c)
-    result = train.fit(network, images, images, cache_frozen=False, **options)
-    assert result.interrupted
-    assert list(result.history.index) == [1]
-    assert "epoch 2, after 2 of its 4 batches" in capsys.readouterr().out
-
-    hook.remove()
-    result = train.fit(network, images, images, cache_frozen=False, **options)
-    assert not result.interrupted
+    network = small_network() if new_network else network
+    steps = []
+    network.register_forward_pre_hook(lambda module, inputs: steps.append(1) if module.training else None)
+    result = train.fit(network, images, images, **options)
+    assert len(steps) == (12 if new_network and not with_file else 6)
     assert same_weights(network, whole)
     assert same_history(result.history, expected.history)
+
+
+@pytest.mark.parametrize("with_file", [False, True])
+def test_other_arguments_after_ctrl_c_are_another_training(make_images, cpu, tmp_path, press_ctrl_c, with_file):
+    images, others = make_images(8), make_images(5, seed=3)
+    options = {"epochs": 2, "batch_size": 8, "compute": cpu, "checkpoint": tmp_path if with_file else None}
+    network = small_network()
+    press_ctrl_c(network, 3, images, images, **options)
+    assert len(train.fit(network, others, others, **options).history) == 2
+    # What it left behind does not pass for a training from the start.
+    fresh, expected = small_network(), small_network()
+    train.fit(fresh, others, others, **options)
+    train.fit(expected, others, others, **{**options, "checkpoint": None})
+    assert same_weights(fresh, expected)
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_an_empty_history(make_images, cpu, press_ctrl_c):
+    images = make_images(8)
+    stopped = press_ctrl_c(small_network(), 1, images, images, epochs=2, batch_size=8, compute=cpu)
+    assert stopped.result.history.empty
+    assert "val_accuracy" in stopped.result.history
 
 
 def test_ctrl_c_works_as_usual_after_a_training(make_images, cpu):
@@ -352,6 +435,7 @@ def test_a_frozen_front_runs_once_and_gives_the_same(make_images, cpu):
         )
         networks.append(network)
     assert results[0].cached_layers == len(networks[0]) - 1
+    assert results[0].cache_seconds > 0 == results[1].cache_seconds
     assert results[1].cached_layers == 0
     assert calls[True] < calls[False] / 4
     torch.testing.assert_close(networks[0].fc1.weight, networks[1].fc1.weight, atol=1e-5, rtol=1e-4)
@@ -364,7 +448,7 @@ def test_a_front_that_varies_is_not_cached(make_images, cpu):
     dropping = dropout_network()
     dropping[:-1].requires_grad_(False)
     # Up to the first dropout, no further.
-    first_dropout = [type(layer) for layer in dropping].index(nn.Dropout)
+    first_dropout = [type(layer) for layer in dropping].index(models.Dropout)
     assert train.fit(dropping, images, images, epochs=1, compute=cpu).cached_layers == first_dropout
 
     moving = small_network()
@@ -418,3 +502,9 @@ def test_labels_without_an_output_are_named(make_images, cpu):
 def test_a_network_that_is_all_frozen_is_refused(make_images, cpu):
     with pytest.raises(train.TrainError, match="nothing to train"):
         train.fit(small_network().requires_grad_(False), make_images(2), make_images(2), epochs=1, compute=cpu)
+
+
+def test_predictions_are_ordinary_tensors(make_images, cpu):
+    logits = train.predict(small_network(), make_images(2), compute=cpu)
+    logits[:, 0] += 1
+    assert logits.requires_grad is False and logits.dtype == torch.float32 and logits.shape == (8, 4)
