@@ -9,8 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 """The repository's root: every path of the project starts here, whatever the working folder is."""
 
-DATA = Path(os.environ.get("WORKBOOK_DATA", ROOT / "data")).resolve()
-"""Data sets, weights, caches and checkpoints. The environment variable WORKBOOK_DATA moves it, to a larger disk say."""
+DATA = (ROOT / Path(os.environ.get("WORKBOOK_DATA") or "data").expanduser()).resolve()
+"""Data sets, weights, caches and checkpoints. The environment variable WORKBOOK_DATA moves it, to a larger disk say;
+a relative path counts from the root."""
 
 
 class WorkbookError(Exception):

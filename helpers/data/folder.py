@@ -65,15 +65,6 @@ def read(
     return _to_splits(images, scan, class_names, _source(root))
 
 
-def has_images(root: Path) -> bool:
-    """Whether `read` would find at least one image file there; looks no further than the first."""
-    if not Path(root).is_dir():
-        return False
-    splits = _split_folders(Path(root))
-    classes = (folder for split in splits.values() for folder in _subfolders(split))
-    return any(True for folder in classes for _ in _image_entries(folder))
-
-
 def natural_order(name: str) -> tuple:
     """Sorting key under which "2" comes before "10"."""
     # re.split with a group alternates text and digits, so that text is only ever compared with text.
@@ -104,18 +95,23 @@ def _split_folders(root: Path) -> dict[str, Path]:
             raise DataError(f"{found[split].name} and {path.name} in {_shown(root)} are the same split: keep one")
         if split:
             found[split] = path
-    # A class may be called "train" as well: its folder holds images, a split's folder holds class folders.
-    if "train" not in found or not _subfolders(found["train"]):
-        if found and len(found) == len(_subfolders(root)) and all(_subfolders(folder) for folder in found.values()):
-            raise MissingDataError(f"{_shown(root)} has {', '.join(found)} but no train: put images there as {LAYOUT}")
-        return {"all": root}
-    return {split: found[split] for split in ("train", "val", "test") if split in found}
+    # A class may be called "train" or "test" as well: its folder holds images and no class folders.
+    found = {split: folder for split, folder in found.items() if _subfolders(folder) or not _has_images(folder)}
+    if "train" in found:
+        return {split: found[split] for split in ("train", "val", "test") if split in found}
+    if found:
+        raise MissingDataError(f"{_shown(root)} has {', '.join(found)} but no train: put images there as {LAYOUT}")
+    return {"all": root}
 
 
 def _subfolders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
     return [folder / name for name in sorted(names, key=natural_order)]
+
+
+def _has_images(folder: Path) -> bool:
+    return any(True for _ in _image_entries(folder))
 
 
 def _image_entries(folder: Path) -> Iterator[os.DirEntry]:

@@ -169,8 +169,8 @@ class Splits:
         """
         if not 1 <= num_classes_a < self.num_classes:
             raise LabelError(
-                f"NUM_CLASSES_A must leave classes for A and for B: {self.source.title} has {self.num_classes}, so it is "
-                f"1 to {self.num_classes - 1}, not {num_classes_a}"
+                "NUM_CLASSES_A must leave classes for A and for B: "
+                f"{self.source.title} has {self.num_classes}, so it is 1 to {self.num_classes - 1}, not {num_classes_a}"
             )
         classes = range(self.num_classes)
         return self.select_classes(classes[:num_classes_a]), self.select_classes(classes[num_classes_a:])

@@ -142,7 +142,7 @@ def read_curves(
 
     - "still improving" if `stopping_epoch` finds no epoch at which validation stopped improving, and the last value is
       the best;
-    - "undecided" if it finds none, and the last value is not the best (too few epochs have passed since) or the only one;
+    - "undecided" if it finds none, and the last value is the only one or not the best (too few epochs passed since);
     - "overfits" if from that epoch to the last one the gap grew notably;
     - "level" otherwise.
 

@@ -186,13 +186,6 @@ def test_class_that_skipping_leaves_empty_is_an_error(pets: Path) -> None:
         read(pets, skip_bad=True)
 
 
-def test_has_images(pets: Path, tmp_path: Path) -> None:
-    assert folder.has_images(pets) and folder.has_images(pets / "train")
-    (tmp_path / "empty/train/cat").mkdir(parents=True)
-    (tmp_path / "empty/train/cat/notes.txt").touch()
-    assert not folder.has_images(tmp_path / "empty") and not folder.has_images(tmp_path / "nowhere")
-
-
 @pytest.fixture
 def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many files each call of the decoder was given."""
