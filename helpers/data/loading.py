@@ -43,8 +43,8 @@ def load(
 
     Args:
         name: "fashion_mnist", "cifar10" or "cifar100" (see `python -m helpers.data list`); "folder:<path>" for own
-            images, see `helpers.data.folder`, the path absolute or from the repository's root, the working folder or
-            the data folder; "shapes", the drawn stand-in; or "auto": the experiment's own data set where it lies on
+            images, see `helpers.data.folder`, the path absolute or from the repository's root or the
+            data folder; "shapes", the drawn stand-in; or "auto": the experiment's own data set where it lies on
             this machine, else the stand-in.
         own: the experiment's own data set: a name of `helpers.data.catalogue`.
         image_size: height and width in pixels; images of another size are resized by antialiased bilinear
@@ -113,7 +113,8 @@ def _read_known(name: str, root: Path) -> dict[str, ImageData]:
 
 def _folder_path(text: str, root: Path) -> Path:
     path = Path(text).expanduser()
-    places = [path] if path.is_absolute() else [ROOT / path, Path.cwd() / path, root / path]
+    # Not the working folder: it is another one in JupyterLab, under papermill and under the report command.
+    places = [path] if path.is_absolute() else [ROOT / path, root / path]
     return next((place for place in places if place.is_dir()), places[0])
 
 
