@@ -3,8 +3,15 @@
 Everything works line by line and in one pass, so that a line of several megabytes costs no more than its length.
 """
 
+import os
 import re
+import sys
+import sysconfig
 from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from helpers import DATA, ROOT
 
 # Colours and cursor movements (CSI), window titles and links (OSC), other two-character escapes.
 _TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
@@ -64,6 +71,36 @@ def _outside_warnings(lines: list[str]) -> Iterator[str]:
         # The source line, indented by two, ends a message of several lines; where it is missing, one line is dropped.
         following = lines[i + 1 : i + _WARNING_LINES]
         i += 1 + next((n + 1 for n, line in enumerate(following) if _SOURCE_LINE.match(line)), 0)
+
+
+def private(text: str) -> str:
+    """``text`` without where this machine keeps its files, for pages that are handed on.
+
+    A path below the repository becomes relative to it, the data folder "data", the home folder "~", and the folders of
+    Python and its packages "…".
+    """
+    # Path.home() raises where there is no home folder, as in some containers.
+    names = _places(Path(os.path.expanduser("~")))
+
+    def shown(found: re.Match[str]) -> str:
+        name, slash = names[found["folder"]], found["slash"] or ""
+        return name + slash if name else "" if slash else "."
+
+    return _pattern(tuple(names)).sub(shown, text)
+
+
+@lru_cache(maxsize=1)
+def _places(home: Path) -> dict[str, str]:
+    """Folders of this machine and what pages call them, longest first: of two that fit, the inner one counts."""
+    python = [sys.prefix, sys.base_prefix, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))]
+    found = {**dict.fromkeys(python, "…"), str(home): "~", str(home.resolve()): "~", str(ROOT): "", str(DATA): "data"}
+    return {folder: found[folder] for folder in sorted(found, key=len, reverse=True) if Path(folder).name}
+
+
+@lru_cache(maxsize=1)
+def _pattern(folders: tuple[str, ...]) -> re.Pattern[str]:
+    choices = "|".join(map(re.escape, folders))
+    return re.compile(rf"(?<![\w.~…-])(?P<folder>{choices})(?:(?P<slash>[/\\])|(?![\w-]|\.\w))")
 
 
 def is_bare_object(text: str) -> bool:

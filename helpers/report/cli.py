@@ -1,8 +1,9 @@
 """The report command: ``python -m helpers.report``."""
 
 import argparse
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     workspace = Workspace(root.resolve())
     try:
         if options.list:
-            _list(workspace, options.notebooks)
+            _print_to_the_end(_list(workspace, options.notebooks))
             return OK
         return _run_all(workspace, options)
     except Refused as error:
@@ -189,15 +190,25 @@ def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _list(workspace: Workspace, names: Sequence[str]) -> None:
+def _print_to_the_end(lines: Iterable[str]) -> None:
+    """Prints the lines, unless whoever reads them, such as ``head``, has had enough."""
+    try:
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # At its end Python flushes what is left, and would complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _list(workspace: Workspace, names: Sequence[str]) -> Iterator[str]:
     for notebook in workspace.choose(names):
         content = load(notebook)
         parameters = defaults(content, name=notebook.stem)
         profiles = [p for p in workspace.profiles() if p == QUICK or workspace.profile_file(p, notebook).is_file()]
-        print(f"{notebook.stem}: {_title(content, notebook.stem)}")
-        print(f"    profiles: {', '.join(profiles)}")
-        for name, value in parameters.items():
-            print(f"    {name} = {value!r}")
+        yield f"{notebook.stem}: {_title(content, notebook.stem)}"
+        yield f"    profiles: {', '.join(profiles)}"
+        yield from (f"    {name} = {value!r}" for name, value in parameters.items())
 
 
 def _title(notebook: "NotebookNode", name: str) -> str:

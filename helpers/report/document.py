@@ -2,11 +2,11 @@
 
 import base64
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from helpers import ROOT
 from helpers.report import clean
 from helpers.report.record import MIME
 
@@ -136,6 +136,9 @@ class Document:
         duration: seconds that the execution took, or None where the notebook does not say.
         finished: when it ended, ISO 8601 in UTC to the second, or None.
         failed: whether the last block is a Failure.
+        key_figure: the name of the figure that stands for the notebook, as its metadata says (``workbook.key_figure``),
+            or "".
+        key_numbers: names of its numbers that matter most (``workbook.key_numbers``).
     """
 
     title: str
@@ -145,6 +148,8 @@ class Document:
     duration: float | None
     finished: str | None
     failed: bool
+    key_figure: str = ""
+    key_numbers: tuple[str, ...] = ()
 
 
 def with_code(document: Document, which: str) -> Document:
@@ -166,21 +171,30 @@ def read(notebook: "NotebookNode", *, name: str = "") -> Document:
         name: the title where the notebook has no level-1 heading.
 
     Returns:
-        The blocks in reading order, figures and tables numbered from 1.
+        The blocks in reading order, figures and tables numbered from 1. Provenance, parameters and the failure name
+        no folder of this machine.
     """
     reader = _Reader(_has_provenance(notebook))
     reader.read(notebook.cells)
     failure = _failure(notebook) or reader.duplicate
     run = notebook.metadata.get("papermill", {})
+    key = notebook.metadata.get("workbook", {})
     return Document(
         title=reader.title or name,
         blocks=reader.blocks + ([failure] if failure else []),
         numbers=reader.numbers,
-        parameters=reader.parameters or dict(run.get("parameters", {})),
+        parameters=reader.parameters or private(dict(run.get("parameters", {}))),
         duration=run.get("duration"),
         finished=_utc(run.get("end_time")),
         failed=failure is not None,
+        key_figure=key.get("key_figure", ""),
+        key_numbers=tuple(key.get("key_numbers", [])),
     )
+
+
+def private(content: Any) -> Any:
+    """Plain data, its texts without the folders of this machine (see ``clean.private``)."""
+    return _with_texts(content, clean.private)
 
 
 class _Reader:
@@ -218,6 +232,8 @@ class _Reader:
         source = clean.printable(cell.source).strip("\n")
         if source.strip():
             hidden = tags & self._hidden_tags or cell.metadata.get("jupyter", {}).get("source_hidden", False)
+            if tags & PARAMETER_TAGS:
+                source = clean.private(source)
             self.blocks.append(Code(source, self._code_cells, shown=not hidden, key="key" in tags))
         if "remove-output" in tags:
             return
@@ -243,7 +259,7 @@ class _Reader:
 
     def _shown(self, data: dict[str, Any]) -> None:
         if MIME in data:
-            self._recorded(_printable(data[MIME]), data)
+            self._recorded(_with_texts(data[MIME], clean.printable), data)
             return
         mime = next((mime for mime in BEST_FIRST if mime in data), None)
         if mime is None or WIDGET in data:
@@ -257,8 +273,9 @@ class _Reader:
     def _recorded(self, content: dict[str, Any], data: dict[str, Any]) -> None:
         kind = content["kind"]
         if kind == "provenance":
-            self.parameters = dict(content["parameters"])
-            self.blocks.append(Provenance([(label, text) for label, text in content["rows"]], content["warning"]))
+            self.parameters = private(content["parameters"])
+            rows = [(label, clean.private(text)) for label, text in content["rows"]]
+            self.blocks.append(Provenance(rows, clean.private(content["warning"])))
         elif kind == "reading":
             self.blocks.append(Reading(content["text"]))
         elif kind == "figure":
@@ -304,12 +321,13 @@ def _has_provenance(notebook: "NotebookNode") -> bool:
     return any(output.get("data", {}).get(MIME, {}).get("kind") == "provenance" for output in outputs)
 
 
-def _printable(content: Any) -> Any:
+def _with_texts(content: Any, change: Callable[[str], str]) -> Any:
+    """Plain data with every text in it changed."""
     if isinstance(content, str):
-        return clean.printable(content)
+        return change(content)
     if isinstance(content, list):
-        return [_printable(item) for item in content]
-    return {key: _printable(item) for key, item in content.items()} if isinstance(content, dict) else content
+        return [_with_texts(item, change) for item in content]
+    return {key: _with_texts(item, change) for key, item in content.items()} if isinstance(content, dict) else content
 
 
 def _take_title(text: str) -> tuple[str, str]:
@@ -342,8 +360,11 @@ def _failure(notebook: "NotebookNode") -> Failure | None:
         for output in cell.get("outputs", []):
             # A notebook may end itself with exit(): papermill counts that as success too.
             if output.output_type == "error" and not (output.ename == "SystemExit" and output.evalue in ("", "0")):
-                traceback = clean.printable("\n".join(output.traceback)).replace(f"{ROOT}/", "")
-                return Failure(output.ename, clean.printable(output.evalue), traceback, i)
+                name, message, traceback = (
+                    clean.private(clean.printable(text))
+                    for text in (output.ename, output.evalue, "\n".join(output.traceback))
+                )
+                return Failure(name, message, traceback, i)
         # A kernel that died leaves no error output, only papermill's mark on the cell.
         if cell.metadata.get("papermill", {}).get("exception"):
             return Failure("Interrupted", "the run ended in this cell and left no error message", "", i)

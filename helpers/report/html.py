@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from helpers import ROOT
-from helpers.report import markdown, safe_html
+from helpers.report import durations, markdown, safe_html
 from helpers.report.document import (
     Block,
     Code,
@@ -59,7 +59,7 @@ def render(document: Document, *, name: str, profile: str) -> str:
             document=document,
             name=name,
             profile=profile,
-            duration=duration_text(document.duration),
+            duration="" if document.duration is None else durations.in_words(document.duration),
             finished=finished_text(document.finished),
             provenance=provenance,
             failure=next((block for block in document.blocks if isinstance(block, Failure)), None),
@@ -84,20 +84,9 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["direction"] = safe_html.direction
     made.globals["style_sheet"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
     return made
-
-
-def duration_text(seconds: float | None) -> str:
-    """Seconds in words for a reader: "3.9 s", "2 min 5 s", "1 h 4 min"; "" for None."""
-    if seconds is None:
-        return ""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def finished_text(stamp: str | None) -> str:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from helpers.report.html import duration_text, environment, finished_text, svg_picture
+from helpers.report import durations
+from helpers.report.html import environment, svg_picture
 
 THUMBNAIL_BYTES = 600_000
 """A larger drawing is not shown on its card: thirty of them would make the page slow."""
@@ -79,7 +80,7 @@ def render(entries: list[Entry], *, profile: str) -> str:
             failed=failed,
             stand_ins=sum(bool(entry.content["stand_in"]) for entry in entries),
             rows=[row for entry in entries for row in _compared(entry)],
-            duration=duration_text(sum(entry.content["duration_seconds"] or 0 for entry in entries)),
+            duration=durations.in_words(sum(entry.content["duration_seconds"] or 0 for entry in entries)),
         )
     )
 
@@ -99,9 +100,7 @@ def _drawings(folder: Path, names: list[str]) -> dict[str, str]:
 
 def _card(entry: Entry) -> dict[str, Any]:
     content = entry.content
-    numbers = list(content["numbers"].values())
-    compared = [number for number in numbers if number["reported"] is not None]
-    key_numbers = (compared + [number for number in numbers if number["reported"] is None])[:NUMBERS_SHOWN]
+    seconds = content["duration_seconds"]
     return {
         "name": entry.name,
         "title": content["title"],
@@ -109,18 +108,25 @@ def _card(entry: Entry) -> dict[str, Any]:
         "error": content["error"],
         "stand_in": content["stand_in"],
         "data": content["provenance"].get("Data set", ""),
-        "duration": duration_text(content["duration_seconds"]),
-        "finished": finished_text(content["finished"]),
-        "numbers": [(number["label"], number["shown"]["value"]) for number in key_numbers],
+        "duration": "" if seconds is None else durations.in_words(seconds),
+        "numbers": [(number["label"], number["shown"]["value"]) for number in _key_numbers(content)],
         "thumbnail": _thumbnail(entry),
         "page": entry.files.get("Page") or next(iter(entry.files.values()), None),
         "files": entry.files,
     }
 
 
+def _key_numbers(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """The numbers that the notebook calls its key ones; else the first ones, those reported earlier before others."""
+    numbers = content["numbers"]
+    named = [numbers[name] for name in content.get("key_numbers", []) if name in numbers]
+    return named or sorted(numbers.values(), key=lambda number: number["reported"] is None)[:NUMBERS_SHOWN]
+
+
 def _thumbnail(entry: Entry) -> dict[str, Any] | None:
-    """The first figure that is small enough, with its alternative text."""
-    for name, svg in entry.drawings.items():
+    """The key figure, or else the first one, that is small enough, with its alternative text."""
+    key = entry.content.get("key_figure")
+    for name, svg in sorted(entry.drawings.items(), key=lambda drawing: drawing[0] != key):
         if len(svg) <= THUMBNAIL_BYTES:
             return {"alt": entry.content["figures"][name]["alt"], **svg_picture(svg)}
     return None

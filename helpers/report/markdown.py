@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from html import escape
 
 # Reading each text as a notebook's cell keeps what one leaves open, such as a fence, out of the next one.
 _FORMAT = "ipynb+raw_tex+footnotes+tex_math_dollars"
@@ -17,9 +18,34 @@ def to_html(texts: list[str]) -> tuple[list[str], str]:
 
     Returns:
         One fragment of HTML for each text, not cleaned of scripts or remote pictures, and their footnotes ("" if none).
+        A text that pandoc fails on is shown as it was typed.
     """
     if not texts:
         return [], ""
+    try:
+        return _converted(texts)
+    except RuntimeError:
+        good = [_is_convertible(text) for text in texts] if len(texts) > 1 else [False]
+    if all(good) or not any(good):
+        return [_as_typed(text) for text in texts], ""
+    fragments, footnotes = to_html([text if ok else "" for text, ok in zip(texts, good, strict=True)])
+    shown = zip(fragments, texts, good, strict=True)
+    return [fragment if ok else _as_typed(text) for fragment, text, ok in shown], footnotes
+
+
+def _is_convertible(text: str) -> bool:
+    try:
+        _converted([text])
+    except RuntimeError:
+        return False
+    return True
+
+
+def _as_typed(text: str) -> str:
+    return f"<pre>{escape(text)}</pre>"
+
+
+def _converted(texts: list[str]) -> tuple[list[str], str]:
     import pypandoc
 
     # The fragments are cut apart at their names, which no text can foresee.
@@ -31,6 +57,8 @@ def to_html(texts: list[str]) -> tuple[list[str], str]:
     page = pypandoc.convert_text(json.dumps(notebook), "html", format=_FORMAT, extra_args=_OPTIONS)
     page, _, footnotes = page.partition('<section id="footnotes"')
     fragments = re.split(rf'<div id="{token}-\d+" class="cell markdown"[^>]*>', page)[1:]
+    if len(fragments) != len(texts):
+        raise RuntimeError("pandoc's page doesn't hold every text")
     html = [_tidied(fragment, f"{token}-{i}-") for i, fragment in enumerate(fragments)]
     return html, f"<section{footnotes}" if footnotes else ""
 

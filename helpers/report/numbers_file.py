@@ -18,8 +18,8 @@ def content(document: Document, *, name: str, profile: str) -> dict[str, Any]:
         Keys in a fixed order: "notebook", "profile", "title", "status" ("ok" or "failed"), "error" (None, or its
         "name", "message" and "cell"), "duration_seconds", "finished", "stand_in" (a warning, or ""), "provenance",
         "parameters", "numbers" (by name: "label", "value", "std", "runs", "reported", "unit", "shown"), "tables" (by
-        name: "caption", "columns", "values") and "figures" (by name: "caption", "alt"). None stands for NaN and
-        infinities.
+        name: "caption", "columns", "values"), "figures" (by name: "caption", "alt"), "key_figure" (a name, or "") and
+        "key_numbers" (names). None stands for NaN and infinities.
     """
     sources = [block for block in document.blocks if isinstance(block, Provenance)]
     made = {
@@ -40,6 +40,8 @@ def content(document: Document, *, name: str, profile: str) -> dict[str, Any]:
             for block in document.blocks
             if isinstance(block, Figure)
         },
+        "key_figure": document.key_figure,
+        "key_numbers": document.key_numbers,
     }
     return _strict(made)
 

@@ -8,6 +8,7 @@ import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,15 +106,25 @@ def defaults(notebook: "NotebookNode", *, name: str) -> dict[str, Any]:
 def parse(text: str, default: Any) -> Any:
     """The value that ``text`` of the command line means for a parameter with this default.
 
-    A text default takes the text as it is; otherwise the text is read as YAML, and 1e-3 as a number too.
+    A text default takes the text as it is. Any other understands None (as --list shows it) and null. Numbers are read
+    as Python reads them from text, since YAML takes 010 for 8 and 1:30 for 90; all else is read as YAML.
+
+    Args:
+        text: as it was typed.
+        default: the parameters cell's value.
+
+    Returns:
+        The value; a text that is no number stays one for a number's default, for `checked` to refuse.
 
     Raises:
         BadValue: if the text isn't YAML.
     """
     if isinstance(default, str):
         return text
-    if _EXPONENT.fullmatch(text.strip()):
-        return float(text)
+    if text.strip() in ("None", "null"):
+        return None
+    if default is None or type(default) in (int, float):
+        return _number_or_text(text)
     import yaml
 
     try:
@@ -123,7 +134,10 @@ def parse(text: str, default: Any) -> Any:
 
 
 def checked(name: str, value: Any, default: Any, *, where: str) -> Any:
-    """``value`` if it is of the default's kind (a whole number does for a float; a default of None takes anything).
+    """``value`` if it is of the default's kind.
+
+    A whole number does for a float. A number's default also takes None, which stands for "all" or "none of it" in the
+    notebooks, and a default of None takes numbers.
 
     Args:
         name: the parameter's.
@@ -134,7 +148,15 @@ def checked(name: str, value: Any, default: Any, *, where: str) -> Any:
     Raises:
         BadValue: if it is of another kind, or JSON has no such value.
     """
+    if value is None and type(default) in (int, float):
+        return None
+    return _of_kind(name, value, default, where)
+
+
+def _of_kind(name: str, value: Any, default: Any, where: str) -> Any:
     if default is None:
+        if value is not None and type(value) not in (int, float):
+            raise BadValue(f"{where}: {name} must be a number or null (its default is None), not {value!r}")
         return _jsonable(name, value, where)
     if isinstance(default, float) and type(value) is int:
         return float(value)
@@ -143,8 +165,15 @@ def checked(name: str, value: Any, default: Any, *, where: str) -> Any:
         kind = _KINDS[type(default)]
         raise BadValue(f"{where}: {name} must be {kind} (as its default, {default!r}), not {value!r}{hint}")
     if isinstance(default, list) and default:
-        return [checked(f"each entry of {name}", entry, default[0], where=where) for entry in value]
+        return [_of_kind(f"each entry of {name}", entry, default[0], where) for entry in value]
     return _jsonable(name, value, where)
+
+
+def _number_or_text(text: str) -> int | float | str:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def _assignment(statement: ast.stmt, notebook: str) -> tuple[str, Any]:

@@ -10,6 +10,7 @@ import io
 import math
 import numbers as abstract_numbers
 import platform
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -115,17 +116,23 @@ def table(
         caption: what the table shows, units included.
         formats: column -> format string, such as "{:.1%}"; other floats get three decimals. NaN is shown as "–".
         best: column -> "max" or "min": the best entry of that column is set in bold.
+
+    Raises:
+        RecordError: if ``formats`` or ``best`` name a column that the table doesn't have.
     """
-    flat = frame.reset_index() if any(level is not None for level in frame.index.names) else frame
+    named = any(level is not None for level in frame.index.names)
+    flat = frame.reset_index(allow_duplicates=True) if named else frame
     columns = [str(column) for column in flat.columns]
-    values = [[_plain(value) for value in row] for row in flat.itertuples(index=False)]
-    formats = formats or {}
-    unknown = sorted({*formats, *(best or {})} - set(columns))
+    values = [[_plain(value) for value in row] for row in flat.itertuples(index=False, name=None)]
+    formats, best = ({str(column): how for column, how in (given or {}).items()} for given in (formats, best))
+    unknown = sorted({*formats, *best} - set(columns))
     if unknown:
         raise RecordError(f"table {name!r} has no column {unknown[0]!r}; its columns are {', '.join(columns)}")
     cells = [[_cell(value, formats.get(column)) for value, column in zip(row, columns, strict=True)] for row in values]
     align = ["right" if all(_is_number(row[i]) for row in values) else "left" for i in range(len(columns))]
-    bold = [[row, columns.index(column)] for column, way in (best or {}).items() for row in _best(flat[column], way)]
+    # By position: names of columns need be neither texts nor different.
+    chosen = [i for i, column in enumerate(columns) if column in best]
+    bold = [[row, i] for i in chosen for row in _best(flat.iloc[:, i], best[columns[i]])]
     content = {"columns": columns, "rows": cells, "align": align, "bold": bold}
     _show(
         {"kind": "table", "name": _checked_name(name), "caption": caption, **content, "values": values},
@@ -219,12 +226,18 @@ def _cell(value: Any, form: str | None) -> str:
     if value is None:
         return "–"
     if form is not None and _is_number(value):
-        return form.format(value)
+        return _with_minus(form.format(value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+        return _with_minus(f"{value:,}")
+    return _with_minus(f"{value:.3f}") if isinstance(value, float) else str(value)
+
+
+def _with_minus(text: str) -> str:
+    """A formatted number with the real minus sign, which a zero, also one that was rounded to it, doesn't have."""
+    is_zero = not re.search("[1-9]", text)
+    return re.sub(r"(?<![\w.])-(?=[\d.])", "" if is_zero else "−", text)
 
 
 def _best(column: Any, way: str) -> list[int]:
@@ -274,7 +287,7 @@ def _amount(value: float, unit: str, *, sign: str = "") -> str:
         text = f"{value:{sign},.0f}"
     else:
         text = f"{value:{sign}.3g}"
-    return text.replace("-", "−")
+    return _with_minus(text)
 
 
 def _versions() -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.report import clean
 from helpers.report.progress import Progress
 from helpers.report.workspace import Workspace, load, write
 
@@ -89,6 +90,8 @@ def run(
             job.keep_interrupted()
             raise
         except Exception as error:  # A fault in one report, ours included, must not take the others along.
+            if not job.outcome.files:
+                job.keep_interrupted()
             job.outcome.error = "; ".join(filter(None, [job.outcome.error, f"{type(error).__name__}: {error}"]))
         finally:
             job.running.unlink(missing_ok=True)
@@ -98,14 +101,17 @@ def run(
 def missing_results(notebook: "NotebookNode", document: "Document") -> str:
     """What a run that finished should have recorded and did not, in words; "" if nothing is missing.
 
-    A notebook lists names of figures, tables and numbers that it must record in its metadata, as ``workbook.expects``.
+    A notebook's metadata names the figures, tables and numbers that it must record: ``workbook.expects``, and what
+    stands for it on the index, ``workbook.key_figure`` and ``workbook.key_numbers``.
     """
     from helpers.report.document import Figure, Table
 
     recorded = {block.name for block in document.blocks if isinstance(block, Figure | Table)} | set(document.numbers)
     if not recorded:
         return "the notebook recorded no figure, table or number (helpers.report.record does that)"
-    missing = [name for name in notebook.metadata.get("workbook", {}).get("expects", []) if name not in recorded]
+    key_figure = [document.key_figure] if document.key_figure else []
+    expected = [*notebook.metadata.get("workbook", {}).get("expects", []), *key_figure, *document.key_numbers]
+    missing = [name for name in dict.fromkeys(expected) if name not in recorded]
     if missing:
         return f"the notebook's metadata expects results that the run did not record: {', '.join(missing)}"
     unusable = [name for name, number in document.numbers.items() if not _finite(number["value"])]
@@ -145,45 +151,78 @@ class _Job:
         return executed
 
     def report(self, executed: "NotebookNode") -> None:
-        """Checks the results and writes every file of the report."""
+        """Checks the results, draws every page, and only then touches the files of earlier runs."""
         import nbformat
 
-        from helpers.report import document as documents
+        from helpers.report import numbers_file
+        from helpers.report.document import Failure
 
         self._progress.step("writing the report")
         started = time.monotonic()
-        document = documents.read(executed, name=self._notebook.stem)
-        problem = "" if document.failed else missing_results(executed, document)
-        if problem:
-            _fail(executed, "MissingResults", problem)
-            document = documents.read(executed, name=self._notebook.stem)
-        failures = [block for block in document.blocks if isinstance(block, documents.Failure)]
-        self.outcome.error = "; ".join(f"{block.name}: {block.message} (cell {block.cell})" for block in failures)
+        document = self._checked(executed)
+        pages, faults = self._draw(document)
+        if faults and not document.failed:
+            document = self._failed(executed, "PageNotDrawn", "; ".join(faults))
+            # Once more, so that the page that can be drawn says that the other one failed.
+            pages, later_faults = self._draw(document)
+            faults = [fault for fault in later_faults if fault not in faults]
+        failures = [block for block in document.blocks if isinstance(block, Failure)]
+        errors = [f"{block.name}: {block.message} (cell {block.cell})" for block in failures]
+        self.outcome.error = "; ".join([*errors, *faults])
+        numbers = numbers_file.content(document, name=self._notebook.stem, profile=self._settings.profile)
         self._make_room(failed=document.failed)
         self._write("ipynb", nbformat.writes(executed))
         _write_drawings(document, self._workspace.figures(self._settings.profile, self._notebook))
-        self._write_pages(document)
+        self._write("json", json.dumps(numbers, indent=2, ensure_ascii=False) + "\n")
+        for suffix, page in pages.items():
+            self._write(suffix, page)
         self.outcome.render_seconds = time.monotonic() - started
 
     def keep_interrupted(self) -> None:
-        """Keeps the cells that ran before Ctrl-C: they may have taken hours."""
+        """Keeps the cells that ran before Ctrl-C, or before a fault of ours: they may have taken hours."""
         if self.running.exists():
             self.running.replace(self._file("interrupted.ipynb"))
 
-    def _write_pages(self, document: "Document") -> None:
-        from helpers.report import html, numbers_file
+    def _checked(self, executed: "NotebookNode") -> "Document":
+        """The document in the notebook; one that failed if results are missing."""
+        from helpers.report.document import read
+
+        document = read(executed, name=self._notebook.stem)
+        problem = "" if document.failed else missing_results(executed, document)
+        return self._failed(executed, "MissingResults", problem) if problem else document
+
+    def _failed(self, executed: "NotebookNode", name: str, message: str) -> "Document":
+        from helpers.report.document import read
+
+        _fail(executed, name, message)
+        return read(executed, name=self._notebook.stem)
+
+    def _draw(self, document: "Document") -> tuple[dict[str, str | bytes], list[str]]:
+        """The pages by format, and for each that could not be drawn, why."""
+        pages: dict[str, str | bytes] = {}
+        faults: list[str] = []
+        for suffix, draw in (("html", self._html), ("pdf", self._pdf)):
+            if suffix not in self._settings.formats:
+                continue
+            try:
+                pages[suffix] = draw(document)
+            except Exception as error:  # Whatever a page's maker stumbles on, the other page and the numbers are good.
+                message = clean.private(clean.printable(f"{type(error).__name__}: {error}"))
+                faults.append(f"the {suffix.upper()} page could not be drawn: {message}")
+        return pages, faults
+
+    def _html(self, document: "Document") -> str:
+        from helpers.report import html
         from helpers.report.document import with_code
 
-        name, profile, settings = self._notebook.stem, self._settings.profile, self._settings
-        numbers = numbers_file.content(document, name=name, profile=profile)
-        self._write("json", json.dumps(numbers, indent=2, ensure_ascii=False) + "\n")
-        if "html" in settings.formats:
-            folded = document if settings.show_code != "none" else with_code(document, "none")
-            self._write("html", html.render(folded, name=name, profile=profile))
-        if "pdf" in settings.formats:
-            from helpers.report import pdf
+        folded = document if self._settings.show_code != "none" else with_code(document, "none")
+        return html.render(folded, name=self._notebook.stem, profile=self._settings.profile)
 
-            self._write("pdf", pdf.render(with_code(document, settings.show_code)))
+    def _pdf(self, document: "Document") -> bytes:
+        from helpers.report import pdf
+        from helpers.report.document import with_code
+
+        return pdf.render(with_code(document, self._settings.show_code))
 
     def _make_room(self, *, failed: bool) -> None:
         """A good report that a failure would replace becomes the last good one; other pages of earlier runs go."""
@@ -200,10 +239,13 @@ class _Job:
 
     def _forget_folders(self, executed: "NotebookNode") -> None:
         """A report may be handed on: where this machine keeps its files is nobody's business."""
+        from helpers.report.document import private
+
         root = self._workspace.root
         paths = executed.metadata.setdefault("papermill", {})
         for key, path in (("input_path", self._notebook), ("output_path", self._file("ipynb"))):
             paths[key] = str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+        paths["parameters"] = private(paths.get("parameters", {}))
 
     def _file(self, suffix: str) -> Path:
         return self._reports / f"{self._notebook.stem}.{suffix}"
@@ -234,7 +276,12 @@ def _write_drawings(document: "Document", folder: Path) -> None:
 
 def _fail(notebook: "NotebookNode", name: str, message: str) -> None:
     """Marks the notebook as failed by an error after its last code cell that ran, or in its first one."""
+    import nbformat
+
     from helpers.report import engine
+
+    if all(cell.cell_type != "code" for cell in notebook.cells):
+        notebook.cells.append(nbformat.v4.new_code_cell())
 
     code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     ran = [cell for cell in code_cells if cell.execution_count is not None]

@@ -107,10 +107,13 @@ def styled_output(html: str, *, prefix: str) -> tuple["BeautifulSoup", str]:
     return soup, "\n".join(_id_rules(sheet, prefix) for sheet in sheets)
 
 
-def first_letter_is_rtl(text: str) -> bool:
-    """Whether the first letter with a direction of its own is Persian, Arabic or Hebrew, say (as HTML's dir="auto")."""
+def direction(text: str) -> str:
+    """ "rtl" if the first letter with a direction of its own is Persian, Arabic or Hebrew, say; else "ltr".
+
+    HTML's dir="auto" does the same, where nothing else, such as "Figure 1.", comes before the text.
+    """
     strong = (unicodedata.bidirectional(letter) for letter in text)
-    return next((kind for kind in strong if kind in ("L", "R", "AL")), "L") != "L"
+    return "ltr" if next((kind for kind in strong if kind in ("L", "R", "AL")), "L") == "L" else "rtl"
 
 
 def _clean_attributes(tag: "Tag") -> None:
@@ -165,7 +168,7 @@ def _set_directions(soup: "BeautifulSoup") -> None:
         if not any(child.name in _BLOCKS for child in tag.descendants):
             tag["dir"] = "auto"
     for tag in soup.find_all(list(_HOLDS_BLOCKS)):
-        tag["dir"] = "rtl" if first_letter_is_rtl(tag.get_text()) else "ltr"
+        tag["dir"] = direction(tag.get_text())
     for tag in soup.find_all(["pre", "code", "kbd", "samp", "math"]):
         tag["dir"] = "ltr"
 

@@ -1,7 +1,9 @@
 """What is read out of an executed notebook: blocks, numbers, the error; and what is left out."""
 
 import base64
+import sysconfig
 import time
+from pathlib import Path
 
 import nbformat.v4 as v4
 import pytest
@@ -154,6 +156,40 @@ def test_an_error_is_shown_once_at_the_end_without_colours_and_machine_paths():
     assert kinds(made).count(Failure) == 1
 
 
+def test_provenance_parameters_and_error_name_no_folder_of_this_machine():
+    home, library = Path.home(), sysconfig.get_path("stdlib")
+    pictures = f"folder:{home}/pics"
+    rows = [["Source", f"{home}/pics and {ROOT}/data/cifar"], ["Data set", "at /elsewhere"]]
+    content = {"kind": "provenance", "rows": rows, "warning": f"not {ROOT}", "parameters": {"A": [pictures], "B": 1}}
+    failure = v4.new_output(
+        "error", ename="E", evalue=f"no {home}/x, '{ROOT}'", traceback=[f"{library}/os.py:1", f"\x1b[1m{ROOT}/a.py"]
+    )
+    made = document.read(notebook(code("x", shown({MIME: content}), failure)))
+    provenance, error = made.blocks[1:]
+    assert provenance.rows == [("Source", "~/pics and data/cifar"), ("Data set", "at /elsewhere")]
+    assert provenance.warning == "not ."
+    assert made.parameters == {"A": ["folder:~/pics"], "B": 1}
+    assert error == Failure("E", "no ~/x, '.'", "…/os.py:1\na.py", 1)
+
+
+def test_only_whole_folders_are_taken_out_of_a_text(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ali")
+    text = "/home/ali/a /home/alice/b /mnt/home/ali/c file:///home/ali https://x.org/home/ali (/home/ali)."
+    assert clean.private(text) == "~/a /home/alice/b /mnt/home/ali/c file://~ https://x.org/home/ali (~)."
+
+
+def test_injected_parameters_name_no_folder_of_this_machine():
+    made = document.read(notebook(code(f'DATASET = "folder:{Path.home()}/pics"', tags=["injected-parameters"])))
+    assert made.blocks[0].source == 'DATASET = "folder:~/pics"'
+
+
+def test_the_notebooks_metadata_name_its_key_figure_and_numbers():
+    made = notebook(code("x"))
+    assert (document.read(made).key_figure, document.read(made).key_numbers) == ("", ())
+    made.metadata["workbook"] = {"key_figure": "curves", "key_numbers": ["accuracy", "time"]}
+    assert (document.read(made).key_figure, document.read(made).key_numbers) == ("curves", ("accuracy", "time"))
+
+
 def test_an_error_in_a_removed_cell_is_still_a_failure():
     assert document.read(notebook(code("x", error("E", "m"), tags=["remove-cell"]))).failed
 
@@ -265,10 +301,12 @@ def test_control_characters_and_lone_surrogates_are_taken_out():
 @pytest.mark.parametrize("part", ["/", "x", "9", "a\r", " ", "<", "1%|"])
 def test_a_line_of_three_megabytes_takes_no_time(part):
     line = part * (3_000_000 // len(part))
-    started = time.perf_counter()
+    started = time.process_time()
     clean.without_warnings(clean.printed(line + "\n"))
     clean.is_bare_object(line)
-    assert time.perf_counter() - started < 2
+    clean.private(line)
+    # What isn't linear in the length takes hours; other programs' work on the machine doesn't count.
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(("which", "sources"), [("all", ["a = 1", "b = 2"]), ("key", ["b = 2"]), ("none", [])])

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import html5lib
 import pytest
@@ -198,9 +199,34 @@ def test_each_block_of_text_has_its_own_direction():
     drawn = page(
         Markdown(f"{PERSIAN} `model.eval()`\n\n## {PERSIAN}\n\n- {PERSIAN}\n\n| {PERSIAN} |\n|--|\n| x |"), table()
     )
-    assert all(tag["dir"] == "auto" for tag in drawn.main.select(".text p, .text li, h1, h2, td, th, figcaption"))
+    assert all(tag["dir"] == "auto" for tag in drawn.main.select(".text p, .text li, h1, h2, td, th"))
     assert drawn.find("ul")["dir"] == "rtl"
     assert drawn.find("code")["dir"] == "ltr"
+
+
+def test_captions_and_errors_take_the_direction_of_their_own_text():
+    persian = [replace(made, caption=f"2. {PERSIAN}, F1") for made in (figure(), table())]
+    drawn = page(*persian, figure(2), Failure("ValueError", PERSIAN, "", 1))
+    assert [caption["dir"] for caption in drawn.find_all("figcaption")] == ["rtl", "rtl", "ltr"]
+    assert drawn.find(id="failure").p["dir"] == "rtl"
+
+
+def test_a_text_that_pandoc_fails_on_is_shown_as_typed(monkeypatch):
+    import pypandoc
+
+    convert = pypandoc.convert_text
+
+    def fails_on_some(source, *arguments, **options):
+        if "NO WAY" in source:
+            raise RuntimeError("pandoc died")
+        return convert(source, *arguments, **options)
+
+    monkeypatch.setattr(pypandoc, "convert_text", fails_on_some)
+    drawn = page(Markdown("*one*[^1]\n\n[^1]: a note"), Markdown("**NO WAY** <b>"), Reading("*three*"))
+    assert [tag.get_text() for tag in drawn.main.find_all("em")] == ["one", "three"]
+    assert drawn.select_one(".text pre").get_text() == "**NO WAY** <b>"
+    assert "a note" in drawn.main.get_text()
+    assert page(Markdown("NO WAY <i>")).select_one(".text pre").get_text() == "NO WAY <i>"
 
 
 def test_code_runs_from_left_to_right_among_persian():
@@ -336,12 +362,9 @@ def test_pages_are_the_same_each_time(everything):
     assert html.render(make(*EVERYTHING, title=f"Title {NASTY}"), name="01_a", profile="quick") == everything
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(None, ""), (3.94, "3.9 s"), (59.94, "59.9 s"), (59.96, "1 min 0 s"), (125.4, "2 min 5 s"), (3840, "1 h 4 min")],
-)
-def test_durations_in_words(seconds, text):
-    assert html.duration_text(seconds) == text
+def test_the_duration_is_told_where_it_is_known():
+    assert "took 1 min 5 s" in page().find(class_="facts").get_text(" ", strip=True)
+    assert "took" not in page(duration=None).find(class_="facts").get_text()
 
 
 def luminance(colour):
@@ -367,7 +390,13 @@ def test_contrast_meets_wcag_aa(scheme):
 def test_numbers_are_strict_json_with_all_that_was_recorded():
     number = {"name": "accuracy", "label": "Accuracy", "value": 0.5, "std": float("nan"), "runs": 3, "reported": 0.6}
     content = numbers_file.content(
-        make(*EVERYTHING, numbers={"accuracy": number}, parameters={"RATE": float("inf"), "LIST": [1, float("nan")]}),
+        make(
+            *EVERYTHING,
+            numbers={"accuracy": number},
+            parameters={"RATE": float("inf"), "LIST": [1, float("nan")]},
+            key_figure="curves",
+            key_numbers=("accuracy",),
+        ),
         name="01_a",
         profile="quick",
     )
@@ -384,5 +413,6 @@ def test_numbers_are_strict_json_with_all_that_was_recorded():
     assert read["numbers"] == {"accuracy": {"label": "Accuracy", "value": 0.5, "std": None, "runs": 3, "reported": 0.6}}
     assert read["tables"]["scores"]["values"][0] == [NASTY, 1200, 0.9123]
     assert list(read["figures"]) == ["curves", "confusion"]
+    assert (read["key_figure"], read["key_numbers"]) == ("curves", ["accuracy"])
     assert read["stand_in"].startswith("STAND-IN DATA")
     assert read["provenance"]["Seed"] == "0"

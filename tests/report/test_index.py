@@ -1,6 +1,7 @@
 """The page over all notebooks of a profile, from the files that earlier commands left."""
 
 import json
+from urllib.parse import unquote, urljoin, urlsplit
 
 import html5lib
 import pytest
@@ -86,6 +87,28 @@ def test_a_card_shows_state_data_duration_and_compared_numbers_first(cards):
 def test_the_first_figure_is_the_picture_of_a_card(cards):
     assert cards[0].img["alt"] == f"a line {NASTY}"
     assert cards[1].img is None
+
+
+def test_the_notebook_names_its_key_figure_and_numbers(folders):
+    reports, figures = folders
+    named = content("01_a", key_figure="second", key_numbers=["time", "unknown"])
+    (reports / "01_a.json").write_text(json.dumps(named), encoding="utf-8")
+    (figures / "01_a" / "second.svg").write_text(SVG, encoding="utf-8")
+    card = BeautifulSoup(index.render(index.entries(reports, figures), profile="quick"), "html.parser").find("li")
+    assert card.img["alt"] == "second"
+    assert [value.get_text() for value in card.find_all("dd")] == ["Fashion-MNIST", "3 s"]
+
+
+def test_links_lead_to_files_whatever_their_names(folders):
+    reports, figures = folders
+    name = "03 50% of #A? ü"
+    (reports / f"{name}.json").write_text(json.dumps(content(name)), encoding="utf-8")
+    (reports / f"{name}.html").touch()
+    cards = BeautifulSoup(index.render(index.entries(reports, figures), profile="quick"), "html.parser").find_all("li")
+    card = next(card for card in cards if name in card.get_text())
+    folder = reports.as_uri() + "/"
+    paths = {unquote(urlsplit(urljoin(folder, link["href"])).path) for link in card.find_all("a")}
+    assert paths == {str(reports / f"{name}.{suffix}") for suffix in ("html", "json")}
 
 
 def test_a_huge_drawing_is_passed_over(folders):

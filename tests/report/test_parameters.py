@@ -5,6 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from helpers import ROOT
 from helpers.report import parameters
 from helpers.report.parameters import BadFile, BadValue, plan
 from helpers.report.workspace import NotWritable, UnknownName, UnreadableNotebook, Workspace
@@ -227,7 +228,14 @@ def test_a_parameter_that_only_some_notebooks_have_is_noted(workspace, notebook)
         ("SEEDS", "[]", []),
         ("IMAGE_SIZE", "32", 32),
         ("IMAGE_SIZE", "null", None),
-        ("IMAGE_SIZE", "large", "large"),
+        ("IMAGE_SIZE", "None", None),
+        ("IMAGE_SIZE", "0.5", 0.5),
+        ("EPOCHS", "None", None),
+        ("EPOCHS", "null", None),
+        ("EPOCHS", "010", 10),
+        ("LEARNING_RATE", "None", None),
+        ("LEARNING_RATE", "010", 10.0),
+        ("DATASET", "None", "None"),
     ],
 )
 def test_texts_of_the_command_line_become_values_of_the_defaults_kind(workspace, notebook, name, text, value):
@@ -242,19 +250,35 @@ def test_texts_of_the_command_line_become_values_of_the_defaults_kind(workspace,
         ("EPOCHS", "two", "EPOCHS must be a whole number .*8.* not 'two'"),
         ("EPOCHS", "true", "EPOCHS must be a whole number"),
         ("EPOCHS", "2.5", "EPOCHS must be a whole number"),
+        ("EPOCHS", "1:30", "EPOCHS must be a whole number"),
+        ("LEARNING_RATE", "1:30", "LEARNING_RATE must be a number"),
         ("EPOCHS", "", "EPOCHS must be a whole number"),
         ("LEARNING_RATE", "true", "LEARNING_RATE must be a number"),
-        ("LEARNING_RATE", ".nan", "isn't a value that JSON can hold"),
+        ("LEARNING_RATE", "nan", "isn't a value that JSON can hold"),
+        ("AUGMENT", "None", "AUGMENT must be true or false"),
         ("AUGMENT", "1", "AUGMENT must be true or false"),
         ("SEEDS", "5", "SEEDS must be a list"),
+        ("SEEDS", "None", "SEEDS must be a list"),
+        ("SEEDS", "[1, null]", "each entry of SEEDS must be a whole number"),
         ("SEEDS", "[1, x]", "each entry of SEEDS must be a whole number"),
         ("SEEDS", "[1", "cannot read '\\[1'"),
-        ("IMAGE_SIZE", "2024-01-01", "isn't a value that JSON can hold"),
+        ("IMAGE_SIZE", "2024-01-01", "IMAGE_SIZE must be a number or null .* not '2024-01-01'"),
+        ("IMAGE_SIZE", "large", "IMAGE_SIZE must be a number or null"),
+        ("IMAGE_SIZE", "true", "IMAGE_SIZE must be a number or null"),
+        ("IMAGE_SIZE", "[32]", "IMAGE_SIZE must be a number or null"),
+        ("IMAGE_SIZE", "inf", "isn't a value that JSON can hold"),
     ],
 )
 def test_a_value_of_another_kind_is_refused(workspace, notebook, name, text, message):
     with pytest.raises(BadValue, match=message):
         values_of(workspace, notebook, (name, text))
+
+
+def test_a_list_that_begins_with_none_takes_none_and_numbers(workspace):
+    notebook = write_notebook(workspace, "02_other", "SIZES = [None, 32]")
+    assert values_of(workspace, notebook, ("SIZES", "[null, 64]")) == {"SIZES": [None, 64]}
+    with pytest.raises(BadValue, match="each entry of SIZES must be a number or null"):
+        values_of(workspace, notebook, ("SIZES", "[large]"))
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest_name(workspace, notebook):
@@ -284,6 +308,21 @@ def test_parameters_for_a_notebook_without_a_parameters_cell_are_refused(workspa
 def test_a_profile_without_a_file_for_the_notebook_is_refused(workspace, notebook):
     with pytest.raises(BadFile, match=r"cannot read the parameters in .*full.01_cnn_on_a\.yaml: No such file"):
         values_of(workspace, notebook, profile="full")
+
+
+def test_a_profile_may_set_a_number_to_null(workspace, notebook):
+    write_profile(workspace, "full", "01_cnn_on_a", "EPOCHS: null\nLEARNING_RATE: ~\nIMAGE_SIZE: 32\n")
+    found = values_of(workspace, notebook, profile="full")
+    assert found == {"EPOCHS": None, "LEARNING_RATE": None, "IMAGE_SIZE": 32}
+
+
+@pytest.mark.parametrize("profile", Workspace(ROOT).profiles())
+def test_every_profile_of_the_workbook_is_accepted(profile):
+    workbook = Workspace(ROOT)
+    files = [path for path in workbook.notebooks.glob("*.ipynb") if workbook.profile_file(profile, path).is_file()]
+    notebooks = workbook.numbered() if profile == "quick" else files
+    assert set(plan(workbook, notebooks, profile=profile).values) == set(notebooks)
+    assert notebooks
 
 
 def test_a_profile_with_an_unknown_parameter_is_refused(workspace, notebook):

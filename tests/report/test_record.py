@@ -120,6 +120,27 @@ def test_the_smallest_can_be_best_and_equals_share_it(shown):
     assert content(shown)["bold"] == [[1, 0], [2, 0]]
 
 
+def test_columns_may_be_numbers_and_share_a_name(shown):
+    frame = pd.DataFrame([[0.25, 3, 0.5], [0.75, 4, 0.25]], columns=[1, "n", "n"]).rename_axis("n")
+    record.table(frame, "some_table", "A caption.", formats={1: "{:.0%}"}, best={1: "max", "n": "min"})
+    assert content(shown)["columns"] == ["n", "1", "n", "n"]
+    assert content(shown)["rows"] == [["0", "25%", "3", "0.500"], ["1", "75%", "4", "0.250"]]
+    assert content(shown)["bold"] == [[0, 0], [1, 1], [0, 2], [1, 3]]
+
+
+def test_the_minus_sign_is_a_real_one_and_zero_has_none(shown):
+    frame = pd.DataFrame({"plain": [-0.3061, -0.0, -0.0004], "count": [-1200, 0, 3], "text": ["a-1", "-2", "–"]})
+    frame["form"], frame["small"] = [-0.5, -0.001, 0.001], [-1e-5, 1e-5, 0.5]
+    record.table(frame, "some_table", "A caption.", formats={"form": "{:+.1%}", "small": "{:.0e}"})
+    assert content(shown)["rows"] == [
+        ["−0.306", "−1,200", "a-1", "−50.0%", "−1e-05"],
+        ["0.000", "0", "-2", "−0.1%", "1e-05"],
+        ["0.000", "3", "–", "+0.1%", "5e-01"],
+    ]
+    record.numbers([record.Number("a", "A", 0.49999999, reported=0.5, unit="%")], "results", "A caption.")
+    assert content(shown)["rows"][0][-1] == "0.00 points"
+
+
 def test_formats_for_columns_that_do_not_exist_are_refused():
     with pytest.raises(record.RecordError, match="no column 'shar'"):
         record.table(pd.DataFrame({"share": [1]}), "some_table", "A caption.", formats={"shar": "{}"})

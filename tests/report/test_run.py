@@ -3,26 +3,29 @@
 import base64
 import io
 import json
+import math
 import re
 import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import papermill
 import psutil
 import pytest
 
+from helpers import ROOT
 from helpers.report import cli, document, engine
 from helpers.report.progress import Progress
 from helpers.report.record import MIME
-from helpers.report.run import Settings, run
+from helpers.report.run import FORMATS, Settings, run
 from helpers.report.workspace import Workspace
 
 PARAMETERS = "EPOCHS = 3\nSEED = 0"
-IMPORTS = "import os, sys\nfrom tqdm import tqdm\nfrom helpers.report import record"
+IMPORTS = "import os, sys, warnings\nfrom tqdm import tqdm\nfrom helpers.report import record"
 TRAINING = """\
 print("before")
 for epoch in range(EPOCHS):
@@ -31,7 +34,8 @@ for epoch in range(EPOCHS):
 print("after")
 for _ in tqdm(range(4), desc="a bar that stays"):
     pass
-print("said to stderr", file=sys.stderr)"""
+print("said to stderr", file=sys.stderr)
+warnings.warn("where this machine keeps its files")"""
 RESULT = 'record.numbers([record.Number("epochs", "Epochs", float(EPOCHS))], "results", "What the run gave.")'
 WORKING_FOLDER = (
     "x = b'x' * (300 * 2**20)\ndel x\nprint('in', os.getcwd(), 'hash seed', os.environ.get('PYTHONHASHSEED'))"
@@ -146,6 +150,12 @@ def test_progress_bars_are_shown_and_kept_out_of_the_notebook(session):
 def test_the_notebook_names_no_folder_of_this_machine(session):
     about = session.executed("01_fine").metadata.papermill
     assert (about.input_path, about.output_path) == ("notebooks/01_fine.ipynb", "reports/quick/01_fine.ipynb")
+    outputs = [str(cell.get("outputs", "")) for cell in session.executed("01_fine").cells[:5]]
+    assert not any("Warning" in text or str(ROOT) in text or str(Path.home()) in text for text in outputs)
+    for suffix in ("json", "html"):
+        for name in ("01_fine", "02_raises"):
+            text = session.file(f"{name}.{suffix}").read_text(encoding="utf-8")
+            assert not [folder for folder in (ROOT, Path.home(), sys.prefix) if f"{folder}/" in text]
 
 
 def test_a_raising_cell_ends_its_report_and_the_others_go_on(session):
@@ -192,12 +202,21 @@ def test_no_kernel_is_left(session):
     assert [child.cmdline() for child in psutil.Process().children(recursive=True)] == []
 
 
-def test_an_endless_notebook_is_stopped_at_its_limit(tmp_path):
+def test_an_endless_notebook_is_stopped_at_its_limit(tmp_path, monkeypatch):
+    # Time passes at once, in the endless cell only: however slow the machine is, the cells before it have theirs.
+    clock, step = Clock(), Progress.step
+
+    def step_and_wait(progress: Progress, position: str) -> None:
+        clock.now = 119.5 if position == "cell 4/5" else 0.0
+        step(progress, position)
+
+    monkeypatch.setattr(Progress, "step", step_and_wait)
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=clock))
     write_notebook(tmp_path / "notebooks", "05_endless", IMPORTS, RESULT, "while True:\n    pass", "print('never')")
-    session = Session(tmp_path, "05", "--timeout", "3", "--format", "html")
+    session = Session(tmp_path, "05", "--timeout", "120", "--format", "html")
     assert session.status == 1
     assert session.failure("05_endless").name == "NotebookTimeout"
-    assert "limit of 0:03; --timeout sets another" in session.json("05_endless")["error"]["message"]
+    assert "limit of 2:00; --timeout sets another" in session.json("05_endless")["error"]["message"]
     assert session.json("05_endless")["numbers"]["epochs"]["value"] == 3
     assert not session.file("05_endless.pdf").exists()
 
@@ -274,8 +293,8 @@ def executing(tmp_path, monkeypatch):
     workspace.reports("quick").mkdir(parents=True)
     path = write_notebook(workspace.notebooks, "01_fake", "show()")
 
-    def execute(*cells: nbformat.NotebookNode, error: Exception | None = None, expects=(), formats=("html",)):
-        notebook = nbformat.v4.new_notebook(cells=list(cells), metadata={"workbook": {"expects": list(expects)}})
+    def execute(*cells: nbformat.NotebookNode, error: Exception | None = None, formats=("html",), **workbook):
+        notebook = nbformat.v4.new_notebook(cells=list(cells), metadata={"workbook": workbook})
 
         def fake(source, output, **_):
             nbformat.write(notebook, output)
@@ -332,14 +351,55 @@ def test_a_number_that_is_not_finite_fails_the_run(executing):
     assert "numbers that aren't finite: loss" in outcome.error
 
 
-def test_a_report_that_cannot_be_drawn_fails_that_notebook_only(executing, monkeypatch):
+def test_a_page_that_cannot_be_drawn_fails_its_notebook_and_loses_no_good_page(executing, tmp_path, monkeypatch):
     def broken(*_, **__):
-        raise RuntimeError("no ink")
+        raise RuntimeError(f"no ink in {Path.home()}/ink")
 
-    monkeypatch.setattr("helpers.report.html.render", broken)
-    outcome = executing(measured(accuracy=0.5))
-    assert outcome.error == "RuntimeError: no ink"
-    assert [path.suffix for path in outcome.files] == [".ipynb", ".json"]
+    reports = tmp_path / "reports" / "quick"
+    executing(measured(accuracy=0.5), formats=FORMATS)
+    good = {suffix: (reports / f"01_fake.{suffix}").read_bytes() for suffix in FORMATS}
+    monkeypatch.setattr("helpers.report.pdf.render", broken)
+    for _ in range(2):
+        outcome = executing(measured(accuracy=0.75), formats=FORMATS)
+        assert outcome.error == "PageNotDrawn: the PDF page could not be drawn: RuntimeError: no ink in ~/ink (cell 1)"
+        assert [path.suffix for path in outcome.files] == [".ipynb", ".json", ".html"]
+        numbers = json.loads((reports / "01_fake.json").read_text(encoding="utf-8"))
+        assert (numbers["status"], numbers["error"]["name"]) == ("failed", "PageNotDrawn")
+        assert numbers["numbers"]["accuracy"]["value"] == 0.75
+        assert "no ink" in (reports / "01_fake.html").read_text(encoding="utf-8")
+        assert not (reports / "01_fake.pdf").exists()
+        for suffix in FORMATS:
+            assert (reports / f"01_fake.last-good.{suffix}").read_bytes() == good[suffix]
+
+
+def test_a_page_that_cannot_be_drawn_is_told_beside_the_runs_own_error(executing, monkeypatch):
+    monkeypatch.setattr("helpers.report.html.render", lambda *_, **__: 1 / 0)
+    outcome = executing(measured(accuracy=math.nan))
+    assert outcome.error.startswith("MissingResults: numbers that aren't finite: accuracy (cell 1); the HTML page")
+
+
+def test_a_run_whose_report_cannot_be_made_at_all_keeps_its_cells(executing, tmp_path, monkeypatch):
+    monkeypatch.setattr("helpers.report.document.read", lambda *_, **__: 1 / 0)
+    assert "ZeroDivisionError" in executing(measured(accuracy=0.5)).error
+    kept = nbformat.read(tmp_path / "reports" / "quick" / "01_fake.interrupted.ipynb", as_version=4)
+    assert kept.cells[0].outputs
+
+
+def test_a_notebook_without_code_has_failed(executing):
+    assert "recorded no figure" in executing(nbformat.v4.new_markdown_cell("# Only words")).error
+
+
+def test_key_results_must_be_recorded(executing, tmp_path):
+    cells = drawing("curves"), measured(accuracy=0.5)
+    assert executing(*cells, key_figure="curves", key_numbers=["accuracy"]).error == ""
+    numbers = json.loads((tmp_path / "reports" / "quick" / "01_fake.json").read_text(encoding="utf-8"))
+    assert (numbers["key_figure"], numbers["key_numbers"]) == ("curves", ["accuracy"])
+    assert "did not record: curve, loss" in executing(*cells, key_figure="curve", key_numbers=["loss"]).error
+
+
+@pytest.mark.parametrize(("letter", "transport"), [("a", "ipc"), ("پ", "tcp")])
+def test_a_sockets_path_is_measured_in_bytes(letter, transport):
+    assert engine._connection(Path("/tmp") / (letter * 60))["transport"] == transport
 
 
 # The progress line
