@@ -18,6 +18,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
+from pypdf import PdfReader
 
 from helpers import WorkbookError, evaluate, plots
 from helpers.plots import PlotError
@@ -539,3 +540,14 @@ def test_weights_of_other_shapes_are_an_error(after):
         plots.weights(WEIGHT, after)
     with pytest.raises(PlotError, match="two tensors"):
         plots.weights(WEIGHT[0, 0, 0], WEIGHT[0, 0, 0])
+
+
+@pytest.mark.parametrize(("name", "expected"), [("Trouser", "✓ Trouser 97%"), ("کفش", "\n97%")])
+def test_a_saved_caption_keeps_the_space_before_the_confidence(name, expected):
+    """In the PDF's text: matplotlib lost the space there, and nowhere else."""
+    images = np.zeros((1, 1, 8, 8), dtype=np.uint8)
+    ax = plots.sample_grid(images, [0], [name], predictions=[0], confidences=[0.97], columns=3)
+    buffer = io.BytesIO()
+    ax.figure.savefig(buffer, format="pdf")
+    plt.close(ax.figure)
+    assert expected in PdfReader(buffer).pages[0].extract_text()

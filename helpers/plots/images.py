@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -102,10 +103,13 @@ def _two_lines(name: str, length: int) -> list[str]:
 
 
 def _guess_lines(name: str, mark: str, share: str, length: int) -> list[str]:
-    """Mark, predicted class and confidence: in one line, or in two where a line holds few letters."""
-    if not share or length < 16:
-        return [line for line in (f"{LEFT_TO_RIGHT}{mark} {shortened(name, length - 2)}", share) if line]
-    return [f"{LEFT_TO_RIGHT}{mark} {shortened(name, length - len(share) - 3)}{LEFT_TO_RIGHT} {share}"]
+    """Mark, predicted class and confidence: in one line, or in two where it holds few letters or Persian ones."""
+    right_to_left = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name)
+    # Only there: next to the invisible mark matplotlib's PDFs lose a space.
+    start = LEFT_TO_RIGHT if right_to_left else ""
+    if right_to_left or not share or length < 16:
+        return [line for line in (f"{start}{mark} {shortened(name, length - 2)}", share) if line]
+    return [f"{mark} {shortened(name, length - len(share) - 3)} {share}"]
 
 
 def _pictures(images: Array) -> NDArray[np.uint8]:

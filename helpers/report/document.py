@@ -153,8 +153,9 @@ class Document:
 
 
 def with_code(document: Document, which: str) -> Document:
-    """The document with the code of "all" its cells, of those tagged "key", or of "none"."""
-    if which == "all":
+    """The document with the code of "all" its cells, of "none", or of those tagged "key" (all where none is)."""
+    tagged = any(isinstance(block, Code) and block.key for block in document.blocks)
+    if which == "all" or (which == "key" and not tagged):
         return document
     kept = [block for block in document.blocks if not isinstance(block, Code) or (which == "key" and block.key)]
     return replace(document, blocks=kept)

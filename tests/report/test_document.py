@@ -320,3 +320,11 @@ def test_the_reader_sees_the_code_that_was_asked_for(which, sources):
     seen = document.with_code(document.read(notebook), which)
     assert [block.source for block in seen.blocks if isinstance(block, document.Code)] == sources
     assert any(isinstance(block, document.Markdown) for block in seen.blocks)
+
+
+def test_without_key_cells_all_code_is_key():
+    notebook = v4.new_notebook()
+    notebook.cells = [v4.new_code_cell("a = 1"), v4.new_code_cell("b = 2")]
+    read = document.read(notebook)
+    assert document.with_code(read, "key") == read
+    assert document.with_code(read, "none").blocks == []

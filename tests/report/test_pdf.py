@@ -431,6 +431,22 @@ def test_typst_reads_no_file_outside_the_report(tmp_path):
     assert "picture" in text
 
 
+@pytest.mark.parametrize(
+    ("show_code", "shown"), [("all", {"print(1)", "print(2)"}), ("key", {"print(1)"}), ("none", set())]
+)
+def test_the_exporter_shows_the_code_that_was_asked_for(show_code, shown):
+    from nbformat.v4 import new_code_cell, new_notebook
+    from traitlets.config import Config
+
+    from helpers.report.pdf.exporter import WorkbookPDFExporter
+
+    cells = [new_code_cell("print(1)", metadata={"tags": ["key"]}), new_code_cell("print(2)")]
+    config = Config(WorkbookPDFExporter={"show_code": show_code})
+    content, _ = WorkbookPDFExporter(config=config).from_notebook_node(new_notebook(cells=cells))
+    text = "".join(page_texts(content))
+    assert {code for code in ("print(1)", "print(2)") if code in text} == shown
+
+
 def test_nbconvert_finds_the_exporter_and_it_sets_a_notebook():
     from nbconvert.exporters import get_exporter
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output

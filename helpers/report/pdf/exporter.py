@@ -4,12 +4,18 @@ from typing import Any
 
 from nbconvert.exporters import Exporter
 from nbformat import NotebookNode
+from traitlets import Enum
 
 from helpers.report import document, pdf
 
 
 class WorkbookPDFExporter(Exporter):
-    """Sets an executed notebook as the report command does."""
+    """Sets an executed notebook as the report command does.
+
+    ``--WorkbookPDFExporter.show_code=all`` shows the code of every cell, ``none`` of none.
+    """
+
+    show_code = Enum(["none", "key", "all"], default_value="key", help="whose code the PDF shows").tag(config=True)
 
     export_from_notebook = "Workbook PDF"
     output_mimetype = "application/pdf"
@@ -23,4 +29,4 @@ class WorkbookPDFExporter(Exporter):
         """The PDF of ``nb`` and the resources, whose metadata name the notebook where it has no title."""
         nb, resources = super().from_notebook_node(nb, resources, **kw)
         name = resources.get("metadata", {}).get("name", "")
-        return pdf.render(document.read(nb, name=name)), resources
+        return pdf.render(document.with_code(document.read(nb, name=name), self.show_code)), resources

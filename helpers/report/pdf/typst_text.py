@@ -48,8 +48,10 @@ def shortened(text: str, *, first: int = 14, last: int = 4) -> str:
     # Where each printed line starts; the text itself, which may be one line of millions of characters, is cut later.
     starts = [(line, at) for line in lines for at in range(0, max(1, len(line)), LINE_COLUMNS)]
     left_out = len(starts) - first - last
-    shown = starts if left_out <= 1 else starts[:first] + starts[-last:]
+    # A line or two less are not worth a gap.
+    cuts = left_out >= 6
+    shown = starts[:first] + starts[-last:] if cuts else starts
     printed = [line[at : at + LINE_COLUMNS] for line, at in shown]
-    if left_out > 1:
+    if cuts:
         printed.insert(first, f"… {left_out:,} more lines …")
     return "\n".join(printed)
