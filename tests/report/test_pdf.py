@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import re
 
 import matplotlib.pyplot as plt
@@ -457,3 +458,12 @@ def test_nbconvert_finds_the_exporter_and_it_sets_a_notebook():
     (text,) = page_texts(content)
     assert all(part in text for part in ("Its title", "Its text.", "print(1)", "printed text"))
     assert resources["output_extension"] == ".pdf"
+
+
+def test_no_figure_stands_above_the_title():
+    """A small one that does not fit at the end of the first page once opened it."""
+    filler = Markdown("A line of text.")
+    for lines, height in itertools.product(range(30, 37), (0.4, 0.6, 1.0, 1.6)):
+        blocks = [*[filler] * lines, make_figure(size=(5, height))]
+        first = page_texts(pdf.render(make_document(*blocks)))[0]
+        assert first.index("A report") < (first.index("Figure 1") if "Figure 1" in first else len(first))
