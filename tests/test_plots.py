@@ -449,6 +449,19 @@ def test_captions_of_neighbours_stay_apart():
         assert sum("100%" in text for text in texts(ax)) == 16
 
 
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("T-shirt/top", ["T-shirt/", "top"]),
+        ("aquarium_fish", ["aquarium_", "fish"]),
+        ("pick-up truck", ["pick-up", "truck"]),
+        ("lawnmowerish thing", ["lawnmoweri", "sh thing"]),
+    ],
+)
+def test_long_names_break_where_their_words_do(name, lines):
+    assert texts(plots.class_gallery(images(1), [0], [name, *"abcdefghi"]))[: len(lines)] == lines
+
+
 def test_gallery_of_a_hundred_classes_has_each_class_at_its_place():
     labels = torch.tensor([3, 3, 0])
     pictures = images(3)

@@ -1,7 +1,7 @@
 """Pictures of the images themselves."""
 
 import math
-import textwrap
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -97,9 +97,13 @@ def class_gallery(
 
 
 def _two_lines(name: str, length: int) -> list[str]:
-    """The name broken between words or after a hyphen, cut where two lines of ``length`` letters end."""
-    first, *others = textwrap.wrap(str(name), length) or [""]
-    return [first, shortened(" ".join(others), length)] if others else [first]
+    """The name on one or two lines of ``length`` letters, broken after a blank, "/", "-" or "_" where there is one."""
+    text = " ".join(str(name).split())
+    if len(text) <= length:
+        return [text]
+    ends = (match.end() for match in re.finditer(r"[\s/_-]+", text))
+    end = max((end for end in ends if len(text[:end].rstrip()) <= length), default=length)
+    return [text[:end].rstrip(), shortened(text[end:], length)]
 
 
 def _guess_lines(name: str, mark: str, share: str, length: int) -> list[str]:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from helpers.report import pdf
 from helpers.report.document import Document, Markdown
+from helpers.report.pdf.markdown import Piece, convert
 
 
 def render(*texts: str, **attachments: dict[str, str]) -> pypdf.PdfReader:
@@ -120,3 +121,12 @@ def test_each_cell_is_read_for_itself():
 def test_markdown_without_pandoc_is_shown_as_typed(monkeypatch):
     monkeypatch.setattr("helpers.report.pdf.markdown.PANDOC_SECONDS", 0)
     assert "## Heading **bold**" in text_of("## Heading **bold**")
+
+
+def test_long_words_break_at_their_joints():
+    path = "/usr/share/image-classification/datasets/fashion_mnist.v2/original"
+    pieces = ["/usr/", "share/", "image-", "classification/", "datasets/", "fashion_", "mnist.", "v2/", "original"]
+    (converted,) = convert([Piece(path)], prefix="")
+    assert converted.source.replace("\\", "").split("\u200b") == pieces
+    (converted,) = convert([Piece("`" + "0.125,1e-05," * 5 + "`")], prefix="")
+    assert converted.source.count("0.125,\u200b1e-05,") == 5

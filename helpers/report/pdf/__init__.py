@@ -7,6 +7,7 @@ way of BeautifulSoup), ``template.typ`` says what a part looks like, and ``compi
 import re
 from datetime import datetime
 
+from helpers.report import durations
 from helpers.report.document import Document, Provenance
 from helpers.report.pdf.blocks import parts_of
 from helpers.report.pdf.compile import Part, PdfError, compile_parts
@@ -39,7 +40,8 @@ def render(document: Document) -> bytes:
 
 
 def _title(document: Document) -> Part:
-    facts = " · ".join(filter(None, [_finished(document.finished), _duration(document.duration)]))
+    took = "" if document.duration is None else f"took {durations.in_words(document.duration)}"
+    facts = " · ".join(filter(None, [_finished(document.finished), took]))
     failed = str(document.failed).lower()
     return Part(f"#wb.title-block({words(document.title)}, facts: {words(facts)}, failed: {failed})", document.title)
 
@@ -52,13 +54,3 @@ def _finished(stamp: str | None) -> str:
     except ValueError:
         return stamp
     return f"Run finished on {moment.day} {moment:%B %Y, %H:%M %Z}".rstrip()
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"took {hours} h {minutes} min"
-    return f"took {minutes} min {rest} s" if minutes else f"took {rest} s"

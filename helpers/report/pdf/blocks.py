@@ -1,6 +1,5 @@
 """The blocks of a document as parts of a PDF: one block, one call of what template.typ defines."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,8 @@ from helpers.report.pdf.markdown import EXTENSIONS, Converted, Piece
 from helpers.report.pdf.typst_text import array, code, quoted, shortened, words
 
 LAST_TRACEBACK_LINES = 30
+LONGEST_WORD_OF_PROVENANCE = 70
+"""Characters that fit on a line of it: a path that is copied should hold no invisible places to break."""
 LARGEST_HTML = 4_000_000
 """Characters of an HTML output beyond which it is not read: a table of that size is no use on paper."""
 
@@ -31,6 +32,10 @@ def parts_of(blocks: list[document.Block], *, prefix: str) -> tuple[list[Part], 
             parts += _converted_parts(block, pieces[index].text, converted[index])
         else:
             parts.append(_part(block, f"{prefix}b{index}"))
+            if isinstance(block, document.Table) and isinstance(
+                next(iter(blocks[index + 1 :]), None), document.Reading
+            ):
+                parts[-1] = _kept_with_next(parts[-1])
     return parts, [heading for result in converted.values() for heading in result.headings]
 
 
@@ -49,12 +54,10 @@ def _piece(block: document.Block) -> Piece | None:
         return Piece(block.text)
     if not isinstance(block, document.Output):
         return None
-    content = str(block.content)
     if block.mime == "text/html":
-        is_prose = "<table" not in content.lower() and len(content) <= LARGEST_HTML
-        return Piece(content, kind="html") if is_prose else None
-    kinds = {"text/markdown": "markdown", "text/latex": "latex"}
-    return Piece(content, kind=kinds[block.mime]) if block.mime in kinds else None
+        is_prose = "<table" not in block.content.lower() and len(block.content) <= LARGEST_HTML
+        return Piece(block.content, kind="html") if is_prose else None
+    return Piece(block.content, kind="latex") if block.mime == "text/latex" else None
 
 
 def _part(block: document.Block, name: str) -> Part:
@@ -76,7 +79,7 @@ def _code(block: document.Code, name: str) -> Part:
 
 
 def _provenance(block: document.Provenance, name: str) -> Part:
-    rows = array(array(words(text) for text in row) for row in block.rows)
+    rows = array(array(words(text, longest=LONGEST_WORD_OF_PROVENANCE) for text in row) for row in block.rows)
     plain = "\n".join([block.warning, *(f"{label}: {text}" for label, text in block.rows)])
     return Part(f"#wb.provenance({rows}, warning: {words(block.warning)})", plain)
 
@@ -105,6 +108,11 @@ def _table(block: document.Table, name: str) -> Part:
     return Part(f'#wb.captioned-table("{block.number}", {words(block.caption)}, {tables.typst(grid)})', plain)
 
 
+def _kept_with_next(part: Part) -> Part:
+    """The part on the page of the one after it: a conclusion doesn't stand alone on a page."""
+    return replace(part, source=f"#wb.kept-with-next[\n{part.source}\n]")
+
+
 def _failure(block: document.Failure, name: str) -> Part:
     label = block.name if block.cell is None else f"{block.name} in cell {block.cell}"
     tail = "\n".join(block.traceback.rstrip().split("\n")[-LAST_TRACEBACK_LINES:])
@@ -119,8 +127,7 @@ def _output(block: document.Output, name: str) -> Part:
         return _html(block)
     if block.mime == "text/html":
         return Part(f"#wb.note({words(f'An HTML output of {len(block.content):,} characters is left out.')})")
-    text = block.content if isinstance(block.content, str) else json.dumps(block.content, default=str)
-    return Part(f"#wb.printed({code(shortened(text))})", text)
+    return Part(f"#wb.printed({code(shortened(block.content))})", block.content)
 
 
 def _picture(block: document.Output, name: str) -> Part:

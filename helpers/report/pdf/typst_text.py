@@ -9,6 +9,8 @@ ZERO_WIDTH_SPACE = "\u200b"
 LINE_COLUMNS = 94
 """Characters of 8 pt code that fit the width of the page's text."""
 
+# A long word breaks after these, but within neither 0.125 nor 1e-05.
+_JOINT = re.compile(r"(?<=\w)(?:[/\\_,;:]+|[.-]+(?=[^\W\d]))")
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
 
@@ -23,18 +25,25 @@ def array(items: Iterable[str]) -> str:
 
 
 def breakable(text: str, *, longest: int = 30, part: int = 15) -> str:
-    """The text with places to break in words longer than ``longest`` characters, which could be wider than the page."""
+    """The text with places to break in words longer than ``longest`` characters, which could be wider than the page.
 
-    def parts(match: re.Match[str]) -> str:
+    They break after "/", "_", "." and the like; what is longer even so, every ``part`` characters.
+    """
+    too_long = re.compile(rf"[^\s{ZERO_WIDTH_SPACE}]{{{longest + 1},}}")
+
+    def jointed(match: re.Match[str]) -> str:
+        return _JOINT.sub(rf"\g<0>{ZERO_WIDTH_SPACE}", match.group())
+
+    def cut(match: re.Match[str]) -> str:
         word = match.group()
         return ZERO_WIDTH_SPACE.join(word[i : i + part] for i in range(0, len(word), part))
 
-    return re.sub(rf"\S{{{longest + 1},}}", parts, text)
+    return too_long.sub(cut, too_long.sub(jointed, text))
 
 
-def words(text: str) -> str:
-    """A string literal of running text: a caption, a title, a table's cell."""
-    return quoted(breakable(printable(text)))
+def words(text: str, *, longest: int = 30) -> str:
+    """A string literal of running text: a caption, a title, a table's cell. Words beyond ``longest`` may break."""
+    return quoted(breakable(printable(text), longest=longest))
 
 
 def code(text: str) -> str:
