@@ -135,6 +135,7 @@ def hash_sources() -> str:
     """A hash of the code that a training runs through: with changed code it starts anew."""
     package = Path(__file__).resolve().parent
     digest = hashlib.blake2b(digest_size=8)
-    for source in [*sorted(package.glob("*.py")), package.parent / "models.py", package.parent / "transfer.py"]:
+    networks = sorted((package.parent / "models").glob("*.py"))
+    for source in [*sorted(package.glob("*.py")), *networks, package.parent / "transfer.py"]:
         digest.update(source.read_bytes())
     return digest.hexdigest()

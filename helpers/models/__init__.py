@@ -1,0 +1,24 @@
+"""The networks of the experiments.
+
+Each is an ``nn.Sequential`` of named layers, so that it prints as it reads, can be sliced, and a layer is
+``network.conv2_1``. The first layer is always `Normalize`: the images' mean and standard deviation belong to the
+weights and travel with them, to another data set, into a checkpoint. So every network takes images as the data comes,
+uint8 from 0 to 255 or float from 0 to 1, of shape (N, C, H, W), and returns logits of shape (N, num_classes).
+"""
+
+from helpers.models.cnn_on_a import cnn_on_a
+from helpers.models.describe import count_parameters, layer_table
+from helpers.models.fashion import arc2, arc3
+from helpers.models.layers import Dropout, ModelError, Normalize, seeded
+
+__all__ = [
+    "Dropout",
+    "ModelError",
+    "Normalize",
+    "arc2",
+    "arc3",
+    "cnn_on_a",
+    "count_parameters",
+    "layer_table",
+    "seeded",
+]
