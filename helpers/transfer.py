@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from helpers import WorkbookError
+from helpers import WorkbookError, models
 from helpers.models import seeded
 
 Weights = dict[str, Tensor]
@@ -93,9 +93,66 @@ def freeze(*parts: nn.Module) -> None:
         part.requires_grad_(False)
 
 
+def split_head(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
+    """A network's body and its head, the layers after the last ``nn.Flatten``; both share their layers with it.
+
+    Without such a layer the head is the last layer.
+    """
+    layers = list(model.children())
+    flattens = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Flatten)]
+    cut = flattens[-1] + 1 if flattens else len(layers) - 1
+    return model[:cut], model[cut:]
+
+
 def freeze_body(model: nn.Sequential) -> None:
-    """Freezes every layer but the last."""
-    freeze(*list(model.children())[:-1])
+    """Freezes every layer but the head."""
+    freeze(split_head(model)[0])
+
+
+def train_last_stages(model: nn.Sequential, count: int) -> list[str]:
+    """Freezes the body but for its last ``count`` stages (as `helpers.models.stages` finds them); the head trains.
+
+    Args:
+        model: a body and a head.
+        count: from 0, the whole body frozen, to the number of stages, where the whole network trains.
+
+    Returns:
+        The names of the stages that train, front to back.
+
+    Raises:
+        TransferError: the network has fewer stages.
+    """
+    found = models.stages(model)
+    if not 0 <= count <= len(found):
+        raise TransferError(f"the network has {len(found)} stages ({', '.join(found)}), so train 0 to that many")
+    model.requires_grad_(True)
+    names = list(found)[len(found) - count :]
+    if count < len(found):
+        freeze_body(model)
+    for name in names:
+        for part in found[name]:
+            part.requires_grad_(True)
+    return names
+
+
+def train_last_layers(model: nn.Module, count: int) -> list[str]:
+    """Freezes all but the last ``count`` layers that have weights of their own: convolutions, BatchNorms, linear ones.
+
+    Returns:
+        Those layers' names, front to back.
+
+    Raises:
+        TransferError: the network has fewer layers.
+    """
+    weighted = [(name, m) for name, m in model.named_modules() if any(True for _ in m.parameters(recurse=False))]
+    if not 1 <= count <= len(weighted):
+        raise TransferError(
+            f"the network has {len(weighted)} layers with weights, so train 1 to that many; not {count}"
+        )
+    model.requires_grad_(False)
+    for _, layer in weighted[-count:]:
+        layer.requires_grad_(True)
+    return [name for name, _ in weighted[-count:]]
 
 
 def freeze_old_rows(model: nn.Sequential) -> None:

@@ -39,7 +39,8 @@ class Result:
         best_epoch: the epoch of the highest validation accuracy, the first of them at a tie; 0 if none was finished.
         best_state: the network's state after that epoch, on the CPU.
         resumed_from: how many finished epochs came from a checkpoint.
-        cached_layers: how many leading frozen layers were run once over the data instead of in every epoch.
+        cached_layers: how many leading frozen layers were run once over the data instead of in every epoch; a layer of
+            a sequence inside the network counts on its own.
         cache_seconds: how long that took; no part of the epochs' seconds.
     """
 
@@ -153,7 +154,7 @@ def fit(
     """
     if checkpoint is not None and " at 0x" in repr(augment):
         raise TrainError("With a checkpoint, augment must say what it is: give it a repr (a dataclass has one).")
-    compute = compute or choose_compute()
+    compute = (compute or choose_compute()).for_network(model)
     if reserved := {"train", "val"} & set(extra or {}):
         raise TrainError(f"extra splits need names other than train and val; one is called {reserved.pop()!r}")
     data = {"train": train, "val": val, **(extra or {})}
@@ -267,7 +268,7 @@ def fit(
 
 def predict(model: nn.Module, data: ImageData, *, compute: Compute | None = None) -> Tensor:
     """The network's logits for every image, in eval mode: float32 (N, K), on the CPU."""
-    compute = compute or choose_compute()
+    compute = (compute or choose_compute()).for_network(model)
     model.to(compute.device, memory_format=torch.channels_last)
     return _logits(model, data.images.to(compute.device), compute).cpu()
 

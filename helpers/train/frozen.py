@@ -1,8 +1,9 @@
-"""What frozen layers do in a training: BatchNorm keeps its statistics, and leading layers run once over the data."""
+"""What frozen layers do in a training: they compute as in evaluation, and leading ones run once over the data."""
 
 import torch
 from torch import Tensor, nn
 
+from helpers.models import flat_layers
 from helpers.train.compute import Compute
 
 CACHE_LIMIT = 2 * 2**30
@@ -10,15 +11,16 @@ CACHE_LIMIT = 2 * 2**30
 
 
 def train_mode(model: nn.Module, move_frozen_statistics: bool = False) -> None:
-    """Sets train mode, but leaves a BatchNorm layer whose weights are frozen in eval mode.
+    """Sets train mode, but leaves parts whose weights are all frozen in eval mode.
 
-    In train mode it would normalise by the batch and move its running statistics, frozen or not.
+    In train mode a BatchNorm layer would normalise by the batch and move its running statistics, frozen or not, and
+    a block would drop activations (as EfficientNet's do) though it has nothing to learn.
     """
     model.train()
     if move_frozen_statistics:
         return
     for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and _is_frozen(module):
+        if _is_frozen(module):
             module.eval()
 
 
@@ -28,7 +30,8 @@ def cached_front(
     """Runs the leading layers that a training leaves as they are over the data, once.
 
     Args:
-        model: in the mode that `train_mode` sets. Only an ``nn.Sequential`` can be cut.
+        model: in the mode that `train_mode` sets. Only an ``nn.Sequential`` can be cut, also inside a sequence that it
+            holds: between the blocks of a ResNet's layer4, say.
         images: by split, (N, ...) each, on the device.
         compute: as for training.
 
@@ -36,17 +39,18 @@ def cached_front(
         The number of leading layers that were run (0: nothing could be saved), the network's rest, which shares its
         layers with `model`, and for each split the activations that the rest takes, (N, ...).
     """
-    layers = list(model.children()) if isinstance(model, nn.Sequential) else []
+    layers = [layer for _, layer in flat_layers(model)] if isinstance(model, nn.Sequential) else []
     front = 0
     while front < len(layers) and _gives_the_same_each_time(layers[front]):
         front += 1
     # Without a weight in the front (pixels normalised, say) there is nothing worth keeping.
     if not any(True for layer in layers[:front] for _ in layer.parameters()) or front == len(layers):
         return 0, model, images
-    if _bytes_of_activations(model[:front], images, compute) > CACHE_LIMIT:
+    frozen, rest = nn.Sequential(*layers[:front]), nn.Sequential(*layers[front:])
+    if _bytes_of_activations(frozen, images, compute) > CACHE_LIMIT:
         return 0, model, images
-    activations = {name: run(model[:front], split, compute) for name, split in images.items()}
-    return front, model[front:], activations
+    activations = {name: run(frozen, split, compute) for name, split in images.items()}
+    return front, rest, activations
 
 
 def run(layers: nn.Module, images: Tensor, compute: Compute, *, batch_size: int = 512) -> Tensor:

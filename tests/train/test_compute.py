@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from helpers import train
 from helpers.train import compute
@@ -31,3 +32,20 @@ def test_autocast_computes_in_the_precision():
     for name, dtype in (("bfloat16", torch.bfloat16), ("float32", torch.float32)):
         with train.choose_compute("cpu", name).autocast():
             assert layer(ones).dtype == dtype
+
+
+def depthwise_network() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=8), nn.Flatten(), nn.LazyLinear(2))
+
+
+def test_a_processor_trains_depthwise_convolutions_in_float32(monkeypatch):
+    monkeypatch.setattr(compute, "_processor", lambda field: "avx512_bf16")
+    chosen, asked = train.choose_compute("cpu"), train.choose_compute("cpu", "bfloat16")
+    network = depthwise_network()
+    assert chosen.for_network(network).precision == "float32"
+    assert asked.for_network(network).precision == "bfloat16"
+    network[:2].requires_grad_(False)
+    assert chosen.for_network(network).precision == "bfloat16", "a frozen body only runs forward"
+    network[0].requires_grad_(True)
+    assert chosen.for_network(network).precision == "float32", "gradients pass the depthwise layer on their way"
+    assert chosen.for_network(nn.Sequential(nn.Conv2d(1, 8, 3), nn.Linear(2, 2))).precision == "bfloat16"
