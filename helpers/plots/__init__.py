@@ -13,6 +13,7 @@ from helpers.plots.bars import bars_with_error, per_class_bars
 from helpers.plots.classes import confusion, roc
 from helpers.plots.curves import compare_curves, learning_curves
 from helpers.plots.images import class_gallery, sample_grid
+from helpers.plots.settings import setting_curves
 from helpers.plots.style import PALETTE, STYLE, PlotError, use_style
 from helpers.plots.weights import head_row_change, layer_change, weights
 
@@ -30,6 +31,7 @@ __all__ = [
     "per_class_bars",
     "roc",
     "sample_grid",
+    "setting_curves",
     "use_style",
     "weights",
 ]

@@ -40,6 +40,7 @@ def learning_curves(
     metrics: Sequence[str] = ("loss", "accuracy"),
     best_epoch: int | None = None,
     stop_epoch: int | None = None,
+    resume_epoch: int | None = None,
     axes: Sequence[Axes] | None = None,
 ) -> NDArray[np.object_]:
     """Loss and accuracy per epoch, one panel a metric and one line a split.
@@ -50,6 +51,7 @@ def learning_curves(
         metrics: the panels, from left to right.
         best_epoch: marked with a line and named over the panels.
         stop_epoch: likewise.
+        resume_epoch: likewise, the last epoch before a training was taken up again.
         axes: one Axes a metric, to draw into.
 
     Returns:
@@ -68,7 +70,7 @@ def learning_curves(
         names = _split_names(history, splits, metric)
         _lines(ax, {name: history[[f"{split}_{metric}"]] for split, name in names.items()})
         _label_axes(ax, metric)
-        _mark_epochs(ax, best_epoch, stop_epoch)
+        _mark_epochs(ax, {"best": best_epoch, "stop": stop_epoch, "resumed after": resume_epoch})
     return panels
 
 
@@ -136,7 +138,7 @@ def _lines(ax: Axes, series: Mapping[str, pd.DataFrame]) -> None:
     if len(ends) > MOST_END_LABELS:
         legend_beside(ax, [line for _, line in ends], [label for label, _ in ends])
     else:
-        _label_ends(ax, ends)
+        label_ends(ax, ends)
 
 
 def _frame_epochs(ax: Axes, epochs: NDArray[np.int64]) -> None:
@@ -146,7 +148,7 @@ def _frame_epochs(ax: Axes, epochs: NDArray[np.int64]) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
-def _label_ends(ax: Axes, ends: Sequence[tuple[str, Line2D]]) -> None:
+def label_ends(ax: Axes, ends: Sequence[tuple[str, Line2D]]) -> None:
     """Names each line right of the axes, at the height where it ends, moved apart where they would overlap."""
     points = {}
     for label, line in ends:
@@ -196,16 +198,17 @@ def _label_axes(ax: Axes, metric: str, ylabel: str | None = None) -> None:
     tidy(ax)
 
 
-def _mark_epochs(ax: Axes, best: int | None, stop: int | None) -> None:
-    """Upright lines at the best and the stopping epoch, named over the axes, where no curve is."""
-    if best is not None and best == stop:
-        marks = [(best, f"best and stop: {best}", "center")]
-    else:
-        sides = ("right", "left") if best is None or stop is None or best < stop else ("left", "right")
-        both = best is not None and stop is not None
-        named = [(best, f"best: {best}", sides[0]), (stop, f"stop: {stop}", sides[1])]
-        marks = [(epoch, text, side if both else "center") for epoch, text, side in named if epoch is not None]
-    for epoch, text, side in marks:
+def _mark_epochs(ax: Axes, named: Mapping[str, int | None]) -> None:
+    """Upright lines at named epochs, each with its name over the axes, where no curve is."""
+    names: dict[int, list[str]] = {}
+    for name, epoch in named.items():
+        if epoch is not None:
+            names.setdefault(epoch, []).append(name)
+    epochs = sorted(names)
+    # Two names spread away from each other, so that they don't meet over neighbouring epochs.
+    sides = {epochs[0]: "right", epochs[-1]: "left"} if len(epochs) > 1 else {}
+    for epoch in epochs:
+        text, side = f"{' and '.join(names[epoch])}: {epoch}", sides.get(epoch, "center")
         ax.axvline(epoch, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1.5)
         ax.annotate(
             text,

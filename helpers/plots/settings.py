@@ -1,0 +1,55 @@
+"""A quantity against settings of an experiment, such as what was unfrozen."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from helpers.plots.curves import label_ends
+from helpers.plots.style import PlotError, axes_or_new, line_look, percent_ticks, styled, tidy
+
+
+@styled
+def setting_curves(
+    means: pd.DataFrame,
+    stds: pd.DataFrame | None = None,
+    *,
+    xlabel: str = "",
+    ylabel: str = "validation accuracy",
+    percent: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """One line a column over the settings in the index, evenly spaced, with whiskers of one standard deviation.
+
+    Args:
+        means: one row a setting, in order; one column a line. NaN leaves a gap.
+        stds: the same rows and columns; NaN or None draws no whisker (a single run has none).
+        xlabel: what the settings are.
+        ylabel: what the values are.
+        percent: the values are shares (0 to 1), shown as per cent.
+        ax: where to draw.
+
+    Raises:
+        PlotError: for no means, or stds of other rows or columns.
+    """
+    if means.empty:
+        raise PlotError("no means to draw")
+    if stds is not None and not (stds.index.equals(means.index) and stds.columns.equals(means.columns)):
+        raise PlotError("means and stds need the same rows and columns")
+    ax = axes_or_new(ax, height=2.9)
+    places, ends = np.arange(len(means)), []
+    for i, column in enumerate(means.columns):
+        look = line_look(i)
+        (line,) = ax.plot(places, means[column].to_numpy(dtype=float), marker="o", markersize=4, **look)
+        if stds is not None:
+            whiskers = np.nan_to_num(stds[column].to_numpy(dtype=float))
+            ax.errorbar(places, means[column], whiskers, fmt="none", ecolor=look["color"], capsize=3, linewidth=1)
+        ends.append((str(column), line))
+    ax.set_xticks(places, [str(setting) for setting in means.index], parse_math=False)
+    ax.set_xlim(-0.3, len(means) - 0.7)
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    if percent:
+        percent_ticks(ax.yaxis)
+    tidy(ax)
+    label_ends(ax, ends)
+    return ax
