@@ -69,6 +69,7 @@ DRAWINGS = {
         images(), range(5), AWKWARD, predictions=[0, 1, 2, 2, 2], confidences=[0.5] * 5, **k
     ),
     "class_gallery": lambda **k: plots.class_gallery(images(), range(5), AWKWARD, **k),
+    "setting_curves": lambda **k: plots.setting_curves(METHODS, METHODS * 0 + 0.01, **k),
     "head_row_change": lambda **k: plots.head_row_change([0, 0, 0.5, 1], border=2, **k),
     "layer_change": lambda **k: plots.layer_change({"conv_$1": 0.0, "_fc": 0.3, "bn": 2e-5}, **k),
     "weights": lambda **k: plots.weights(WEIGHT, WEIGHT * 1.1, name="conv_$2", **k),
