@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from helpers import WorkbookError, models
-from helpers.models import seeded
+from helpers import WorkbookError
+from helpers.models import seeded, stages
 
 Weights = dict[str, Tensor]
 NOT_LEARNED = ("num_batches_tracked", "mean", "std")  # buffers that count, and constants of `Normalize`
@@ -109,12 +109,12 @@ def freeze_body(model: nn.Sequential) -> None:
     freeze(split_head(model)[0])
 
 
-def train_last_stages(model: nn.Sequential, count: int) -> list[str]:
+def train_last_stages(model: nn.Sequential, count: int | None) -> list[str]:
     """Freezes the body but for its last ``count`` stages (as `helpers.models.stages` finds them); the head trains.
 
     Args:
         model: a body and a head.
-        count: from 0, the whole body frozen, to the number of stages, where the whole network trains.
+        count: from 0, the whole body frozen, to the number of stages, where the whole network trains. None: that.
 
     Returns:
         The names of the stages that train, front to back.
@@ -122,7 +122,8 @@ def train_last_stages(model: nn.Sequential, count: int) -> list[str]:
     Raises:
         TransferError: the network has fewer stages.
     """
-    found = models.stages(model)
+    found = stages(model)
+    count = len(found) if count is None else count
     if not 0 <= count <= len(found):
         raise TransferError(f"the network has {len(found)} stages ({', '.join(found)}), so train 0 to that many")
     model.requires_grad_(True)

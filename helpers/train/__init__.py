@@ -4,6 +4,7 @@ from helpers.train.augment import RandomAffine
 from helpers.train.checkpoint import CheckpointWarning
 from helpers.train.compute import Compute, ComputeError, choose_compute
 from helpers.train.fit import Result, TrainError, TrainingStopped, fit, predict
+from helpers.train.measure import inference_rate, size_on_disk
 
 __all__ = [
     "CheckpointWarning",
@@ -15,5 +16,7 @@ __all__ = [
     "TrainingStopped",
     "choose_compute",
     "fit",
+    "inference_rate",
     "predict",
+    "size_on_disk",
 ]

@@ -1,0 +1,36 @@
+"""What a trained network costs whoever uses it."""
+
+import io
+import statistics
+import time
+
+import torch
+from torch import nn
+
+from helpers.data import ImageData
+from helpers.train.compute import Compute
+from helpers.train.fit import predict
+
+
+def inference_rate(model: nn.Module, data: ImageData, *, compute: Compute | None = None, repeats: int = 3) -> float:
+    """Images a second that `predict` answers: the median of several passes, after one that warms up.
+
+    Args:
+        model: takes images as `data` holds them.
+        data: the images; some hundred at least, so that batches are full.
+        compute: from `choose_compute`.
+        repeats: timed passes over `data`.
+    """
+    seconds = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        predict(model, data, compute=compute)  # ends with the logits on the CPU, so a GPU has finished
+        seconds.append(time.perf_counter() - started)
+    return len(data) / statistics.median(seconds[1:])
+
+
+def size_on_disk(model: nn.Module) -> int:
+    """Bytes of the file that ``torch.save`` makes of the network's parameters and buffers."""
+    buffer = io.BytesIO()
+    torch.save(model.state_dict(), buffer)
+    return buffer.tell()
