@@ -35,51 +35,57 @@ class ShapesError(WorkbookError):
     """A number of classes, of images or of pixels that cannot be drawn."""
 
 
-def class_names(num_classes: int) -> tuple[str, ...]:
-    """Names of the first classes, such as "striped star".
+def class_names(num_classes: int, *, first: int = 0) -> tuple[str, ...]:
+    """Names of consecutive classes, such as "striped star".
 
     Args:
-        num_classes: 1 to `MAX_CLASSES`.
+        num_classes: how many, at least 1.
+        first: the class to begin with, from 0; there are `MAX_CLASSES`.
 
     Raises:
         ShapesError: if there are not that many classes.
     """
-    if not 1 <= num_classes <= MAX_CLASSES:
-        raise ShapesError(f"the drawn shapes have 1 to {MAX_CLASSES} classes, not {num_classes}")
-    return tuple(f"{filling} {outline}" for outline, filling in map(_outline_and_filling, range(num_classes)))
+    if not 0 <= first < first + num_classes <= MAX_CLASSES:
+        raise ShapesError(
+            f"the drawn shapes have {MAX_CLASSES} classes, of which {num_classes} from number {first} on can't be taken"
+        )
+    classes = range(first, first + num_classes)
+    return tuple(f"{filling} {outline}" for outline, filling in map(_outline_and_filling, classes))
 
 
 def draw(
-    num_classes: int, per_class: int, size: int = 32, seed: int = 0, *, stream: str = "train"
+    num_classes: int, per_class: int, size: int = 32, seed: int = 0, *, stream: str = "train", first: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Draws images of the first classes.
+    """Draws images of consecutive classes.
 
     The same arguments give the same images bit for bit, and neither read nor move PyTorch's global random state. Image
     i of a class depends on (seed, stream, class, size, i) alone: asking for more classes or more images changes none.
 
     Args:
-        num_classes: 1 to `MAX_CLASSES`. Every 20 consecutive classes from a multiple of 20 have all 20 outlines.
+        num_classes: how many, at least 1. Every 20 consecutive classes from a multiple of 20 have all 20 outlines.
         per_class: images of each class, at least 1.
         size: height and width in pixels, at least 8; outlines and fillings are easy to tell apart from about 28.
         seed: any integer.
         stream: name of the random stream: "train", "val" and "test" draw different images.
+        first: the class to begin with, from 0; there are `MAX_CLASSES`.
 
     Returns:
-        Images, uint8 (num_classes * per_class, 3, size, size), ordered by class, and labels, int64.
+        Images, uint8 (num_classes * per_class, 3, size, size), ordered by class, and labels, int64, which count from
+        0 whatever ``first`` is.
 
     Raises:
         ShapesError: if an argument is out of range.
     """
-    class_names(num_classes)
+    class_names(num_classes, first=first)
     if per_class < 1 or size < 8:
         raise ShapesError(f"shapes need per_class >= 1 and size >= 8, not {per_class} and {size}")
     images = torch.empty((num_classes, per_class, 3, size, size), dtype=torch.uint8)
     chunk = max(1, CHUNK_PIXELS // size**2)
-    for label in range(num_classes):
-        variation = _generator(seed, stream, label, "variation")
-        noise = _generator(seed, stream, label, "noise")
-        for part in images[label].split(chunk):
-            part.copy_(_draw_chunk(label, len(part), size, variation, noise))
+    for number, same_class in enumerate(images, start=first):
+        variation = _generator(seed, stream, number, "variation")
+        noise = _generator(seed, stream, number, "noise")
+        for part in same_class.split(chunk):
+            part.copy_(_draw_chunk(number, len(part), size, variation, noise))
     return images.flatten(0, 1), torch.arange(num_classes).repeat_interleave(per_class)
 
 

@@ -82,6 +82,29 @@ def extend_head(model: nn.Sequential, num_new: int, *, seed: int = 0) -> nn.Sequ
     return extended.requires_grad_(True)
 
 
+def replace_head(model: nn.Sequential, num_classes: int, *, seed: int = 0) -> nn.Sequential:
+    """A new network for other classes: a copy of this one, its last layer a new one of random weights.
+
+    Args:
+        model: a sequence whose last layer is an ``nn.Linear``; left as it is.
+        num_classes: outputs of the new layer.
+        seed: of its weights.
+
+    Returns:
+        The new network, everything trainable, on the processor.
+
+    Raises:
+        TransferError: the last layer is not such a layer.
+    """
+    name, head = last_layer(model)
+    if not isinstance(head, nn.Linear):
+        raise TransferError(f"the last layer ({name}) must be an nn.Linear, not {type(head).__name__}")
+    replaced = copy.deepcopy(model).cpu()
+    with seeded(seed):
+        setattr(replaced, name, nn.Linear(head.in_features, num_classes))
+    return replaced.requires_grad_(True)
+
+
 def last_layer(model: nn.Sequential) -> tuple[str, nn.Module]:
     """The head of a sequence: its name and the layer."""
     return list(model.named_children())[-1]

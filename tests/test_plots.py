@@ -70,6 +70,11 @@ DRAWINGS = {
     ),
     "class_gallery": lambda **k: plots.class_gallery(images(), range(5), AWKWARD, **k),
     "setting_curves": lambda **k: plots.setting_curves(METHODS, METHODS * 0 + 0.01, **k),
+    "feature_maps": lambda **k: plots.feature_maps({"conv_$1": WEIGHT[0], "_x": WEIGHT[1]}, image=images()[0], **k),
+    "filters": lambda **k: plots.filters(WEIGHT[:, :3], **k),
+    "cam_overlay": lambda **k: plots.cam_overlay(
+        images(), torch.rand(5, 8, 8, generator=torch.Generator()), range(5), [0, 1, 2, 2, 2], AWKWARD, **k
+    ),
     "head_row_change": lambda **k: plots.head_row_change([0, 0, 0.5, 1], border=2, **k),
     "layer_change": lambda **k: plots.layer_change({"conv_$1": 0.0, "_fc": 0.3, "bn": 2e-5}, **k),
     "weights": lambda **k: plots.weights(WEIGHT, WEIGHT * 1.1, name="conv_$2", **k),

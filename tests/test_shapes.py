@@ -49,6 +49,13 @@ def test_asking_for_more_changes_no_image(monkeypatch):
     assert torch.equal(shapes.draw(30, 11, 32, 3)[0].unflatten(0, (30, 11)), more)
 
 
+def test_classes_from_a_later_one_on_are_the_same_and_labelled_from_0():
+    images, labels = shapes.draw(3, 2, 16, 3, stream="test", first=150)
+    assert torch.equal(images, shapes.draw(153, 2, 16, 3, stream="test")[0][300:])
+    assert labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert shapes.class_names(3, first=150) == shapes.class_names(153)[150:]
+
+
 def test_there_are_200_names_and_fewer_classes_keep_theirs():
     names = shapes.class_names(200)
     assert len(set(names)) == 200 == shapes.MAX_CLASSES
@@ -69,6 +76,12 @@ def test_both_sides_of_a_border_hold_all_outlines_and_five_fillings(block):
 def test_what_cannot_be_drawn_is_refused(arguments):
     with pytest.raises(shapes.ShapesError):
         shapes.draw(*arguments)
+
+
+@pytest.mark.parametrize(("num_classes", "first"), [(1, -1), (1, 200), (6, 195), (0, 10)])
+def test_classes_that_do_not_exist_are_refused(num_classes, first):
+    with pytest.raises(shapes.ShapesError, match="200 classes"):
+        shapes.draw(num_classes, 1, 16, first=first)
 
 
 def grid_points():

@@ -166,3 +166,14 @@ def test_the_last_layers_with_weights_train():
     assert trainable == {f"{name}.{kind}" for name in names for kind in ("weight", "bias")} - {"layer4.1.conv2.bias"}
     with pytest.raises(transfer.TransferError, match="with weights"):
         transfer.train_last_layers(network, 999)
+
+
+def test_a_replaced_head_is_new_and_the_body_a_copy(network):
+    carried = transfer.replace_head(network, 7, seed=2)
+    assert carried.fc1.weight.shape == (7, network.fc1.in_features)
+    assert torch.equal(carried.conv2_1.weight, network.conv2_1.weight)
+    assert carried.conv2_1.weight is not network.conv2_1.weight and network.fc1.out_features == 3
+    assert torch.equal(carried.fc1.weight, transfer.replace_head(network, 7, seed=2).fc1.weight)
+    assert not torch.equal(carried.fc1.weight, transfer.replace_head(network, 7, seed=3).fc1.weight)
+    with pytest.raises(transfer.TransferError, match=r"must be an nn\.Linear"):
+        transfer.replace_head(network[:-1], 7)

@@ -13,6 +13,7 @@ from helpers.data.errors import (
     UnknownDataError,
 )
 from helpers.data.loading import load
+from helpers.data.resolution import lower_resolution
 from helpers.data.splitting import split
 from helpers.data.structures import ImageData, Source, Splits
 
@@ -31,5 +32,6 @@ __all__ = [
     "Splits",
     "UnknownDataError",
     "load",
+    "lower_resolution",
     "split",
 ]

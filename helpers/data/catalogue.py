@@ -1,17 +1,20 @@
-"""The public data sets that the notebooks know: their files, where those lie, and how to get them.
+"""The data sets that the notebooks know by name: their files, where those lie, and how to get them.
 
-Addresses and MD5 sums of the downloads are torchvision's, and so is the layout below the data folder: a folder that
-torchvision's data sets filled is found, and the other way round.
+`ENTRIES` can be downloaded, `LOCAL_SETS` are folders of images that only you can put here. Addresses and MD5 sums of
+the downloads are torchvision's, and so is their layout below the data folder: a folder that torchvision's data sets
+filled is found, and the other way round.
 """
 
 import difflib
 import os
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from helpers import DATA, ROOT
-from helpers.data.errors import UnknownDataError
+from helpers.data.errors import MissingDataError, UnknownDataError
+from helpers.data.folder import LAYOUT, has_classes
 
 SYSTEM_PREFIXES = tuple(dict.fromkeys((Path("/usr"), Path("/usr/local"), Path(sys.prefix))))
 """Where packages of the system or of the Python environment put shared files."""
@@ -28,7 +31,7 @@ class Download:
 
 @dataclass(frozen=True)
 class Entry:
-    """A data set of the catalogue.
+    """A data set that can be downloaded.
 
     Attributes:
         name: as `load` and the command line take it.
@@ -39,6 +42,7 @@ class Entry:
         files: file name to MD5 sum of its (unpacked) content: all must be there.
         system_folder: where a package puts the files, below one of `SYSTEM_PREFIXES`; "" if there is none.
         package: that package's name in Debian.
+        shapes: the drawn classes of `helpers.shapes` that stand in for it.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Entry:
     files: dict[str, str]
     system_folder: str = ""
     package: str = ""
+    shapes: range = range(10)
 
     @property
     def archive(self) -> bool:
@@ -111,25 +116,102 @@ ENTRIES = {
                 "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
                 "meta": "7973b15100ade9c7d40fb424638fde48",
             },
+            shapes=range(100),
         ),
     )
 }
-"""Every data set of the catalogue by its name."""
+"""Every data set that can be downloaded, by its name."""
+
+
+@dataclass(frozen=True)
+class LocalSet:
+    """A data set that cannot be downloaded: a folder of images that is looked for in the data folder.
+
+    Attributes:
+        name: as `load` takes it, and the folder's name; `helpers.data.folder` says what is inside.
+        title: as a report shows it.
+        reason: why it cannot be downloaded; begins a sentence.
+        images: what to put there; stands inside one.
+        shapes: the drawn classes of `helpers.shapes` that stand in for it.
+    """
+
+    name: str
+    title: str
+    reason: str
+    images: str
+    shapes: range
+
+
+_UNPUBLISHED = "These photographs were never published"
+
+LOCAL_SETS = {
+    local.name: local
+    for local in (
+        LocalSet(
+            name="stanford_cars",
+            title="Stanford Cars",
+            reason="The address that torchvision has for Stanford Cars is dead",
+            images="the images of Kaggle's copy or of the authors' archive",
+            shapes=range(20),
+        ),
+        LocalSet(
+            name="photographs",
+            title="ten classes of photographs",
+            reason=_UNPUBLISHED,
+            images="ten classes of your own",
+            shapes=range(10),
+        ),
+        # Other drawn classes than those of "photographs": a network trained on these is carried to the two below.
+        LocalSet(
+            name="dog_behaviours",
+            title="dog behaviours",
+            reason=_UNPUBLISHED,
+            images="your own of what dogs do",
+            shapes=range(100, 105),
+        ),
+        LocalSet(
+            name="three_animals",
+            title="dogs, horses, cats",
+            reason=_UNPUBLISHED,
+            images="your own of dogs, horses and cats",
+            shapes=range(150, 153),
+        ),
+    )
+}
+"""Every data set that is a folder of this machine, by its name."""
 
 
 def get(name: str) -> Entry:
-    """The entry of this name.
+    """The data set of this name that can be downloaded.
+
+    Raises:
+        MissingDataError: it can't be; the message says how else to get it.
+        UnknownDataError: there is none; the message suggests the nearest name.
+    """
+    if name in LOCAL_SETS:
+        raise MissingDataError(f"{name} can't be fetched. {how_to_get(name)}")
+    if name == "shapes" or name.startswith("folder:"):
+        raise UnknownDataError(f"'{name}' needs no fetching: only {', '.join(ENTRIES)} come from the internet.")
+    if name not in ENTRIES:
+        raise UnknownDataError(_unknown(name, " to fetch", ENTRIES))
+    return ENTRIES[name]
+
+
+def known(name: str) -> Entry | LocalSet:
+    """The data set of this name, whether it can be downloaded or not.
 
     Raises:
         UnknownDataError: there is none; the message suggests the nearest name.
     """
-    if name in ENTRIES:
-        return ENTRIES[name]
-    if name == "shapes" or name.startswith("folder:"):
-        raise UnknownDataError(f"'{name}' needs no fetching: only {', '.join(ENTRIES)} come from the internet.")
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), ENTRIES, n=1)
+    if name not in ENTRIES and name not in LOCAL_SETS:
+        raise UnknownDataError(_unknown(name, "", [*ENTRIES, *LOCAL_SETS]))
+    return ENTRIES.get(name) or LOCAL_SETS[name]
+
+
+def _unknown(name: str, purpose: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise UnknownDataError(f"There is no data set '{name}' to fetch.{hint} There are {', '.join(ENTRIES)}.")
+    return f"There is no data set '{name}'{purpose}.{hint} There are {', '.join(names)}."
 
 
 def file_in(entry: Entry, folder: Path, name: str) -> Path | None:
@@ -141,9 +223,9 @@ def file_in(entry: Entry, folder: Path, name: str) -> Path | None:
 
 
 def find(name: str, *, root: Path = DATA) -> Path | None:
-    """The folder of this machine that holds all files of a data set.
+    """The folder of this machine that holds all files of a data set, or at least one class of a local one.
 
-    Only looks whether the files exist: whoever reads them checks what is in them.
+    Only looks whether the files or folders exist: whoever reads them checks what is in them.
 
     Args:
         name: of the catalogue.
@@ -155,7 +237,10 @@ def find(name: str, *, root: Path = DATA) -> Path | None:
     Raises:
         UnknownDataError: for a name that the catalogue lacks.
     """
-    entry = get(name)
+    entry = known(name)
+    if isinstance(entry, LocalSet):
+        folder = Path(root) / entry.name
+        return folder if has_classes(folder) else None
     for folder in folders(entry, root=root):
         if all(file_in(entry, folder, file) for file in entry.files):
             return folder
@@ -174,7 +259,9 @@ def how_to_get(name: str, *, root: Path = DATA) -> str:
     Raises:
         UnknownDataError: for a name that the catalogue lacks.
     """
-    entry = get(name)
+    entry = known(name)
+    if isinstance(entry, LocalSet):
+        return f"{entry.reason}; put {entry.images} into {describe_where(root)}/{entry.name} as {LAYOUT}."
     command = f"python -m helpers.data fetch {entry.name}"
     return f"Fetch it once with `{command}` ({entry.size / 1e6:.0f} MB), or {by_hand(entry, root=root)}."
 

@@ -93,7 +93,8 @@ def _fetch(options: argparse.Namespace, root: Path) -> None:
 
 def _list(root: Path) -> None:
     rows = [("name", "title", "state")]
-    rows += [(entry.name, entry.title, _state(entry, root)) for entry in catalogue.ENTRIES.values()]
+    known = [*catalogue.ENTRIES.values(), *catalogue.LOCAL_SETS.values()]
+    rows += [(entry.name, entry.title, _state(entry, root)) for entry in known]
     rows += [
         ("shapes", "Drawn shapes", "always here, drawn by code"),
         ("folder:<path>", "Your own images", "a folder for each class, see data/README.md"),
@@ -105,11 +106,13 @@ def _list(root: Path) -> None:
     print(f"\n{catalogue.describe_where(cache)} holds {_megabytes(cache)} and can be deleted at any time.")
 
 
-def _state(entry: catalogue.Entry, root: Path) -> str:
+def _state(entry: catalogue.Entry | catalogue.LocalSet, root: Path) -> str:
     folder = catalogue.find(entry.name, root=root)
-    if folder is None:
-        return f"missing: python -m helpers.data fetch {entry.name} ({entry.size / 1e6:.0f} MB)"
-    return f"here, {_megabytes(folder)}, from {catalogue.describe_where(folder)}"
+    if folder is not None:
+        return f"here, {_megabytes(folder)}, from {catalogue.describe_where(folder)}"
+    if isinstance(entry, catalogue.LocalSet):
+        return f"missing: put a folder there, {catalogue.describe_where(root)}/{entry.name}, see data/README.md"
+    return f"missing: python -m helpers.data fetch {entry.name} ({entry.size / 1e6:.0f} MB)"
 
 
 def _megabytes(folder: Path) -> str:

@@ -48,6 +48,7 @@ def fetch(name: str, *, root: Path = DATA, url: str | None = None, timeout: floa
 
     Raises:
         UnknownDataError: for a name that the catalogue lacks.
+        MissingDataError: for a data set that nobody offers for download; the message says what to do.
         FetchError: the download failed. Nothing of it is left, and files that were there are as they were.
     """
     return fetch_entry(catalogue.get(name), root=root, url=url, timeout=timeout, progress=progress)
@@ -187,17 +188,22 @@ def _failures_as_fetch_errors(entry: Entry, base: str, *, root: Path, timeout: f
         yield
     except (FetchError, OSError, http.client.HTTPException, ValueError) as error:
         raise FetchError(
-            f"fetching {entry.title} from {base} failed: {_reason(error, timeout)}. Nothing was kept. "
+            f"fetching {entry.title} from {base} failed: {failure_in_words(error, timeout)}. Nothing was kept. "
             f"Try again, name a mirror with --url, or {catalogue.by_hand(entry, root=root)}."
         ) from error
 
 
-def _reason(error: Exception, timeout: float) -> str:
-    """What went wrong, in words."""
+def failure_in_words(error: Exception, timeout: float) -> str:
+    """What a download died of, in words.
+
+    Args:
+        error: what it raised.
+        timeout: seconds that it waited for a silent server.
+    """
     if isinstance(error, urllib.error.HTTPError):
         return f"the server answered {error.code} {error.reason}"
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
-        return _reason(error.reason, timeout)
+        return failure_in_words(error.reason, timeout)
     if isinstance(error, TimeoutError):
         return f"the server said nothing for {timeout:g} seconds"
     if isinstance(error, socket.gaierror):

@@ -65,6 +65,13 @@ def read(
     return _to_splits(images, scan, class_names, _source(root))
 
 
+def has_classes(root: Path) -> bool:
+    """Whether there is at least one class folder. Empty ``train``, ``val`` and ``test`` are none: `read` needs more."""
+    root = Path(root)
+    folders = _subfolders(root) if root.is_dir() else []
+    return any(path.name.lower() not in _SPLIT_NAMES or _subfolders(path) for path in folders)
+
+
 def natural_order(name: str) -> tuple:
     """Sorting key under which "2" comes before "10"."""
     # re.split with a group alternates text and digits, so that text is only ever compared with text.

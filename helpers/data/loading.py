@@ -19,8 +19,7 @@ READERS = {
     "cifar10": cifar.read_cifar10,
     "cifar100": cifar.read_cifar100,
 }
-NAMES = ("auto", "shapes", *READERS, "folder:<path>")
-SHAPES_CLASSES = {"cifar100": 100}  # drawn classes where they stand in for it; 10 for others
+NAMES = ("auto", "shapes", *READERS, *catalogue.LOCAL_SETS, "folder:<path>")
 SHAPES_TRAIN, SHAPES_TEST, SHAPES_SIZE = 100, 25, 32  # drawn images a class, and pixels, where nothing is asked for
 TEST_FRACTION = 0.2  # of a folder that has no test images of its own
 
@@ -42,14 +41,15 @@ def load(
     """Loads a data set by name into memory, split into training, validation and test images.
 
     Args:
-        name: "fashion_mnist", "cifar10" or "cifar100" (see `python -m helpers.data list`); "folder:<path>" for own
-            images, see `helpers.data.folder`, the path absolute or from the repository's root or the
-            data folder; "shapes", the drawn stand-in; or "auto": the experiment's own data set where it lies on
-            this machine, else the stand-in.
+        name: of a data set that `python -m helpers.data list` shows: "cifar10" say, or "photographs", a folder of
+            images in the data folder; "folder:<path>" for own images anywhere, see `helpers.data.folder`, the path
+            absolute or from the repository's root or the data folder; "shapes", the drawn stand-in; or "auto": the
+            experiment's own data set where it lies on this machine, else the stand-in.
         own: the experiment's own data set: a name of `helpers.data.catalogue`.
         image_size: height and width in pixels; images of another size are resized by antialiased bilinear
             interpolation. None: as they come.
-        num_classes: the first classes only. None: all; of the shapes 100 where they stand in for CIFAR-100, else 10.
+        num_classes: the first classes only. None: all; of the shapes those that the catalogue names for ``own``, 100
+            for CIFAR-100 say.
         channels: 1 (grey, by luma) or 3 (RGB; grey images are repeated). None: as they come.
         train_per_class: training images a class at most. Validation images are limited in proportion. None: all; of
             the shapes 100.
@@ -71,7 +71,12 @@ def load(
     if name == "shapes":
         return _draw(own, image_size, num_classes, channels, train_per_class, test_per_class, val_fraction, seed)
     if name in READERS:
-        parts = _read_known(name, root)
+        where = _where(name, root)
+        parts = READERS[name](where, _source(name, where))
+    elif name in catalogue.LOCAL_SETS:
+        where = _where(name, root)
+        parts = folder.read(where, image_size=image_size, channels=channels, skip_bad=skip_bad, cache=root / "cache")
+        parts = {key: replace(part, source=_source(name, where)) for key, part in parts.items()}
     elif name.startswith("folder:"):
         path = _folder_path(name.removeprefix("folder:"), root)
         parts = folder.read(path, image_size=image_size, channels=channels, skip_bad=skip_bad, cache=root / "cache")
@@ -103,12 +108,15 @@ def _check_options(
         raise SplitError(f"val_fraction lies between 0 and 1; {val_fraction} does not")
 
 
-def _read_known(name: str, root: Path) -> dict[str, ImageData]:
+def _where(name: str, root: Path) -> Path:
     where = catalogue.find(name, root=root)
     if where is None:
         raise MissingDataError(f"{name} is not on this machine. {catalogue.how_to_get(name, root=root)}")
-    source = Source(name, catalogue.ENTRIES[name].title, catalogue.describe_where(where))
-    return READERS[name](where, source)
+    return where
+
+
+def _source(name: str, where: Path) -> Source:
+    return Source(name, catalogue.known(name).title, catalogue.describe_where(where))
 
 
 def _folder_path(text: str, root: Path) -> Path:
@@ -170,9 +178,11 @@ def _draw(
     val_fraction: float,
     seed: int,
 ) -> Splits:
-    number = num_classes or SHAPES_CLASSES.get(own, 10)
+    experiment = catalogue.known(own)
+    number, first = num_classes or len(experiment.shapes), experiment.shapes.start
+    class_names = shapes.class_names(number, first=first)
     train_per_class = train_per_class or SHAPES_TRAIN
-    source = Source("shapes", "Drawn shapes", "drawn by helpers.shapes from the seed", catalogue.get(own).title)
+    source = Source("shapes", "Drawn shapes", "drawn by helpers.shapes from the seed", experiment.title)
     sizes = {
         "train": train_per_class,
         "val": _val_per_class(train_per_class, val_fraction),
@@ -180,8 +190,8 @@ def _draw(
     }
     drawn = []
     for stream, per_class in sizes.items():
-        images, labels = shapes.draw(number, per_class, image_size or SHAPES_SIZE, seed, stream=stream)
-        data = ImageData(images, labels, shapes.class_names(number), stream, source)
+        images, labels = shapes.draw(number, per_class, image_size or SHAPES_SIZE, seed, stream=stream, first=first)
+        data = ImageData(images, labels, class_names, stream, source)
         drawn.append(_converted(data, None, channels))
     return Splits(*drawn)
 

@@ -23,11 +23,13 @@ from helpers.evaluate.histories import (
 from helpers.evaluate.inputs import EvaluationError
 from helpers.evaluate.metrics import accuracy, confusion, group_accuracy, per_class, summary, worst_confusions
 from helpers.evaluate.roc_curves import RocCurve, RocCurves, roc
+from helpers.evaluate.verdict import Overfitting, overfitting
 
 __all__ = [
     "CurveReading",
     "EvaluationError",
     "MeanStd",
+    "Overfitting",
     "RocCurve",
     "RocCurves",
     "accuracy",
@@ -37,6 +39,7 @@ __all__ = [
     "group_accuracy",
     "judge",
     "mean_std",
+    "overfitting",
     "per_class",
     "read_curves",
     "roc",

@@ -20,7 +20,7 @@ def best_epoch(history: pd.DataFrame, column: str = "val_accuracy") -> int:
     Raises:
         EvaluationError: for a history without that column, or without a finite value in it.
     """
-    values = _curve(history, column) * _sign(column)
+    values = curve(history, column) * _sign(column)
     return int(values.index[int(np.argmax(values.to_numpy()))])
 
 
@@ -47,7 +47,7 @@ def stopping_epoch(
     if patience < 1:
         raise EvaluationError(f"patience counts epochs and is at least 1, not {patience}")
     best, best_at, waited = -np.inf, None, 0
-    for epoch, value in (_curve(history, column) * _sign(column)).items():
+    for epoch, value in (curve(history, column) * _sign(column)).items():
         if value > best + min_delta or best_at is None:
             best, best_at, waited = value, int(epoch), 0
         else:
@@ -68,7 +68,7 @@ def gap(history: pd.DataFrame, metric: str = "loss", *, split: str = "val") -> p
     Raises:
         EvaluationError: as for `best_epoch`.
     """
-    trained, held_out = _curve(history, f"train_{metric}"), _curve(history, f"{split}_{metric}")
+    trained, held_out = curve(history, f"train_{metric}"), curve(history, f"{split}_{metric}")
     return (held_out - trained if _sign(metric) < 0 else trained - held_out).dropna().rename("gap")
 
 
@@ -158,7 +158,7 @@ def read_curves(
     """
     column = f"val_{metric}"
     gaps = gap(history, metric)
-    validation = _curve(history, column).reindex(gaps.index)
+    validation = curve(history, column).reindex(gaps.index)
     best, last = best_epoch(history.loc[gaps.index], column), int(gaps.index[-1])
     stop = stopping_epoch(history.loc[gaps.index], column, patience=patience, min_delta=min_delta)
     level_from = _holds_from((gaps - gaps[last]).abs() <= tolerance * validation[last])
@@ -185,6 +185,10 @@ class MeanStd(NamedTuple):
     mean: float
     std: float | None
     n: int
+
+    def text(self, form: str) -> str:
+        """Both numbers in this format, such as "{:.1%}": "70.0% ± 20.0%", or "70.0%" of a single run."""
+        return form.format(self.mean) + ("" if self.std is None else f" ± {form.format(self.std)}")
 
 
 def mean_std(values: Iterable[float]) -> MeanStd:
@@ -229,7 +233,7 @@ def _sign(column: str) -> int:
     raise EvaluationError(f'{column!r}: only columns ending in "loss" or "accuracy" are known to get better or worse')
 
 
-def _curve(history: pd.DataFrame, column: str) -> pd.Series:
+def curve(history: pd.DataFrame, column: str) -> pd.Series:
     """The finite values of a column."""
     if column not in history.columns:
         raise EvaluationError(f"the history has no column {column!r}; it has {', '.join(map(str, history.columns))}")

@@ -6,19 +6,33 @@ weights and travel with them, to another data set, into a checkpoint. So every n
 uint8 from 0 to 255 or float from 0 to 1, of shape (N, C, H, W), and returns logits of shape (N, num_classes).
 """
 
+from helpers.models.backbones import Backbone, backbone, best_backbone
+from helpers.models.capacity import cnn_model, cnn_model_2, optimized_cnn_model
 from helpers.models.cnn_on_a import cnn_on_a
-from helpers.models.describe import count_parameters, layer_table
+from helpers.models.describe import count_parameters, flat_layers, layer_table, stages
 from helpers.models.fashion import arc2, arc3
 from helpers.models.layers import Dropout, ModelError, Normalize, seeded
+from helpers.models.resolution import resolution_cnn
+from helpers.models.weights import WeightsError
 
 __all__ = [
+    "Backbone",
     "Dropout",
     "ModelError",
     "Normalize",
+    "WeightsError",
     "arc2",
     "arc3",
+    "backbone",
+    "best_backbone",
+    "cnn_model",
+    "cnn_model_2",
     "cnn_on_a",
     "count_parameters",
+    "flat_layers",
     "layer_table",
+    "optimized_cnn_model",
+    "resolution_cnn",
     "seeded",
+    "stages",
 ]

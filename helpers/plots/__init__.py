@@ -12,22 +12,28 @@ Arabic themselves (reshaping them beforehand would reverse them).
 from helpers.plots.bars import bars_with_error, per_class_bars
 from helpers.plots.classes import confusion, roc
 from helpers.plots.curves import compare_curves, learning_curves
+from helpers.plots.explain import cam_overlay, feature_maps, filters
 from helpers.plots.images import class_gallery, sample_grid
 from helpers.plots.settings import setting_curves
 from helpers.plots.style import PALETTE, STYLE, PlotError, use_style
 from helpers.plots.weights import head_row_change, layer_change, weights
+from helpers.plots.worked import number_grids
 
 __all__ = [
     "PALETTE",
     "STYLE",
     "PlotError",
     "bars_with_error",
+    "cam_overlay",
     "class_gallery",
     "compare_curves",
     "confusion",
+    "feature_maps",
+    "filters",
     "head_row_change",
     "layer_change",
     "learning_curves",
+    "number_grids",
     "per_class_bars",
     "roc",
     "sample_grid",

@@ -13,7 +13,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from importlib import metadata
 from typing import Any
@@ -55,15 +55,15 @@ def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights
 
     Args:
         namespace: the notebook's ``globals()``; its parameters (upper-case names with JSON-able values) are listed.
-        data: what ``helpers.data.load`` returned: its ``source`` says what the images are and ``counts`` how many.
+        data: what ``helpers.data.load`` returned: its ``source`` says what the images are and ``counts`` how many. Of
+            several data sets a mapping, {"dogs": …}: from what to call each.
         compute: what ``helpers.train.choose_compute`` returned.
         weights: where the networks' initial weights come from, in words.
     """
     parameters = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
+    sets = data if isinstance(data, Mapping) else {"": data}
     rows = [
-        ["Data set", data.source.title],
-        ["Source", data.source.where],
-        ["Images", data.counts],
+        *_data_rows(sets),
         ["Initial weights", weights],
         ["Device", compute.description],
         ["Precision", compute.precision_description],
@@ -72,7 +72,7 @@ def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights
         ["Versions", _versions()],
         ["Git commit", _git_commit()],
     ]
-    warning = data.source.warning
+    warning = _data_warning([part.source for part in sets.values()])
     html = "".join(f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in rows)
     banner = f"<p><strong>{escape(warning)}</strong></p>" if warning else ""
     plain = "\n".join(f"{label}: {text}" for label, text in rows)
@@ -80,6 +80,31 @@ def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights
         {"kind": "provenance", "rows": rows, "warning": warning, "parameters": parameters},
         {"text/html": f"{banner}<table>{html}</table>", "text/plain": "\n".join(filter(None, [warning, plain]))},
     )
+
+
+def _data_rows(sets: Mapping[str, Any]) -> list[list[str]]:
+    """What the data sets are, where they come from, and how many images they have."""
+    described = {
+        "Data set": [(name, part.source.title) for name, part in sets.items()],
+        "Source": [(name, part.source.where) for name, part in sets.items()],
+        "Images": [(name, part.counts) for name, part in sets.items()],
+    }
+    rows = []
+    for label, texts in described.items():
+        alike = len({text for _, text in texts}) == 1
+        named = [texts[0][1]] if alike else [f"{name}: {text}" if name else text for name, text in texts]
+        rows.append([label, ". ".join(named)])
+    return rows
+
+
+def _data_warning(sources: Sequence[Any]) -> str:
+    """One warning over all stand-ins; "" where all images are real."""
+    stand_ins = [source for source in sources if source.warning]
+    if len(stand_ins) < 2 or len({source.title for source in stand_ins}) > 1:
+        return " ".join(source.warning for source in stand_ins)
+    replaced = list(dict.fromkeys(source.stands_in_for for source in stand_ins))
+    names = replaced[0] if len(replaced) == 1 else f"{', '.join(replaced[:-1])} or {replaced[-1]}"
+    return replace(stand_ins[0], stands_in_for=names).warning
 
 
 def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None) -> None:

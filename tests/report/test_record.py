@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
+from helpers.data import Source
 from helpers.report import record
 
 
@@ -52,6 +53,23 @@ def test_provenance_lists_parameters_and_nothing_else(shown):
     assert rows["Initial weights"] == "random"
     assert "torch" in rows["Versions"] and "Python" in rows["Versions"]
     assert "<images>" in BeautifulSoup(shown[-1]["text/html"], "html.parser").text
+
+
+def named_set(title, stands_in_for, images):
+    return SimpleNamespace(source=Source(title.lower(), title, "somewhere", stands_in_for), counts=f"{images} images")
+
+
+def test_several_data_sets_are_told_apart_and_share_one_warning(shown):
+    sets = {"dogs": named_set("Drawn shapes", "dogs", 5), "cats": named_set("Drawn shapes", "cats", 7)}
+    record.provenance({}, data=sets, compute=COMPUTE, weights="random")
+    rows = dict(content(shown)["rows"])
+    assert rows["Data set"] == "Drawn shapes"
+    assert rows["Images"] == "dogs: 5 images. cats: 7 images"
+    assert content(shown)["warning"].startswith("STAND-IN DATA: drawn shapes, not dogs or cats.")
+
+    record.provenance({}, data={**sets, "cars": named_set("Cars", "", 2)}, compute=COMPUTE, weights="random")
+    assert dict(content(shown)["rows"])["Data set"] == "dogs: Drawn shapes. cats: Drawn shapes. cars: Cars"
+    assert "cars" not in content(shown)["warning"].lower()
 
 
 def test_a_stand_in_is_said_loudly_wherever_it_is_shown(shown):

@@ -1,0 +1,122 @@
+"""A verdict on overfitting: how much better a network does on what it learned from, and what that cost elsewhere."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from helpers.evaluate.histories import curve
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """What the end of a training says about overfitting; see `overfitting`.
+
+    Attributes:
+        train_accuracy: share (0 to 1) after the last epoch.
+        val_accuracy: likewise.
+        lowest_loss: the lowest validation loss, a median of ``window`` epochs.
+        lowest_epoch: the last of those epochs.
+        last_loss: the validation loss at the end, likewise a median.
+        last_epoch: the last epoch of the run.
+        window: epochs that went into each median.
+        verdict: "overfits", "gap only", "rise only" or "no overfitting".
+    """
+
+    train_accuracy: float
+    val_accuracy: float
+    lowest_loss: float
+    lowest_epoch: int
+    last_loss: float
+    last_epoch: int
+    window: int
+    verdict: str
+
+    @property
+    def gap(self) -> float:
+        """Training less validation accuracy, as a share: 0.05 are five points."""
+        return self.train_accuracy - self.val_accuracy
+
+    @property
+    def rise(self) -> float:
+        """By how much the validation loss has risen since it was lowest, as a share of the lowest: 0 or more."""
+        return _rise(self.lowest_loss, self.last_loss)
+
+    @property
+    def text(self) -> str:
+        """The reading in sentences, made from its numbers."""
+        start = (
+            f"After {self.last_epoch} {'epoch' if self.last_epoch == 1 else 'epochs'} accuracy is "
+            f"{self.train_accuracy:.1%} on the training and {self.val_accuracy:.1%} on the validation images, a gap of "
+            f"{100 * self.gap:.1f} points."
+        )
+        medians = f" (medians of {self.window} epochs)" if self.window > 1 else ""
+        if self.rise:
+            loss = (
+                f"The validation loss was lowest, {self.lowest_loss:.3f}, at epoch {self.lowest_epoch} and is "
+                f"{self.last_loss:.3f} at the end{medians}: a rise of {self.rise:.0%}."
+            )
+        else:
+            loss = f"The validation loss is lowest at the end, {self.last_loss:.3f}{medians}."
+        return f"{start} {loss} Verdict: {self.verdict}."
+
+
+def overfitting(
+    history: pd.DataFrame,
+    *,
+    train_accuracy: float | None = None,
+    max_gap: float = 0.05,
+    max_rise: float = 0.1,
+    window: int = 5,
+) -> Overfitting:
+    """Judges a training by two signs, by fixed rules.
+
+    The gap is the training accuracy less the validation accuracy after the last epoch; it says how much was learned by
+    heart. The rise is by what share the validation loss at the end lies over its lowest; it says that going on did
+    harm. The loss of a single epoch jumps up and down, so a median over ``window`` epochs stands for it. The verdict is
+
+    - "overfits" if the gap is over ``max_gap`` and the rise over ``max_rise``;
+    - "gap only" if only the gap is: training images were learned by heart, and validation did not suffer yet;
+    - "rise only" if only the rise is: mistakes grew more confident, say, or the training is unsteady;
+    - "no overfitting" if neither is. That is no praise: a network that has learned nothing gets it too.
+
+    Args:
+        history: indexed by epoch, with train_accuracy, val_accuracy and val_loss.
+        train_accuracy: share (0 to 1), measured on the training images after the last epoch as validation is:
+            nothing dropped and nothing augmented. The history's own, which `helpers.train.fit` measures while training,
+            makes the gap of a network with dropout or augmentation look smaller than it is.
+        max_gap: share (0 to 1).
+        max_rise: share of the lowest validation loss.
+        window: epochs of a median; a shorter run takes all it has.
+
+    Raises:
+        EvaluationError: for a history that lacks a column, or a column without a finite value.
+    """
+    losses = curve(history, "val_loss")
+    window = min(window, len(losses))
+    medians = losses.rolling(window).median().dropna()
+    lowest, last = float(medians.min()), float(medians.iloc[-1])
+    trained = float(curve(history, "train_accuracy").iloc[-1]) if train_accuracy is None else train_accuracy
+    validated = float(curve(history, "val_accuracy").iloc[-1])
+    signs = (trained - validated > max_gap, _rise(lowest, last) > max_rise)
+    verdicts = {
+        (True, True): "overfits",
+        (True, False): "gap only",
+        (False, True): "rise only",
+        (False, False): "no overfitting",
+    }
+    return Overfitting(
+        train_accuracy=trained,
+        val_accuracy=validated,
+        lowest_loss=lowest,
+        lowest_epoch=int(medians.idxmin()),
+        last_loss=last,
+        last_epoch=int(history.index[-1]),
+        window=window,
+        verdict=verdicts[signs],
+    )
+
+
+def _rise(lowest: float, last: float) -> float:
+    if last == lowest:
+        return 0.0
+    return (last - lowest) / lowest if lowest > 0 else float("inf")

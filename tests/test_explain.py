@@ -1,0 +1,220 @@
+"""Activations, filters and Grad-CAM against torchvision's feature extractor, CAM, and another Grad-CAM."""
+
+import copy
+from collections import OrderedDict
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+from torchvision.models.feature_extraction import create_feature_extractor
+
+from helpers import explain, models
+from helpers.explain import ExplainError
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    """torchvision's network with random weights and BatchNorm statistics that do something."""
+    with models.seeded(0):
+        network = torchvision.models.resnet18(num_classes=7)
+        network(torch.rand(8, 3, 64, 64))
+    return network.eval()
+
+
+@pytest.fixture
+def sequence(resnet):
+    """The same layers as a sequence, those up to layer4 in a sequence of their own; in train mode and partly frozen."""
+    layers = OrderedDict(copy.deepcopy(resnet).named_children())
+    head = {"average": layers.pop("avgpool"), "flatten": nn.Flatten(), "fc": layers.pop("fc")}
+    network = nn.Sequential(OrderedDict(body=nn.Sequential(layers), **head)).train()
+    network.body.layer1.requires_grad_(False)
+    network.body.layer1.eval()
+    return network
+
+
+@pytest.fixture
+def images():
+    return torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def state(network):
+    """Everything about a network that looking at it must not change."""
+    tensors = {name: value.clone() for name, value in network.state_dict().items()}
+    modes = [module.training for module in network.modules()]
+    parameters = [(p.requires_grad, p.grad) for p in network.parameters()]
+    hooks = [len(module._forward_hooks) for module in network.modules()]
+    return tensors, modes, parameters, hooks
+
+
+@pytest.fixture
+def untouched(sequence):
+    """Fails a test that leaves another network behind than it found."""
+    tensors, *rest = state(sequence)
+    yield
+    tensors_after, *rest_after = state(sequence)
+    assert rest == rest_after
+    assert all(torch.equal(tensors[name], tensors_after[name]) for name in tensors)
+
+
+@pytest.mark.usefixtures("untouched")
+def test_activations_are_those_of_torchvisions_feature_extractor(resnet, sequence, images):
+    names = {"body.relu": "relu", "body.layer3": "layer3", "body.layer1.1": "layer1.1", "fc": "fc"}
+    expected = create_feature_extractor(resnet, {name: name for name in names.values()})(images)
+    found = explain.activations(sequence, images, list(names))
+    assert list(found) == list(names)
+    for ours, theirs in names.items():
+        assert torch.equal(found[ours], expected[theirs]), ours
+        assert found[ours].dtype == torch.float32 and not found[ours].requires_grad
+
+
+def test_a_relu_in_place_does_not_change_the_activations_before_it(resnet, sequence, images):
+    found = explain.activations(sequence, images, ["body.bn1", "body"])
+    with torch.no_grad():
+        expected = resnet.bn1(resnet.conv1(images))
+    assert expected.min() < 0
+    assert torch.equal(found["body.bn1"], expected)
+    assert found["body"].shape == (4, 512, 2, 2)
+
+
+def test_first_filters_are_a_copy_of_the_first_convolutions_weights(resnet, sequence):
+    filters = explain.first_filters(sequence)
+    assert torch.equal(filters, resnet.conv1.weight) and not filters.requires_grad
+    assert filters.data_ptr() != resnet.conv1.weight.data_ptr()
+
+
+def cam_network():
+    with models.seeded(3):
+        layers = {"conv": nn.Conv2d(3, 5, 3), "relu": nn.ReLU(), "average": nn.AdaptiveAvgPool2d(1)}
+        return nn.Sequential(OrderedDict(**layers, flatten=nn.Flatten(), fc=nn.Linear(5, 4)))
+
+
+@pytest.mark.parametrize("classes", [None, torch.tensor([3, 0, 1, 2])])
+def test_grad_cam_is_cam_where_the_head_is_an_average_and_one_layer(images, classes):
+    """Zhou et al. (CVPR 2016): there, the gradient's mean is the class's weight over the number of pixels."""
+    network = cam_network()
+    found = explain.grad_cam(network, images, layer="relu", classes=classes)
+    with torch.no_grad():
+        maps = network.conv(images).relu()
+        chosen = network(images).argmax(dim=1) if classes is None else classes
+        cam = torch.einsum("nk,nkhw->nhw", network.fc.weight[chosen] / 62**2, maps).relu()
+        cam = F.interpolate(cam[:, None], (64, 64), mode="bilinear", align_corners=False)[:, 0]
+    assert found.shape == (4, 64, 64) and found.dtype == torch.float32
+    assert cam.amax(dim=(1, 2)).min() > 0
+    torch.testing.assert_close(found, cam / cam.amax(dim=(1, 2), keepdim=True), rtol=1e-4, atol=1e-5)
+
+
+def reference(network, layer, images, classes):
+    """Grad-CAM of one image after the other, by hooks on the whole network."""
+    maps = []
+    for image, label in zip(images, classes, strict=True):
+        kept = {}
+
+        def keep(_module, _inputs, output, kept=kept):
+            kept["activation"] = output
+            output.register_hook(lambda gradient: kept.update(gradient=gradient))
+
+        hook = layer.register_forward_hook(keep)
+        network(image[None])[0, label].backward()
+        hook.remove()
+        network.zero_grad()
+        weights = kept["gradient"][0].mean(dim=(1, 2))
+        cam = sum(weight * values for weight, values in zip(weights, kept["activation"][0].detach(), strict=True))
+        cam = F.interpolate(cam.clamp(min=0)[None, None], image.shape[1:], mode="bilinear", align_corners=False)[0, 0]
+        maps.append(cam / cam.max() if cam.max() > 0 else cam)
+    return torch.stack(maps)
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize(("layer", "theirs"), [("body.layer4", "layer4"), ("body", "layer4"), ("body.layer2.0", None)])
+def test_grad_cam_of_a_resnet_is_that_of_another_implementation(resnet, sequence, images, layer, theirs):
+    classes = torch.tensor([0, 6, 3, 3])
+    found = explain.grad_cam(sequence, images, layer=layer, classes=classes)
+    expected = reference(resnet, getattr(resnet, theirs) if theirs else resnet.layer2[0], images, classes)
+    assert (expected.amax(dim=(1, 2)) > 0).sum() >= 2
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_grad_cam_takes_the_layers_output_before_a_relu_in_place(images):
+    network = cam_network()
+    before = explain.grad_cam(network, images, layer="conv")
+    network.relu.inplace = True
+    assert torch.equal(explain.grad_cam(network, images, layer="conv"), before)
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_frozen_network_gives_the_same_map(sequence, images):
+    expected = explain.grad_cam(sequence, images, layer="body.layer4")
+    trainable = [parameter.requires_grad for parameter in sequence.parameters()]
+    sequence.requires_grad_(False)
+    with torch.no_grad():
+        found = explain.grad_cam(sequence, images, layer="body.layer4")
+    assert torch.equal(found, expected) and not found.requires_grad
+    for parameter, requires_grad in zip(sequence.parameters(), trainable, strict=True):
+        assert not parameter.requires_grad
+        parameter.requires_grad_(requires_grad)
+
+
+def test_an_image_gets_the_same_map_alone(images):
+    network = cam_network()
+    together = explain.grad_cam(network, images, layer="relu")
+    torch.testing.assert_close(explain.grad_cam(network, images[2:3], layer="relu")[0], together[2])
+
+
+def test_where_nothing_speaks_for_the_class_the_map_is_zero(images):
+    network = cam_network()
+    with torch.no_grad():
+        network.fc.weight[1] = -1
+    classes = torch.tensor([1, 1, 1, 1])
+    assert torch.equal(explain.grad_cam(network, images, layer="relu", classes=classes), torch.zeros(4, 64, 64))
+
+
+def test_bytes_are_taken_as_the_networks_take_them():
+    network = models.cnn_on_a(5)
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    found = explain.grad_cam(network, images, layer=explain.last_convolution(network))
+    assert found.shape == (2, 32, 32) and found.min() >= 0 and found.max() == 1
+    assert list(explain.activations(network, images, ["conv1_1"])) == ["conv1_1"]
+
+
+def test_the_last_convolution_comes_with_what_belongs_to_it(sequence):
+    assert explain.last_convolution(sequence) == "body.layer4.1"
+    # 32 px leave one pixel after layer4.
+    assert explain.last_convolution(sequence, image_size=32) == "body.layer3.1"
+    assert explain.last_convolution(cam_network()) == "relu"
+
+
+def test_the_last_convolution_is_before_the_pooling_and_what_follows_it():
+    layers = [nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout()]
+    with_pixel = [nn.AdaptiveAvgPool2d(1), nn.Conv2d(2, 3, 1), nn.ReLU()]
+    for rest in ([], with_pixel, [*with_pixel, nn.Flatten(), nn.Linear(3, 2)]):
+        assert explain.last_convolution(nn.Sequential(*layers, *rest)) == "2"
+
+
+@pytest.mark.usefixtures("untouched")
+def test_names_that_do_not_exist_get_near_ones(sequence, images):
+    with pytest.raises(ExplainError, match=r"no layer 'body.layer5'.*near it:.*body\.layer"):
+        explain.grad_cam(sequence, images, layer="body.layer5")
+    with pytest.raises(ExplainError, match=r"no layer 'conv1'.*body\.conv1"):
+        explain.activations(sequence, images, ["body.conv1", "conv1"])
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("layer", ["fc", "flatten", "average"])
+def test_layers_without_a_map_are_refused(sequence, images, layer):
+    with pytest.raises(ExplainError, match="no feature maps"):
+        explain.grad_cam(sequence, images, layer=layer)
+
+
+@pytest.mark.parametrize("classes", [torch.tensor([0, 1, 2, 4]), torch.tensor([0, -1, 0, 0]), torch.tensor([0])])
+def test_classes_that_do_not_exist_are_refused(images, classes):
+    with pytest.raises(ExplainError, match="0 to 3"):
+        explain.grad_cam(cam_network(), images, layer="relu", classes=classes)
+
+
+def test_networks_without_convolutions_are_refused():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    for function in (explain.first_filters, explain.last_convolution):
+        with pytest.raises(ExplainError, match="no two-dimensional convolution"):
+            function(network)
