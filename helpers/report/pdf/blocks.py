@@ -93,7 +93,7 @@ def _figure(block: document.Figure, name: str) -> Part:
 
 
 def _drawing(block: document.Figure, name: str, file: str, content: bytes) -> Part:
-    arguments = f'{quoted(name)}, "{block.number}", {words(block.caption)}, {_image_maker(file, block.alt)}'
+    arguments = f'"{block.number}", {words(block.caption)}, {_image_maker(file, block.alt)}'
     return Part(f"#wb.drawing({arguments})", f"Figure {block.number}. {block.caption}", {file: content})
 
 
