@@ -28,8 +28,9 @@ class Backbone:
 
     Attributes:
         name: of the network.
-        body: from images (N, 3, H, W), uint8 or float from 0 to 1, to features (N, num_features). In eval mode. Its
-            first layer, ``normalize``, has the mean and standard deviation that the weights were trained with.
+        body: from images (N, 3, H, W), uint8 or float from 0 to 1, to features (N, num_features). In eval mode and
+            frozen. Its first layer, ``normalize``, has the mean and standard deviation that the weights were trained
+            with.
         num_features: how many features the body gives for an image.
         pretrained: whether it has weights from a file.
         origin: which weights these are, as a report says it.
@@ -94,7 +95,7 @@ def backbone(name: str, *, weights: str = "auto", seed: int = 0, root: Path = DA
     network = architectures.build(architecture, seed)
     if file:
         load(network, architecture, file)
-    body = _sequence(network, architecture).eval()
+    body = _sequence(network, architecture).eval().requires_grad_(False)
     missing = file is None and weights != "random"
     return Backbone(
         name=name,

@@ -17,7 +17,7 @@ from helpers import DATA
 from helpers.data.errors import FetchError
 from helpers.data.fetch import CHUNK, failure_in_words
 from helpers.models.architectures import Architecture
-from helpers.models.weights import SUFFIXES, WeightsError, WeightsFile, find, how_to_get, weights_folder
+from helpers.models.weights import HUB_FILES, SUFFIXES, WeightsError, WeightsFile, by_hand, find, weights_folder
 
 MAX_BYTES = 4_000_000_000
 """What a server may send: several times the largest network here."""
@@ -121,8 +121,6 @@ def _fetch_from_hub(architecture: Architecture) -> None:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
-    from helpers.models.weights import HUB_FILES
-
     repository, _, revision = architecture.hub_repository.partition("@")
     for name in HUB_FILES:
         with contextlib.suppress(EntryNotFoundError):
@@ -139,5 +137,5 @@ def _failures_as_weights_errors(architecture: Architecture, root: Path, timeout:
     except (FetchError, OSError, http.client.HTTPException, ValueError) as error:
         raise WeightsError(
             f"fetching the weights of {architecture.name} failed: {failure_in_words(error, timeout)}. "
-            f"Nothing was kept. {how_to_get(architecture, root=root)}"
+            f"Nothing was kept. Try again, name a mirror with --url, or {by_hand(architecture, root=root)}."
         ) from error

@@ -87,8 +87,12 @@ def named_file(text: str, *, root: Path = DATA) -> WeightsFile:
 
 def how_to_get(architecture: Architecture, *, root: Path = DATA) -> str:
     """What to do to have a network's ImageNet weights: a sentence."""
-    folder = describe_where(weights_folder(root))
-    return f"Run `{how_to_get_command(architecture)}` once, or put a file of them at {folder}/{architecture.name}.pth."
+    return f"Run `{how_to_get_command(architecture)}` once, or {by_hand(architecture, root=root)}."
+
+
+def by_hand(architecture: Architecture, *, root: Path) -> str:
+    """How to get a network's ImageNet weights without a command."""
+    return f"put a file of them at {describe_where(weights_folder(root))}/{architecture.name}.pth"
 
 
 def how_to_get_command(architecture: Architecture) -> str:

@@ -1,8 +1,9 @@
 """Are the weights out of packages worth what they should be, on real photographs?
 
 A linear classifier learns from the frozen features of a network: with its ImageNet weights, with random ones, and with
-its weights but images normalised in another way. With 200 images a class of CIFAR-10 at 96 px, the weights that are
-mapped and normalised as they should be give about 71 % on 1,000 test images, random ones about 32 %.
+its ImageNet weights but images normalised in another way. Measured with 200 images a class of CIFAR-10 at 96 px, on
+1,000 test images: 68 to 70 % as it should be, depending on the images drawn; 64 and 65 % with the other network's mean
+and standard deviation, 38 % with images from 0 to 255, 24 and 26 % with random weights.
 """
 
 import argparse

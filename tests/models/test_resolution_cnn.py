@@ -54,6 +54,20 @@ def test_the_seed_decides_the_weights():
     assert not torch.equal(first.conv2_3.weight, other.conv2_3.weight)
 
 
+def test_activations_keep_their_size_from_layer_to_layer():
+    """He's weights: the mean square of what a layer gives before its ReLU is twice that of what it takes after one."""
+    network = models.resolution_cnn().eval()
+    shown = torch.randn(64, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.25 + 0.5
+    sizes = {}
+    for name, layer in network.named_children():
+        before, shown = shown, layer(shown)
+        if name in PARAMETERS:
+            sizes[name] = (shown.square().mean() / before.square().mean()).item()
+    assert all(1.2 < sizes[name] < 3 for name in sizes if name != "fc2"), sizes
+    assert sizes["fc2"] < 1
+    assert not network.conv1_1.bias.any() and not network.fc1.bias.any()
+
+
 def test_the_smallest_images_and_those_below():
     assert models.resolution_cnn(image_size=22).fc1.in_features == 64
     with pytest.raises(models.ModelError, match="21 px are too small"):
