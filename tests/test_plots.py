@@ -75,6 +75,9 @@ DRAWINGS = {
     "cam_overlay": lambda **k: plots.cam_overlay(
         images(), torch.rand(5, 8, 8, generator=torch.Generator()), range(5), [0, 1, 2, 2, 2], AWKWARD, **k
     ),
+    "number_grids": lambda **k: plots.number_grids(
+        {"$a$": np.eye(3), "_b": [[1, -2]]}, signs=("→",), windows={"$a$": (0, 1, 2, 2)}, **k
+    ),
     "head_row_change": lambda **k: plots.head_row_change([0, 0, 0.5, 1], border=2, **k),
     "layer_change": lambda **k: plots.layer_change({"conv_$1": 0.0, "_fc": 0.3, "bn": 2e-5}, **k),
     "weights": lambda **k: plots.weights(WEIGHT, WEIGHT * 1.1, name="conv_$2", **k),

@@ -15,7 +15,7 @@ class Overfitting:
         train_accuracy: share (0 to 1) after the last epoch.
         val_accuracy: likewise.
         lowest_loss: the lowest validation loss, a median of ``window`` epochs.
-        lowest_epoch: the last of those epochs.
+        lowest_epoch: the last of those epochs; of equal medians the last one's.
         last_loss: the validation loss at the end, likewise a median.
         last_epoch: the last epoch of the run.
         window: epochs that went into each median.
@@ -108,7 +108,7 @@ def overfitting(
         train_accuracy=trained,
         val_accuracy=validated,
         lowest_loss=lowest,
-        lowest_epoch=int(medians.idxmin()),
+        lowest_epoch=int(medians[::-1].idxmin()),  # the last of equals: that is where a rise began
         last_loss=last,
         last_epoch=int(history.index[-1]),
         window=window,

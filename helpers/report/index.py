@@ -1,5 +1,6 @@
 """The page over all notebooks of a profile, from the files that their runs left: cards, and one table of results."""
 
+import fnmatch
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,8 +120,9 @@ def _card(entry: Entry) -> dict[str, Any]:
 def _key_numbers(content: dict[str, Any]) -> list[dict[str, Any]]:
     """The numbers that the notebook calls its key ones; else the first ones, those reported earlier before others."""
     numbers = content["numbers"]
-    named = [numbers[name] for name in content.get("key_numbers", []) if name in numbers]
-    return named or sorted(numbers.values(), key=lambda number: number["reported"] is None)[:NUMBERS_SHOWN]
+    patterns = content.get("key_numbers", [])
+    named = dict.fromkeys(name for pattern in patterns for name in fnmatch.filter(numbers, pattern))
+    return [numbers[name] for name in named] or sorted(numbers.values(), key=lambda number: number["reported"] is None)[:NUMBERS_SHOWN]
 
 
 def _thumbnail(entry: Entry) -> dict[str, Any] | None:

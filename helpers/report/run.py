@@ -1,5 +1,6 @@
 """One notebook from file to finished report: execute, check that results are there, draw the pages, write the files."""
 
+import fnmatch
 import json
 import math
 import time
@@ -102,7 +103,8 @@ def missing_results(notebook: "NotebookNode", document: "Document") -> str:
     """What a run that finished should have recorded and did not, in words; "" if nothing is missing.
 
     A notebook's metadata names the figures, tables and numbers that it must record: ``workbook.expects``, and what
-    stands for it on the index, ``workbook.key_figure`` and ``workbook.key_numbers``.
+    stands for it on the index, ``workbook.key_figure`` and ``workbook.key_numbers``. Names may be patterns, "*_roc"
+    say, where a parameter decides how many there are; one result at least has to match.
     """
     from helpers.report.document import Figure, Table
 
@@ -111,7 +113,7 @@ def missing_results(notebook: "NotebookNode", document: "Document") -> str:
         return "the notebook recorded no figure, table or number (helpers.report.record does that)"
     key_figure = [document.key_figure] if document.key_figure else []
     expected = [*notebook.metadata.get("workbook", {}).get("expects", []), *key_figure, *document.key_numbers]
-    missing = [name for name in dict.fromkeys(expected) if name not in recorded]
+    missing = [name for name in dict.fromkeys(expected) if not fnmatch.filter(recorded, name)]
     if missing:
         return f"the notebook's metadata expects results that the run did not record: {', '.join(missing)}"
     unusable = [name for name, number in document.numbers.items() if not _finite(number["value"])]

@@ -341,6 +341,8 @@ def test_a_page_of_another_format_does_not_outlive_its_numbers(executing, tmp_pa
 
 def test_expected_results_that_are_missing_fail_the_run(executing, tmp_path):
     assert executing(drawing("curves"), measured(accuracy=0.5), expects=["curves", "results", "accuracy"]).error == ""
+    assert executing(drawing("a_curves"), measured(accuracy=0.5), expects=["*_curves", "acc*"]).error == ""
+    assert "*_roc" in executing(drawing("curves"), measured(accuracy=0.5), expects=["*_roc"]).error
     outcome = executing(drawing("curves"), measured(accuracy=0.5), expects=["curves", "confusion", "loss"])
     assert "did not record: confusion, loss" in outcome.error
     assert "did not record" in (tmp_path / "reports" / "quick" / "01_fake.html").read_text()
