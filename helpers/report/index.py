@@ -122,7 +122,8 @@ def _key_numbers(content: dict[str, Any]) -> list[dict[str, Any]]:
     numbers = content["numbers"]
     patterns = content.get("key_numbers", [])
     named = dict.fromkeys(name for pattern in patterns for name in fnmatch.filter(numbers, pattern))
-    return [numbers[name] for name in named] or sorted(numbers.values(), key=lambda number: number["reported"] is None)[:NUMBERS_SHOWN]
+    first = sorted(numbers.values(), key=lambda number: number["reported"] is None)[:NUMBERS_SHOWN]
+    return [numbers[name] for name in named] or first
 
 
 def _thumbnail(entry: Entry) -> dict[str, Any] | None:
