@@ -96,12 +96,12 @@ def test_it_records_what_its_metadata_expects_and_nothing_else(reports, path):
 @pytest.mark.parametrize(
     ("name", "assignments"),
     [
-        ("01_cnn_on_a", {"EPOCHS": "1", "NUM_CLASSES_A": "1"}),
+        ("01_cnn_on_a", {"EPOCHS": "1", "NUM_CLASSES_A": "1", "SEEDS": "[0, 1]"}),
         ("02_transfer_a_to_b", {"EPOCHS": "1", "EPOCHS_A": "1", "SEEDS": "[3]", "NUM_CLASSES_A": "9"}),
         ("03_resnet_strategies", {"SEEDS": "[3]", "SEEDS_BODY": "[0, 1]", "CHECKPOINT_EVERY": "2"}),
         ("04_freezing_depth", {"UNFROZEN": "[]", "EPOCHS": "[1]", "SEEDS": "[3]"}),
         ("05_resolution", {"EPOCHS": "1", "NUM_CLASSES": "3", "TRAIN_PER_CLASS": "2", "SEEDS": "[3]"}),
-        ("06_fashion_mnist", {"EPOCHS": "1", "DROPOUT": "0"}),
+        ("06_fashion_mnist", {"EPOCHS": "1", "DROPOUT": "0", "SEEDS": "[0, 1]"}),
         ("07_capacity_and_regularisation", {"EPOCHS": "[1, 1, 1]", "SEEDS": "[0, 1]", "NUM_CLASSES": "3"}),
         ("08_pretrained_comparisons", {"EPOCHS": "[1, 1, 1]", "SEEDS": "[3]", "NETWORKS": '["resnet18"]'}),
     ],

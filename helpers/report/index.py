@@ -136,8 +136,9 @@ def _thumbnail(entry: Entry) -> dict[str, Any] | None:
 
 
 def _compared(entry: Entry) -> list[dict[str, Any]]:
-    """Rows of the table: the results for which an earlier report gave a figure."""
-    numbers = [number for number in entry.content["numbers"].values() if number["reported"] is not None]
+    """Rows of the table: the results for which an earlier report gave a figure; where it gave none, the key ones."""
+    reported = [number for number in entry.content["numbers"].values() if number["reported"] is not None]
+    numbers = reported or _key_numbers(entry.content)
     return [
         {
             "notebook": entry.content["title"] if i == 0 else "",

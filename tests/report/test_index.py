@@ -129,6 +129,20 @@ def test_one_table_holds_all_results_reported_earlier(text):
     ]
 
 
+def test_a_notebook_without_reported_figures_is_in_the_table_with_its_key_numbers():
+    made = content("01_a", key_numbers=["time"])
+    made["numbers"]["accuracy"]["reported"] = None
+    text = index.render([index.Entry("01_a", made)], profile="quick")
+    (row,) = BeautifulSoup(text, "html.parser").find("table", class_="compared").tbody.find_all("tr")
+    assert [cell.get_text(strip=True) for cell in row.find_all("td")] == ["Time", "–", "3 s", "–", "real"]
+
+
+def test_key_numbers_may_be_patterns():
+    text = index.render([index.Entry("01_a", content("01_a", key_numbers=["acc*"]))], profile="quick")
+    card = BeautifulSoup(text, "html.parser").find("li").get_text()
+    assert "90.00 %" in card and "3 s" not in card
+
+
 def test_failures_and_stand_ins_are_said_on_top(text):
     notices = [notice.get_text() for notice in BeautifulSoup(text, "html.parser").find_all(class_="notice")]
     assert notices[0].startswith("Failed: 02_b.")
