@@ -132,12 +132,13 @@ def freeze_body(model: nn.Sequential) -> None:
     freeze(split_head(model)[0])
 
 
-def train_last_stages(model: nn.Sequential, count: int | None) -> list[str]:
+def train_last_stages(model: nn.Sequential, count: int | None, *, image_size: int = 64) -> list[str]:
     """Freezes the body but for its last ``count`` stages (as `helpers.models.stages` finds them); the head trains.
 
     Args:
         model: a body and a head.
         count: from 0, the whole body frozen, to the number of stages, where the whole network trains. None: that.
+        image_size: height and width in pixels of an image that the network takes; decides what a stage is.
 
     Returns:
         The names of the stages that train, front to back.
@@ -145,7 +146,7 @@ def train_last_stages(model: nn.Sequential, count: int | None) -> list[str]:
     Raises:
         TransferError: the network has fewer stages.
     """
-    found = stages(model)
+    found = stages(model, image_size)
     count = len(found) if count is None else count
     if not 0 <= count <= len(found):
         raise TransferError(f"the network has {len(found)} stages ({', '.join(found)}), so train 0 to that many")

@@ -135,3 +135,10 @@ def test_relu_after_pooling_is_pooling_after_relu():
     convolved = network.conv1(network.normalize(images))
     other_way = torch.nn.functional.max_pool2d(convolved.relu(), 2)
     assert torch.equal(network.relu1(network.pool1(convolved)), other_way)
+
+
+def test_dropout_takes_any_layout_and_drops_everything_at_one():
+    layer, images = models.Dropout(0.5), torch.ones(8, 6, 5, 5)
+    dropped = layer(images[:, ::2])  # neither in rows nor channels last
+    assert dropped.shape == (8, 3, 5, 5) and set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert not models.Dropout(1.0)(images).any()

@@ -46,3 +46,14 @@ def test_learning_curves_mark_where_a_training_was_resumed():
     assert {"resumed after: 2", "best: 3"} <= texts
     (ax,) = plots.learning_curves(history, metrics=["loss"], resume_epoch=2, best_epoch=2)
     assert "best and resumed after: 2" in {text.get_text() for text in ax.texts}
+
+
+def test_a_single_run_has_no_whisker():
+    ax = plots.setting_curves(MEANS[["after 5"]], MEANS[["after 5"]] * np.nan)
+    assert not ax.collections[0].get_segments()
+
+
+def test_long_names_of_settings_are_wrapped():
+    means = MEANS.rename(index={"all": "layer1 + layer2 + layer3 + layer4 + layer5"})
+    label = plots.setting_curves(means).get_xticklabels()[-1].get_text()
+    assert "\n" in label and label.replace("\n", " ") == means.index[-1]

@@ -42,14 +42,21 @@ class Dropout(nn.Dropout):
     """
 
     def forward(self, activations: Tensor) -> Tensor:
-        if not self.training or activations.device.type != "cpu":
-            return super().forward(activations)
         dropped = round(self.p * 256)
+        if not self.training or activations.device.type != "cpu" or dropped > 255:
+            return super().forward(activations)
+        activations = activations if _is_dense(activations) else activations.contiguous()
         words = torch.empty(math.ceil(activations.numel() / 8), dtype=torch.int64).random_(-(2**63), None)
         # In the memory layout of the activations, whatever it is: which random byte goes where doesn't matter.
         random = words.view(torch.uint8).as_strided(activations.shape, activations.stride())
         mask = (random >= dropped).to(activations.dtype)
-        return activations * mask.mul_(256 / max(1, 256 - dropped))
+        return activations * mask.mul_(256 / (256 - dropped))
+
+
+def _is_dense(activations: Tensor) -> bool:
+    """Whether its numbers lie one behind the other, in one of the two usual orders."""
+    channels_last = activations.dim() == 4 and activations.is_contiguous(memory_format=torch.channels_last)
+    return channels_last or activations.is_contiguous()
 
 
 @contextmanager

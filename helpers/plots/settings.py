@@ -1,5 +1,7 @@
 """A quantity against settings of an experiment, such as what was unfrozen."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -41,10 +43,12 @@ def setting_curves(
         look = line_look(i)
         (line,) = ax.plot(places, means[column].to_numpy(dtype=float), marker="o", markersize=4, **look)
         if stds is not None:
-            whiskers = np.nan_to_num(stds[column].to_numpy(dtype=float))
-            ax.errorbar(places, means[column], whiskers, fmt="none", ecolor=look["color"], capsize=3, linewidth=1)
+            several = np.isfinite(stds[column].to_numpy(dtype=float))  # runs: a single one has no spread
+            means_of, stds_of = means[column][several], stds[column][several]
+            ax.errorbar(places[several], means_of, stds_of, fmt="none", ecolor=look["color"], capsize=3, linewidth=1)
         ends.append((str(column), line))
-    ax.set_xticks(places, [str(setting) for setting in means.index], parse_math=False)
+    length = max(8, 90 // len(means))  # characters that fit beneath a setting
+    ax.set_xticks(places, [textwrap.fill(str(setting), length) for setting in means.index], parse_math=False)
     ax.set_xlim(-0.3, len(means) - 0.7)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)

@@ -142,7 +142,8 @@ def checked(name: str, value: Any, default: Any, *, where: str) -> Any:
     Args:
         name: the parameter's.
         value: what is asked for.
-        default: the parameters cell's value. The first element of a list says of what kind all its elements are.
+        default: the parameters cell's value. The first element of a list that isn't None says of what
+            kind all its elements are; a list with None in it takes None.
         where: the value's origin, for messages.
 
     Raises:
@@ -165,8 +166,16 @@ def _of_kind(name: str, value: Any, default: Any, where: str) -> Any:
         kind = _KINDS[type(default)]
         raise BadValue(f"{where}: {name} must be {kind} (as its default, {default!r}), not {value!r}{hint}")
     if isinstance(default, list) and default:
-        return [_of_kind(f"each entry of {name}", entry, default[0], where) for entry in value]
+        return [_entry_of_kind(name, entry, default, where) for entry in value]
     return _jsonable(name, value, where)
+
+
+def _entry_of_kind(name: str, entry: Any, default: list[Any], where: str) -> Any:
+    # YAML reads None, as Python writes it, as a text.
+    if None in default and entry in (None, "None"):
+        return None
+    kind = next((known for known in default if known is not None), None)
+    return _of_kind(f"each entry of {name}", entry, kind, where)
 
 
 def _number_or_text(text: str) -> int | float | str:

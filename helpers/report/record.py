@@ -21,7 +21,7 @@ from typing import Any
 from helpers import ROOT, WorkbookError
 
 MIME = "application/vnd.workbook.v1+json"
-VERSIONS_SHOWN = ("torch", "torchvision", "scikit-learn", "pandas", "matplotlib")
+VERSIONS_SHOWN = ("torch", "torchvision", "timm", "scikit-learn", "pandas", "matplotlib")
 
 
 class RecordError(WorkbookError):

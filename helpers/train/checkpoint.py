@@ -11,6 +11,7 @@ import json
 import os
 import re
 import warnings
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import torch
 from torch import Tensor, nn
 
 FORMAT = 1
+NOT_COMPUTING = ("__main__", "cli", "download", "packaged", "weights")
+"""Files of helpers/models that find weights: those are in a training's settings themselves."""
 Settings = dict[str, Any]
 
 
@@ -131,11 +134,16 @@ def describe_groups(model: nn.Module, optim: torch.optim.Optimizer) -> list[Sett
     ]
 
 
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that networks are made of."""
+    return {name: metadata.version(name) for name in ("torch", "torchvision", "timm")}
+
+
 def hash_sources() -> str:
     """A hash of the code that a training runs through: with changed code it starts anew."""
     package = Path(__file__).resolve().parent
     digest = hashlib.blake2b(digest_size=8)
-    networks = sorted((package.parent / "models").glob("*.py"))
+    networks = [path for path in sorted((package.parent / "models").glob("*.py")) if path.stem not in NOT_COMPUTING]
     for source in [*sorted(package.glob("*.py")), *networks, package.parent / "transfer.py"]:
         digest.update(source.read_bytes())
     return digest.hexdigest()

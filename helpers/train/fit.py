@@ -20,9 +20,16 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from helpers.data import ImageData
-from helpers.train.checkpoint import CheckpointFile, describe_groups, describe_network, hash_sources, hash_tensors
+from helpers.train.checkpoint import (
+    CheckpointFile,
+    describe_groups,
+    describe_network,
+    hash_sources,
+    hash_tensors,
+    library_versions,
+)
 from helpers.train.compute import Compute, choose_compute
-from helpers.train.frozen import cached_front, channels_last, train_mode
+from helpers.train.frozen import cached_front, channels_last, run, train_mode
 from helpers.train.interrupt import InterruptFlag
 from helpers.train.options import LOSSES, SCHEDULES, TrainError, check_options, make_optimizer
 
@@ -174,7 +181,7 @@ def fit(
         "device": compute.device.type,
         "frozen statistics": "moving" if move_frozen_statistics else "kept",
         "frozen layers": "cached" if cache_frozen else "run in every epoch",
-        "torch": torch.__version__,
+        "versions": library_versions(),
         "code": hash_sources(),
     }
     settings |= describe_network(model)
@@ -270,20 +277,14 @@ def predict(model: nn.Module, data: ImageData, *, compute: Compute | None = None
     """The network's logits for every image, in eval mode: float32 (N, K), on the CPU."""
     compute = (compute or choose_compute()).for_network(model)
     model.to(compute.device, memory_format=torch.channels_last)
-    return _logits(model, data.images.to(compute.device), compute).cpu()
-
-
-def _logits(model: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     model.eval()
-    # About two million pixels at once: large batches for small images, without filling the memory for large ones.
-    batch_size = max(32, min(1024, 2_000_000 // max(1, math.prod(images.shape[2:]))))
-    with torch.no_grad(), compute.autocast():
-        return torch.cat([model(channels_last(batch)) for batch in images.split(batch_size)]).float()
+    return run(model, data.images.to(compute.device), compute).float().cpu()
 
 
 def _evaluate(model: nn.Module, split: _Split, loss_function: Callable, compute: Compute) -> tuple[float, float]:
     """Mean loss and accuracy over all images of a split."""
-    logits = _logits(model, split.images, compute)
+    model.eval()
+    logits = run(model, split.images, compute).float()
     correct = (logits.argmax(dim=1) == split.labels).sum()
     return loss_function(logits, split.labels).item(), correct.item() / len(split.labels)
 

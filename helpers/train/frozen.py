@@ -1,5 +1,7 @@
 """What frozen layers do in a training: they compute as in evaluation, and leading ones run once over the data."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -39,7 +41,9 @@ def cached_front(
         The number of leading layers that were run (0: nothing could be saved), the network's rest, which shares its
         layers with `model`, and for each split the activations that the rest takes, (N, ...).
     """
-    layers = [layer for _, layer in flat_layers(model)] if isinstance(model, nn.Sequential) else []
+    # A subclass of nn.Sequential may do more than run its layers one after the other.
+    in_order = type(model).forward is nn.Sequential.forward
+    layers = [layer for _, layer in flat_layers(model)] if in_order else []
     front = 0
     while front < len(layers) and _gives_the_same_each_time(layers[front]):
         front += 1
@@ -53,10 +57,18 @@ def cached_front(
     return front, rest, activations
 
 
-def run(layers: nn.Module, images: Tensor, compute: Compute, *, batch_size: int = 512) -> Tensor:
+def run(layers: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     """The layers' output for all images, computed as they are (modes unchanged), without a gradient."""
+    # About two million pixels at once: large batches for small images, without filling the memory for large ones.
+    batch_size = max(32, min(1024, 2_000_000 // max(1, math.prod(images.shape[2:]))))
+    outputs = None
     with torch.no_grad(), compute.autocast():
-        return torch.cat([layers(channels_last(batch)) for batch in images.split(batch_size)])
+        for start in range(0, len(images), batch_size):
+            output = layers(channels_last(images[start : start + batch_size]))
+            if outputs is None:  # filled batch by batch: joining them at the end would need the memory twice
+                outputs = output.new_empty((len(images), *output.shape[1:]))
+            outputs[start : start + len(output)] = output
+    return layers(images) if outputs is None else outputs
 
 
 def channels_last(images: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """What a trained network costs whoever uses it."""
 
+import copy
 import io
 import statistics
 import time
@@ -15,13 +16,16 @@ from helpers.train.fit import predict
 def inference_rate(model: nn.Module, data: ImageData, *, compute: Compute | None = None, repeats: int = 3) -> float:
     """Images a second that `predict` answers: the median of several passes, after one that warms up.
 
+    All parameters count as frozen, since the precision (`Compute.for_network`) depends on what trains, and a network
+    in use trains nothing.
+
     Args:
         model: takes images as `data` holds them.
         data: the images; some hundred at least, so that batches are full.
         compute: from `choose_compute`.
-        repeats: timed passes over `data`.
+        repeats: timed passes over `data`, 1 at least.
     """
-    seconds = []
+    model, seconds = copy.deepcopy(model).requires_grad_(False), []
     for _ in range(repeats + 1):
         started = time.perf_counter()
         predict(model, data, compute=compute)  # ends with the logits on the CPU, so a GPU has finished

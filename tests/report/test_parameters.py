@@ -7,7 +7,7 @@ import pytest
 
 from helpers import ROOT
 from helpers.report import parameters
-from helpers.report.parameters import BadFile, BadValue, plan
+from helpers.report.parameters import BadFile, BadValue, checked, parse, plan
 from helpers.report.workspace import NotWritable, UnknownName, UnreadableNotebook, Workspace
 
 CELL = """\
@@ -277,8 +277,18 @@ def test_a_value_of_another_kind_is_refused(workspace, notebook, name, text, mes
 def test_a_list_that_begins_with_none_takes_none_and_numbers(workspace):
     notebook = write_notebook(workspace, "02_other", "SIZES = [None, 32]")
     assert values_of(workspace, notebook, ("SIZES", "[null, 64]")) == {"SIZES": [None, 64]}
-    with pytest.raises(BadValue, match="each entry of SIZES must be a number or null"):
+    with pytest.raises(BadValue, match="each entry of SIZES must be a whole number"):
         values_of(workspace, notebook, ("SIZES", "[large]"))
+
+
+def test_a_list_that_holds_none_takes_none_also_as_python_writes_it():
+    for text in ("[1, null]", "[1, None]"):
+        value = parse(text, [1, 2, None])
+        assert checked("UNFROZEN", value, [1, 2, None], where="here") == [1, None]
+    with pytest.raises(BadValue, match="each entry of UNFROZEN must be a whole number"):
+        checked("UNFROZEN", [1, "all"], [1, 2, None], where="here")
+    with pytest.raises(BadValue, match="each entry of SEEDS"):
+        checked("SEEDS", [1, None], [0], where="here")
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest_name(workspace, notebook):

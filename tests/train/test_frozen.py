@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from helpers import models, train, transfer
-from helpers.train.frozen import train_mode
+from helpers.train.frozen import run, train_mode
 
 
 class Residual(nn.Module):
@@ -55,3 +55,24 @@ def test_frozen_blocks_drop_nothing_and_keep_their_statistics():
 
     train_mode(network, move_frozen_statistics=True)
     assert network.stage[0].bn.training
+
+
+class Twice(nn.Sequential):
+    """Does not do what its layers one after the other would do."""
+
+    def forward(self, images):
+        return super().forward(2 * images)
+
+
+def test_a_sequence_with_a_way_of_its_own_is_not_cut(make_images, cpu):
+    network = Twice(*nested_network(4))
+    network[:-1].requires_grad_(False)
+    result = train.fit(network, make_images(4), make_images(2, seed=1, split="val"), epochs=1, compute=cpu)
+    assert result.cached_layers == 0
+
+
+def test_run_gives_what_the_layers_give(cpu):
+    layers, images = nested_network(4).eval()[:3], torch.rand(70, 3, 300, 300)  # more than one batch
+    with torch.no_grad():
+        torch.testing.assert_close(run(layers, images, cpu), layers(images))
+    assert run(layers, images[:0], cpu).shape == (0, 8, 298, 298)

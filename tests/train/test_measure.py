@@ -1,6 +1,6 @@
 """What a network costs whoever uses it."""
 
-import time
+from types import SimpleNamespace
 
 import torch
 from torch import nn
@@ -17,8 +17,19 @@ def test_the_file_is_as_large_as_said(tmp_path):
 
 def test_the_rate_is_images_over_the_median_time_of_the_passes_after_the_first(make_images, cpu, monkeypatch):
     clock = iter([0.0, 100.0, 0.0, 1.0, 0.0, 2.0, 0.0, 50.0])  # warming up, then passes of 1, 2 and 50 seconds
-    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr("helpers.train.measure.time", SimpleNamespace(perf_counter=lambda: next(clock)))
     images = make_images(5)
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 4))
     floats = type(images)(images.images.float(), images.labels, images.class_names, "test", images.source)
     assert train.inference_rate(network, floats, compute=cpu) == len(images) / 2.0
+
+
+def test_the_rate_is_that_of_a_network_in_use(make_images, monkeypatch):
+    trainable = []
+    monkeypatch.setattr(
+        "helpers.train.measure.predict", lambda model, *_, **__: trainable.append(list(model.parameters()))
+    )
+    network = nn.Linear(2, 2)
+    train.inference_rate(network, make_images(5), repeats=1)
+    assert not any(parameter.requires_grad for parameters in trainable for parameter in parameters)
+    assert all(parameter.requires_grad for parameter in network.parameters())
