@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+import matplotlib
 import pytest
 import torch
 
 from helpers.data import ImageData, Source
 from helpers.train import Compute, choose_compute
+
+matplotlib.use("agg")  # no windows, whatever the machine prefers
 
 SOURCE = Source(name="random", title="Random colours", where="made by a test")
 

