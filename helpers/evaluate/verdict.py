@@ -1,5 +1,6 @@
 """A verdict on overfitting: how much better a network does on what it learned from, and what that cost elsewhere."""
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,6 +19,8 @@ class Overfitting:
         lowest_epoch: the last of those epochs; of equal medians the last one's.
         last_loss: the validation loss at the end, likewise a median.
         last_epoch: the last epoch of the run.
+        rise: by what share of the lowest the validation loss has risen since: 0 or more, infinite where the lowest is
+            0. NaN where only one epoch has a finite loss: nothing can be said then.
         window: epochs that went into each median.
         verdict: "overfits", "gap only", "rise only" or "no overfitting".
     """
@@ -28,6 +31,7 @@ class Overfitting:
     lowest_epoch: int
     last_loss: float
     last_epoch: int
+    rise: float
     window: int
     verdict: str
 
@@ -35,11 +39,6 @@ class Overfitting:
     def gap(self) -> float:
         """Training less validation accuracy, as a share: 0.05 are five points."""
         return self.train_accuracy - self.val_accuracy
-
-    @property
-    def rise(self) -> float:
-        """By how much the validation loss has risen since it was lowest, as a share of the lowest: 0 or more."""
-        return _rise(self.lowest_loss, self.last_loss)
 
     @property
     def text(self) -> str:
@@ -50,7 +49,9 @@ class Overfitting:
             f"{100 * self.gap:.1f} points."
         )
         medians = f" (medians of {self.window} epochs)" if self.window > 1 else ""
-        if self.rise:
+        if math.isnan(self.rise):
+            loss = f"The validation loss, {self.last_loss:.3f}, is that of one epoch: nothing can be said about a rise."
+        elif self.rise:
             loss = (
                 f"The validation loss was lowest, {self.lowest_loss:.3f}, at epoch {self.lowest_epoch} and is "
                 f"{self.last_loss:.3f} at the end{medians}: a rise of {self.rise:.0%}."
@@ -72,7 +73,10 @@ def overfitting(
 
     The gap is the training accuracy less the validation accuracy after the last epoch; it says how much was learned by
     heart. The rise is by what share the validation loss at the end lies over its lowest; it says that going on did
-    harm. The loss of a single epoch jumps up and down, so a median over ``window`` epochs stands for it. The verdict is
+    harm. The loss of a single epoch jumps up and down, so a median over ``window`` epochs stands for it. A run of fewer
+    than three windows takes a smaller one, a third of its epochs, rounded down: were the window nearly as long as the
+    run, its start and end would go into the same medians, and no rise could be seen. The price is that in a run of
+    fewer than nine epochs one bad last epoch can pass for a rise. The verdict is
 
     - "overfits" if the gap is over ``max_gap`` and the rise over ``max_rise``;
     - "gap only" if only the gap is: training images were learned by heart, and validation did not suffer yet;
@@ -86,18 +90,19 @@ def overfitting(
             makes the gap of a network with dropout or augmentation look smaller than it is.
         max_gap: share (0 to 1).
         max_rise: share of the lowest validation loss.
-        window: epochs of a median; a shorter run takes all it has.
+        window: epochs of a median, at most a third of those with a finite loss, at least 1.
 
     Raises:
         EvaluationError: for a history that lacks a column, or a column without a finite value.
     """
     losses = curve(history, "val_loss")
-    window = min(window, len(losses))
+    window = max(1, min(window, len(losses) // 3))
     medians = losses.rolling(window).median().dropna()
     lowest, last = float(medians.min()), float(medians.iloc[-1])
+    rise = _rise(lowest, last) if len(medians) > 1 else math.nan
     trained = float(curve(history, "train_accuracy").iloc[-1]) if train_accuracy is None else train_accuracy
     validated = float(curve(history, "val_accuracy").iloc[-1])
-    signs = (trained - validated > max_gap, _rise(lowest, last) > max_rise)
+    signs = (trained - validated > max_gap, rise > max_rise)
     verdicts = {
         (True, True): "overfits",
         (True, False): "gap only",
@@ -111,6 +116,7 @@ def overfitting(
         lowest_epoch=int(medians[::-1].idxmin()),  # the last of equals: that is where a rise began
         last_loss=last,
         last_epoch=int(history.index[-1]),
+        rise=rise,
         window=window,
         verdict=verdicts[signs],
     )
@@ -119,4 +125,4 @@ def overfitting(
 def _rise(lowest: float, last: float) -> float:
     if last == lowest:
         return 0.0
-    return (last - lowest) / lowest if lowest > 0 else float("inf")
+    return (last - lowest) / lowest if lowest > 0 else math.inf
