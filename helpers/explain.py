@@ -31,7 +31,8 @@ def activations(network: nn.Sequential, images: Tensor, layers: Sequence[str]) -
     Raises:
         ExplainError: for a name that the network lacks.
     """
-    modules = {name: module for name, module in network.named_modules() if name}
+    # With duplicates: a module that the network runs twice has two names.
+    modules = {name: module for name, module in network.named_modules(remove_duplicate=False) if name}
     for name in layers:
         if name not in modules:
             raise _no_layer(name, list(modules))
@@ -82,6 +83,7 @@ def last_convolution(network: nn.Sequential, *, image_size: int = 64) -> str:
 
     Raises:
         ExplainError: no convolution gives maps of more than one pixel.
+        ModelError: the network is no plain sequence.
     """
     found, size = "", None
     shown = torch.zeros(1, first_filters(network).shape[1], image_size, image_size, device=_device(network))
@@ -91,8 +93,12 @@ def last_convolution(network: nn.Sequential, *, image_size: int = 64) -> str:
             if shown.dim() != 4:
                 break
             convolves = any(isinstance(module, nn.Conv2d) for module in layer.modules())
-            if (convolves and min(shown.shape[2:]) > 1) or shown.shape == size:
+            if convolves and min(shown.shape[2:]) > 1:
                 found, size = name, shown.shape
+            elif shown.shape == size:
+                found = name
+            else:
+                size = None  # what follows another layer doesn't belong to the convolution, whatever its shape
     if not found:
         raise ExplainError(
             f"no convolution of this network gives maps of more than one pixel for images of {image_size} px"
@@ -120,6 +126,7 @@ def grad_cam(network: nn.Sequential, images: Tensor, *, layer: str, classes: Ten
 
     Raises:
         ExplainError: no such layer or class, or a layer that gives no maps of more than one pixel.
+        ModelError: the network is no plain sequence.
     """
     front, rest = _cut(network, layer)
     with untouched(network):

@@ -78,6 +78,15 @@ def test_a_relu_in_place_does_not_change_the_activations_before_it(resnet, seque
     assert found["body"].shape == (4, 512, 2, 2)
 
 
+def test_a_module_that_runs_twice_has_both_its_names(images):
+    relu = nn.ReLU()
+    network = nn.Sequential(nn.Conv2d(3, 2, 3), relu, nn.Conv2d(2, 2, 3), relu)
+    found = explain.activations(network, images, ["1", "3"])
+    with torch.no_grad():
+        expected = network(images)
+    assert torch.equal(found["3"], expected) and torch.equal(found["1"], expected)  # of both the last output
+
+
 def test_first_filters_are_a_copy_of_the_first_convolutions_weights(resnet, sequence):
     filters = explain.first_filters(sequence)
     assert torch.equal(filters, resnet.conv1.weight) and not filters.requires_grad
@@ -190,6 +199,24 @@ def test_the_last_convolution_is_before_the_pooling_and_what_follows_it():
     with_pixel = [nn.AdaptiveAvgPool2d(1), nn.Conv2d(2, 3, 1), nn.ReLU()]
     for rest in ([], with_pixel, [*with_pixel, nn.Flatten(), nn.Linear(3, 2)]):
         assert explain.last_convolution(nn.Sequential(*layers, *rest)) == "2"
+
+
+def test_a_pooling_that_restores_an_earlier_shape_is_not_the_last_convolution():
+    convolution = [nn.Conv2d(3, 2, 3, padding=1), nn.ReLU()]
+    network = nn.Sequential(*convolution, nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(64), nn.Flatten())
+    assert explain.last_convolution(network) == "1"  # as VGG16's avgpool does for images of 112 px
+
+
+def test_a_sequence_with_a_way_of_its_own_is_not_cut(images):
+    class Residual(nn.Sequential):
+        def forward(self, inputs):
+            return inputs + super().forward(inputs)
+
+    network = Residual(nn.Conv2d(3, 3, 1))
+    with pytest.raises(models.ModelError, match=r"Residual has a forward\(\) of its own"):
+        explain.grad_cam(network, images, layer="0")
+    with pytest.raises(models.ModelError, match=r"Residual has a forward\(\) of its own"):
+        explain.last_convolution(network)
 
 
 @pytest.mark.usefixtures("untouched")

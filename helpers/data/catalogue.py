@@ -171,7 +171,7 @@ LOCAL_SETS = {
         ),
         LocalSet(
             name="three_animals",
-            title="dogs, horses, cats",
+            title="three animals",
             reason=_UNPUBLISHED,
             images="your own of dogs, horses and cats",
             shapes=range(150, 153),

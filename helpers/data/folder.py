@@ -19,6 +19,7 @@ LAYOUT = "train/<class>/<image files>, with val/ and test/ beside train/ if you 
 """What a folder looks like that `read` understands, in words for messages."""
 
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_NOT_CLASSES = ("cars_train", "cars_test", "devkit")  # of Stanford Cars: all classes' images lie in one folder
 _SHOWN = 5
 
 Scan = dict[str, dict[str, list[FileStamp]]]
@@ -48,7 +49,7 @@ def read(
         names of the training images, also where they have images of some classes only.
 
     Raises:
-        MissingDataError: if there is no such folder.
+        MissingDataError: if there is no such folder, or its images aren't in folders of classes (Stanford Cars).
         EmptyFolderError: if it has no classes, or a class no (readable) images.
         ClassMismatchError: if ``val`` or ``test`` has a class that ``train`` lacks.
         BadImageError: for files that are no readable images, unless ``skip_bad``; and for different sizes.
@@ -108,6 +109,11 @@ def _split_folders(root: Path) -> dict[str, Path]:
         return {split: found[split] for split in ("train", "val", "test") if split in found}
     if found:
         raise MissingDataError(f"{_shown(root)} has {', '.join(found)} but no train: put images there as {LAYOUT}")
+    if unsorted := [path.name for path in _subfolders(root) if path.name in _NOT_CLASSES]:
+        raise MissingDataError(
+            f"{_shown(root)} holds {', '.join(unsorted)}, as Stanford Cars comes, where the classes stand in a file of "
+            f"their own: put the images there as {LAYOUT}, and take {', '.join(unsorted)} away"
+        )
     return {"all": root}
 
 

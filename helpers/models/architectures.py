@@ -14,6 +14,10 @@ from helpers.models.layers import ModelError, seeded
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "vgg16", "mobilenet_v2", "efficientnet_b0")
 """The networks that come from torchvision; any other name is timm's."""
 
+_TIMMS_RELEASES = "pytorch-image-models"
+"""Part of the addresses of files with timm's own names for tensors. Behind its other addresses are files as a paper's
+authors left them, which timm rewrites while it loads them."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -23,9 +27,9 @@ class Architecture:
         name: as `helpers.models.backbone` takes it.
         mean, std: of the images that its weights were trained on, one a channel, on the scale 0 to 1.
         native_size: height and width in pixels that its weights were trained at.
-        any_size: whether it takes images of other sizes too.
-        urls: where its ImageNet weights can be downloaded, the preferred ones first.
-        hub_repository: name of the Hugging Face repository that holds them; "" if there is none.
+        urls: where its ImageNet weights can be downloaded as files that fit it, the preferred ones first.
+        hub_repository: name of the Hugging Face repository that holds them, which goes before ``urls``; "" if there is
+            none.
         head: names of the layers that tell ImageNet's classes apart, which a backbone goes without.
         trained_on: the images that the weights were trained on.
     """
@@ -34,11 +38,15 @@ class Architecture:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     native_size: int
-    any_size: bool
     urls: tuple[str, ...]
     hub_repository: str
     head: tuple[str, ...]
     trained_on: str = "ImageNet"
+
+    @property
+    def published(self) -> bool:
+        """Whether the library names a place where weights can be had."""
+        return bool(self.urls or self.hub_repository)
 
     def is_head(self, tensor_name: str) -> bool:
         """Whether a tensor of the network's state belongs to its head."""
@@ -80,7 +88,6 @@ def _from_torchvision(name: str) -> Architecture:
         mean=tuple(transforms.mean),
         std=tuple(transforms.std),
         native_size=transforms.crop_size[0],
-        any_size=True,
         urls=tuple(entry.url for entry in usable),
         hub_repository="",
         head=("fc", "classifier"),
@@ -94,7 +101,8 @@ def _from_timm(name: str) -> Architecture:
     try:
         known = get_pretrained_cfg(name, allow_unregistered=False)
     except RuntimeError:
-        near = difflib.get_close_matches(name.lower(), [*TORCHVISION, *timm.list_models()], n=3)
+        names = dict.fromkeys([*TORCHVISION, *timm.list_models()])  # some are in both
+        near = difflib.get_close_matches(name.lower(), names, n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ModelError(
             f"there is no network {name!r}.{hint} It is {', '.join(TORCHVISION)}, or a name of timm.list_models()"
@@ -106,8 +114,7 @@ def _from_timm(name: str) -> Architecture:
         mean=tuple(known.mean),
         std=tuple(known.std),
         native_size=known.input_size[-1],
-        any_size=not known.fixed_input_size,
-        urls=(known.url,) if known.url else (),
+        urls=(known.url,) if _TIMMS_RELEASES in (known.url or "") else (),
         hub_repository=known.hf_hub_id or "",
         head=(layers,) if isinstance(layers, str) else tuple(layers),
         trained_on="ImageNet" if on_imagenet else f"timm's weights {known.tag!r}",

@@ -58,9 +58,10 @@ class Backbone:
             seed: of the head's initial weights.
 
         Returns:
-            A network that shares no tensor with the body, in train mode; every parameter of it trains.
+            A network on the CPU that shares no tensor with the body, in train mode; every parameter of it trains.
         """
-        layers = OrderedDict(copy.deepcopy(self.body).named_children())
+        # The body may be on another device by now: whoever trains or predicts with a network moves it there.
+        layers = OrderedDict(copy.deepcopy(self.body).cpu().named_children())
         widths = [self.num_features, *hidden, num_classes]
         if dropout and not hidden:
             layers["dropout"] = Dropout(dropout)
@@ -87,7 +88,7 @@ def backbone(name: str, *, weights: str = "auto", seed: int = 0, root: Path = DA
         root: the data folder.
 
     Raises:
-        ModelError: no such network.
+        ModelError: no such network, or one that gives no features for an image.
         WeightsError: weights that must be there are not (the message says how to get them), or don't fit.
     """
     architecture = architectures.get(name)
@@ -169,14 +170,26 @@ def _runs_in_order(network: nn.Module, architecture: Architecture) -> bool:
         return False
     try:
         in_order = _shown(nn.Sequential(*network.children()), architecture)
-    except Exception:  # children that don't fit one behind the other fail in their own ways
+    except ModelError:  # children that don't fit one behind the other
         return False
     return torch.equal(in_order.flatten(1), _shown(network, architecture))
 
 
 def _shown(network: nn.Module, architecture: Architecture) -> torch.Tensor:
     """What a network answers to one image of random colours."""
-    size = 64 if architecture.any_size else architecture.native_size
+    # torchvision's take any size, and a small one is quick; some of timm's take none but their own.
+    size = 64 if architecture.name in architectures.TORCHVISION else architecture.native_size
     image = torch.rand(1, len(architecture.mean), size, size, generator=torch.Generator().manual_seed(0))
-    with untouched(network):
-        return network(image)
+    try:
+        with untouched(network):
+            answer = network(image)
+    except Exception as error:  # networks fail in their own ways
+        raise ModelError(
+            f"{architecture.name} can't be used here: shown an image of {size} x {size} px, it fails ({error})"
+        ) from error
+    if not isinstance(answer, torch.Tensor):
+        raise ModelError(
+            f"{architecture.name} can't be used here: shown an image of {size} x {size} px, it gives no tensor of "
+            f"features, but a {type(answer).__name__}"
+        )
+    return answer

@@ -7,6 +7,8 @@ import pandas as pd
 import torch
 from torch import nn
 
+from helpers.models.layers import ModelError, Normalize
+
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
@@ -38,7 +40,15 @@ def flat_layers(network: nn.Sequential) -> list[tuple[str, nn.Module]]:
     A sequence inside the sequence is opened, again and again, wherever it does no more than run one layer after the
     other (torchvision's ``Conv2dNormActivation`` does); a module with a way of its own, such as a residual block,
     stays whole.
+
+    Raises:
+        ModelError: the network is no plain sequence, so that its layers one after the other are not what it computes.
     """
+    if type(network).forward is not nn.Sequential.forward:
+        raise ModelError(
+            f"{type(network).__name__} has a forward() of its own, so that it can't be cut between its layers: make it "
+            "an nn.Sequential, or one layer of an nn.Sequential"
+        )
     layers = []
     # named_children() would leave out a layer that the network runs twice.
     for name, layer in network._modules.items():
@@ -64,17 +74,21 @@ def stages(network: nn.Sequential, image_size: int = 64) -> dict[str, list[nn.Mo
     Returns:
         The layers of each stage, as `flat_layers` lists them. A stage bears the name of its last layer with parameters
         that is no normalisation, or of the outermost module that holds this layer and lies wholly inside the stage.
+
+    Raises:
+        ModelError: the network is no plain sequence.
     """
     found: list[list[tuple[str, nn.Module]]] = [[]]
     parameter = next(network.parameters())
     with untouched(network):
-        shown = torch.zeros(1, 3, image_size, image_size, device=parameter.device)
+        shown = torch.zeros(1, _channels(network), image_size, image_size, device=parameter.device)
         for name, layer in flat_layers(network):
             before, shown = shown, layer(shown)
             flattened = shown.dim() != 4
             if flattened and not _has_parameters(layer):
                 break
-            halved = not flattened and 2 * shown.shape[2] <= before.shape[2] + 1
+            # The first condition is for maps of one pixel, which can't shrink.
+            halved = not flattened and shown.shape[2] < before.shape[2] and 2 * shown.shape[2] <= before.shape[2] + 1
             if halved and any(_has_parameters(earlier) for _, earlier in found[-1]):
                 found.append([])
             found[-1].append((name, layer))
@@ -98,6 +112,12 @@ def untouched(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in was_training.items():
             module.training = training
+
+
+def _channels(network: nn.Sequential) -> int:
+    """Of the images that a network takes."""
+    normalize = getattr(network, "normalize", None)
+    return normalize.mean.numel() if isinstance(normalize, Normalize) else 3
 
 
 def _has_parameters(layer: nn.Module) -> bool:

@@ -4,6 +4,7 @@
 Nothing is loaded that doesn't fit: every tensor must have its name and shape, or in a package's file its place.
 """
 
+import errno
 import hashlib
 import re
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from helpers import DATA, ROOT
 from helpers.data.catalogue import describe_where
-from helpers.models.architectures import Architecture
+from helpers.models.architectures import Architecture, build
 from helpers.models.layers import ModelError
 from helpers.models.packaged import PACKAGED, PackagedWeights
 
@@ -87,6 +88,11 @@ def named_file(text: str, *, root: Path = DATA) -> WeightsFile:
 
 def how_to_get(architecture: Architecture, *, root: Path = DATA) -> str:
     """What to do to have a network's ImageNet weights: a sentence."""
+    if not architecture.published and architecture.name not in PACKAGED:
+        return (
+            f"No ImageNet weights are published for {architecture.name}: take another network, "
+            f"or {by_hand(architecture, root=root)}."
+        )
     return f"Run `{how_to_get_command(architecture)}` once, or {by_hand(architecture, root=root)}."
 
 
@@ -109,19 +115,39 @@ def load(network: nn.Module, architecture: Architecture, file: WeightsFile) -> N
 
     Raises:
         WeightsError: the file is damaged, isn't what it should be, or has not exactly the network's tensors.
+        OSError, MemoryError: as from `read`.
     """
+    given, problems = _body_tensors(network, architecture, file)
+    if problems:
+        raise WeightsError(
+            f"{describe_where(file.path)} doesn't hold the weights of {architecture.name}: {problems}. "
+            "Take the file away, or name the network that it belongs to"
+        )
+    network.load_state_dict(given, strict=False)  # checked above; what is missing is the head
+
+
+def misfit(architecture: Architecture, path: Path) -> str:
+    """Why a file can't be loaded into a network by the names of its tensors, in words; "" if it can.
+
+    Raises:
+        OSError, MemoryError: as from `read`.
+    """
+    try:
+        return _body_tensors(build(architecture, seed=0), architecture, WeightsFile(path, ""))[1]
+    except WeightsError as error:
+        return str(error)
+
+
+def _body_tensors(network: nn.Module, architecture: Architecture, file: WeightsFile) -> tuple[dict[str, Tensor], str]:
+    """A file's tensors under their names in the network, without those of a head; and what doesn't fit, in words."""
     expected = {name: tensor for name, tensor in network.state_dict().items() if not architecture.is_head(name)}
     if file.packaged:
         _check_packaged(file)
         given = _renamed(read(file.path), expected, file)
     else:
         given = {name: tensor for name, tensor in read(file.path).items() if not architecture.is_head(name)}
-    if problems := _differences(given, expected):
-        raise WeightsError(
-            f"{describe_where(file.path)} doesn't hold the weights of {architecture.name}: {_first_few(problems)}. "
-            "Take the file away, or name the network that it belongs to"
-        )
-    network.load_state_dict(given, strict=False)  # checked above; what is missing is the head
+    problems = _differences(given, expected)
+    return given, _first_few(problems) if problems else ""
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -129,6 +155,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
     Raises:
         WeightsError: the file is damaged, or holds anything but named tensors. Code in it is never run.
+        OSError, MemoryError: the file can't be opened, or this machine's memory doesn't suffice.
     """
     try:
         if path.suffix == ".safetensors":
@@ -138,15 +165,27 @@ def read(path: Path) -> dict[str, Tensor]:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damage shows as almost any error, depending on where it is
+        if _is_the_machines(error):
+            raise
         raise WeightsError(
             f"{describe_where(path)} cannot be read as weights: it is damaged, cut off, or holds more than tensors, "
             f"which is refused for safety ({type(error).__name__}). Delete it and get it again"
         ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+    ):
         raise WeightsError(
             f"{describe_where(path)} holds no state dict: save one with torch.save(network.state_dict(), …)"
         )
     return dict(state)
+
+
+def _is_the_machines(error: Exception) -> bool:
+    """Whether reading a file failed for a reason outside the file: no permission, a failing disk, too little memory."""
+    if isinstance(error, OSError):
+        # A reader that looks for the end of a file that is cut off asks for a place before its start: EINVAL.
+        return error.errno not in (None, errno.EINVAL)
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)  # PyTorch's is a RuntimeError
 
 
 def _in_data_folder(architecture: Architecture, root: Path) -> WeightsFile | None:
@@ -165,7 +204,10 @@ def _in_data_folder(architecture: Architecture, root: Path) -> WeightsFile | Non
             f"{describe_where(folder)} holds several files of weights for {architecture.name}: "
             f"{', '.join(file.name for file in fitting)}. Keep one, or name one: weights={fitting[0].name!r}"
         )
-    return _file(architecture, fitting[0], describe_where(fitting[0])) if fitting else None
+    if not fitting:
+        return None
+    # "Taken from": what the user put there is believed, not known, to be ImageNet's.
+    return WeightsFile(fitting[0], f"{architecture.trained_on}, taken from {describe_where(fitting[0])}")
 
 
 def _in_torch_cache(architecture: Architecture) -> WeightsFile | None:

@@ -49,7 +49,7 @@ def test_a_folder_that_has_test_images_keeps_them_and_options_hold(tmp_path):
         ("stanford_cars", "Stanford Cars", 0, 20),
         ("photographs", "ten classes of photographs", 0, 10),
         ("dog_behaviours", "dog behaviours", 100, 5),
-        ("three_animals", "dogs, horses, cats", 150, 3),
+        ("three_animals", "three animals", 150, 3),
     ],
 )
 def test_shapes_stand_in_for_what_is_missing(tmp_path, name, title, first, number):
@@ -87,6 +87,25 @@ def test_stanford_cars_says_that_the_address_is_dead(tmp_path):
     sentence = r"torchvision .* is dead; put .* Kaggle's copy .* authors' archive"
     with pytest.raises(data.MissingDataError, match=sentence):
         data.load("stanford_cars", own="stanford_cars", root=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["auto", "stanford_cars"])
+@pytest.mark.parametrize(
+    "folders", [["cars_train", "cars_test"], ["devkit"], ["devkit", "Acura", "BMW"], ["cars_train/cars_train"]]
+)
+def test_stanford_cars_as_they_come_are_no_classes(tmp_path, name, folders):
+    write(tmp_path / "stanford_cars", folders, per_class=2)
+    first = folders[0].partition("/")[0]
+    with pytest.raises(
+        data.MissingDataError, match=rf"stanford_cars holds .*{first}.* as train/<class>/.*take .* away"
+    ):
+        data.load(name, own="stanford_cars", root=tmp_path)
+
+
+def test_what_came_with_stanford_cars_may_lie_beside_train(tmp_path):
+    write(tmp_path / "stanford_cars/train", ["Acura", "BMW"])
+    write(tmp_path / "stanford_cars", ["devkit"], per_class=1)
+    assert data.load("auto", own="stanford_cars", root=tmp_path).class_names == ("Acura", "BMW")
 
 
 @pytest.mark.parametrize(

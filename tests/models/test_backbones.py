@@ -17,13 +17,6 @@ from helpers.models import Backbone, ModelError, WeightsError, backbone, best_ba
 PACKAGED = ("tf_efficientnet_lite0", "mobilenet_v2")
 
 
-@pytest.fixture(autouse=True)
-def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No weights but those of installed packages."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-
-
 @pytest.fixture
 def images() -> torch.Tensor:
     return torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
@@ -59,7 +52,14 @@ def test_body_and_torchvisions_head_are_torchvisions_network(name, head, images,
 
 @pytest.mark.parametrize(
     ("name", "cut"),
-    [("tf_efficientnet_lite0", True), ("mobilenetv3_small_050", True), ("resnet10t", True), ("levit_128s", False)],
+    [
+        ("tf_efficientnet_lite0", True),
+        ("mobilenetv3_small_050", True),
+        ("resnet10t", True),
+        ("levit_128s", False),
+        ("bat_resnext26ts", True),  # takes no image of 64 px
+        ("inception_v3", True),  # likewise
+    ],
 )
 def test_any_network_of_timm_keeps_what_it_computes(name, cut, tmp_path):
     with seeded(5):
@@ -93,6 +93,27 @@ def test_stages_lie_between_halvings_and_cover_the_body_once(name, expected, tmp
     staged = [parameter for layers in found.values() for layer in layers for parameter in layer.parameters()]
     body = [parameter for part, parameter in network.named_parameters() if not part.startswith("fc")]
     assert [id(parameter) for parameter in staged] == [id(parameter) for parameter in body]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg16", "tf_efficientnet_lite0"])
+def test_maps_of_one_pixel_begin_no_stage(name, tmp_path):
+    body = random_backbone(name, tmp_path).body
+    assert list(stages(body, 32)) == list(stages(body))
+
+
+def test_stages_are_found_for_grey_images():
+    assert list(stages(models.arc2(), 28)) == ["conv1", "conv2"]
+
+
+def test_only_plain_sequences_are_cut():
+    class Residual(nn.Sequential):
+        def forward(self, inputs):
+            return inputs + super().forward(inputs)
+
+    for network in (Residual(nn.Conv2d(3, 3, 1)), torchvision.models.resnet18()):
+        for cut in (stages, flat_layers):
+            with pytest.raises(ModelError, match=r"has a forward\(\) of its own"):
+                cut(network)
 
 
 def test_stages_of_a_network_in_one_piece_are_that_piece(tmp_path):
@@ -165,6 +186,24 @@ def test_a_network_with_head_shares_nothing_and_trains_everything(tmp_path):
     assert not torch.equal(shaped.with_head(4, seed=3).fc1.weight, again.fc1.weight)
 
 
+class Away(nn.Linear):
+    """On the meta device, which every machine has, in the place of a GPU; it comes back with zeros for weights."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, device="meta")
+
+    def _apply(self, move, recurse=True):
+        return super()._apply(lambda tensor: move(torch.zeros_like(tensor, device="cpu")), recurse)
+
+
+def test_a_new_head_on_a_body_that_was_moved_is_all_on_the_cpu():
+    shaped = Backbone("moved", nn.Sequential(nn.Flatten(), Away(12, 5)), 5, True, "", "", 2)
+    network = shaped.with_head(3)
+    assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
+    assert network(torch.rand(2, 3, 2, 2)).shape == (2, 3)
+    assert {parameter.device.type for parameter in shaped.body.parameters()} == {"meta"}  # left where it is
+
+
 def test_dropout_without_hidden_layers_stands_before_the_only_one(tmp_path):
     network = random_backbone("resnet18", tmp_path).with_head(4, dropout=0.2)
     assert [name for name, _ in network.named_children()][-3:] == ["flatten", "dropout", "fc1"]
@@ -217,6 +256,24 @@ def test_best_backbone_is_the_first_with_weights(tmp_path):
 def test_unknown_names_are_answered_with_near_ones(name, near, tmp_path):
     with pytest.raises(ModelError, match=f"no network .*{near}"):
         backbone(name, root=tmp_path)
+
+
+def test_near_names_are_each_given_once(tmp_path):
+    with pytest.raises(ModelError) as caught:
+        backbone("resnet50s_", root=tmp_path)
+    near = str(caught.value).partition("Did you mean ")[2].partition("?")[0].split(" or ")
+    assert "resnet50" in near and len(near) == len(set(near)) > 1
+
+
+@pytest.mark.parametrize(("answer", "message"), [("sum", "fails"), ("list", "gives no tensor of features, but a list")])
+def test_networks_that_give_no_features_are_named(answer, message, tmp_path, monkeypatch):
+    class Odd(nn.Module):
+        def forward(self, images):
+            return [images] if answer == "list" else images @ images[:, :, 1:]
+
+    monkeypatch.setattr("helpers.models.architectures.build", lambda architecture, seed: Odd())
+    with pytest.raises(ModelError, match=f"levit_128s can't be used here: shown an image of 224 x 224 px, .*{message}"):
+        random_backbone("levit_128s", tmp_path)
 
 
 def test_importing_the_models_imports_neither_library():

@@ -1,8 +1,10 @@
 """Downloads of weights from a server on this computer: put in place whole, or nothing is left of them."""
 
 import contextlib
+import errno
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,33 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
 
-from helpers.models import WeightsError, architectures, backbone
+from helpers.models import WeightsError, architectures, backbone, download
 from helpers.models.download import fetch
-
-SMALL = "mobilenetv3_small_050"
-
-
-@pytest.fixture(autouse=True)
-def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No weights but those of installed packages."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A data folder."""
-    (tmp_path / "data/weights").mkdir(parents=True)
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def small_state() -> dict[str, Tensor]:
-    """What a file of weights for the small network holds."""
-    return architectures.build(architectures.get(SMALL), seed=8).state_dict()
 
 
 class Server:
@@ -86,19 +64,20 @@ def server():
 
 
 @pytest.fixture
-def served(server, small_state, tmp_path) -> architectures.Architecture:
+def served(server, small_state, tmp_path, small) -> architectures.Architecture:
     """The small network, with weights at an address of the server."""
     torch.save(small_state, tmp_path / "served.pth")
     server.content = (tmp_path / "served.pth").read_bytes()
     digest = hashlib.sha256(server.content).hexdigest()
-    return replace(architectures.get(SMALL), urls=(f"{server.url}/some_small_{digest[:8]}/small_ra-{digest[:8]}.pth",))
+    url = f"{server.url}/some_small_{digest[:8]}/small_ra-{digest[:8]}.pth"
+    return replace(architectures.get(small), urls=(url,), hub_repository="")
 
 
-def test_a_download_is_put_in_place_and_found(served, server, root, capsys):
+def test_a_download_is_put_in_place_and_found(served, server, root, capsys, small):
     file = fetch(served, root=root, progress=False)
-    assert file.path.parent == root / "weights" and file.path.name == f"{SMALL}{served.urls[0][-13:]}"
+    assert file.path.parent == root / "weights" and file.path.name == f"{small}{served.urls[0][-13:]}"
     assert file.path.read_bytes() == server.content
-    assert backbone(SMALL, weights="imagenet", root=root).pretrained
+    assert backbone(small, weights="imagenet", root=root).pretrained
     assert fetch(served, root=root) == file
     assert len(server.requests) == 1
     assert "Nothing to fetch" in capsys.readouterr().err
@@ -121,40 +100,114 @@ def test_a_download_without_a_length_or_from_a_mirror(served, server, root):
         ({"sent": 1000, "silent": True}, "said nothing for 0.2 seconds"),
     ],
 )
-def test_a_failed_download_leaves_nothing_and_says_what_to_do(faults, message, served, server, root):
+def test_a_failed_download_leaves_nothing_and_says_what_to_do(faults, message, served, server, root, small):
     for name, value in faults.items():
         setattr(server, name, value)
     with pytest.raises(WeightsError, match=message) as caught:
         fetch(served, root=root, timeout=0.2, progress=False)
-    assert "Nothing was kept. Try again" in str(caught.value) and f"weights/{SMALL}.pth" in str(caught.value)
+    assert "Nothing was kept. Try again" in str(caught.value) and f"weights/{small}.pth" in str(caught.value)
     assert list((root / "weights").iterdir()) == []
 
 
-def test_weights_without_an_address_come_through_hugging_faces_client(root, small_state, tmp_path, monkeypatch):
-    hub = tmp_path / "hub/models--timm--mobilenetv3_small_050.lamb_in1k"
-    asked = []
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_download_that_does_not_fit_the_network_is_not_kept(wrapped, served, server, small, root, tmp_path):
+    foreign = {f"stem.{name}": tensor for name, tensor in torch.load(tmp_path / "served.pth").items()}
+    torch.save({"model": foreign} if wrapped else foreign, tmp_path / "foreign.pth")
+    server.content = (tmp_path / "foreign.pth").read_bytes()
+    digest = hashlib.sha256(server.content).hexdigest()
+    with pytest.raises(WeightsError, match=r"doesn't fit the network \(.*Nothing was kept"):
+        fetch(replace(served, urls=(f"{server.url}/foreign-{digest[:8]}.pth",)), root=root, progress=False)
+    assert len(server.requests) == 1
+    assert list((root / "weights").iterdir()) == []
+    assert not backbone(small, root=root).pretrained
 
-    def client(repository: str, name: str, revision: str | None) -> None:
-        asked.append((repository, name, revision))
-        (hub / "snapshots/abc").mkdir(parents=True)
-        (hub / "refs").mkdir()
-        (hub / "refs/main").write_text("abc")
-        save_file(small_state, hub / "snapshots/abc" / name)
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", client)
-    small = replace(architectures.get(SMALL), urls=())
-    assert fetch(small, root=root, progress=False).origin.startswith("ImageNet, from Hugging Face's cache (timm/")
+def test_of_timms_addresses_only_its_own_releases_are_taken():
+    # The first as torchvision names its tensors, the second inside {"model": …}.
+    for name in ("regnetx_004_tv", "deit_tiny_patch16_224"):
+        found = architectures.get(name)
+        assert found.urls == () and found.hub_repository.startswith(f"timm/{name}")
+    assert "pytorch-image-models" in architectures.get("legacy_seresnet18").urls[0]
+
+
+@pytest.fixture
+def hub_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[object], list]:
+    """Puts a state dict into Hugging Face's cache as its client does, or fails as that does; keeps what was asked."""
+
+    def install(answer: object) -> list:
+        asked = []
+
+        def client(repository: str, name: str, revision: str | None) -> str:
+            asked.append((repository, name, revision))
+            if isinstance(answer, Exception):
+                raise answer
+            folder = tmp_path / f"hub/models--{repository.replace('/', '--')}"
+            for part in ("blobs", "refs", "snapshots/abc"):
+                (folder / part).mkdir(parents=True)
+            (folder / "refs/main").write_text("abc")
+            save_file(answer, folder / "blobs/123")
+            (folder / "snapshots/abc" / name).symlink_to("../../blobs/123")
+            return str(folder / "snapshots/abc" / name)
+
+        monkeypatch.setattr("huggingface_hub.hf_hub_download", client)
+        return asked
+
+    return install
+
+
+def test_hugging_face_goes_before_addresses(hub_client, small, small_state, root):
+    asked = hub_client(small_state)
+    network = architectures.get(small)
+    assert network.hub_repository and network.urls
+    assert fetch(network, root=root, progress=False).origin.startswith("ImageNet, from Hugging Face's cache (timm/")
     assert asked == [("timm/mobilenetv3_small_050.lamb_in1k", "model.safetensors", None)]
-    assert backbone(SMALL, root=root).pretrained
+    assert backbone(small, root=root).pretrained
 
 
-def test_hugging_faces_client_offline_is_told_like_other_failures(root, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    small = replace(architectures.get(SMALL), urls=())
-    with pytest.raises(WeightsError, match="Nothing was kept"):
-        fetch(small, root=root, progress=False)
+def test_what_hugging_face_has_for_another_network_is_not_kept(hub_client, small, small_state, root, tmp_path):
+    hub_client({f"stem.{name}": tensor for name, tensor in small_state.items()})
+    with pytest.raises(WeightsError, match="doesn't fit the network"):
+        fetch(architectures.get(small), root=root, progress=False)
+    assert [path.name for path in (tmp_path / "hub").rglob("*") if not path.is_dir()] == ["main"]
+    assert not backbone(small, root=root).pretrained
 
 
-def test_backbone_downloads_when_asked_to(served, root, monkeypatch):
+def test_hugging_faces_client_offline_is_told_like_other_failures(small, root):
+    with pytest.raises(WeightsError, match=r"Hugging Face can't be reached.*Nothing was kept"):
+        fetch(architectures.get(small), root=root, progress=False)
+
+
+def test_errors_of_hugging_faces_client_are_one_line(hub_client, small, root):
+    # Those of the libraries below it, such as httpx's, are no OSErrors.
+    hub_client(Exception("The read operation\ntimed out"))
+    with pytest.raises(WeightsError, match=r"client says: The read operation timed out\. Nothing was kept"):
+        fetch(architectures.get(small), root=root, progress=False)
+
+
+def test_a_full_disk_is_told_as_such(hub_client, small, root):
+    hub_client(OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(WeightsError, match="the disk is full"):
+        fetch(architectures.get(small), root=root, progress=False)
+
+
+def test_what_cannot_be_found_after_the_fetch_is_an_error(monkeypatch, small, root):
+    monkeypatch.setattr(download, "_fetch_from_hub", lambda architecture: None)
+    with pytest.raises(WeightsError, match="aren't where they are looked for"):
+        fetch(architectures.get(small), root=root, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "message"),
+    [
+        ("deit_tiny_patch16_224", "http://unused.invalid", "there is no --url: leave it out"),
+        ("convnextv2_small", None, "no ImageNet weights are published for convnextv2_small"),
+    ],
+)
+def test_what_cannot_be_downloaded_so_is_refused(name, url, message, root):
+    with pytest.raises(WeightsError, match=message):
+        fetch(architectures.get(name), root=root, url=url, progress=False)
+
+
+def test_backbone_downloads_when_asked_to(served, root, monkeypatch, small):
     monkeypatch.setattr(architectures, "get", lambda name: served)
-    assert backbone(SMALL, weights="download", root=root).pretrained
+    assert backbone(small, weights="download", root=root).pretrained

