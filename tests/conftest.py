@@ -1,5 +1,6 @@
 """Small data and networks that many tests share. No test needs the internet, a GPU or data that is not drawn here."""
 
+import signal
 from collections.abc import Callable
 
 import matplotlib
@@ -10,6 +11,9 @@ from helpers.data import ImageData, Source
 from helpers.train import Compute, choose_compute
 
 matplotlib.use("agg")  # no windows, whatever the machine prefers
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background job ignores Ctrl-C, and so does what it starts; some tests send one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SOURCE = Source(name="random", title="Random colours", where="made by a test")
 

@@ -247,9 +247,7 @@ def test_papermill_alone_gives_the_same_results_from_any_folder(root, session, t
 def test_ctrl_c_stops_the_kernel_and_keeps_what_ran(tmp_path):
     write_notebook(tmp_path / "notebooks", "06_long", IMPORTS, RESULT, "while True:\n    pass")
     call = f"main(['06'], root=Path({str(tmp_path)!r}))"
-    # A shell's background job, and what it starts, ignores Ctrl-C: the tests may run as one.
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{heed}; from pathlib import Path; from helpers.report.cli import main; exit({call})"
+    code = f"from pathlib import Path; from helpers.report.cli import main; exit({call})"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
