@@ -67,13 +67,18 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="shows the data sets, and whether they are on this machine")
     fetching = commands.add_parser("fetch", help="downloads a data set and checks it")
     fetching.add_argument("name", metavar="NAME", help=", ".join(catalogue.ENTRIES))
+    add_fetch_options(fetching)
+    return parser
+
+
+def add_fetch_options(fetching: argparse.ArgumentParser) -> None:
+    """Adds --url and --timeout, which every command that downloads takes."""
     fetching.add_argument(
         "--url", metavar="BASE", help="folder of a mirror that holds the same files (http, https or file address)"
     )
     fetching.add_argument(
         "--timeout", type=_seconds, default=30, help="seconds to wait for a silent server (default: %(default)s)"
     )
-    return parser
 
 
 def _seconds(text: str) -> float:
@@ -99,11 +104,16 @@ def _list(root: Path) -> None:
         ("shapes", "Drawn shapes", "always here, drawn by code"),
         ("folder:<path>", "Your own images", "a folder for each class, see data/README.md"),
     ]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    for name, title, state in rows:
-        print(f"{name:{widths[0]}}  {title:{widths[1]}}  {state}")
+    print_rows(rows)
     cache = root / "cache"
     print(f"\n{catalogue.describe_where(cache)} holds {_megabytes(cache)} and can be deleted at any time.")
+
+
+def print_rows(rows: Sequence[tuple[str, str, str]]) -> None:
+    """Prints three columns, the first two as wide as their longest text."""
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for first, second, third in rows:
+        print(f"{first:{widths[0]}}  {second:{widths[1]}}  {third}")
 
 
 def _state(entry: catalogue.Entry | catalogue.LocalSet, root: Path) -> str:

@@ -22,6 +22,7 @@ READERS = {
 NAMES = ("auto", "shapes", *READERS, *catalogue.LOCAL_SETS, "folder:<path>")
 SHAPES_TRAIN, SHAPES_TEST, SHAPES_SIZE = 100, 25, 32  # drawn images a class, and pixels, where nothing is asked for
 TEST_FRACTION = 0.2  # of a folder that has no test images of its own
+CHUNK = 4096  # images that are converted at once: their floating point copies need memory
 
 
 def load(
@@ -207,15 +208,21 @@ def to_channels(images: Tensor, channels: int | None) -> Tensor:
     if channels == 3:
         return images.repeat(1, 3, 1, 1)
     luma = torch.tensor([0.299, 0.587, 0.114])
-    grey = [(chunk.float() * luma[:, None, None]).sum(1, keepdim=True).round() for chunk in images.split(4096)]
+    grey = [(chunk.float() * luma[:, None, None]).sum(1, keepdim=True).round() for chunk in images.split(CHUNK)]
     return torch.cat(grey).to(torch.uint8)
 
 
-def resize(images: Tensor, image_size: int | None) -> Tensor:
-    """uint8 (N, C, H, W) at another size, by antialiased bilinear interpolation on tensors; None: as they are."""
-    if image_size is None or images.shape[2:] == (image_size, image_size):
+def resize(images: Tensor, size: int | tuple[int, int] | None) -> Tensor:
+    """uint8 (N, C, H, W) at another size, by antialiased bilinear interpolation on tensors; None: as they are.
+
+    Args:
+        images: stay as they are.
+        size: in pixels; one number for height and width, or both.
+    """
+    shape = (size, size) if isinstance(size, int) else size
+    if shape is None or images.shape[2:] == shape:
         return images
     from torchvision.transforms.v2 import functional  # half a second that most runs don't need
 
-    chunks = [functional.resize(chunk, [image_size, image_size], antialias=True) for chunk in images.split(4096)]
+    chunks = [functional.resize(chunk, list(shape), antialias=True) for chunk in images.split(CHUNK)]
     return torch.cat(chunks)

