@@ -94,12 +94,7 @@ def bars_with_error(
     Raises:
         PlotError: for no means, or stds of other rows or columns.
     """
-    if means.empty:
-        raise PlotError("no means to draw")
-    values = means.astype(float)
-    spread = pd.DataFrame(np.nan, values.index, values.columns) if stds is None else stds.astype(float)
-    if not (spread.index.equals(values.index) and spread.columns.equals(values.columns)):
-        raise PlotError("stds need the rows and the columns of means")
+    values, spread = means_and_spread(means, stds)
     ax = axes_or_new(ax, height=2.9)
     width = 0.82 / len(values.columns)
     bars = []
@@ -131,6 +126,21 @@ def bars_with_error(
     if len(values.columns) > 1:
         legend_above(ax, bars, [str(column) for column in values.columns])
     return ax
+
+
+def means_and_spread(means: pd.DataFrame, stds: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both as floats; without ``stds`` the spread is NaN.
+
+    Raises:
+        PlotError: for no means, or stds of other rows or columns.
+    """
+    if means.empty:
+        raise PlotError("no means to draw")
+    values = means.astype(float)
+    spread = pd.DataFrame(np.nan, values.index, values.columns) if stds is None else stds.astype(float)
+    if not (spread.index.equals(values.index) and spread.columns.equals(values.columns)):
+        raise PlotError("means and stds need the same rows and columns")
+    return values, spread
 
 
 def _write_values(

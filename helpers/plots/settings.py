@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from helpers.plots.bars import means_and_spread
 from helpers.plots.curves import label_ends
-from helpers.plots.style import PlotError, axes_or_new, line_look, percent_ticks, styled, tidy
+from helpers.plots.style import axes_or_new, line_look, percent_ticks, styled, tidy
 
 
 @styled
@@ -33,19 +34,15 @@ def setting_curves(
     Raises:
         PlotError: for no means, or stds of other rows or columns.
     """
-    if means.empty:
-        raise PlotError("no means to draw")
-    if stds is not None and not (stds.index.equals(means.index) and stds.columns.equals(means.columns)):
-        raise PlotError("means and stds need the same rows and columns")
+    values, spread = means_and_spread(means, stds)
     ax = axes_or_new(ax, height=2.9)
-    places, ends = np.arange(len(means)), []
-    for i, column in enumerate(means.columns):
+    places, ends = np.arange(len(values)), []
+    for i, column in enumerate(values.columns):
         look = line_look(i)
-        (line,) = ax.plot(places, means[column].to_numpy(dtype=float), marker="o", markersize=4, **look)
-        if stds is not None:
-            several = np.isfinite(stds[column].to_numpy(dtype=float))  # runs: a single one has no spread
-            means_of, stds_of = means[column][several], stds[column][several]
-            ax.errorbar(places[several], means_of, stds_of, fmt="none", ecolor=look["color"], capsize=3, linewidth=1)
+        (line,) = ax.plot(places, values[column].to_numpy(), marker="o", markersize=4, **look)
+        several = spread[column].notna().to_numpy()  # runs: a single one has no spread
+        whiskers = {"ecolor": look["color"], "capsize": 3, "linewidth": 1}
+        ax.errorbar(places[several], values[column][several], spread[column][several], fmt="none", **whiskers)
         ends.append((str(column), line))
     length = max(8, 90 // len(means))  # characters that fit beneath a setting
     ax.set_xticks(places, [textwrap.fill(str(setting), length) for setting in means.index], parse_math=False)
