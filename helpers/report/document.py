@@ -175,11 +175,11 @@ def read(notebook: "NotebookNode", *, name: str = "") -> Document:
         The blocks in reading order, figures and tables numbered from 1. Provenance, parameters and the failure name
         no folder of this machine.
     """
-    reader = _Reader(_has_provenance(notebook))
+    key = notebook.metadata.get("workbook", {})
+    reader = _Reader(_has_provenance(notebook), key.get("peak_mib"))
     reader.read(notebook.cells)
     failure = _failure(notebook) or reader.duplicate
     run = notebook.metadata.get("papermill", {})
-    key = notebook.metadata.get("workbook", {})
     return Document(
         title=reader.title or name,
         blocks=reader.blocks + ([failure] if failure else []),
@@ -201,7 +201,8 @@ def private(content: Any) -> Any:
 class _Reader:
     """Walks through the cells; collects blocks, and what is known once for the whole document."""
 
-    def __init__(self, has_provenance: bool) -> None:
+    def __init__(self, has_provenance: bool, peak_mib: float | None) -> None:
+        self._peak_mib = peak_mib
         self._hidden_tags = HIDDEN_INPUT_TAGS | (PARAMETER_TAGS if has_provenance else set())
         self.title = ""
         self.blocks: list[Block] = []
@@ -276,6 +277,8 @@ class _Reader:
         if kind == "provenance":
             self.parameters = private(content["parameters"])
             rows = [(label, clean.private(text)) for label, text in content["rows"]]
+            if self._peak_mib:
+                rows.append(("Peak memory", f"{self._peak_mib:,.0f} MiB resident in the notebook's process"))
             self.blocks.append(Provenance(rows, clean.private(content["warning"])))
         elif kind == "reading":
             self.blocks.append(Reading(content["text"]))

@@ -150,6 +150,8 @@ class _Job:
         if failure is not None and not isinstance(failure, engine.RunFailed):
             _fail(executed, type(failure).__name__, str(failure))
         self._forget_folders(executed)
+        if watch.peak_mib:
+            executed.metadata.setdefault("workbook", {})["peak_mib"] = round(watch.peak_mib)
         return executed
 
     def report(self, executed: "NotebookNode") -> None:

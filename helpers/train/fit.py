@@ -48,7 +48,8 @@ class Result:
         resumed_from: how many finished epochs came from a checkpoint.
         cached_layers: how many leading frozen layers were run once over the data instead of in every epoch; a layer of
             a sequence inside the network counts on its own.
-        cache_seconds: how long that took; no part of the epochs' seconds.
+        cache_seconds: how long that took, also where an earlier training's activations served again; no part of the
+            epochs' seconds.
     """
 
     history: pd.DataFrame
@@ -195,13 +196,12 @@ def fit(
     progress, resumed_from = _take_up(model, optim, stopped, file)
 
     splits = {name: _Split(d.images.to(compute.device), d.labels.to(compute.device)) for name, d in data.items()}
-    rest, cached_layers, started = model, 0, time.perf_counter()
+    rest, cached_layers, cache_seconds = model, 0, 0.0
     if cache_frozen and augment is None and progress.epoch < epochs:
         train_mode(model, move_frozen_statistics)
         images = {name: split.images for name, split in splits.items()}
-        cached_layers, rest, images = cached_front(model, images, compute)
+        cached_layers, rest, images, cache_seconds = cached_front(model, images, settings["data"], compute)
         splits = {name: _Split(images[name], split.labels) for name, split in splits.items()}
-    cache_seconds = time.perf_counter() - started if cached_layers else 0.0
 
     order_length, num_batches = _epoch_length(len(train), batch_size)
     loss_function, factor = LOSSES[loss], SCHEDULES[schedule]

@@ -1,15 +1,47 @@
 """What frozen layers do in a training: they compute as in evaluation, and leading ones run once over the data."""
 
+import hashlib
 import math
+import time
+import warnings
+from collections import OrderedDict
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from helpers import storage
 from helpers.models import flat_layers
+from helpers.train.checkpoint import hash_tensors
 from helpers.train.compute import Compute
 
-CACHE_LIMIT = 2 * 2**30
-"""Bytes of activations that are kept in memory at most; beyond them frozen layers run in every epoch."""
+KEPT_LIMIT = 2**30
+"""Bytes of activations that are kept for further trainings with the same frozen layers and the same images."""
+
+
+class Front(NamedTuple):
+    """The leading layers that a training leaves as they are, run once over its data.
+
+    Attributes:
+        num_layers: how many they are; 0: nothing could be saved.
+        rest: the network's other layers, shared with the network.
+        activations: by split, what `rest` takes, (N, ...).
+        seconds: how long the run took, also where an earlier training's is used again.
+    """
+
+    num_layers: int
+    rest: nn.Module
+    activations: dict[str, Tensor]
+    seconds: float
+
+
+class _Kept(NamedTuple):
+    layers: nn.Module  # kept too: the fingerprint may hold addresses, which are theirs as long as they live
+    activations: Tensor
+    seconds: float
+
+
+_kept: OrderedDict[str, _Kept] = OrderedDict()
 
 
 def train_mode(model: nn.Module, move_frozen_statistics: bool = False) -> None:
@@ -26,35 +58,40 @@ def train_mode(model: nn.Module, move_frozen_statistics: bool = False) -> None:
             module.eval()
 
 
-def cached_front(
-    model: nn.Module, images: dict[str, Tensor], compute: Compute
-) -> tuple[int, nn.Module, dict[str, Tensor]]:
+def cached_front(model: nn.Module, images: dict[str, Tensor], hashes: dict[str, str], compute: Compute) -> Front:
     """Runs the leading layers that a training leaves as they are over the data, once.
+
+    Activations that are too large for the memory lie in a memory-mapped file. The next training with the same frozen
+    layers and images (another seed's, another head's) finds them again, up to `KEPT_LIMIT`.
 
     Args:
         model: in the mode that `train_mode` sets. Only an ``nn.Sequential`` can be cut, also inside a sequence that it
             holds: between the blocks of a ResNet's layer4, say.
         images: by split, (N, ...) each, on the device.
+        hashes: of these images, by split.
         compute: as for training.
-
-    Returns:
-        The number of leading layers that were run (0: nothing could be saved), the network's rest, which shares its
-        layers with `model`, and for each split the activations that the rest takes, (N, ...).
     """
     # A subclass of nn.Sequential may do more than run its layers one after the other.
     in_order = type(model).forward is nn.Sequential.forward
     layers = [layer for _, layer in flat_layers(model)] if in_order else []
-    front = 0
-    while front < len(layers) and _gives_the_same_each_time(layers[front]):
-        front += 1
+    num_layers = 0
+    while num_layers < len(layers) and _gives_the_same_each_time(layers[num_layers]):
+        num_layers += 1
+    nothing = Front(0, model, images, 0.0)
     # Without a weight in the front (pixels normalised, say) there is nothing worth keeping.
-    if not any(True for layer in layers[:front] for _ in layer.parameters()) or front == len(layers):
-        return 0, model, images
-    frozen, rest = nn.Sequential(*layers[:front]), nn.Sequential(*layers[front:])
-    if _bytes_of_activations(frozen, images, compute) > CACHE_LIMIT:
-        return 0, model, images
-    activations = {name: run(frozen, split, compute) for name, split in images.items()}
-    return front, rest, activations
+    if not any(True for layer in layers[:num_layers] for _ in layer.parameters()) or num_layers == len(layers):
+        return nothing
+    frozen, rest = nn.Sequential(*layers[:num_layers]), nn.Sequential(*layers[num_layers:])
+    if not _fits_on_gpu(frozen, images, compute):
+        return nothing
+    fingerprint = f"{_fingerprint(frozen)} {compute.device} {compute.precision}"
+    try:
+        kept = {name: _run_once(frozen, f"{fingerprint} {hashes[name]}", images[name], compute) for name in images}
+    except storage.StorageError as error:
+        warnings.warn(f"The frozen layers run in every epoch, not once: {error}", stacklevel=3)
+        return nothing
+    activations = {name: part.activations for name, part in kept.items()}
+    return Front(num_layers, rest, activations, sum(part.seconds for part in kept.values()))
 
 
 def run(layers: nn.Module, images: Tensor, compute: Compute) -> Tensor:
@@ -62,18 +99,49 @@ def run(layers: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     # About two million pixels at once: large batches for small images, without filling the memory for large ones.
     batch_size = max(32, min(1024, 2_000_000 // max(1, math.prod(images.shape[2:]))))
     outputs = None
-    with torch.no_grad(), compute.autocast():
-        for start in range(0, len(images), batch_size):
-            output = layers(channels_last(images[start : start + batch_size]))
+    with compute.autocast():
+        for start in range(0, max(1, len(images)), batch_size):
+            with torch.inference_mode():
+                output = layers(channels_last(images[start : start + batch_size]))
             if outputs is None:  # filled batch by batch: joining them at the end would need the memory twice
-                outputs = output.new_empty((len(images), *output.shape[1:]))
+                outputs = _empty((len(images), *output.shape[1:]), output)
             outputs[start : start + len(output)] = output
-    return layers(images) if outputs is None else outputs
+    return outputs
 
 
 def channels_last(images: Tensor) -> Tensor:
     """Images (N, C, H, W) in the memory format that convolutions are fastest in; other shapes as they are."""
     return images.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else images
+
+
+def _run_once(frozen: nn.Module, key: str, images: Tensor, compute: Compute) -> _Kept:
+    if key in _kept:
+        _kept.move_to_end(key)
+        return _kept[key]
+    started = time.perf_counter()
+    activations = run(frozen, images, compute)
+    result = _Kept(frozen, activations, time.perf_counter() - started)
+    if activations.nbytes <= KEPT_LIMIT:
+        _kept[key] = result
+    while sum(part.activations.nbytes for part in _kept.values()) > KEPT_LIMIT:
+        _kept.popitem(last=False)
+    return result
+
+
+def _fingerprint(layers: nn.Module) -> str:
+    """A hash of all that decides what layers compute: kinds, settings, hooks, weights and buffers."""
+    described = []
+    for name, module in layers.named_modules():
+        settings = {
+            key: hash_tensors(value) if isinstance(value, Tensor) else value
+            for key, value in vars(module).items()
+            if not key.startswith("_")
+        }
+        # A class that a notebook defines anew has another forward, at another address.
+        hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
+        described.append(f"{name} {type(module)} {type(module).forward} {settings} {hooks} {module.extra_repr()}")
+    digest = hashlib.blake2b("\n".join(described).encode(), digest_size=8)
+    return f"{digest.hexdigest()} {hash_tensors(*layers.parameters(), *layers.buffers())}"
 
 
 def _is_frozen(module: nn.Module) -> bool:
@@ -88,6 +156,16 @@ def _gives_the_same_each_time(layer: nn.Module) -> bool:
     return not any(isinstance(module, varying) and module.training for module in layer.modules())
 
 
-def _bytes_of_activations(layers: nn.Module, images: dict[str, Tensor], compute: Compute) -> int:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    if like.device.type == "cpu":
+        return storage.empty(shape, like.dtype)
+    return torch.empty(shape, dtype=like.dtype, device=like.device)
+
+
+def _fits_on_gpu(layers: nn.Module, images: dict[str, Tensor], compute: Compute) -> bool:
+    """A GPU's memory has no file behind it: the activations may take a quarter of it. True where there is none."""
+    if compute.device.type != "cuda":
+        return True
     one = run(layers, next(iter(images.values()))[:1], compute)
-    return one.numel() * one.element_size() * sum(len(split) for split in images.values())
+    size = one.nbytes * sum(len(split) for split in images.values())
+    return size <= torch.cuda.get_device_properties(compute.device).total_memory // 4

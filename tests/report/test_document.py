@@ -156,6 +156,14 @@ def test_an_error_is_shown_once_at_the_end_without_colours_and_machine_paths():
     assert kinds(made).count(Failure) == 1
 
 
+def test_the_provenance_says_how_much_memory_the_run_needed():
+    executed = notebook(code("x", PROVENANCE))
+    assert [label for label, _ in document.read(executed).blocks[1].rows] == ["Data set"], "unknown outside the command"
+    executed.metadata["workbook"] = {"peak_mib": 1234}
+    label, text = document.read(executed).blocks[1].rows[-1]
+    assert label == "Peak memory" and "1,234 MiB" in text
+
+
 def test_provenance_parameters_and_error_name_no_folder_of_this_machine():
     home, library = Path.home(), sysconfig.get_path("stdlib")
     pictures = f"folder:{home}/pics"

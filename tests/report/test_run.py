@@ -196,6 +196,7 @@ def test_the_peak_memory_is_the_highest_of_the_whole_run(session):
     peaks = {line.split()[0]: line.split()[4] for line in session.table.splitlines() if line[0].isdigit()}
     assert 300 < float(peaks["01_fine"]) < 600
     assert 20 < float(peaks["04_empty"]) < 200
+    assert session.executed("01_fine").metadata.workbook.peak_mib == float(peaks["01_fine"])
 
 
 def test_no_kernel_is_left(session):

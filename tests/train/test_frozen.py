@@ -1,13 +1,20 @@
 """What frozen layers do: they compute as in evaluation, and run once over the data, also inside nested sequences."""
 
 from collections import OrderedDict
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from helpers import models, train, transfer
+from helpers import models, storage, train, transfer
+from helpers.train import frozen
 from helpers.train.frozen import run, train_mode
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept():
+    frozen._kept.clear()
 
 
 class Residual(nn.Module):
@@ -76,3 +83,122 @@ def test_run_gives_what_the_layers_give(cpu):
     with torch.no_grad():
         torch.testing.assert_close(run(layers, images, cpu), layers(images))
     assert run(layers, images[:0], cpu).shape == (0, 8, 298, 298)
+
+
+class Counted(nn.Conv2d):
+    """Counts the images that pass any of its kind."""
+
+    images = 0
+
+    def forward(self, images):
+        Counted.images += len(images)
+        return super().forward(images)
+
+
+def counted_network(*, seed: int = 0, padding: int = 0) -> nn.Sequential:
+    with models.seeded(4):
+        front = [models.Normalize([0.5] * 3, [0.25] * 3), Counted(3, 8, 3, padding=padding)]
+    with models.seeded(seed):
+        network = nn.Sequential(*front, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+    network[1].requires_grad_(False)
+    return network
+
+
+def images_through_front(network: nn.Module, images, val, compute) -> int:
+    """How many images pass the frozen layers in a training, beside the two that show how many outputs there are."""
+    Counted.images = 0
+    result = train.fit(network, images, val, epochs=3, compute=compute)
+    assert result.cached_layers == 4 and result.cache_seconds > 0
+    return Counted.images - 2
+
+
+def test_another_training_finds_the_activations_again(make_images, cpu):
+    images, val = make_images(8), make_images(4, seed=1, split="val")
+    assert images_through_front(counted_network(), images, val, cpu) == len(images) + len(val)
+    assert images_through_front(counted_network(seed=1), images, val, cpu) == 0, "another head"
+    assert images_through_front(counted_network(), images, make_images(4, seed=2), cpu) == 16, "another validation set"
+
+
+def test_activations_are_never_stale(make_images, cpu, monkeypatch):
+    images, val = make_images(8), make_images(4, seed=1, split="val")
+    every_image = len(images) + len(val)
+    images_through_front(counted_network(), images, val, cpu)
+
+    other_weights = counted_network()
+    with torch.no_grad():
+        other_weights[1].bias[3] += 1e-3
+    assert images_through_front(other_weights, images, val, cpu) == every_image
+
+    assert images_through_front(counted_network(padding=1), images, val, cpu) == every_image, "another setting"
+
+    hooked = counted_network()
+    hooked[1].register_forward_hook(lambda module, inputs, output: output * 2)
+    assert images_through_front(hooked, images, val, cpu) == every_image
+
+    # As in a notebook whose cell with the class was changed and run again.
+    original = Counted.forward
+    monkeypatch.setattr(Counted, "forward", lambda self, images: original(self, images) + 1)
+    assert images_through_front(counted_network(), images, val, cpu) == every_image
+
+
+def test_what_is_kept_is_bounded(make_images, cpu, monkeypatch):
+    images, val = make_images(8), make_images(4, seed=1, split="val")
+    activations = len(images) * 8 * 4  # 8 features in float32
+    monkeypatch.setattr(frozen, "KEPT_LIMIT", 2 * activations)
+    for bias in range(4):
+        network = counted_network()
+        nn.init.constant_(network[1].bias, float(bias))
+        train.fit(network, images, val, epochs=1, compute=cpu)
+        assert sum(kept.activations.nbytes for kept in frozen._kept.values()) <= 2 * activations
+    assert len(frozen._kept) >= 2, "the last ones stay"
+
+    monkeypatch.setattr(frozen, "KEPT_LIMIT", activations - 1)
+    assert images_through_front(counted_network(), images, val, cpu) == len(images) + len(val)
+    assert images_through_front(counted_network(), images, val, cpu) == len(images), "only val's can be kept"
+
+
+def mapped_files(folder: Path) -> int:
+    return sum(f"{folder}/" in line for line in Path("/proc/self/maps").read_text().splitlines())
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at Linux's list of mapped files")
+def test_large_activations_lie_in_a_file_and_give_the_same(make_images, cpu, monkeypatch, tmp_path):
+    images, val = make_images(16), make_images(4, seed=1, split="val")
+    monkeypatch.setattr("helpers.DATA", tmp_path)
+    states, seen = [], []
+    for share in (storage.SHARE, 0):
+        monkeypatch.setattr(storage, "SHARE", share)
+        frozen._kept.clear()
+        network = counted_network()
+        train.fit(network, images, val, epochs=2, batch_size=8, compute=cpu)
+        states.append(network[-1].weight)
+        seen.append(mapped_files(tmp_path))
+    assert torch.equal(*states)
+    assert seen == [0, 2], "those of train and of val, which are kept"
+    frozen._kept.clear()
+    assert mapped_files(tmp_path) == 0 and list((tmp_path / "cache").iterdir()) == []
+
+
+def test_without_room_on_the_disk_frozen_layers_run_in_every_epoch(make_images, cpu, monkeypatch):
+    images, val = make_images(8), make_images(4, seed=1, split="val")
+
+    empty = storage.empty
+
+    def full_disk(shape, dtype):
+        if shape[1:] == (8,):  # the activations; the logits have four columns
+            raise storage.StorageError("no room")
+        return empty(shape, dtype)
+
+    results = []
+    for allocate in (empty, full_disk):
+        monkeypatch.setattr(storage, "empty", allocate)
+        frozen._kept.clear()
+        network = counted_network()
+        if allocate is full_disk:
+            with pytest.warns(UserWarning, match="in every epoch, not once: no room"):
+                result = train.fit(network, images, val, epochs=2, compute=cpu)
+            assert (result.cached_layers, result.cache_seconds) == (0, 0)
+        else:
+            train.fit(network, images, val, epochs=2, compute=cpu)
+        results.append(network[-1].weight)
+    torch.testing.assert_close(*results)
