@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from helpers import WorkbookError
+from helpers import WorkbookError, storage
 
 CHUNK_PIXELS = 1 << 18
 """Pixels drawn at once: small enough to stay in the processor's cache, which also bounds the memory."""
@@ -75,11 +75,12 @@ def draw(
 
     Raises:
         ShapesError: if an argument is out of range.
+        StorageError: if there is no room for the images, see `helpers.storage.empty`.
     """
     class_names(num_classes, first=first)
     if per_class < 1 or size < 8:
         raise ShapesError(f"shapes need per_class >= 1 and size >= 8, not {per_class} and {size}")
-    images = torch.empty((num_classes, per_class, 3, size, size), dtype=torch.uint8)
+    images = storage.empty((num_classes, per_class, 3, size, size), torch.uint8)
     chunk = max(1, CHUNK_PIXELS // size**2)
     for number, same_class in enumerate(images, start=first):
         variation = _generator(seed, stream, number, "variation")

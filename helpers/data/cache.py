@@ -7,14 +7,20 @@ does, and the new cache takes the old one's place.
 
 import hashlib
 import json
+import math
 import os
 import warnings
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import PIL
+import torch
+from torch import Tensor
+
+from helpers import WorkbookError, storage
 
 FORMAT_VERSION = 1
 """To raise whenever decoding or the layout of the cache changes."""
@@ -52,7 +58,7 @@ def cache_file(
     return folder / f"{_digest(slot)}-{_digest(key)}.npz"
 
 
-def load_images(path: Path, number_of_files: int) -> tuple[np.ndarray, dict[int, str]] | None:
+def load_images(path: Path, number_of_files: int) -> tuple[Tensor, dict[int, str]] | None:
     """What `store_images` wrote, or None if there is nothing usable.
 
     A damaged cache is set aside with a warning, under its name plus ".unusable".
@@ -60,16 +66,19 @@ def load_images(path: Path, number_of_files: int) -> tuple[np.ndarray, dict[int,
     Args:
         path: from `cache_file`.
         number_of_files: that it was made for.
+
+    Raises:
+        StorageError: if there is no room for the images, see `helpers.storage.empty`.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            images, bad = archive["images"], _parse_bad(str(archive["bad"]))
-        if images.dtype != np.uint8 or images.ndim != 4 or len(images) + len(bad) != number_of_files:
-            raise ValueError(f"{images.dtype} {images.shape} is not what these files give")
+            images, bad = _read_images(archive.zip), _parse_bad(str(archive["bad"]))
+        if len(images) + len(bad) != number_of_files:
+            raise ValueError(f"{len(images)} images are not what these files give")
         return images, bad
     except FileNotFoundError:
         return None
-    except MemoryError:
+    except (MemoryError, WorkbookError):
         raise
     # A damaged file can make the zip, header and number readers raise nearly anything, and none of it is worth a stop.
     except Exception as error:
@@ -77,7 +86,7 @@ def load_images(path: Path, number_of_files: int) -> tuple[np.ndarray, dict[int,
         return None
 
 
-def store_images(path: Path, images: np.ndarray, bad: dict[int, str]) -> None:
+def store_images(path: Path, images: Tensor, bad: dict[int, str]) -> None:
     """Writes a cache, and removes an older one of the same slot. A failure is only a warning.
 
     Args:
@@ -89,7 +98,7 @@ def store_images(path: Path, images: np.ndarray, bad: dict[int, str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            np.savez(file, images=images, bad=np.array(json.dumps(bad)))
+            np.savez(file, images=images.numpy(), bad=np.array(json.dumps(bad)))
         os.replace(temporary, path)
         _remove_older(path)
     except OSError as error:
@@ -99,6 +108,22 @@ def store_images(path: Path, images: np.ndarray, bad: dict[int, str]) -> None:
 
 def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def _read_images(archive: zipfile.ZipFile) -> Tensor:
+    """The member "images", piece by piece; NumPy would read it into memory, however large it is."""
+    with archive.open("images.npy") as member:
+        np.lib.format.read_magic(member)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(member)
+        size = archive.getinfo("images.npy").file_size - member.tell()
+        if dtype != np.uint8 or len(shape) != 4 or is_fortran or math.prod(shape) != size:
+            raise ValueError(f"{size} bytes are no images of {dtype} {shape}")
+        images = storage.empty(shape, torch.uint8)
+        pixels = memoryview(images.view(-1).numpy())
+        for start in range(0, size, storage.CHUNK):
+            # Reaching the end of the member also compares its checksum.
+            member.readinto(pixels[start : start + storage.CHUNK])
+    return images
 
 
 def _parse_bad(text: str) -> dict[int, str]:

@@ -1,16 +1,19 @@
-"""Image files to uint8 arrays: one decoder, one resizing, for every format and every data set."""
+"""Image files to uint8 pixels: one decoder, one resizing, for every format and every data set."""
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
 from tqdm import tqdm
 
+from helpers import storage
 from helpers.data.errors import BadImageError, DataError
 
 MAX_PIXELS = 89_000_000
@@ -70,10 +73,8 @@ def decode(path: Path, *, image_size: int | None, channels: int | None) -> np.nd
     return np.ascontiguousarray(np.atleast_3d(pixels).transpose(2, 0, 1))
 
 
-def decode_all(
-    paths: Sequence[Path], *, image_size: int | None, channels: int | None
-) -> tuple[np.ndarray, dict[int, str]]:
-    """`decode` on many files, in parallel, into one array.
+def decode_all(paths: Sequence[Path], *, image_size: int | None, channels: int | None) -> tuple[Tensor, dict[int, str]]:
+    """`decode` on many files, in parallel, into one tensor.
 
     Returns:
         images: uint8 (N, channels, height, width), the readable ones in the order of ``paths``.
@@ -81,13 +82,15 @@ def decode_all(
 
     Raises:
         BadImageError: if ``image_size`` is None and two images differ in size.
-        DataError: as `decode`, or if the images don't fit into memory.
+        DataError: as `decode`.
+        StorageError: if there is no room for the images, see `helpers.storage.empty`.
     """
     with warnings.catch_warnings():
         # `decode` refuses what Pillow only warns of.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         first, shape = _first_readable(paths, image_size, channels)
-        images, bad = _allocate(len(paths), shape), {}
+        images, bad = storage.empty((len(paths), *shape), torch.uint8), {}
+        pixels = images.numpy()
 
         def fill(indices: range) -> int:
             for index in indices:
@@ -98,7 +101,7 @@ def decode_all(
                     continue
                 if image.shape != shape:
                     raise _different_sizes(paths[first], shape, paths[index], image.shape)
-                images[index] = image
+                pixels[index] = image
             return len(indices)
 
         chunks = [range(start, min(start + _CHUNK, len(paths))) for start in range(0, len(paths), _CHUNK)]
@@ -108,9 +111,8 @@ def decode_all(
         ):
             for done in pool.map(fill, chunks):
                 bar.update(done)
-    if bad:
-        images = np.delete(images, list(bad), axis=0)
-    return images, dict(sorted(bad.items()))
+    number = _close_gaps(pixels, bad)
+    return images[:number], dict(sorted(bad.items()))
 
 
 @lru_cache
@@ -186,15 +188,13 @@ def _workers(sample: Sequence[Path]) -> int:
     return 1 if small else os.cpu_count() or 1
 
 
-def _allocate(number: int, shape: tuple[int, int, int]) -> np.ndarray:
-    try:
-        return np.empty((number, *shape), np.uint8)
-    except MemoryError as error:
-        gigabytes = number * np.prod(shape, dtype=float) / 1e9
-        raise DataError(
-            f"{number:,} images of {_size(shape)} pixels take {gigabytes:,.1f} GB, more than this machine gives: "
-            "set IMAGE_SIZE to a smaller number"
-        ) from error
+def _close_gaps(pixels: np.ndarray, bad: Container[int]) -> int:
+    """Moves the readable images up in their own tensor, which a copy would double, and says how many they are."""
+    readable = [index for index in range(len(pixels)) if index not in bad]
+    for place, index in enumerate(readable):
+        if place != index:
+            pixels[place] = pixels[index]
+    return len(readable)
 
 
 def _different_sizes(one: Path, one_shape: tuple[int, ...], other: Path, other_shape: tuple[int, ...]) -> BadImageError:

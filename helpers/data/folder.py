@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch import Tensor
 
 import helpers
 from helpers.data.cache import FileStamp, cache_file, load_images, store_images
@@ -46,14 +46,15 @@ def read(
 
     Returns:
         The splits that the folder has, by name: "train" and perhaps "val" and "test"; or "all". All have the class
-        names of the training images, also where they have images of some classes only.
+        names of the training images, also where they have images of some classes only, and are views of one tensor.
 
     Raises:
         MissingDataError: if there is no such folder, or its images aren't in folders of classes (Stanford Cars).
         EmptyFolderError: if it has no classes, or a class no (readable) images.
         ClassMismatchError: if ``val`` or ``test`` has a class that ``train`` lacks.
         BadImageError: for files that are no readable images, unless ``skip_bad``; and for different sizes.
-        DataError: for two validation folders, a file that may not be read, or images beyond this machine's memory.
+        DataError: for two validation folders, or a file that may not be read.
+        StorageError: if neither memory nor the data folder's disk has room for the images.
     """
     root = Path(root)
     scan = _scan(root)
@@ -167,7 +168,7 @@ def _check_none_empty(split: str, classes: dict[str, list[FileStamp]]) -> None:
 
 def _images(
     root: Path, files: Sequence[FileStamp], image_size: int | None, channels: int | None, cache: Path | None
-) -> tuple[np.ndarray, dict[int, str]]:
+) -> tuple[Tensor, dict[int, str]]:
     """From the cache, or decoded and then kept there. See `helpers.data.decode.decode_all`."""
     path = cache and cache_file(cache, root, files, image_size=image_size, channels=channels)
     kept = path and load_images(path, len(files))
@@ -196,14 +197,14 @@ def _without(bad: set[FileStamp], scan: Scan) -> Scan:
     return kept
 
 
-def _to_splits(images: np.ndarray, scan: Scan, class_names: tuple[str, ...], source: Source) -> dict[str, ImageData]:
+def _to_splits(images: Tensor, scan: Scan, class_names: tuple[str, ...], source: Source) -> dict[str, ImageData]:
     labels = {name: label for label, name in enumerate(class_names)}
     splits, start = {}, 0
     for split, classes in scan.items():
         counts = torch.tensor([len(files) for files in classes.values()])
         split_labels = torch.tensor([labels[name] for name in classes]).repeat_interleave(counts)
         stop = start + len(split_labels)
-        splits[split] = ImageData(torch.from_numpy(images[start:stop]), split_labels, class_names, split, source)
+        splits[split] = ImageData(images[start:stop], split_labels, class_names, split, source)
         start = stop
     return splits
 

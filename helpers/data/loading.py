@@ -2,16 +2,17 @@
 
 import difflib
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from helpers import DATA, ROOT, shapes
+from helpers import DATA, ROOT, shapes, storage
 from helpers.data import catalogue, cifar, folder, idx
 from helpers.data.errors import ClassMismatchError, DataError, MissingDataError, SplitError, UnknownDataError
-from helpers.data.splitting import limit_per_class, split
+from helpers.data.splitting import Choice
 from helpers.data.structures import ImageData, Source, Splits
 
 READERS = {
@@ -22,7 +23,6 @@ READERS = {
 NAMES = ("auto", "shapes", *READERS, *catalogue.LOCAL_SETS, "folder:<path>")
 SHAPES_TRAIN, SHAPES_TEST, SHAPES_SIZE = 100, 25, 32  # drawn images a class, and pixels, where nothing is asked for
 TEST_FRACTION = 0.2  # of a folder that has no test images of its own
-CHUNK = 4096  # images that are converted at once: their floating point copies need memory
 
 
 def load(
@@ -39,7 +39,7 @@ def load(
     skip_bad: bool = False,
     root: Path = DATA,
 ) -> Splits:
-    """Loads a data set by name into memory, split into training, validation and test images.
+    """Loads a data set by name, split into training, validation and test images; large ones as `helpers.storage` says.
 
     Args:
         name: of a data set that `python -m helpers.data list` shows: "cifar10" say, or "photographs", a folder of
@@ -65,6 +65,7 @@ def load(
         MissingDataError: a named data set that isn't on this machine; the message says how to get it.
         ClassMismatchError: more classes asked for than there are.
         DataError: its subclasses, for files and splits that are not as they should be.
+        StorageError: neither memory nor the data folder's disk has room for the images.
     """
     _check_options(image_size, num_classes, channels, train_per_class, test_per_class, val_fraction)
     if name == "auto":
@@ -83,11 +84,10 @@ def load(
         parts = folder.read(path, image_size=image_size, channels=channels, skip_bad=skip_bad, cache=root / "cache")
     else:
         raise UnknownDataError(_unknown(name))
-    if num_classes is not None:
-        parts = {key: _first_classes(part, num_classes) for key, part in parts.items()}
-    splits = _three_splits(parts, val_fraction, seed)
-    splits = _limited(splits, train_per_class, test_per_class, val_fraction, seed)
-    return Splits(*(_converted(part, image_size, channels) for part in splits.all))
+    choices = _three_splits(_first_classes(parts, num_classes), val_fraction, seed)
+    limits = _per_class(train_per_class, test_per_class, val_fraction)
+    choices = {name: choice.limit(limits[name], seed) for name, choice in choices.items()}
+    return Splits(*(_converted(part, image_size, channels) for part in _copied(choices, num_classes)))
 
 
 def _check_options(
@@ -133,40 +133,40 @@ def _unknown(name: str) -> str:
     return f"There is no data set {name!r}.{hint} DATASET is one of: {', '.join(NAMES)}."
 
 
-def _first_classes(data: ImageData, num_classes: int) -> ImageData:
-    if not 1 <= num_classes <= data.num_classes:
-        raise ClassMismatchError(f"{num_classes} classes asked for, but the data set has {data.num_classes}")
-    kept = data.subset(data.labels < num_classes)
-    return replace(kept, class_names=data.class_names[:num_classes])
+def _first_classes(parts: dict[str, ImageData], num_classes: int | None) -> dict[str, Choice]:
+    available = next(iter(parts.values())).num_classes
+    number = available if num_classes is None else num_classes
+    if number > available:
+        raise ClassMismatchError(f"{number} classes asked for, but the data set has {available}")
+    return {key: Choice(part, (part.labels < number).nonzero().squeeze(1)) for key, part in parts.items()}
 
 
-def _three_splits(parts: dict[str, ImageData], val_fraction: float, seed: int) -> Splits:
+def _three_splits(parts: dict[str, Choice], val_fraction: float, seed: int) -> dict[str, Choice]:
     """Makes what a data set does not bring along: test images, validation images."""
     pool = parts.get("train", parts.get("all"))
     test = parts.get("test")
     if test is None:
-        pool, test = split(pool, val_fraction=TEST_FRACTION, seed=seed)
+        pool, test = pool.split(TEST_FRACTION, seed)
     # Another seed: with the same one, the images split off twice would be neighbours in one shuffled order.
-    train, val = (pool, parts["val"]) if "val" in parts else split(pool, val_fraction=val_fraction, seed=seed + 1)
-    return Splits(replace(train, split="train"), replace(val, split="val"), replace(test, split="test"))
+    train, val = (pool, parts["val"]) if "val" in parts else pool.split(val_fraction, seed + 1)
+    return {"train": train, "val": val, "test": test}
 
 
-def _limited(
-    splits: Splits, train_per_class: int | None, test_per_class: int | None, val_fraction: float, seed: int
-) -> Splits:
-    return Splits(
-        limit_per_class(splits.train, train_per_class, seed),
-        limit_per_class(splits.val, _val_per_class(train_per_class, val_fraction), seed),
-        limit_per_class(splits.test, test_per_class, seed),
-    )
+def _copied(choices: dict[str, Choice], num_classes: int | None) -> Iterator[ImageData]:
+    # A folder's splits are views of one tensor, which stays as long as one of them does: copy all of them, or none.
+    complete = all(len(choice.indices) == len(choice.data) for choice in choices.values())
+    for name, choice in choices.items():
+        part = choice.data if complete else choice.copy()
+        yield replace(part, class_names=part.class_names[:num_classes], split=name)
 
 
-def _val_per_class(train_per_class: int | None, val_fraction: float) -> int | None:
-    """As many validation images as keep the proportion of validation to training images, at least one."""
-    if train_per_class is None:
-        return None
-    # Rounded first: 12 * 0.2 / 0.8 is a little more than 3.
-    return math.ceil(round(train_per_class * val_fraction / (1 - val_fraction), 9))
+def _per_class(train_per_class: int | None, test_per_class: int | None, val_fraction: float) -> dict[str, int | None]:
+    """Images a class by split, with as many for validation as keep their proportion to the training images."""
+    val_per_class = None
+    if train_per_class is not None:
+        # Rounded first: 12 * 0.2 / 0.8 is a little more than 3.
+        val_per_class = math.ceil(round(train_per_class * val_fraction / (1 - val_fraction), 9))
+    return {"train": train_per_class, "val": val_per_class, "test": test_per_class}
 
 
 def _draw(
@@ -182,18 +182,12 @@ def _draw(
     experiment = catalogue.known(own)
     number, first = num_classes or len(experiment.shapes), experiment.shapes.start
     class_names = shapes.class_names(number, first=first)
-    train_per_class = train_per_class or SHAPES_TRAIN
     source = Source("shapes", "Drawn shapes", "drawn by helpers.shapes from the seed", experiment.title)
-    sizes = {
-        "train": train_per_class,
-        "val": _val_per_class(train_per_class, val_fraction),
-        "test": test_per_class or SHAPES_TEST,
-    }
+    sizes = _per_class(train_per_class or SHAPES_TRAIN, test_per_class or SHAPES_TEST, val_fraction)
     drawn = []
     for stream, per_class in sizes.items():
         images, labels = shapes.draw(number, per_class, image_size or SHAPES_SIZE, seed, stream=stream, first=first)
-        data = ImageData(images, labels, class_names, stream, source)
-        drawn.append(_converted(data, None, channels))
+        drawn.append(_converted(ImageData(images, labels, class_names, stream, source), None, channels))
     return Splits(*drawn)
 
 
@@ -205,11 +199,13 @@ def to_channels(images: Tensor, channels: int | None) -> Tensor:
     """uint8 (N, C, H, W) with one grey channel (luma of ITU-R 601) or three; None: as they are."""
     if channels is None or channels == images.shape[1]:
         return images
+    result = storage.empty((len(images), channels, *images.shape[2:]), torch.uint8)
     if channels == 3:
-        return images.repeat(1, 3, 1, 1)
-    luma = torch.tensor([0.299, 0.587, 0.114])
-    grey = [(chunk.float() * luma[:, None, None]).sum(1, keepdim=True).round() for chunk in images.split(CHUNK)]
-    return torch.cat(grey).to(torch.uint8)
+        return result.copy_(images.expand_as(result))
+    luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    for rows in storage.chunks(images):
+        result[rows] = (images[rows].float() * luma).sum(1, keepdim=True).round()
+    return result
 
 
 def resize(images: Tensor, size: int | tuple[int, int] | None) -> Tensor:
@@ -224,5 +220,7 @@ def resize(images: Tensor, size: int | tuple[int, int] | None) -> Tensor:
         return images
     from torchvision.transforms.v2 import functional  # half a second that most runs don't need
 
-    chunks = [functional.resize(chunk, list(shape), antialias=True) for chunk in images.split(CHUNK)]
-    return torch.cat(chunks)
+    result = storage.empty((*images.shape[:2], *shape), torch.uint8)
+    for rows in storage.chunks(max(images, result, key=lambda tensor: tensor.nbytes)):
+        result[rows] = functional.resize(images[rows], list(shape), antialias=True)
+    return result

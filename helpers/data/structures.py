@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from helpers import storage
 from helpers.data.errors import LabelError
 
 
@@ -96,8 +97,8 @@ class ImageData:
         return torch.bincount(self.labels, minlength=self.num_classes)
 
     def subset(self, indices: Tensor) -> "ImageData":
-        """The images at these indices (or where a boolean mask is true), in this order."""
-        return replace(self, images=self.images[indices], labels=self.labels[indices])
+        """A copy of the images at these indices (or where a boolean mask is true), in this order."""
+        return replace(self, images=storage.take(self.images, indices), labels=self.labels[indices])
 
     def select_classes(self, classes: Iterable[int]) -> "ImageData":
         """The images of these classes. Labels and class names stay as they are: class i is still i.
@@ -113,11 +114,13 @@ class ImageData:
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel over all pixels, on the scale 0 to 1."""
         # Counting the 256 values is exact, and needs no floating point copy of the images.
+        counts = torch.zeros(self.images.shape[1], 256, dtype=torch.int64)
+        for rows in storage.chunks(self.images):
+            for channel, pixels in enumerate(self.images[rows].unbind(1)):
+                counts[channel] += torch.bincount(pixels.reshape(-1), minlength=256)
         values = torch.arange(256, dtype=torch.float64) / 255
         means, stds = [], []
-        for channel in range(self.images.shape[1]):
-            counts = torch.bincount(self.images[:, channel].reshape(-1), minlength=256).double()
-            share = counts / counts.sum()
+        for share in (channel / channel.sum() for channel in counts.double()):
             mean = (share * values).sum()
             means.append(mean.item())
             stds.append((share * (values - mean) ** 2).sum().sqrt().item())

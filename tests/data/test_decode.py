@@ -237,16 +237,6 @@ def test_decode_all_tells_different_sizes(tmp_path: Path) -> None:
         decode_all(paths, image_size=None, channels=1)
 
 
-def test_decode_all_beyond_memory_asks_for_a_smaller_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_memory(*_args) -> np.ndarray:
-        raise MemoryError
-
-    path = save(tmp_path / "a.png", noise(4, 4))
-    monkeypatch.setattr(np, "empty", no_memory)
-    with pytest.raises(DataError, match=r"1 images of 4 × 4 pixels.*IMAGE_SIZE"):
-        decode_all([path], image_size=None, channels=1)
-
-
 def test_progress_is_on_stderr_and_does_not_stay(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     decode_all([save(tmp_path / "a.png", noise(4, 4))], image_size=None, channels=1)
     written = capsys.readouterr()

@@ -3,6 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers import storage
 from helpers.data import DataError, ImageData, Source, lower_resolution
 
 SOURCE = Source("random", "Random colours", "made by a test")
@@ -66,11 +67,9 @@ def test_a_single_image_is_treated_as_one_of_many(size, channels):
 
 
 def test_many_images_are_each_treated_alike(monkeypatch):
-    from helpers.data import loading
-
     data = image_data(random_images())
     whole = lower_resolution(data, 7).images
-    monkeypatch.setattr(loading, "CHUNK", 2)
+    monkeypatch.setattr(storage, "CHUNK", 2 * data.images[0].nbytes)
     assert torch.equal(lower_resolution(data, 7).images, whole)
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.data import ImageData, Source, SplitError, split
-from helpers.data.splitting import limit_per_class
+from helpers.data.splitting import Choice
 
 SOURCE = Source("random", "Random colours", "made by a test")
 
@@ -64,15 +64,28 @@ def test_shares_lie_between_0_and_1(fraction):
         split(numbered([5, 5]), val_fraction=fraction, seed=0)
 
 
+def limited(data, per_class):
+    return Choice(data, torch.arange(len(data))).limit(per_class, 3).copy()
+
+
 def test_a_smaller_subset_is_part_of_a_larger_one():
     data = numbered([30, 4, 20])
-    small, large = limit_per_class(data, 5, 3), limit_per_class(data, 10, 3)
+    small, large = limited(data, 5), limited(data, 10)
     assert small.class_counts().tolist() == [5, 4, 5]
     assert large.class_counts().tolist() == [10, 4, 10]
     assert set(numbers_of(small)) < set(numbers_of(large))
-    assert limit_per_class(data, None, 3) is data
+    assert numbers_of(limited(data, None)) == numbers_of(data)
 
 
 def test_a_limit_starts_at_one():
     with pytest.raises(SplitError, match="from 1 on"):
-        limit_per_class(numbered([3]), 0, 0)
+        limited(numbered([3]), 0)
+
+
+def test_choosing_from_a_choice_is_choosing_from_its_copy():
+    data = numbered([20, 30, 9])
+    choice = Choice(data, (data.labels != 1).nonzero().squeeze(1))
+    copy = choice.copy()
+    for chosen, expected in zip(choice.split(0.4, 5), split(copy, val_fraction=0.4, seed=5), strict=True):
+        assert numbers_of(chosen.copy()) == numbers_of(expected)
+    assert numbers_of(choice.limit(7, 3).copy()) == numbers_of(limited(copy, 7))

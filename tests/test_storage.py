@@ -1,0 +1,147 @@
+"""Large tensors against small ones, and against what the operating system says about memory."""
+
+import os
+import resource
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+import helpers
+from helpers import storage
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where large tensors lie, and every tensor is large."""
+    monkeypatch.setattr(helpers, "DATA", tmp_path)
+    monkeypatch.setattr(storage, "SHARE", 0)
+    return tmp_path / "cache"
+
+
+def mapped_files(folder: Path) -> list[str]:
+    """The files of a folder that this process has mapped, as the system names them."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return [line.split(maxsplit=5)[5] for line in lines if f" {folder}/" in line]
+
+
+def test_a_small_tensor_lies_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helpers, "DATA", tmp_path)
+    monkeypatch.setattr(storage, "limit", lambda: 12)
+    small = storage.empty((3, 4), torch.uint8)
+    assert small.shape == (3, 4) and list(tmp_path.iterdir()) == []
+    large = storage.empty((13,), torch.uint8)
+    assert len(large) == 13 and len(mapped_files(tmp_path / "cache")) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32, torch.bfloat16, torch.bool])
+def test_a_large_tensor_is_an_ordinary_one(cache: Path, dtype: torch.dtype) -> None:
+    expected = torch.randint(0, 2, (3, 5, 2), generator=torch.Generator().manual_seed(0)).to(dtype)
+    tensor = storage.empty((3, 5, 2), dtype)
+    assert tensor.dtype == dtype and tensor.is_contiguous() and len(mapped_files(cache)) == 1
+    tensor[:] = expected
+    assert torch.equal(tensor, expected) and torch.equal(tensor.clone() + tensor, expected + expected)
+
+
+def test_the_file_has_no_name_and_goes_with_the_last_tensor(cache: Path) -> None:
+    tensor = storage.empty((10, 2), torch.uint8)
+    assert list(cache.iterdir()) == []
+    assert all(name.endswith("(deleted)") for name in mapped_files(cache))
+    view = tensor[3:]
+    view[:] = 7
+    del tensor
+    assert view.sum() == 98 and len(mapped_files(cache)) == 1
+    del view
+    assert mapped_files(cache) == []
+
+
+def test_its_room_on_the_disk_is_taken_when_it_is_made(cache: Path) -> None:
+    tensor = storage.empty((50, 2**20), torch.uint8)
+    (file,) = (fd for fd in Path("/proc/self/fd").iterdir() if os.path.realpath(fd).startswith(f"{cache}/"))
+    assert file.stat().st_blocks * 512 >= tensor.nbytes  # a file that was only made longer has no blocks
+
+
+def test_a_tensor_without_numbers_needs_no_file(cache: Path) -> None:
+    assert storage.empty((0, 3, 4), torch.uint8).shape == (0, 3, 4) and not cache.exists()
+
+
+@pytest.fixture
+def files_up_to_1000_bytes():
+    """As on a full disk: the system refuses what lies beyond."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_file_that_finds_no_room_is_an_error_that_says_what_to_do(cache: Path, files_up_to_1000_bytes) -> None:
+    with pytest.raises(storage.StorageError, match=r"0\.3 GB .* cache .*File too large.*WORKBOOK_DATA"):
+        storage.empty((300_000_000,), torch.uint8)
+    assert list(cache.iterdir()) == [] and mapped_files(cache) == []
+
+
+def test_a_folder_that_cannot_be_written_is_one_too(cache: Path) -> None:
+    cache.touch()
+    with pytest.raises(storage.StorageError, match=r"can't be made in cache .*File exists.*WORKBOOK_DATA"):
+        storage.empty((4,), torch.uint8)
+
+
+@pytest.mark.parametrize("share", [0, 1])
+@pytest.mark.parametrize("chunk", [1, 50, 10_000])
+@pytest.mark.parametrize(
+    "indices", [[3, 0, 0, 18], [], [False] * 19, [True] + [False] * 17 + [True], range(18, -1, -1)]
+)
+def test_what_is_taken_is_what_indexing_gives(cache: Path, monkeypatch: pytest.MonkeyPatch, indices, share, chunk):
+    monkeypatch.setattr(storage, "SHARE", share)
+    monkeypatch.setattr(storage, "CHUNK", chunk)
+    indices = torch.tensor(indices, dtype=torch.bool if indices and isinstance(indices[0], bool) else torch.int64)
+    rows = torch.arange(19 * 6).view(19, 2, 3)
+    for tensor in (rows, rows.transpose(1, 2), rows[:, 0]):
+        taken = storage.take(tensor, indices)
+        assert torch.equal(taken, tensor[indices]) and taken.dtype == tensor.dtype
+        assert len(mapped_files(cache)) == (taken.nbytes > storage.limit())
+
+
+def test_what_is_not_there_cannot_be_taken() -> None:
+    with pytest.raises(IndexError):
+        storage.take(torch.arange(3), torch.tensor([3]))
+
+
+@pytest.mark.parametrize("chunk", [1, 24, 25, 1000])
+def test_chunks_go_through_all_rows_once(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(storage, "CHUNK", chunk)
+    tensor = torch.arange(7 * 12, dtype=torch.uint8).view(7, 12)
+    parts = [tensor[rows] for rows in storage.chunks(tensor)]
+    assert torch.equal(torch.cat(parts), tensor)
+    assert max(part.nbytes for part in parts) <= max(chunk, 12)
+
+
+def test_the_limit_is_a_share_of_this_machines_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_group_limits", lambda: [])
+    assert storage.limit() == pytest.approx(storage.SHARE * psutil.virtual_memory().total)
+    monkeypatch.setattr(storage, "_group_limits", lambda: [2**60, 2_000_000])
+    assert storage.limit() == storage.SHARE * 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("member", "files", "expected"),
+    [
+        ("0::/job/step\n", {"job/step/memory.max": "max", "job/memory.max": "5000"}, [5000]),
+        ("0::/\n", {"memory.max": "700"}, [700]),
+        ("0::/not/shown/in/a/container\n", {"memory.max": "700"}, [700]),
+        ("5:cpu:/\n4:memory:/job\n0::/\n", {"memory/job/memory.limit_in_bytes": "60", "cpu/memory.max": "1"}, [60]),
+        ("0::/\n", {}, []),
+    ],
+)
+def test_the_limits_of_control_groups_are_found(tmp_path: Path, member: str, files, expected) -> None:
+    (tmp_path / "cgroup").write_text(member)
+    for name, content in files.items():
+        path = tmp_path / "groups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content + os.linesep)
+    assert list(storage._group_limits(tmp_path / "cgroup", tmp_path / "groups")) == expected
+
+
+def test_a_system_without_control_groups_has_no_limits(tmp_path: Path) -> None:
+    assert list(storage._group_limits(tmp_path / "none")) == []
