@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn import metrics
 
 from helpers.evaluate.inputs import Array, EvaluationError, check_names, checked, log_softmax
 
@@ -65,6 +64,8 @@ def per_class(logits: Array, labels: Array, class_names: Sequence[Any]) -> pd.Da
     Raises:
         EvaluationError: as for `accuracy`, or for a wrong number of class names.
     """
+    from sklearn import metrics  # over a second to import, which a notebook should not wait for at its start
+
     scores, truth = checked(logits, labels)
     check_names(class_names, scores.shape[1])
     classes = np.arange(scores.shape[1])

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import metrics
 
 from helpers.evaluate.inputs import Array, checked, log_softmax
 
@@ -66,6 +65,8 @@ def roc(logits: Array, labels: Array) -> RocCurves:
 
 
 def _roc_curve(positive: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> RocCurve:
+    from sklearn import metrics  # over a second to import, which a notebook should not wait for at its start
+
     if positive.all() or not positive.any():
         return UNDEFINED_CURVE
     fpr, tpr, _ = metrics.roc_curve(positive, probabilities)

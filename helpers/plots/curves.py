@@ -10,7 +10,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 from numpy.typing import NDArray
-from sklearn.isotonic import isotonic_regression
 
 from helpers.plots.style import (
     FONT_SIZE,
@@ -183,6 +182,8 @@ def spread(wanted: NDArray[np.float64], spacing: float) -> NDArray[np.float64]:
     Without the steps of ``spacing`` the heights only have to be in order: that is isotonic regression. Heights go
     beyond 0 to 1 where that range has no room.
     """
+    from sklearn.isotonic import isotonic_regression  # slow to import, see helpers.evaluate.metrics
+
     order = np.argsort(wanted, kind="stable")
     steps = spacing * np.arange(len(wanted))
     heights = np.empty(len(wanted))
