@@ -20,7 +20,7 @@ import PIL
 import torch
 from torch import Tensor
 
-from helpers import WorkbookError, storage
+from helpers import WorkbookError, files, storage
 
 FORMAT_VERSION = 1
 """To raise whenever decoding or the layout of the cache changes."""
@@ -94,16 +94,12 @@ def store_images(path: Path, images: Tensor, bad: dict[int, str]) -> None:
         images: uint8 (N, C, H, W), of the readable files.
         bad: what is wrong with the others, by index.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with files.replacing(path) as file:
             np.savez(file, images=images.numpy(), bad=np.array(json.dumps(bad)))
-        os.replace(temporary, path)
         _remove_older(path)
     except OSError as error:
         _warn(f"the decoded images can't be kept in {path.parent}, the next run decodes them again: {error}")
-        _remove_leftover(temporary)
 
 
 def _digest(value: object) -> str:
@@ -144,14 +140,6 @@ def _remove_older(path: Path) -> None:
     for other in path.parent.glob(f"{slot}-*.npz"):
         if other != path:
             other.unlink(missing_ok=True)
-
-
-def _remove_leftover(temporary: Path) -> None:
-    # The folder that didn't let us write may not let us delete either; the first warning has said enough.
-    try:
-        temporary.unlink(missing_ok=True)
-    except OSError:
-        return
 
 
 def _warn(message: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.files import locked
 from helpers.report import clean
 from helpers.report.progress import Progress
 from helpers.report.workspace import Workspace, load, write
@@ -83,7 +84,10 @@ def run(
         KeyboardInterrupt: after the kernel has been stopped and the part that ran kept as <notebook>.interrupted.ipynb.
     """
     job = _Job(notebook, workspace, settings, progress)
-    with progress:
+    with progress, locked(job.lock) as is_ours:
+        if not is_ours:
+            job.outcome.error = "another run is making this report: wait until it has ended"
+            return job.outcome
         try:
             executed = job.execute(parameters)
             job.report(executed)
@@ -128,6 +132,7 @@ class _Job:
         self._notebook, self._workspace, self._settings, self._progress = notebook, workspace, settings, progress
         self._reports = workspace.reports(settings.profile)
         self.running = self._reports / f".{notebook.stem}.running.ipynb"
+        self.lock = self._reports / f".{notebook.stem}.lock"
 
     def execute(self, parameters: dict[str, Any]) -> "NotebookNode":
         """The executed notebook, which holds an error output if the run failed for whatever reason."""

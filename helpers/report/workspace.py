@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helpers import WorkbookError
+from helpers import WorkbookError, files
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -152,13 +152,8 @@ def load(path: Path) -> "NotebookNode":
 
 def write(path: Path, content: str | bytes) -> None:
     """Writes a file under a temporary name beside it, then renames it: no reader ever meets half a file."""
-    content = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with files.replacing(path) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
 
 
 def _number(stem: str) -> int:

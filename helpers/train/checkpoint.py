@@ -8,7 +8,6 @@ values only and are read with ``weights_only=True``.
 import hashlib
 import io
 import json
-import os
 import re
 import warnings
 from importlib import metadata
@@ -18,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from helpers import WorkbookError, files
+
 FORMAT = 1
 NOT_COMPUTING = ("__main__", "cli", "download", "packaged", "weights")
 """Files of helpers/models that find weights: those are in a training's settings themselves."""
@@ -26,6 +27,10 @@ Settings = dict[str, Any]
 
 class CheckpointWarning(UserWarning):
     """A checkpoint could not be used; it was set aside and the training starts anew."""
+
+
+class CheckpointError(WorkbookError):
+    """A checkpoint could not be written."""
 
 
 class CheckpointFile:
@@ -46,17 +51,22 @@ class CheckpointFile:
         self.path = self.folder / f"{self.key}-{epochs}.pt"
 
     def save(self, state: dict[str, Any]) -> None:
-        """Writes to a temporary name, flushes, then renames: the file of that name is always whole."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(f".{os.getpid()}.part")
+        """Writes the file, all of it or nothing.
+
+        Raises:
+            CheckpointError: no room, or a folder that can't be written; an earlier checkpoint stays as it was.
+        """
+        content = io.BytesIO()  # torch.save hides what a disk says
+        torch.save({"format": FORMAT, "settings": json.dumps(self.settings), "state": state}, content)
         try:
-            with open(temporary, "wb") as stream:
-                torch.save({"format": FORMAT, "settings": json.dumps(self.settings), "state": state}, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            with files.replacing(self.path) as stream:
+                stream.write(content.getbuffer())
+        except OSError as error:
+            raise CheckpointError(
+                f"The checkpoint ({content.tell() / 1e6:,.1f} MB) can't be written to the folder "
+                f"{self.folder.name!r}: {error.strerror}. Make room there, or set the variable WORKBOOK_DATA to a "
+                "folder with room, and run again: the training goes on from its last checkpoint."
+            ) from error
 
     def load(self) -> dict[str, Any] | None:
         """The state to go on from, on the CPU: this training's, else that of the longest shorter one; or None.

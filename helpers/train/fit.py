@@ -31,6 +31,7 @@ from helpers.train.checkpoint import (
 from helpers.train.compute import Compute, choose_compute
 from helpers.train.frozen import cached_front, channels_last, run, train_mode
 from helpers.train.interrupt import InterruptFlag
+from helpers.train.memory import explained
 from helpers.train.options import LOSSES, SCHEDULES, TrainError, check_options, make_optimizer
 
 
@@ -157,7 +158,9 @@ def fit(
     cell of a notebook.
 
     Raises:
-        TrainError: bad arguments, labels that the network has no output for, or a loss that is not finite.
+        TrainError: bad arguments, labels that the network has no output for, a loss that is not finite, or too little
+            memory: the message says which sizes to try.
+        CheckpointError: a checkpoint can't be written; the one before it is as it was.
         TrainingStopped: after Ctrl-C.
     """
     if checkpoint is not None and " at 0x" in repr(augment):
@@ -195,19 +198,21 @@ def fit(
     file = CheckpointFile(checkpoint, settings, epochs) if checkpoint is not None else None
     progress, resumed_from = _take_up(model, optim, stopped, file)
 
-    splits = {name: _Split(d.images.to(compute.device), d.labels.to(compute.device)) for name, d in data.items()}
     rest, cached_layers, cache_seconds = model, 0, 0.0
-    if cache_frozen and augment is None and progress.epoch < epochs:
-        train_mode(model, move_frozen_statistics)
-        images = {name: split.images for name, split in splits.items()}
-        cached_layers, rest, images, cache_seconds = cached_front(model, images, settings["data"], compute)
-        splits = {name: _Split(images[name], split.labels) for name, split in splits.items()}
+    with explained(train.images.shape[1:]):
+        splits = {name: _Split(d.images.to(compute.device), d.labels.to(compute.device)) for name, d in data.items()}
+        if cache_frozen and augment is None and progress.epoch < epochs:
+            train_mode(model, move_frozen_statistics)
+            images = {name: split.images for name, split in splits.items()}
+            cached_layers, rest, images, cache_seconds = cached_front(model, images, settings["data"], compute)
+            splits = {name: _Split(images[name], split.labels) for name, split in splits.items()}
 
     order_length, num_batches = _epoch_length(len(train), batch_size)
     loss_function, factor = LOSSES[loss], SCHEDULES[schedule]
     bar = tqdm(total=epochs * num_batches, initial=progress.epoch * num_batches + progress.batch, leave=False)
     generators = [compute.device] if compute.device.type == "cuda" else []
-    with torch.random.fork_rng(generators), InterruptFlag() as stop, bar:
+    memory = explained(train.images.shape[1:], batch_size)
+    with memory, torch.random.fork_rng(generators), InterruptFlag() as stop, bar:
         while progress.epoch < epochs and not stop:
             epoch = progress.epoch + 1
             bar.set_description(f"{label}: epoch {epoch}/{epochs}")
@@ -274,11 +279,16 @@ def fit(
 
 
 def predict(model: nn.Module, data: ImageData, *, compute: Compute | None = None) -> Tensor:
-    """The network's logits for every image, in eval mode: float32 (N, K), on the CPU."""
+    """The network's logits for every image, in eval mode: float32 (N, K), on the CPU.
+
+    Raises:
+        TrainError: too little memory.
+    """
     compute = (compute or choose_compute()).for_network(model)
     model.to(compute.device, memory_format=torch.channels_last)
     model.eval()
-    return run(model, data.images.to(compute.device), compute).float().cpu()
+    with explained(data.images.shape[1:]):
+        return run(model, data.images.to(compute.device), compute).float().cpu()
 
 
 def _evaluate(model: nn.Module, split: _Split, loss_function: Callable, compute: Compute) -> tuple[float, float]:

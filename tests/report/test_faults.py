@@ -1,0 +1,105 @@
+"""The report command when processes are killed, run twice at once, or find themselves in odd surroundings."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from helpers.files import locked
+
+TITLE = "# کار من, <b>über</b> & ‘nine’ 😀"
+PARAMETERS = "EPOCHS = 3"
+FIGURE = """\
+from matplotlib import pyplot as plt
+from helpers.report import record
+axes = plt.figure().add_subplot(title="دقت")
+record.figure(axes, "drawing", "شکل")
+record.numbers([record.Number("epochs", "Epochs", float(EPOCHS))], "results", "What the run gave.")"""
+
+
+def write_notebook(root: Path, *sources: str) -> None:
+    parameters = nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+    cells = [nbformat.v4.new_markdown_cell(TITLE), parameters, *map(nbformat.v4.new_code_cell, sources)]
+    (root / "notebooks").mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / "01_one.ipynb")
+
+
+def command(root: Path) -> list[str]:
+    code = (
+        "import sys; from pathlib import Path; from helpers.report.cli import main; sys.exit(main([], root=Path('.')))"
+    )
+    return [sys.executable, "-c", code]
+
+
+def start(root: Path, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        command(root), cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", **options
+    )
+
+
+def files(root: Path) -> set[str]:
+    return {path.name for path in (root / "reports" / "quick").iterdir()}
+
+
+def test_after_a_killed_command_no_kernel_stays_and_the_next_run_is_whole(tmp_path):
+    write_notebook(tmp_path, FIGURE, "while True:\n    pass")
+    with start(tmp_path) as process:
+        next(line for line in process.stderr if "cell 3/3" in line)
+        kernels = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+    assert kernels
+    assert not psutil.wait_procs(kernels, timeout=20)[1], "the kernels notice, and end"
+
+    write_notebook(tmp_path, FIGURE)
+    with start(tmp_path) as process:
+        said = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    assert files(tmp_path) == {"index.html", *(f"01_one.{suffix}" for suffix in ("ipynb", "html", "pdf", "json"))}
+
+
+def test_two_runs_of_one_notebook_do_not_meet(tmp_path):
+    write_notebook(tmp_path, FIGURE)
+    reports = tmp_path / "reports" / "quick"
+    reports.mkdir(parents=True)
+    (reports / "01_one.html").write_text("the other run's")
+    with locked(reports / ".01_one.lock"), start(tmp_path) as process:
+        said = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "another run is making this report: wait until it has ended" in "".join(said)
+    assert (reports / "01_one.html").read_text() == "the other run's"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="C locales and paths differ elsewhere")
+def test_surroundings_of_every_kind(tmp_path):
+    """Spaces, Persian and quotes in the path; no home, no git, and the C locale."""
+    root = tmp_path / "کار من & 'co'"
+    write_notebook(root, FIGURE)
+    bare = {"PATH": os.devnull, "LC_ALL": "C"}
+    with start(root, env=bare) as process:
+        said = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    content = json.loads((root / "reports" / "quick" / "01_one.json").read_text(encoding="utf-8"))
+    assert content["title"] == "کار من, <b>über</b> & ‘nine’ 😀" and content["numbers"]["epochs"]["value"] == 3
+    page = (root / "reports" / "quick" / "01_one.html").read_text(encoding="utf-8")
+    assert "شکل" in page and "<b>über" not in page.partition("<body")[2].partition("<h1")[0]
+    assert (root / "reports" / "quick" / "01_one.pdf").stat().st_size > 10_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a user name space")
+def test_a_read_only_checkout_is_refused_with_the_reason(tmp_path):
+    write_notebook(tmp_path, FIGURE)
+    mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && exec "$2" -c "$3"'
+    _, _, code = command(tmp_path)
+    call = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", tmp_path, sys.executable, code]
+    answer = subprocess.run(call, capture_output=True, text=True)
+    if "unshare" in answer.stderr or "mount:" in answer.stderr:
+        pytest.skip("this machine lets nobody mount a file system")
+    assert answer.returncode == 2
+    assert "cannot write to" in answer.stderr and "Read-only file system" in answer.stderr
+    assert "Traceback" not in answer.stderr

@@ -1,0 +1,102 @@
+"""Files that are written whole or not at all, and locks between processes."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.files import locked, replacing
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_file_takes_its_place_when_it_is_whole(tmp_path):
+    path = tmp_path / "new" / "file"
+    with replacing(path) as stream:
+        stream.write(b"one")
+        assert not path.exists()
+    assert path.read_bytes() == b"one"
+    with replacing(path) as stream:
+        stream.write(b"two")
+        stream.flush()
+        assert path.read_bytes() == b"one"
+    assert path.read_bytes() == b"two"
+    assert names(path.parent) == {"file"}
+
+
+def test_an_error_leaves_the_earlier_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"good")
+    with pytest.raises(ZeroDivisionError), replacing(path) as stream:
+        stream.write(b"half")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"good"
+    assert names(tmp_path) == {"file"}
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    path = tmp_path / "file"
+    code = "\n".join(
+        [
+            "import os, signal, sys, pathlib",
+            "from helpers.files import replacing",
+            "with replacing(pathlib.Path(sys.argv[1])) as stream:",
+            "    stream.write(b'half')",
+            "    os.kill(os.getpid(), signal.SIGKILL)",
+        ]
+    )
+    assert subprocess.run([sys.executable, "-c", code, path]).returncode == -9
+    assert len(names(tmp_path)) == 1 and "file" not in names(tmp_path)
+    others = {f".file.another-machine-{2**22}.part", f".file.{socket.gethostname()}-{os.getppid()}.part", "x.part"}
+    for name in others:
+        (tmp_path / name).touch()
+    with replacing(path) as stream:
+        stream.write(b"whole")
+    assert names(tmp_path) == {"file", *others}, "another machine's, and a living process's"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
+def test_a_full_disk_leaves_the_earlier_file(tmp_path):
+    code = "\n".join(
+        [
+            "import pathlib, sys",
+            "from helpers.files import replacing",
+            "path = pathlib.Path(sys.argv[1], 'file')",
+            "path.write_bytes(b'good')",
+            "try:",
+            "    with replacing(path) as stream:",
+            "        stream.write(bytes(10**6))",
+            "except OSError as error:",
+            "    print(error.strerror, path.read_bytes(), [other.name for other in path.parent.iterdir()])",
+        ]
+    )
+    mount = f"mount -t tmpfs -o size=64k none '{tmp_path}' && exec '{sys.executable}' -c \"{code}\" '{tmp_path}'"
+    answer = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount], capture_output=True)
+    if b"unshare" in answer.stderr or b"mount:" in answer.stderr:
+        pytest.skip("this machine lets nobody mount a file system")
+    assert answer.stdout.decode().strip() == "No space left on device b'good' ['file']"
+
+
+def test_one_process_at_a_time_holds_a_lock(tmp_path):
+    path = tmp_path / "lock"
+    code = (
+        "import pathlib, sys; from helpers.files import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])) as is_ours:\n    print(is_ours, flush=True); sys.stdin.read()"
+    )
+    other = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(other, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "True\n"
+        with locked(path) as is_ours:
+            assert not is_ours
+        process.kill()
+        process.wait()
+    with locked(path) as is_ours:
+        assert is_ours, "a killed process holds nothing"
+        answer = subprocess.run(other, input="", capture_output=True, text=True)
+        assert answer.stdout == "False\n"
+    assert names(tmp_path) == set()
