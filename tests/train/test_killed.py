@@ -1,0 +1,50 @@
+"""Training processes that are killed at twenty moments: the last one's results are those of a quiet training."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from helpers import ROOT
+
+SCRIPT = Path(__file__).with_name("killed_training.py")
+CHECKPOINT_EVERY = 2
+
+
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    call = [sys.executable, SCRIPT, tmp_path_factory.mktemp("scratch")]
+    done = subprocess.run(call, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_killed_trainings_end_with_the_same_numbers_bit_for_bit(answer):
+    first, *killed, last = answer["statuses"]
+    assert (first, last) == (0, 0)
+    assert len(killed) == 20 and killed.count(-9) >= 18, "a short sleep may find a training that has ended"
+    assert answer["killed"] == answer["quiet"]
+    (history, _, weights), (other_history, _, other_weights) = answer["quiet"]
+    assert weights != other_weights and history != other_history
+    assert len(set(history["train_loss"])) == 7
+
+
+def test_at_most_one_interval_is_trained_again(answer):
+    finished = defaultdict(int)  # by seed, the last epoch that any process finished
+    begun = set()
+    for process, seed, epoch in answer["epochs"]:
+        if (process, seed) not in begun:
+            assert epoch > finished[seed] - CHECKPOINT_EVERY
+            begun.add((process, seed))
+        finished[seed] = max(finished[seed], epoch)
+    assert finished == {0: 7, 1: 7}
+    assert len(begun) > 4, "some processes came far enough to go on from a checkpoint"
+
+
+def test_no_half_written_file_stays(answer):
+    assert answer["names"] and all(name.endswith("-7.pt") for name in answer["names"])
