@@ -1,7 +1,11 @@
 """Small data and networks that many tests share. No test needs the internet, a GPU or data that is not drawn here."""
 
+import contextlib
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import matplotlib
 import pytest
@@ -40,3 +44,121 @@ def make_images() -> Callable[..., ImageData]:
 def cpu() -> Compute:
     """The processor in float32: the same on every machine, bit for bit between two runs on one."""
     return choose_compute("cpu", "float32")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a server answers a request for a file: without arguments as it should.
+
+    Attributes:
+        status: 200, for the file or the part of it that was asked for; any other stands instead of it.
+        reason: words of the server after the status.
+        location: where a status of 300 to 399 leads.
+        content: what it takes for the file.
+        announced: what it says that the length is, from what it is; None: nothing.
+        sent: after how many bytes the connection is cut.
+        stalls: it stays open instead, but nothing more comes; without `sent` nothing at all.
+        ranges: whether it knows that parts can be asked for.
+        first: what it says that the first byte of a part is, from what it is.
+        tag, date: of the file's version.
+    """
+
+    status: int = 200
+    reason: str | None = None
+    location: str = ""
+    content: bytes | None = None
+    announced: Callable[[int], object] = str
+    sent: int | None = None
+    stalls: bool = False
+    ranges: bool = True
+    first: Callable[[int], int] = int
+    tag: str = ""
+    date: str = ""
+
+
+class FileServer:
+    """Serves ``files`` at this computer's ``url``, below any folder of it.
+
+    Attributes:
+        answers: how the next requests are answered, one after the other; the last holds for all that follow.
+        requests: paths, and what was asked for in the headers Range and If-Range.
+        sent_all: set when an answer has been sent to its end.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.answers = [Answer()]
+        self.requests: list[tuple[str, str | None, str | None]] = []
+        self.sent_all = threading.Event()
+        self._stopped = threading.Event()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with contextlib.suppress(ConnectionError):
+                    server._answer(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        asked, version = handler.headers.get("Range"), handler.headers.get("If-Range")
+        self.requests.append((handler.path, asked, version))
+        content = self.files.get(handler.path.rpartition("/")[2]) if answer.content is None else answer.content
+        if answer.stalls and answer.sent is None:
+            self._stopped.wait(30)
+        elif answer.status != 200 or content is None:
+            handler.send_response(answer.status if answer.status != 200 else 404, answer.reason)
+            handler.send_header("Location", answer.location)
+            handler.end_headers()
+        else:
+            partial = answer.ranges and asked and version in (None, answer.tag, answer.date)
+            self._send(handler, answer, content, int(asked[len("bytes=") : -1]) if partial else None)
+
+    def _send(self, handler: BaseHTTPRequestHandler, answer: Answer, content: bytes, start: int | None) -> None:
+        body = content[start or 0 :]
+        if start is None:
+            handler.send_response(200)
+        elif not body:
+            handler.send_error(416)
+            return
+        else:
+            handler.send_response(206)
+            handler.send_header("Content-Range", f"bytes {answer.first(start)}-{len(content) - 1}/{len(content)}")
+        length = answer.announced(len(body))
+        for name, value in (("Content-Length", length), ("ETag", answer.tag), ("Last-Modified", answer.date)):
+            if value not in (None, ""):
+                handler.send_header(name, str(value))
+        handler.end_headers()
+        handler.wfile.write(body[: answer.sent])
+        if answer.stalls:
+            self._stopped.wait(30)
+        elif answer.sent is None:
+            self.sent_all.set()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """A web server on this computer, whose answers a test chooses."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = FileServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def answer() -> type[Answer]:
+    """`Answer`, which tests can't import."""
+    return Answer

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None, *, root: Path = DATA) -> int:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("error: interrupted; nothing of the download was kept", file=sys.stderr)
+        print("error: interrupted; the same command goes on from there", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -74,7 +74,12 @@ def _parser() -> argparse.ArgumentParser:
 def add_fetch_options(fetching: argparse.ArgumentParser) -> None:
     """Adds --url and --timeout, which every command that downloads takes."""
     fetching.add_argument(
-        "--url", metavar="BASE", help="folder of a mirror that holds the same files (http, https or file address)"
+        "--url",
+        metavar="BASE",
+        action="append",
+        default=[],
+        help="folder of a mirror that holds the same files (http, https or file address); give it again for further "
+        "mirrors, which are tried in order",
     )
     fetching.add_argument(
         "--timeout", type=_seconds, default=30, help="seconds to wait for a silent server (default: %(default)s)"
@@ -92,7 +97,7 @@ def _seconds(text: str) -> float:
 
 
 def _fetch(options: argparse.Namespace, root: Path) -> None:
-    folder = fetch(options.name, root=root, url=options.url, timeout=options.timeout)
+    folder = fetch(options.name, root=root, urls=options.url, timeout=options.timeout)
     print(f"{catalogue.get(options.name).title} lies in {catalogue.describe_where(folder)}")
 
 

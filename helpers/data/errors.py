@@ -40,4 +40,4 @@ class LabelError(DataError):
 
 
 class FetchError(DataError):
-    """A download that failed; nothing half-written is kept."""
+    """A download that failed; nothing half-written is in its place."""

@@ -21,6 +21,8 @@ LAYOUT = "train/<class>/<image files>, with val/ and test/ beside train/ if you 
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _NOT_CLASSES = ("cars_train", "cars_test", "devkit")  # of Stanford Cars: all classes' images lie in one folder
 _SHOWN = 5
+# Control characters, what turns the direction of the text behind it, and bytes that are no UTF-8.
+_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 Scan = dict[str, dict[str, list[FileStamp]]]
 """Image files by split and class."""
@@ -47,6 +49,7 @@ def read(
     Returns:
         The splits that the folder has, by name: "train" and perhaps "val" and "test"; or "all". All have the class
         names of the training images, also where they have images of some classes only, and are views of one tensor.
+        A class's name is its folder's, in which what can't be shown stands as Python writes it, "\\n" for a new line.
 
     Raises:
         MissingDataError: if there is no such folder, or its images aren't in folders of classes (Stanford Cars).
@@ -79,6 +82,11 @@ def natural_order(name: str) -> tuple:
     # re.split with a group alternates text and digits, so that text is only ever compared with text.
     parts = re.split(r"(\d+)", name)
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
+
+
+def _showable(name: str) -> str:
+    """A file's name, which may hold anything but "/", as text that is safe in a terminal, a figure or a page."""
+    return _UNSHOWABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), name)
 
 
 def _scan(root: Path) -> Scan:
@@ -182,7 +190,7 @@ def _images(
 
 def _report_bad(root: Path, files: Sequence[FileStamp], bad: dict[int, str], skip_bad: bool) -> None:
     # The decoder's message starts with the file's name, so that its folder makes it a path.
-    problems = [f"{os.path.dirname(files[index].name)}/{reason}" for index, reason in bad.items()]
+    problems = [_showable(f"{os.path.dirname(files[index].name)}/{reason}") for index, reason in bad.items()]
     message = f"{len(bad)} of {len(files):,} files in {_shown(root)} can't be used: {_first_few(problems, '; ')}"
     if not skip_bad:
         raise BadImageError(f"{message}. Repair or delete them, or read with skip_bad=True to leave them out")
@@ -199,24 +207,25 @@ def _without(bad: set[FileStamp], scan: Scan) -> Scan:
 
 def _to_splits(images: Tensor, scan: Scan, class_names: tuple[str, ...], source: Source) -> dict[str, ImageData]:
     labels = {name: label for label, name in enumerate(class_names)}
+    shown = tuple(map(_showable, class_names))
     splits, start = {}, 0
     for split, classes in scan.items():
         counts = torch.tensor([len(files) for files in classes.values()])
         split_labels = torch.tensor([labels[name] for name in classes]).repeat_interleave(counts)
         stop = start + len(split_labels)
-        splits[split] = ImageData(images[start:stop], split_labels, class_names, split, source)
+        splits[split] = ImageData(images[start:stop], split_labels, shown, split, source)
         start = stop
     return splits
 
 
 def _source(root: Path) -> Source:
-    return Source(f"folder:{root}", f"images in {root.resolve().name}", _shown(root))
+    return Source(f"folder:{root}", f"images in {_showable(root.resolve().name)}", _shown(root))
 
 
 def _shown(path: Path) -> str:
     """Relative to the repository, or just the name: the rest of the path is nobody's business in a report."""
     path = path.resolve()
-    return path.relative_to(helpers.ROOT).as_posix() if path.is_relative_to(helpers.ROOT) else path.name
+    return _showable(path.relative_to(helpers.ROOT).as_posix() if path.is_relative_to(helpers.ROOT) else path.name)
 
 
 def _first_few(texts: Sequence[str], separator: str = ", ") -> str:

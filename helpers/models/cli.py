@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None, *, root: Path = DATA) -> int:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
-        print("error: interrupted; nothing of the download was kept", file=sys.stderr)
+        print("error: interrupted; the same command goes on from there", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -82,7 +82,7 @@ def _known() -> list[str]:
 def _fetch(options: argparse.Namespace, root: Path) -> None:
     # All names first: a misspelt one shouldn't show after minutes of downloading.
     for architecture in [architectures.get(name) for name in options.names]:
-        file = fetch(architecture, root=root, url=options.url, timeout=options.timeout)
+        file = fetch(architecture, root=root, urls=options.url, timeout=options.timeout)
         print(f"{architecture.name}: {file.origin}")
 
 

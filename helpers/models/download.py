@@ -1,21 +1,16 @@
 """Downloading ImageNet weights: whole and verified, or not at all."""
 
 import contextlib
-import hashlib
-import http.client
 import os
 import re
 import sys
-import tempfile
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
-
-from helpers import DATA
+from helpers import DATA, downloads
+from helpers.data.catalogue import describe_where
 from helpers.data.errors import FetchError
-from helpers.data.fetch import CHUNK, failure_in_words
+from helpers.downloads import DownloadError, Expected
 from helpers.models.architectures import Architecture
 from helpers.models.weights import (
     HUB_FILES,
@@ -28,9 +23,6 @@ from helpers.models.weights import (
     weights_folder,
 )
 
-MAX_BYTES = 4_000_000_000
-"""What a server may send: several times the largest network here."""
-
 _HASH = re.compile(r"-([0-9a-f]{8,64})\.")  # of the SHA-256 sum, in the names of torchvision's and timm's files
 
 
@@ -38,7 +30,7 @@ def fetch(
     architecture: Architecture,
     *,
     root: Path = DATA,
-    url: str | None = None,
+    urls: Sequence[str] = (),
     timeout: float = 30,
     progress: bool = True,
 ) -> WeightsFile:
@@ -50,8 +42,8 @@ def fetch(
     Args:
         architecture: of the network.
         root: the data folder.
-        url: address of a mirror, the folder that holds the file; the library's own server if None. Networks whose
-            weights are on Hugging Face only have no mirror.
+        urls: addresses of mirrors, folders that hold the file, tried in order; the library's own server if none.
+            Networks whose weights are on Hugging Face only have no mirror.
         timeout: seconds to wait for a server that says nothing.
         progress: whether to show a progress bar and remarks on stderr.
 
@@ -59,32 +51,22 @@ def fetch(
         The file.
 
     Raises:
-        WeightsError: there is nothing to download, or it failed. Nothing of it is left.
+        WeightsError: there is nothing to download, or it failed. What has come lies beside the weights for the next
+            try, as it does after Ctrl-C.
     """
     if here := find(architecture, root=root):
         if progress:
             print(f"{architecture.name}: {here.origin}. Nothing to fetch.", file=sys.stderr)
         return here
     address = _verifiable(architecture)
-    from_hub = architecture.hub_repository and not url
+    from_hub = architecture.hub_repository and not urls
     if not from_hub and address is None:
         raise WeightsError(_no_address(architecture, root))
-    with _failures_as_weights_errors(architecture, root, timeout):
-        if from_hub:
+    if from_hub:
+        with _failures_as_weights_errors(architecture, root):
             _fetch_from_hub(architecture)
-        else:
-            file = PurePosixPath(address).name
-            source = f"{url.rstrip('/')}/{file}" if url else address
-            # Under the network's own name, which the file of a server needn't bear.
-            target = weights_folder(root) / f"{architecture.name}{_HASH.search(file)[0]}{file.rpartition('.')[2]}"
-            download(
-                source,
-                target,
-                sha256=_HASH.search(file)[1],
-                check=lambda path: _check_fits(architecture, path),
-                timeout=timeout,
-                progress=progress,
-            )
+    else:
+        _fetch_from_server(architecture, address, urls, root=root, timeout=timeout, progress=progress)
     found = find(architecture, root=root)
     if found is None:
         raise WeightsError(
@@ -94,50 +76,20 @@ def fetch(
     return found
 
 
-def download(
-    url: str,
-    target: Path,
-    *,
-    sha256: str,
-    check: Callable[[Path], None] = lambda path: None,
-    timeout: float = 30,
-    progress: bool = True,
+def _fetch_from_server(
+    architecture: Architecture, address: str, mirrors: Sequence[str], *, root: Path, timeout: float, progress: bool
 ) -> None:
-    """One file of a server, put in place when it is whole.
-
-    Args:
-        url: its address.
-        target: where it goes.
-        sha256: the first digits of its SHA-256 sum, or all.
-        check: is given the whole file before it is put in place; what it raises keeps the file from there.
-        timeout: seconds to wait for a server that says nothing.
-        progress: whether to show a progress bar.
-
-    Raises:
-        FetchError: the file broke off, or is another one.
-        OSError, http.client.HTTPException: the server or the disk failed.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    received = 0
-    # In a folder of its own on the same disk, so that the file moves in one step; it vanishes in any case.
-    with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", suffix=".part", dir=target.parent) as scratch:
-        part = Path(scratch) / target.name
-        with urllib.request.urlopen(url, timeout=timeout) as response, part.open("wb") as file:
-            announced = int(response.headers.get("Content-Length") or 0)
-            with tqdm(
-                total=announced or None, desc=target.name, unit="B", unit_scale=True, leave=False, disable=not progress
-            ) as bar:
-                while received <= MAX_BYTES and (chunk := response.read(CHUNK)):
-                    file.write(chunk)
-                    digest.update(chunk)
-                    received += len(chunk)
-                    bar.update(len(chunk))
-        if received < announced:
-            raise FetchError(f"{target.name} broke off after {received:,} of {announced:,} bytes")
-        if not digest.hexdigest().startswith(sha256):
-            raise FetchError(f"what came as {target.name} is another file (its SHA-256 sum differs)")
-        check(part)
+    """Into the data folder, as soon as the file is whole and fits."""
+    file = PurePosixPath(address).name
+    digest = _HASH.search(file)
+    # Under the network's own name, which the file of a server needn't bear.
+    target = weights_folder(root) / f"{architecture.name}{digest[0]}{file.rpartition('.')[2]}"
+    parts = target.with_name(f".{target.stem}.part")
+    addresses = [f"{mirror.rstrip('/')}/{file}" for mirror in mirrors] or [address]
+    with _failures_as_weights_errors(architecture, root, parts), downloads.unfinished(parts):
+        part = parts / target.name
+        downloads.download(addresses, part, Expected("sha256", digest[1]), timeout=timeout, progress=progress)
+        _check_fits(architecture, part)
         os.replace(part, target)
 
 
@@ -164,21 +116,18 @@ def _no_address(architecture: Architecture, root: Path) -> str:
 
 
 def _check_fits(architecture: Architecture, path: Path) -> None:
+    """Deletes a file that doesn't fit: it is what the server has, and another try would bring the same."""
     if problems := misfit(architecture, path):
+        # Hugging Face's cache has a link under the file's name.
+        path.resolve().unlink()
+        path.unlink(missing_ok=True)
         raise FetchError(f"the file that came doesn't fit the network ({problems})")
 
 
 def _fetch_from_hub(architecture: Architecture) -> None:
     """Into the cache of Hugging Face's client, which retries and verifies by itself."""
     repository, _, revision = architecture.hub_repository.partition("@")
-    path = _through_hubs_client(repository, revision or None)
-    try:
-        _check_fits(architecture, path)
-    except FetchError:
-        # Both the file and the link to it that the cache has under the file's name.
-        path.resolve().unlink()
-        path.unlink(missing_ok=True)
-        raise
+    _check_fits(architecture, _through_hubs_client(repository, revision or None))
 
 
 def _through_hubs_client(repository: str, revision: str | None) -> Path:
@@ -201,13 +150,14 @@ def _through_hubs_client(repository: str, revision: str | None) -> Path:
 
 
 @contextlib.contextmanager
-def _failures_as_weights_errors(architecture: Architecture, root: Path, timeout: float) -> Iterator[None]:
-    """Turns whatever a download dies of into a WeightsError that says what to do."""
+def _failures_as_weights_errors(architecture: Architecture, root: Path, parts: Path | None = None) -> Iterator[None]:
+    """Turns whatever a download dies of into a WeightsError that says what to do; ``parts`` keeps what has come."""
     try:
         yield
-    except (FetchError, OSError, http.client.HTTPException, ValueError) as error:
+    except (FetchError, DownloadError, OSError) as error:
         mirror = "name a mirror with --url, " if _verifiable(architecture) else ""
+        kept = downloads.describe_kept(parts, describe_where(parts)) if parts else "Nothing was kept"
         raise WeightsError(
-            f"fetching the weights of {architecture.name} failed: {failure_in_words(error, timeout)}. "
-            f"Nothing was kept. Try again, {mirror}or {by_hand(architecture, root=root)}."
+            f"fetching the weights of {architecture.name} failed: {downloads.failure_in_words(error)}. "
+            f"{kept}. Try again, {mirror}or {by_hand(architecture, root=root)}."
         ) from error

@@ -7,6 +7,7 @@ Nothing is loaded that doesn't fit: every tensor must have its name and shape, o
 import errno
 import hashlib
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -163,7 +164,10 @@ def read(path: Path) -> dict[str, Tensor]:
 
             state = load_file(path)
         else:
+            _check_expansion(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
     except Exception as error:  # damage shows as almost any error, depending on where it is
         if _is_the_machines(error):
             raise
@@ -172,12 +176,36 @@ def read(path: Path) -> dict[str, Tensor]:
             f"which is refused for safety ({type(error).__name__}). Delete it and get it again"
         ) from error
     if not isinstance(state, Mapping) or not all(
-        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+        isinstance(name, str) and _is_ordinary(tensor) for name, tensor in state.items()
     ):
         raise WeightsError(
-            f"{describe_where(path)} holds no state dict: save one with torch.save(network.state_dict(), …)"
+            f"{describe_where(path)} holds no state dict of ordinary tensors: "
+            "save one with torch.save(network.state_dict(), …)"
         )
     return dict(state)
+
+
+def _check_expansion(path: Path) -> None:
+    """Refuses an archive of more than its own size: ``torch.save`` packs nothing, a decompression bomb does."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > path.stat().st_size:
+        raise WeightsError(
+            f"{describe_where(path)} would unpack to {unpacked / 1e6:,.1f} MB, more than it has itself, which files of "
+            "torch.save never do: it is refused. Delete it and get it again"
+        )
+
+
+def _is_ordinary(tensor: object) -> bool:
+    """Whether it is a tensor whose values lie in memory one after the other: not sparse, without values, quantised."""
+    return (
+        isinstance(tensor, Tensor)
+        and tensor.layout is torch.strided
+        and tensor.device.type == "cpu"
+        and not tensor.is_quantized
+    )
 
 
 def _is_the_machines(error: Exception) -> bool:

@@ -14,7 +14,7 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from html import escape
+from html import escape, unescape
 from importlib import metadata
 from typing import Any
 
@@ -184,8 +184,16 @@ def numbers(entries: Sequence[Number], name: str, caption: str) -> None:
 
 
 def reading(text: str) -> None:
-    """Shows a conclusion. Compute every figure and comparison in ``text`` (Markdown) from the run's own numbers."""
-    _show({"kind": "reading", "text": text}, {"text/markdown": text, "text/plain": text})
+    """Shows a conclusion. Compute every figure and comparison in ``text`` (Markdown) from the run's own numbers.
+
+    Names that come from data, such as a class's, go through `literal` first.
+    """
+    _show({"kind": "reading", "text": text}, {"text/markdown": text, "text/plain": unescape(text)})
+
+
+def literal(name: str) -> str:
+    """A name on one line of Markdown as it is: none of its characters makes a link, a formula, a tag or a list."""
+    return re.sub(r"[!-/:-@[-`{-~]", lambda mark: f"&#{ord(mark[0])};", " ".join(name.split()))
 
 
 def _show(content: dict[str, Any], bundle: dict[str, Any]) -> None:

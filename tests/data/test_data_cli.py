@@ -40,16 +40,20 @@ def test_a_failed_fetch_is_one_line_and_status_1(tmp_path: Path, capsys: pytest.
     address = (tmp_path / "empty mirror").as_uri()
     assert cli.main(["fetch", "cifar10", "--url", address], root=tmp_path / "data") == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("error: fetching CIFAR-10 from file://")
+    assert error.startswith("error: fetching CIFAR-10 failed: file://")
     assert "--url" in error and "cifar-10-batches-py" in error
 
 
 def test_arguments_reach_the_fetch(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture):
     calls = []
     monkeypatch.setattr(cli, "fetch", lambda name, **options: calls.append((name, options)) or tmp_path / "set")
-    assert cli.main(["fetch", "cifar100", "--url", "http://x", "--timeout", "5"], root=tmp_path) == 0
-    assert calls == [("cifar100", {"root": tmp_path, "url": "http://x", "timeout": 5.0})]
-    assert capsys.readouterr().out == "CIFAR-100 lies in set\n"
+    assert cli.main(["fetch", "cifar100", "--url", "http://x", "--url", "y", "--timeout", "5"], root=tmp_path) == 0
+    assert cli.main(["fetch", "cifar10"], root=tmp_path) == 0
+    assert calls == [
+        ("cifar100", {"root": tmp_path, "urls": ["http://x", "y"], "timeout": 5.0}),
+        ("cifar10", {"root": tmp_path, "urls": [], "timeout": 30}),
+    ]
+    assert capsys.readouterr().out == "CIFAR-100 lies in set\nCIFAR-10 lies in set\n"
 
 
 def test_an_unknown_name_is_status_2(tmp_path: Path, capsys: pytest.CaptureFixture):

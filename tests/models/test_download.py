@@ -1,12 +1,12 @@
-"""Downloads of weights from a server on this computer: put in place whole, or nothing is left of them."""
+"""Weights from a server on this computer: put in place whole and if they fit, or not at all.
 
-import contextlib
+How the file itself comes is tested with `helpers.downloads`.
+"""
+
 import errno
 import hashlib
-import threading
 from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,106 +17,75 @@ from helpers.models import WeightsError, architectures, backbone, download
 from helpers.models.download import fetch
 
 
-class Server:
-    """Serves `content` at any address; may break off or fall silent before the end."""
-
-    def __init__(self) -> None:
-        self.content, self.sent, self.announced, self.silent = b"", None, True, False
-        self.requests: list[str] = []
-        self.stopped = threading.Event()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.requests.append(self.path)
-                if not server.content:
-                    self.send_error(404)
-                    return
-                self.send_response(200)
-                if server.announced:
-                    self.send_header("Content-Length", str(len(server.content)))
-                self.end_headers()
-                with contextlib.suppress(ConnectionError):
-                    self.wfile.write(server.content[: server.sent])
-                    if server.silent:
-                        server.stopped.wait(30)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-
-    def close(self) -> None:
-        self.stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-@pytest.fixture
-def server():
-    server = Server()
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def served(server, small_state, tmp_path, small) -> architectures.Architecture:
     """The small network, with weights at an address of the server."""
     torch.save(small_state, tmp_path / "served.pth")
-    server.content = (tmp_path / "served.pth").read_bytes()
-    digest = hashlib.sha256(server.content).hexdigest()
-    url = f"{server.url}/some_small_{digest[:8]}/small_ra-{digest[:8]}.pth"
+    content = (tmp_path / "served.pth").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    name = f"small_ra-{digest[:8]}.pth"
+    server.files[name] = content
+    url = f"{server.url}/some_small_{digest[:8]}/{name}"
     return replace(architectures.get(small), urls=(url,), hub_repository="")
 
 
 def test_a_download_is_put_in_place_and_found(served, server, root, capsys, small):
     file = fetch(served, root=root, progress=False)
     assert file.path.parent == root / "weights" and file.path.name == f"{small}{served.urls[0][-13:]}"
-    assert file.path.read_bytes() == server.content
+    assert [file.path.read_bytes()] == list(server.files.values())
+    assert list((root / "weights").iterdir()) == [file.path]
     assert backbone(small, weights="imagenet", root=root).pretrained
     assert fetch(served, root=root) == file
     assert len(server.requests) == 1
     assert "Nothing to fetch" in capsys.readouterr().err
 
 
-def test_a_download_without_a_length_or_from_a_mirror(served, server, root):
-    server.announced = False
+def test_mirrors_are_tried_in_order_and_without_a_length(served, server, root, answer):
+    server.answers = [answer(status=404), answer(announced=lambda length: None)]
     elsewhere = replace(served, urls=(served.urls[0].replace(server.url, "http://unused.invalid"),))
-    assert fetch(elsewhere, root=root, url=f"{server.url}/mirror/", progress=False).path.is_file()
-    assert server.requests == [f"/mirror/{served.urls[0].rpartition('/')[2]}"]
+    mirrors = [f"{server.url}/a", f"{server.url}/b/"]
+    assert fetch(elsewhere, root=root, urls=mirrors, progress=False).path.is_file()
+    name = served.urls[0].rpartition("/")[2]
+    assert [request[0] for request in server.requests] == [f"/a/{name}", f"/b/{name}"]
 
 
 @pytest.mark.parametrize(
     ("faults", "message"),
     [
-        ({"sent": 1000}, "broke off after 1,000 of"),
-        ({"sent": 1000, "announced": False}, "SHA-256"),
         ({"content": b"<html>please log in</html>"}, "is another file"),
-        ({"content": b""}, "the server answered 404"),
-        ({"sent": 1000, "silent": True}, "said nothing for 0.2 seconds"),
+        ({"status": 404}, "the server answered 404"),
+        ({"stalls": True}, r"said nothing for 0\.2 seconds"),
     ],
 )
-def test_a_failed_download_leaves_nothing_and_says_what_to_do(faults, message, served, server, root, small):
-    for name, value in faults.items():
-        setattr(server, name, value)
+def test_a_failed_download_leaves_nothing_and_says_what_to_do(faults, message, served, server, root, small, answer):
+    server.answers = [answer(**faults)]
     with pytest.raises(WeightsError, match=message) as caught:
         fetch(served, root=root, timeout=0.2, progress=False)
     assert "Nothing was kept. Try again" in str(caught.value) and f"weights/{small}.pth" in str(caught.value)
     assert list((root / "weights").iterdir()) == []
 
 
+def test_the_next_fetch_goes_on_where_one_broke_off(served, server, root, small, answer):
+    server.answers = [answer(sent=1000), answer(status=500), answer()]
+    parts = f".{small}{served.urls[0][-13:-4]}.part"
+    with pytest.raises(WeightsError, match=f"answered 500 .* kept in {parts}, and the next try goes on from there"):
+        fetch(served, root=root, progress=False)
+    assert [path.name for path in (root / "weights").iterdir()] == [parts]
+    assert not backbone(small, root=root).pretrained
+    file = fetch(served, root=root, progress=False)
+    assert [request[1] for request in server.requests] == [None, "bytes=1000-", "bytes=1000-"]
+    assert list((root / "weights").iterdir()) == [file.path]
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_download_that_does_not_fit_the_network_is_not_kept(wrapped, served, server, small, root, tmp_path):
     foreign = {f"stem.{name}": tensor for name, tensor in torch.load(tmp_path / "served.pth").items()}
     torch.save({"model": foreign} if wrapped else foreign, tmp_path / "foreign.pth")
-    server.content = (tmp_path / "foreign.pth").read_bytes()
-    digest = hashlib.sha256(server.content).hexdigest()
+    content = (tmp_path / "foreign.pth").read_bytes()
+    name = f"foreign-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    server.files[name] = content
     with pytest.raises(WeightsError, match=r"doesn't fit the network \(.*Nothing was kept"):
-        fetch(replace(served, urls=(f"{server.url}/foreign-{digest[:8]}.pth",)), root=root, progress=False)
+        fetch(replace(served, urls=(f"{server.url}/{name}",)), root=root, progress=False)
     assert len(server.requests) == 1
     assert list((root / "weights").iterdir()) == []
     assert not backbone(small, root=root).pretrained
@@ -197,15 +166,15 @@ def test_what_cannot_be_found_after_the_fetch_is_an_error(monkeypatch, small, ro
 
 
 @pytest.mark.parametrize(
-    ("name", "url", "message"),
+    ("name", "urls", "message"),
     [
-        ("deit_tiny_patch16_224", "http://unused.invalid", "there is no --url: leave it out"),
-        ("convnextv2_small", None, "no ImageNet weights are published for convnextv2_small"),
+        ("deit_tiny_patch16_224", ["http://unused.invalid"], "there is no --url: leave it out"),
+        ("convnextv2_small", [], "no ImageNet weights are published for convnextv2_small"),
     ],
 )
-def test_what_cannot_be_downloaded_so_is_refused(name, url, message, root):
+def test_what_cannot_be_downloaded_so_is_refused(name, urls, message, root):
     with pytest.raises(WeightsError, match=message):
-        fetch(architectures.get(name), root=root, url=url, progress=False)
+        fetch(architectures.get(name), root=root, urls=urls, progress=False)
 
 
 def test_backbone_downloads_when_asked_to(served, root, monkeypatch, small):

@@ -37,7 +37,7 @@ def test_arguments_reach_the_fetch(tmp_path: Path, monkeypatch, capsys: pytest.C
 
     monkeypatch.setattr(cli, "fetch", fetch)
     assert cli.main(["fetch", "resnet18", "vgg16", "--url", "http://x", "--timeout", "5"], root=tmp_path) == 0
-    options = {"root": tmp_path, "url": "http://x", "timeout": 5.0}
+    options = {"root": tmp_path, "urls": ["http://x"], "timeout": 5.0}
     assert calls == [("resnet18", options), ("vgg16", options)]
     assert capsys.readouterr().out == "resnet18: ImageNet, from there\nvgg16: ImageNet, from there\n"
 

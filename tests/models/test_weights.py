@@ -4,6 +4,7 @@ import copy
 import hashlib
 import pickle
 import re
+import zipfile
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -207,15 +208,60 @@ class Malicious:
         return (Path.touch, (self.path,))
 
 
-def test_code_in_a_file_is_refused_and_not_run(root, tmp_path, small):
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin"])
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_code_in_a_file_is_refused_and_not_run(suffix, as_zip, root, tmp_path, small):
     mark = tmp_path / "was here"
     pickle.loads(pickle.dumps(Malicious(mark)))
     assert mark.exists()  # it does work where it is let
     mark.unlink()
-    save({"conv_stem.weight": Malicious(mark)}, root / "weights" / f"{small}.pth")
+    path = root / "weights" / f"{small}{suffix}"
+    torch.save({"conv_stem.weight": Malicious(mark)}, path, _use_new_zipfile_serialization=as_zip)
+    with pytest.raises(WeightsError, match=r"refused for safety .*\. Delete it and get it again"):
+        backbone(small, root=root)
+    assert not mark.exists()
+    path.write_bytes(pickle.dumps(Malicious(mark), protocol=2))
     with pytest.raises(WeightsError, match="refused for safety"):
         backbone(small, root=root)
     assert not mark.exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*TorchScript:UserWarning")
+def test_programs_are_refused(tmp_path):
+    torch.jit.script(nn.Linear(2, 2)).save(tmp_path / "network.pt")
+    with pytest.raises(WeightsError, match="refused for safety"):
+        read(tmp_path / "network.pt")
+
+
+def test_files_that_unpack_to_more_than_they_are_are_refused(tmp_path, monkeypatch):
+    path = save({"weight": torch.zeros(1_000_000)}, tmp_path / "bomb.pth")
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    assert len(torch.load(path, weights_only=True)["weight"]) == 1_000_000  # PyTorch itself takes it
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("unpacked"))
+    with pytest.raises(WeightsError, match=r"bomb\.pth would unpack to 4\.0 MB.*Delete it"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("nonsense.pth", b"\x80\x02 nonsense"),
+        ("text.pt", b"not weights"),
+        ("archive.pth", b"PK\x03\x04 of nothing"),
+        ("page.safetensors", b"<html>please log in</html>"),
+        ("long.safetensors", (2**62).to_bytes(8, "little") + b"{}"),  # says that its header is that long
+    ],
+)
+def test_nonsense_is_named(name, content, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=f"^{re.escape(name)} cannot be read as weights"):
+        read(tmp_path / name)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".legacy.pth", ".safetensors"])
@@ -249,7 +295,18 @@ def test_a_failing_machine_is_not_blamed_on_the_file(error, tmp_path, monkeypatc
     assert caught.value is error
 
 
-@pytest.mark.parametrize("content", [[torch.zeros(1)], {"epoch": 3}, torch.zeros(2), {0: torch.zeros(1)}])
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
+@pytest.mark.parametrize(
+    "content",
+    [
+        [torch.zeros(1)],
+        {"epoch": 3},
+        torch.zeros(2),
+        {0: torch.zeros(1)},
+        {"weight": torch.zeros(2, device="meta")},
+        {"weight": torch.eye(2).to_sparse()},
+    ],
+)
 def test_files_that_are_no_state_dict_are_named(content, tmp_path):
     with pytest.raises(WeightsError, match="no state dict"):
         read(save(content, tmp_path / "file.pth"))
