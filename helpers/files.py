@@ -1,6 +1,8 @@
 """Files that are always whole (written under another name beside their place, then renamed), and locks."""
 
+import errno
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,13 +11,16 @@ from typing import BinaryIO, TextIO
 
 import psutil
 
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""What a network's file system without locks answers."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A stream to write a file with, which takes its place when the context ends well: flushed, at once, or not at all.
 
     After an error, a full disk say, or when the process is killed, the file that was there stays as it was. What a
-    killed process leaves goes when the file is written the next time.
+    killed process leaves goes when any file is written there.
 
     Args:
         path: its folder is made.
@@ -24,8 +29,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         OSError: as the operating system gives it, a full disk or a folder that can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
-    temporary = path.with_name(f"{_prefix(path)}{os.getpid()}.part")
+    _remove_leftovers(path.parent)
+    temporary = _temporary(path)
     try:
         with open(temporary, "wb") as stream:
             yield stream
@@ -42,7 +47,7 @@ def locked(path: Path) -> Iterator[bool]:
     """Whether this process alone holds a lock, until the context ends; the system takes it from a killed process.
 
     Args:
-        path: a file that is made for it, and removed.
+        path: a file that is made for it, and removed. Where the file system has no locks, everybody holds them.
     """
     import fcntl
 
@@ -52,6 +57,11 @@ def locked(path: Path) -> Iterator[bool]:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
+                return
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+                yield True
                 return
             if not _has_name(stream, path):  # whoever held the lock removed the file after we had opened it
                 continue
@@ -69,16 +79,16 @@ def _has_name(stream: TextIO, path: Path) -> bool:
         return False
 
 
-def _prefix(path: Path) -> str:
+def _temporary(path: Path) -> Path:
     # The folder may be shared by machines, whose processes we know nothing about.
-    return f".{path.name}.{socket.gethostname()}-"
+    return path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.part")
 
 
-def _remove_leftovers(path: Path) -> None:
+def _remove_leftovers(folder: Path) -> None:
     """Removes temporary files of processes that are no more."""
-    prefix = _prefix(path)
-    for name in os.listdir(path.parent):
-        process = name.removeprefix(prefix).removesuffix(".part")
-        if name == f"{prefix}{process}.part" and process.isdecimal() and not psutil.pid_exists(int(process)):
+    pattern = re.compile(rf"\..+\.{re.escape(socket.gethostname())}-(\d+)\.part")
+    for name in os.listdir(folder):
+        match = pattern.fullmatch(name)
+        if match and not psutil.pid_exists(int(match[1])):
             with suppress(OSError):
-                (path.parent / name).unlink(missing_ok=True)
+                (folder / name).unlink(missing_ok=True)

@@ -47,7 +47,8 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """
     size = math.prod(shape) * dtype.itemsize
     if size <= limit():
-        return torch.empty(shape, dtype=dtype)
+        with suppress(RuntimeError):  # the process may have a limit of its own; a file doesn't count towards it
+            return torch.empty(shape, dtype=dtype)
     folder = helpers.DATA / "cache"
     try:
         folder.mkdir(parents=True, exist_ok=True)

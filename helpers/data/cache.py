@@ -20,7 +20,8 @@ import PIL
 import torch
 from torch import Tensor
 
-from helpers import WorkbookError, files, storage
+from helpers import WorkbookError, storage
+from helpers.files import replacing
 
 FORMAT_VERSION = 1
 """To raise whenever decoding or the layout of the cache changes."""
@@ -95,7 +96,7 @@ def store_images(path: Path, images: Tensor, bad: dict[int, str]) -> None:
         bad: what is wrong with the others, by index.
     """
     try:
-        with files.replacing(path) as file:
+        with replacing(path) as file:
             np.savez(file, images=images.numpy(), bad=np.array(json.dumps(bad)))
         _remove_older(path)
     except OSError as error:

@@ -84,23 +84,31 @@ def run(
         KeyboardInterrupt: after the kernel has been stopped and the part that ran kept as <notebook>.interrupted.ipynb.
     """
     job = _Job(notebook, workspace, settings, progress)
-    with progress, locked(job.lock) as is_ours:
-        if not is_ours:
-            job.outcome.error = "another run is making this report: wait until it has ended"
-            return job.outcome
+    with progress:
         try:
-            executed = job.execute(parameters)
-            job.report(executed)
-        except KeyboardInterrupt:
-            job.keep_interrupted()
-            raise
-        except Exception as error:  # A fault in one report, ours included, must not take the others along.
-            if not job.outcome.files:
-                job.keep_interrupted()
-            job.outcome.error = "; ".join(filter(None, [job.outcome.error, f"{type(error).__name__}: {error}"]))
-        finally:
-            job.running.unlink(missing_ok=True)
+            with locked(job.lock) as alone:
+                if alone:
+                    _run_alone(job, parameters)
+                else:
+                    job.outcome.error = "another run is making this report: wait until it has ended"
+        except OSError as error:
+            job.outcome.error = f"the file {job.lock.name} of another run is in the way: delete it ({error.strerror})"
     return job.outcome
+
+
+def _run_alone(job: "_Job", parameters: dict[str, Any]) -> None:
+    try:
+        executed = job.execute(parameters)
+        job.report(executed)
+    except KeyboardInterrupt:
+        job.keep_interrupted()
+        raise
+    except Exception as error:  # A fault in one report, ours included, must not take the others along.
+        if not job.outcome.files:
+            job.keep_interrupted()
+        job.outcome.error = "; ".join(filter(None, [job.outcome.error, f"{type(error).__name__}: {error}"]))
+    finally:
+        job.running.unlink(missing_ok=True)
 
 
 def missing_results(notebook: "NotebookNode", document: "Document") -> str:

@@ -12,7 +12,7 @@ import re
 import warnings
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -56,16 +56,15 @@ class CheckpointFile:
         Raises:
             CheckpointError: no room, or a folder that can't be written; an earlier checkpoint stays as it was.
         """
-        content = io.BytesIO()  # torch.save hides what a disk says
-        torch.save({"format": FORMAT, "settings": json.dumps(self.settings), "state": state}, content)
+        content = {"format": FORMAT, "settings": json.dumps(self.settings), "state": state}
         try:
             with files.replacing(self.path) as stream:
-                stream.write(content.getbuffer())
+                _save(content, stream)
         except OSError as error:
             raise CheckpointError(
-                f"The checkpoint ({content.tell() / 1e6:,.1f} MB) can't be written to the folder "
-                f"{self.folder.name!r}: {error.strerror}. Make room there, or set the variable WORKBOOK_DATA to a "
-                "folder with room, and run again: the training goes on from its last checkpoint."
+                f"The checkpoint can't be written to the folder {self.folder.name!r}: {error.strerror}. Make room "
+                "there, or set the variable WORKBOOK_DATA to a folder with room, and run again: the training goes on "
+                "from its last checkpoint."
             ) from error
 
     def load(self) -> dict[str, Any] | None:
@@ -93,6 +92,32 @@ class CheckpointFile:
             if match := re.fullmatch(rf"{self.key}-(\d+)\.pt", path.name):
                 lengths[int(match[1])] = path
         return [lengths[length] for length in sorted(lengths, reverse=True) if length <= self.epochs]
+
+
+class _Watched:
+    """A stream that remembers its error: ``torch.save`` raises another one, which does not say what is wrong."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        try:
+            return self._stream.write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def _save(content: dict[str, Any], stream: BinaryIO) -> None:
+    watched = _Watched(stream)
+    try:
+        torch.save(content, watched)
+    except Exception as error:
+        raise watched.error or error from error
 
 
 def _read(file: bytes, settings: Settings) -> dict[str, Any]:

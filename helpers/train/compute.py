@@ -103,8 +103,9 @@ def _reuse_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return
-    mallopt(mmap_threshold, 256 * 2**20)
-    mallopt(trim_threshold, 2**31 - 1)
+    # Older releases accept 32 MiB at most. The second setting alone would be worse than none.
+    if mallopt(mmap_threshold, 256 * 2**20) or mallopt(mmap_threshold, 32 * 2**20):
+        mallopt(trim_threshold, 2**31 - 1)
 
 
 def _precision_rule(device: torch.device) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """The training loop of all experiments, to be read from top to bottom.
 
-The images lie in memory as one tensor. Everything random in a step (dropout, augmentation) is drawn from a seed made
+The images are one tensor. Everything random in a step (dropout, augmentation) is drawn from a seed made
 of (seed, epoch, batch), and the order of an epoch from one made of (seed, epoch): so a training that was stopped
 anywhere and goes on gives the same numbers as one that never stopped, and a checkpoint needs no generator states.
 """
@@ -222,7 +222,7 @@ def fit(
             progress.losses, progress.correct = progress.losses.to(compute.device), progress.correct.to(compute.device)
             order = torch.randperm(len(train), generator=torch.Generator().manual_seed(_mix(seed, epoch)))
             batches = order[:order_length].to(compute.device).split(batch_size)
-            train_mode(rest, move_frozen_statistics)
+            train_mode(model, move_frozen_statistics)
             started = shown = time.perf_counter()
             for indices in batches[progress.batch :]:
                 torch.manual_seed(_mix(seed, epoch, progress.batch))
@@ -294,7 +294,8 @@ def predict(model: nn.Module, data: ImageData, *, compute: Compute | None = None
 def _evaluate(model: nn.Module, split: _Split, loss_function: Callable, compute: Compute) -> tuple[float, float]:
     """Mean loss and accuracy over all images of a split."""
     model.eval()
-    logits = run(model, split.images, compute).float()
+    with explained(split.images.shape[1:]):  # in batches of its own, so that a smaller BATCH_SIZE would not help
+        logits = run(model, split.images, compute).float()
     correct = (logits.argmax(dim=1) == split.labels).sum()
     return loss_function(logits, split.labels).item(), correct.item() / len(split.labels)
 

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from helpers import storage
 from helpers.models import flat_layers
-from helpers.train.checkpoint import hash_tensors
+from helpers.train.checkpoint import hash_sources, hash_tensors
 from helpers.train.compute import Compute
 
 KEPT_LIMIT = 2**30
 """Bytes of activations that are kept for further trainings with the same frozen layers and the same images."""
+LIBRARIES = ("torch", "torchvision", "timm", "helpers")
+"""Whose layers do what their settings and versions say; the code of a notebook's own layers may change at any time."""
 
 
 class Front(NamedTuple):
@@ -36,7 +38,6 @@ class Front(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    layers: nn.Module  # kept too: the fingerprint may hold addresses, which are theirs as long as they live
     activations: Tensor
     seconds: float
 
@@ -82,12 +83,14 @@ def cached_front(model: nn.Module, images: dict[str, Tensor], hashes: dict[str, 
     if not any(True for layer in layers[:num_layers] for _ in layer.parameters()) or num_layers == len(layers):
         return nothing
     frozen, rest = nn.Sequential(*layers[:num_layers]), nn.Sequential(*layers[num_layers:])
-    if not _fits_on_gpu(frozen, images, compute):
+    if not _fits_on_device(frozen, images, compute):
         return nothing
-    fingerprint = f"{_fingerprint(frozen)} {compute.device} {compute.precision}"
+    fingerprint = _fingerprint(frozen, compute)
+    keys = {name: fingerprint and f"{fingerprint} {hashes[name]}" for name in images}
     try:
-        kept = {name: _run_once(frozen, f"{fingerprint} {hashes[name]}", images[name], compute) for name in images}
-    except storage.StorageError as error:
+        kept = {name: _run_once(frozen, keys[name], images[name], compute) for name in images}
+    except (storage.StorageError, torch.OutOfMemoryError) as error:
+        _kept.clear()
         warnings.warn(f"The frozen layers run in every epoch, not once: {error}", stacklevel=3)
         return nothing
     activations = {name: part.activations for name, part in kept.items()}
@@ -96,13 +99,15 @@ def cached_front(model: nn.Module, images: dict[str, Tensor], hashes: dict[str, 
 
 def run(layers: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     """The layers' output for all images, computed as they are (modes unchanged), without a gradient."""
-    # About two million pixels at once: large batches for small images, without filling the memory for large ones.
-    batch_size = max(32, min(1024, 2_000_000 // max(1, math.prod(images.shape[2:]))))
+    # About six million numbers at once: large batches for small images, without filling the memory for large ones.
+    batch_size = max(32, min(1024, 6_000_000 // max(1, math.prod(images.shape[1:]))))
     outputs = None
     with compute.autocast():
         for start in range(0, max(1, len(images)), batch_size):
             with torch.inference_mode():
-                output = layers(channels_last(images[start : start + batch_size]))
+                # A copy in any case: a layer that works in place would change the images themselves.
+                batch = images[start : start + batch_size].clone()
+                output = layers(channels_last(batch))
             if outputs is None:  # filled batch by batch: joining them at the end would need the memory twice
                 outputs = _empty((len(images), *output.shape[1:]), output)
             outputs[start : start + len(output)] = output
@@ -120,28 +125,34 @@ def _run_once(frozen: nn.Module, key: str, images: Tensor, compute: Compute) -> 
         return _kept[key]
     started = time.perf_counter()
     activations = run(frozen, images, compute)
-    result = _Kept(frozen, activations, time.perf_counter() - started)
-    if activations.nbytes <= KEPT_LIMIT:
+    result = _Kept(activations, time.perf_counter() - started)
+    limit = min(KEPT_LIMIT, storage.limit())
+    if key and activations.nbytes <= limit:
         _kept[key] = result
-    while sum(part.activations.nbytes for part in _kept.values()) > KEPT_LIMIT:
-        _kept.popitem(last=False)
+        while sum(part.activations.nbytes for part in _kept.values()) > limit:
+            _kept.popitem(last=False)
     return result
 
 
-def _fingerprint(layers: nn.Module) -> str:
-    """A hash of all that decides what layers compute: kinds, settings, hooks, weights and buffers."""
-    described = []
+def _fingerprint(layers: nn.Module, compute: Compute) -> str:
+    """A hash of all that decides what layers give; "" where that can't be told, so that nothing is kept."""
+    described = [hash_sources(), str(compute.device), compute.precision]
     for name, module in layers.named_modules():
-        settings = {
-            key: hash_tensors(value) if isinstance(value, Tensor) else value
-            for key, value in vars(module).items()
-            if not key.startswith("_")
-        }
-        # A class that a notebook defines anew has another forward, at another address.
-        hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
-        described.append(f"{name} {type(module)} {type(module).forward} {settings} {hooks} {module.extra_repr()}")
-    digest = hashlib.blake2b("\n".join(described).encode(), digest_size=8)
-    return f"{digest.hexdigest()} {hash_tensors(*layers.parameters(), *layers.buffers())}"
+        has_hooks = module._forward_pre_hooks or module._forward_hooks
+        if has_hooks or type(module).__module__.partition(".")[0] not in LIBRARIES:
+            return ""
+        own = vars(module).keys() - vars(nn.Module()).keys()
+        settings = {key: _described(vars(module)[key]) for key in sorted(own)}
+        described.append(f"{name} {type(module)} {module.extra_repr()} {module.training} {settings}")
+    text = "\n".join(described)
+    if " at 0x" in text:  # a function or object: what it does is not in its name
+        return ""
+    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return f"{digest} {hash_tensors(*layers.parameters(), *layers.buffers())}"
+
+
+def _described(value: object) -> str:
+    return hash_tensors(value) if isinstance(value, Tensor) else repr(value)
 
 
 def _is_frozen(module: nn.Module) -> bool:
@@ -152,8 +163,15 @@ def _is_frozen(module: nn.Module) -> bool:
 def _gives_the_same_each_time(layer: nn.Module) -> bool:
     if any(parameter.requires_grad for parameter in layer.parameters()):
         return False
-    varying = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
-    return not any(isinstance(module, varying) and module.training for module in layer.modules())
+    return not any(module.training and _may_vary(module) for module in layer.modules())
+
+
+def _may_vary(module: nn.Module) -> bool:
+    """Whether a layer without weights, which stays in train mode, may draw something or move statistics there."""
+    kind = type(module)
+    drawing = nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd | nn.RReLU | nn.FractionalMaxPool2d
+    known = kind.__module__.startswith(("torch.nn.modules", "timm.layers", "helpers.models"))
+    return not known or isinstance(module, drawing) or "Drop" in kind.__name__
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
@@ -162,10 +180,11 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.empty(shape, dtype=like.dtype, device=like.device)
 
 
-def _fits_on_gpu(layers: nn.Module, images: dict[str, Tensor], compute: Compute) -> bool:
-    """A GPU's memory has no file behind it: the activations may take a quarter of it. True where there is none."""
-    if compute.device.type != "cuda":
+def _fits_on_device(layers: nn.Module, images: dict[str, Tensor], compute: Compute) -> bool:
+    """A GPU's memory has no file behind it: the activations may take half of what is free. True on the processor."""
+    if compute.device.type == "cpu":
         return True
     one = run(layers, next(iter(images.values()))[:1], compute)
     size = one.nbytes * sum(len(split) for split in images.values())
-    return size <= torch.cuda.get_device_properties(compute.device).total_memory // 4
+    free = torch.cuda.mem_get_info(compute.device)[0] if compute.device.type == "cuda" else 2**32
+    return size <= free // 2

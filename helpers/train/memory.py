@@ -16,7 +16,7 @@ def explained(shape: Sequence[int], batch_size: int | None = None) -> Iterator[N
     """Turns what is raised for want of memory into an error that says which sizes to try.
 
     Args:
-        shape: of one image (C, H, W), or of what a frozen front makes of it.
+        shape: of one image (C, H, W).
         batch_size: images a step, where that is the user's to choose.
 
     Raises:

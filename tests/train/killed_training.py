@@ -48,7 +48,7 @@ def results(folder: Path, log: Path) -> list:
             network,
             images(1, 24),
             images(2, 8),
-            epochs=7,
+            epochs=15,
             batch_size=16,
             schedule="cosine",
             augment=train.RandomAffine(degrees=20, zoom=(0.8, 1.2)),
@@ -137,6 +137,7 @@ def status(process: int) -> int:
 
 def main(scratch: Path) -> None:
     torch.set_num_threads(1)  # a pool of threads would not survive the fork
+    torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])  # imports for seconds, which is no moment of a training
     quiet = scratch / "quiet.json"
     started = time.monotonic()
     statuses = [status(start(scratch / "quiet", scratch / "quiet.log", quiet))]
@@ -146,15 +147,22 @@ def main(scratch: Path) -> None:
     moments = random.Random(0)
     kills = [*WRITING_KILLS, *[None] * RANDOM_KILLS]
     moments.shuffle(kills)
+    killed_at_random = []
     for dying in kills:
         process = start(folder, log, output, dying)
         if dying is None:
-            time.sleep(moments.uniform(0, duration / 4))
+            time.sleep(moments.uniform(0, duration / 8))
             os.kill(process, signal.SIGKILL)
+            killed_at_random.append(process)
         statuses.append(status(process))
     statuses.append(status(start(folder, log, output)))
     epochs = [[int(number) for number in line.split()] for line in log.read_text().splitlines()]
-    answer = {"statuses": statuses, "epochs": epochs, "names": sorted(path.name for path in folder.iterdir())}
+    answer = {
+        "statuses": statuses,
+        "epochs": epochs,
+        "killed at random": killed_at_random,
+        "names": sorted(path.name for path in folder.iterdir()),
+    }
     answer |= {"quiet": json.loads(quiet.read_text()), "killed": json.loads(output.read_text())}
     print(json.dumps(answer))
 

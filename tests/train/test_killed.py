@@ -27,11 +27,11 @@ def answer(tmp_path_factory):
 def test_killed_trainings_end_with_the_same_numbers_bit_for_bit(answer):
     first, *killed, last = answer["statuses"]
     assert (first, last) == (0, 0)
-    assert len(killed) == 20 and killed.count(-9) >= 18, "a short sleep may find a training that has ended"
+    assert len(killed) == 20 and killed.count(-9) >= 14, "the last ones may find a training that has ended"
     assert answer["killed"] == answer["quiet"]
     (history, _, weights), (other_history, _, other_weights) = answer["quiet"]
     assert weights != other_weights and history != other_history
-    assert len(set(history["train_loss"])) == 7
+    assert len(set(history["train_loss"])) == 15
 
 
 def test_at_most_one_interval_is_trained_again(answer):
@@ -42,9 +42,10 @@ def test_at_most_one_interval_is_trained_again(answer):
             assert epoch > finished[seed] - CHECKPOINT_EVERY
             begun.add((process, seed))
         finished[seed] = max(finished[seed], epoch)
-    assert finished == {0: 7, 1: 7}
-    assert len(begun) > 4, "some processes came far enough to go on from a checkpoint"
+    assert finished == {0: 15, 1: 15}
+    came_far = {process for process, _ in begun} & set(answer["killed at random"])
+    assert len(came_far) >= 3, "not only in the first moments"
 
 
 def test_no_half_written_file_stays(answer):
-    assert answer["names"] and all(name.endswith("-7.pt") for name in answer["names"])
+    assert answer["names"] and all(name.endswith("-15.pt") for name in answer["names"])
