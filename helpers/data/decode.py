@@ -22,8 +22,8 @@ MAX_PIXELS = 89_000_000
 # Pillow hands EPS to an external interpreter, and an image folder should not start programs.
 _REFUSED_FORMATS = {"EPS"}
 _CHUNK = 32
-# Below this many bytes a file's decoding is mostly Python, which threads only slow down by passing the lock around.
-_BYTES_WORTH_THREADS = 3000
+_WAITING = 2
+"""Threads beside one for each core: on a disk whose files aren't in the system's cache, most threads wait for it."""
 
 
 @lru_cache
@@ -106,7 +106,7 @@ def decode_all(paths: Sequence[Path], *, image_size: int | None, channels: int |
 
         chunks = [range(start, min(start + _CHUNK, len(paths))) for start in range(0, len(paths), _CHUNK)]
         with (
-            ThreadPoolExecutor(_workers(paths[first : first + 1])) as pool,
+            ThreadPoolExecutor((os.cpu_count() or 1) + _WAITING) as pool,
             tqdm(total=len(paths), desc="reading images", unit=" images", leave=False) as bar,
         ):
             for done in pool.map(fill, chunks):
@@ -180,12 +180,6 @@ def _first_readable(
         except BadImageError:
             continue
     return 0, (channels or 3, image_size or 0, image_size or 0)
-
-
-def _workers(sample: Sequence[Path]) -> int:
-    """Threads to decode files like these with."""
-    small = all(path.stat().st_size < _BYTES_WORTH_THREADS for path in sample)
-    return 1 if small else os.cpu_count() or 1
 
 
 def _close_gaps(pixels: np.ndarray, bad: Container[int]) -> int:
