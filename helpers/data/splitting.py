@@ -76,7 +76,8 @@ def stratified_mask(labels: Tensor, class_names: tuple[str, ...], fraction: floa
     for label, members in enumerate(_shuffled_members(labels, len(class_names), seed)):
         if len(members) == 1:
             raise SplitError(
-                f"class {class_names[label]!r} has a single image, which can't be split: give it two or more"
+                f"class {class_names[label]!r} has a single image left to split: give it more, three for training, "
+                "validation and test"
             )
         if len(members):
             number = min(max(1, round(fraction * len(members))), len(members) - 1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from helpers import WorkbookError
 from helpers.report import clean
 from helpers.report.record import MIME
 
@@ -30,6 +31,10 @@ BEST_FIRST = (
 )
 SHOWN = ("reported", "value", "difference")
 WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class DamagedNotebook(WorkbookError):
+    """A notebook whose cells or outputs aren't as Jupyter and ``helpers.report.record`` write them."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,18 @@ def read(notebook: "NotebookNode", *, name: str = "") -> Document:
     Returns:
         The blocks in reading order, figures and tables numbered from 1. Provenance, parameters and the failure name
         no folder of this machine.
+
+    Raises:
+        DamagedNotebook: if something isn't where it belongs.
     """
+    try:
+        return _read(notebook, name)
+    except Exception as error:  # nbformat only warns of what is missing or wrong, and it may be anything.
+        why = f"{type(error).__name__}: {error}"
+        raise DamagedNotebook(f"the notebook {name} is damaged ({why}): run it again") from error
+
+
+def _read(notebook: "NotebookNode", name: str) -> Document:
     key = notebook.metadata.get("workbook", {})
     reader = _Reader(_has_provenance(notebook), key.get("peak_mib"))
     reader.read(notebook.cells)

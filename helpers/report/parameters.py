@@ -89,17 +89,22 @@ def defaults(notebook: "NotebookNode", *, name: str) -> dict[str, Any]:
     Raises:
         UnreadableNotebook: if there are two such cells, or one does more than assign literals to upper-case names.
     """
-    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    if len(cells) > 1:
-        raise UnreadableNotebook(f"{name}: {len(cells)} cells are tagged 'parameters'; papermill knows one only")
-    if not cells:
+    try:
+        sources = [cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    except (AttributeError, TypeError) as error:  # nbformat only warns of cells that aren't as they should be.
+        raise UnreadableNotebook(f"{name}: not every cell is as Jupyter writes it: {error}") from error
+    if len(sources) > 1:
+        raise UnreadableNotebook(f"{name}: {len(sources)} cells are tagged 'parameters'; papermill knows one only")
+    if not sources:
         return {}
     try:
-        statements = ast.parse(cells[0].source).body
+        statements = ast.parse(sources[0]).body
     except SyntaxError as error:
         raise UnreadableNotebook(
             f"{name}: line {error.lineno} of the parameters cell isn't Python: {error.msg}"
         ) from error
+    except (TypeError, ValueError) as error:  # No text, or one with a character that no source may hold.
+        raise UnreadableNotebook(f"{name}: the parameters cell isn't Python: {error}") from error
     return dict(_assignment(statement, name) for statement in statements)
 
 
@@ -125,12 +130,10 @@ def parse(text: str, default: Any) -> Any:
         return None
     if default is None or type(default) in (int, float):
         return _number_or_text(text)
-    import yaml
-
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadValue(f"cannot read {text!r}: {_first_line(error)}") from error
+        return _yaml(text)
+    except ValueError as error:
+        raise BadValue(f"cannot read {text!r}: {error}") from error
 
 
 def checked(name: str, value: Any, default: Any, *, where: str) -> Any:
@@ -160,7 +163,8 @@ def _of_kind(name: str, value: Any, default: Any, where: str) -> Any:
             raise BadValue(f"{where}: {name} must be a number or null (its default is None), not {value!r}")
         return _jsonable(name, value, where)
     if isinstance(default, float) and type(value) is int:
-        return float(value)
+        with suppress(OverflowError):
+            return float(value)
     if type(value) is not type(default):
         hint = "; YAML reads 1e-3 as text: write 1.0e-3" if _is_exponent(value) else ""
         kind = _KINDS[type(default)]
@@ -195,7 +199,7 @@ def _assignment(statement: ast.stmt, notebook: str) -> tuple[str, Any]:
         raise UnreadableNotebook(place)
     try:
         return target.id, _jsonable(target.id, ast.literal_eval(statement.value), place)
-    except (ValueError, BadValue) as error:
+    except (ValueError, TypeError, BadValue) as error:
         raise UnreadableNotebook(f"{place}; {target.id}'s value isn't a literal that JSON can hold") from error
 
 
@@ -228,24 +232,35 @@ def _nearest_parameter(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadFile(f"cannot read the parameters in {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadFile(f"{path} isn't YAML: {_first_line(error)}") from error
+    except ValueError as error:
+        raise BadFile(f"{path} isn't YAML: {error}") from error
     content = {} if content is None else content
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise BadFile(f"{path} must hold parameters as a map, one a line, such as EPOCHS: 3")
     return content
 
 
+def _yaml(text: str) -> Any:
+    """What ``text`` says as YAML; a ValueError where it says nothing."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    # Not all that PyYAML raises is its own: numbers without digits (0x_), dates that don't exist, too deep a nesting.
+    except Exception as error:
+        raise ValueError(_on_one_line(error)) from error
+
+
 def _jsonable(name: str, value: Any, where: str) -> Any:
     """``value`` if JSON gives it back the same: no dates, tuples, infinities or NaN."""
     try:
-        if json.loads(json.dumps(value, allow_nan=False)) == value:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()  # A file name that isn't UTF-8 could not be written into the executed notebook.
+        if json.loads(text) == value:
             return value
     except (TypeError, ValueError):
         pass
@@ -256,5 +271,5 @@ def _is_exponent(value: Any) -> bool:
     return isinstance(value, str) and _EXPONENT.fullmatch(value) is not None
 
 
-def _first_line(error: Exception) -> str:
+def _on_one_line(error: Exception) -> str:
     return " ".join(str(error).split())

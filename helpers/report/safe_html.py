@@ -61,11 +61,13 @@ def parse(html: str, *, pictures: Mapping[str, str] | None = None) -> "Beautiful
         The fragment without scripts, event handlers, forms, embedded pages, unsafe styles or anything that a browser
         would load; with text directions set.
     """
-    from bs4 import BeautifulSoup, Comment
+    from bs4 import BeautifulSoup
+    from bs4.element import PreformattedString
 
     soup = BeautifulSoup(html, "html.parser")
-    for comment in soup.find_all(string=lambda text: isinstance(text, Comment)):
-        comment.extract()
+    # Comments, <![CDATA[…]]> and the like come out as they went in, and a browser ends them elsewhere than this parser.
+    for unescaped in soup.find_all(string=lambda text: isinstance(text, PreformattedString)):
+        unescaped.extract()
     for tag in soup.find_all(True):
         if tag.decomposed:
             continue

@@ -40,6 +40,13 @@ def test_a_split_is_disjoint_complete_stratified_and_stable(counts, fraction, se
     assert (train.split, val.split) == ("train", "val")
 
 
+def test_shares_are_rounded_but_leave_and_take_one_image_at_least():
+    _, val = split(numbered([7, 9, 2, 0]), val_fraction=0.25, seed=0)
+    assert val.class_counts().tolist() == [2, 2, 1, 0]
+    _, val = split(numbered([7, 9, 2, 0]), val_fraction=0.9, seed=0)
+    assert val.class_counts().tolist() == [6, 8, 1, 0]
+
+
 def test_another_seed_is_another_split():
     data = numbered([50, 50])
     first, second = (numbers_of(split(data, val_fraction=0.2, seed=seed)[1]) for seed in (0, 1))

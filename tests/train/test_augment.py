@@ -20,17 +20,25 @@ def test_each_image_has_amounts_of_its_own():
     assert 10 < sum(mirrored) < 54
 
 
-def test_a_turn_keeps_the_distance_from_the_centre():
-    """A spot right of the centre of a square image stays on its circle, wherever it goes."""
+def turned_spot(degrees):
+    """Where a spot right of the centre of 32 square images goes: x and y from the centre, in pixels."""
     images = torch.zeros(32, 1, 33, 33)
     images[..., 15:18, 21:24] = 1.0
-    turned = RandomAffine(flip=0, degrees=180)(images)
-    position = torch.arange(33.0) - 16
-    mass = turned.sum((1, 2, 3))
-    x = (turned.sum((1, 2)) * position).sum(1) / mass
-    y = (turned.sum((1, 3)) * position).sum(1) / mass
+    turned = RandomAffine(flip=0, degrees=degrees)(images)
+    position, mass = torch.arange(33.0) - 16, turned.sum((1, 2, 3))
+    return (turned.sum((1, 2)) * position).sum(1) / mass, (turned.sum((1, 3)) * position).sum(1) / mass
+
+
+def test_a_turn_keeps_the_distance_from_the_centre():
+    x, y = turned_spot(180)
     torch.testing.assert_close((x**2 + y**2).sqrt(), torch.full((32,), 6.0), atol=0.3, rtol=0)
     assert x.min() < -3 and y.min() < -3 and y.max() > 3
+
+
+def test_a_turn_is_at_most_so_many_degrees_either_way():
+    x, y = turned_spot(30)
+    angles = torch.atan2(y, x).rad2deg()
+    assert -32 < angles.min() < -10 and 10 < angles.max() < 32
 
 
 def test_zoom_enlarges_around_the_centre():

@@ -1,3 +1,4 @@
+import copy
 import math
 import os
 import signal
@@ -57,6 +58,7 @@ def test_it_learns_and_tells_every_epoch(make_images, cpu):
 def test_evaluation_agrees_with_the_whole_set_at_once(make_images, cpu):
     """Sums of counts, not averages of batches: 4 x 300 images are not a whole number of evaluation batches."""
     images, val = make_images(4), make_images(300, seed=1)
+    val = val.subset(val.labels.argsort())  # so that each batch has another accuracy
     network = small_network()
     result = train.fit(network, images, val, epochs=1, compute=cpu)
     with torch.no_grad():
@@ -66,17 +68,18 @@ def test_evaluation_agrees_with_the_whole_set_at_once(make_images, cpu):
     assert result.last["val_loss"] == pytest.approx(F.cross_entropy(logits, val.labels).item(), rel=1e-4)
 
 
-def test_train_loss_weighs_a_short_last_batch_by_its_images(make_images, cpu):
+@pytest.mark.parametrize("seed", range(4))  # of the order: what the short batch holds
+def test_train_loss_weighs_a_short_last_batch_by_its_images(make_images, cpu, seed):
     """With a rate of next to nothing the running loss is that of the starting weights, over all images."""
     images = make_images(5, num_classes=4).subset(torch.arange(18))
     network = nn.Sequential(models.Normalize((0.5,) * 3, (0.25,) * 3), nn.Flatten(), nn.Linear(3 * 64, 4))
     with torch.no_grad():
+        network[-1].bias[0] = 10.0  # so that the first class's images alone are recognised, five of all
         logits = network(images.images)
-    result = train.fit(
-        network, images, images, epochs=1, batch_size=16, optimizer="sgd", learning_rate=1e-12, compute=cpu
-    )
+    options = {"epochs": 1, "batch_size": 16, "optimizer": "sgd", "learning_rate": 1e-12, "seed": seed}
+    result = train.fit(network, images, images, compute=cpu, **options)
     assert result.last["train_loss"] == pytest.approx(F.cross_entropy(logits, images.labels).item(), rel=1e-4)
-    assert result.last["train_accuracy"] == pytest.approx((logits.argmax(1) == images.labels).float().mean().item())
+    assert result.last["train_accuracy"] == pytest.approx(5 / 18)
 
 
 @pytest.mark.parametrize("num_images", [17, 16, 1])
@@ -98,6 +101,46 @@ def test_two_runs_agree_bit_for_bit_and_another_seed_does_not(make_images, cpu):
     assert same_weights(networks[0], networks[1])
     assert same_history(results[0].history, results[1].history)
     assert not same_weights(networks[0], networks[2])
+
+
+def test_every_epoch_goes_through_all_images_in_another_order(make_images, cpu):
+    images = make_images(8)
+    images.images[:, 0, 0, 0] = torch.arange(32)
+    seen = []
+
+    def look(batch):
+        seen.extend(batch[:, 0, 0, 0].tolist())
+        return batch / 255
+
+    train.fit(small_network(), images, images, epochs=2, batch_size=8, augment=look, compute=cpu)
+    assert sorted(seen[:32]) == sorted(seen[32:]) == list(range(32))
+    assert seen[:32] != seen[32:] and list(range(32)) not in (seen[:32], seen[32:])
+
+
+def test_every_step_draws_random_numbers_of_its_own(make_images, cpu):
+    images, drawn = make_images(8), []
+
+    def draw(batch):
+        drawn.append(torch.rand(()).item())
+        return batch / 255
+
+    train.fit(small_network(), images, images, epochs=3, batch_size=8, augment=draw, compute=cpu)
+    assert len(drawn) == len(set(drawn)) == 3 * 4
+
+
+def test_steps_are_those_of_a_plain_loop(make_images, cpu):
+    """With all images in one batch, whose order makes no difference."""
+    images = make_images(8)
+    network = nn.Sequential(models.Normalize((0.5,) * 3, (0.25,) * 3), nn.Flatten(), nn.Linear(3 * 64, 4))
+    plain = copy.deepcopy(network)
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.01, momentum=0.9, weight_decay=0.1)
+    for _ in range(4):
+        optimizer.zero_grad()
+        F.cross_entropy(plain(images.images), images.labels).backward()
+        optimizer.step()
+    options = {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.1}
+    train.fit(network, images, images, epochs=4, batch_size=32, compute=cpu, **options)
+    torch.testing.assert_close(network[-1].weight, plain[-1].weight, atol=1e-6, rtol=1e-4)
 
 
 def test_it_leaves_the_global_generator_alone(make_images, cpu):
@@ -251,12 +294,14 @@ def test_extra_splits_cannot_take_the_place_of_others(make_images, cpu):
         )
 
 
-def test_frozen_parts_are_part_of_the_key(make_images, cpu, tmp_path):
-    train.fit(small_network(), make_images(4), make_images(4), epochs=1, checkpoint=tmp_path, compute=cpu)
+@pytest.mark.parametrize("optimizer", ["adam", lambda model: torch.optim.Adam(model.parameters())])
+def test_frozen_parts_are_part_of_the_key(make_images, cpu, tmp_path, optimizer):
+    """Also where the optimizer holds them."""
+    options = {"epochs": 1, "optimizer": optimizer, "checkpoint": tmp_path, "compute": cpu}
+    train.fit(small_network(), make_images(4), make_images(4), **options)
     network = small_network()
     network.conv1_1.requires_grad_(False)
-    result = train.fit(network, make_images(4), make_images(4), epochs=1, checkpoint=tmp_path, compute=cpu)
-    assert result.resumed_from == 0
+    assert train.fit(network, make_images(4), make_images(4), **options).resumed_from == 0
 
 
 @pytest.mark.parametrize("damage", ["truncated", "garbage", "foreign", "malicious"])
@@ -291,6 +336,24 @@ class _Malicious:
 
     def __reduce__(self):
         return (os.mkdir, (self.marker,))
+
+
+def test_a_checkpoint_of_an_older_format_is_set_aside(tmp_path):
+    file = CheckpointFile(tmp_path, {"seed": 0}, 3)
+    file.save({"epoch": 1})
+    torch.save({**torch.load(file.path, weights_only=True), "format": 0}, file.path)
+    with pytest.warns(train.CheckpointWarning, match="another version"):
+        assert file.load() is None
+    assert [path.suffix for path in tmp_path.iterdir()] == [".unusable-1"]
+
+
+def test_a_checkpoint_under_another_ones_name_is_set_aside_and_the_difference_told(tmp_path):
+    file, other = (CheckpointFile(tmp_path, {"loss": "l1", "seed": seed}, 3) for seed in (0, 1))
+    other.save({"epoch": 1})
+    other.path.rename(file.path)
+    with pytest.warns(train.CheckpointWarning, match="its seed is 1, not 0"):
+        assert file.load() is None
+    assert [path.suffix for path in tmp_path.iterdir()] == [".unusable-1"]
 
 
 def test_a_failed_write_leaves_the_checkpoint_as_it_was(tmp_path, monkeypatch):

@@ -156,7 +156,12 @@ def _one_line_formula(match: re.Match[str]) -> str:
     formula = match.group()
     if "\n>" in formula or (formula.startswith("$") and "\n" in formula and not _is_display_math(formula)):
         return formula  # in a quotation; or two prices
-    joined = " ".join(re.sub(r"(?<!\\)%.*", "", line).strip() for line in formula.split("\n"))
+    lines = formula.split("\n")
+    if len(lines) > 1:
+        # On one line, a comment would take the rest of the formula along. What was typed on one line may be no formula
+        # at all, but two prices with a percentage between them.
+        lines = [re.sub(r"(?<!\\)%.*", "", line) for line in lines]
+    joined = " ".join(line.strip() for line in lines)
     if joined.startswith("$"):
         return joined
     if joined.startswith("\\begin"):

@@ -1,0 +1,162 @@
+"""Any text and any table can be set on paper, and read back from it. A PDF takes a while, so each one holds many."""
+
+import io
+import math
+import re
+import unicodedata
+from collections import Counter
+from unittest.mock import patch
+
+import nbformat
+import pandas as pd
+import pypdf
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+
+from helpers.report import document, pdf, record
+from helpers.report.document import Code, Document, Failure, Markdown, Output, Provenance, Table
+from helpers.report.pdf.typst_text import breakable
+
+# The same examples in every run. Many texts make a large one, which would be made smaller for minutes.
+settings_of_pdfs = settings(
+    max_examples=5,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.large_base_example, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+PERSIAN = "آابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی"
+PIECES = st.sampled_from(
+    ["#", "$", "*", "_", "`", "@", "<", ">", "\\", "\\u{41}", "#panic(1)", "<label>", "@ref", "//", "/*", "*/",
+     "[", "]", "{", "}", "(", ")", '"', "'", "~", "--", "...", "= ", "+ ", "- ", "/ ", "%", "^", "&", "|", "```",
+     "$x$", "$$", "\\[", "\\begin{align}", "\\frac{1}", "<b>", "</td>", "<script>", "&amp;", "![](a.png)", "[^1]",
+     "\x00", "\x07", "\x1b[31m", "\ud800", "\u202e", "\u200f", "\ufeff", "\u2028", "\x85", "\t", "\n", "\n\n", " ",
+     "😀", "👩‍👩‍👧", "سلام", "گزارش ۱۲۳", "中文", "é", "x" * 400, "long/path/" * 20, "1e-05", "−0.5", "nan"]
+)  # fmt: skip
+ANY_TEXT = st.lists(PIECES | st.text(max_size=8), max_size=8).map("".join)
+ASCII_TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=28).filter(str.strip)
+PERSIAN_TEXT = st.text(PERSIAN, min_size=2, max_size=14)
+PUNCTUATION = re.compile(r"[!-$&-/:-@\[-`{-~]")  # but "%", which is plain in Markdown
+# TeX within Markdown, as JupyterLab reads it, however it is escaped.
+FORMULA = re.compile(r"\\[(\[]|begin")
+
+
+def many(texts, number=25):
+    return st.lists(texts, min_size=number, max_size=number)
+
+
+def text_of(*blocks):
+    made = Document("T", list(blocks), {}, {}, duration=None, finished=None, failed=False)
+    pages = [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf.render(made))).pages]
+    # A text that goes on overleaf is parted by the page's number and the title on top of the next page.
+    return "\n".join(re.sub(r"\A\s*T\n|\n\d+ / \d+\s*\Z", "", page) for page in pages)
+
+
+def condensed(text):
+    """Without blanks and line ends, which a PDF doesn't keep, ligatures, and the minus sign that -1 is set with."""
+    return re.sub(r"[\s\u200b\u200c]", "", unicodedata.normalize("NFKC", text)).replace("−", "-")
+
+
+def table(texts):
+    return Table("t", texts[0], [texts[0], "n"], [[text, "1"] for text in texts], ["left", "right"], [(0, 0)], 1)
+
+
+@settings_of_pdfs
+@given(many(ANY_TEXT))
+def test_any_texts_can_be_set_everywhere(texts):
+    blocks = [Provenance([(text, text) for text in texts[:4]], texts[0]), table(texts)]
+    for text in texts:
+        html = f"<table><tr><td>{text}</td></tr></table>"
+        blocks += [Markdown(text), Code(text, 1), Output("text/plain", text, 1), Output("text/html", html, 1)]
+        blocks += [Output("text/html", text, 1), Output("text/latex", text, 1)]
+    read = text_of(*blocks, Failure(*texts[:3], None), Markdown("The end."))
+    assert "could not be set" not in read
+    assert "The end." in read
+
+
+@settings_of_pdfs
+@given(many(ASCII_TEXT))
+@example(
+    ["#", "$", "*", "_", "`", "@", "<", "\\", "//", "/*", "#1", "$x$", "<a>", "@a", "*b*", "= a", "fi ffi", "--", "..."]
+)
+def test_any_ascii_text_is_read_back_as_it_was(texts):
+    blocks = [Provenance([("label", text) for text in texts], texts[0]), table(texts)]
+    blocks += [block for text in texts for block in (Code(text, 1), Output("text/plain", text, 1))]
+    read = condensed(text_of(*blocks, Failure("Error", texts[0], "", None)))
+    assert "couldnotbeset" not in read
+    for text, shown in Counter(map(condensed, texts)).items():
+        # In the provenance, the table, the code and the output.
+        assert read.count(text) >= 4 * shown, text
+
+
+@settings_of_pdfs
+@given(many(ASCII_TEXT.filter(lambda text: not FORMULA.search(text))))
+@example(["It costs $5 (10% off), or $6.", "50 % of $a and 20 % of $b"])
+def test_escaped_markdown_is_read_back_as_it_was(texts):
+    escaped = [PUNCTUATION.sub(r"\\\g<0>", text.strip()) for text in texts]
+    read = condensed(text_of(*(Markdown(f"Begin {text} end.") for text in escaped)))
+    assert "couldnotbeset" not in read
+    for text, shown in Counter(map(condensed, texts)).items():
+        assert read.count(f"Begin{text}end.") == shown, text
+
+
+@settings_of_pdfs
+@given(many(PERSIAN_TEXT, 15))
+def test_every_persian_letter_is_read_back(texts):
+    letters = Counter(condensed("".join(texts)))
+    read = Counter(condensed(text_of(table(texts), *map(Markdown, texts))))
+    # In the table and as Markdown; in which order a reader gets them is its own affair.
+    assert all(read[letter] >= 2 * number for letter, number in letters.items())
+
+
+COLUMN_NAMES = ASCII_TEXT.map(str.strip) | st.integers(0, 99) | st.none() | st.just("twice")
+CELLS = st.one_of(
+    st.floats(width=32),
+    st.floats(),
+    st.sampled_from([math.nan, math.inf, -math.inf, -0.0, 0.1, 1e-300, 1e300]),
+    st.integers(-(2**70), 2**70),
+    st.booleans(),
+    st.none(),
+    ASCII_TEXT.map(str.strip),
+)
+
+
+@st.composite
+def frames(draw):
+    columns, rows = draw(st.integers(1, 5)), draw(st.integers(0, 5))
+    names = draw(st.lists(COLUMN_NAMES, min_size=columns, max_size=columns))
+    values = draw(st.lists(st.lists(CELLS, min_size=columns, max_size=columns), min_size=rows, max_size=rows))
+    return pd.DataFrame(values, columns=pd.Index(names, dtype=object), dtype=draw(st.sampled_from([object, None])))
+
+
+def recorded(frames):
+    """The document of a notebook whose only cell records these tables."""
+    bundles = []
+    with patch("IPython.display.display", lambda bundle, raw: bundles.append(bundle)):
+        for number, frame in enumerate(frames):
+            record.table(frame, f"table_{number}", f"Table number {number}.")
+    outputs = [nbformat.v4.new_output("display_data", data=bundle) for bundle in bundles]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=outputs)])
+    return document.read(nbformat.reads(nbformat.writes(notebook), as_version=4), name="T")
+
+
+@settings_of_pdfs
+@given(many(frames(), 12))
+def test_any_table_of_any_numbers_and_column_names_is_read_back(frames):
+    made = recorded(frames)
+    tables = [block for block in made.blocks if isinstance(block, Table)]
+    assert len(tables) == len(frames) and not made.failed
+    for block, frame in zip(tables, frames, strict=True):
+        assert block.columns == [str(name) for name in frame.columns]
+        for shown, values in zip(block.rows, frame.itertuples(index=False), strict=True):
+            for text, value in zip(shown, values, strict=True):
+                missing = value is None or (isinstance(value, float) and not math.isfinite(value))
+                assert (text == "–") == (missing or value == "–")
+    read = condensed(text_of(*tables))
+    assert "couldnotbeset" not in read
+    # A cell of several lines is read line by line, with what stands beside it.
+    texts = [text for block in tables for row in [block.columns, *block.rows] for text in row]
+    pieces = Counter(condensed(piece) for text in texts for piece in re.split(r"[\s\u200b]+", breakable(text)))
+    for piece, shown in pieces.items():
+        assert read.count(piece) >= shown, piece

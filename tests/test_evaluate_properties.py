@@ -1,0 +1,215 @@
+"""The metrics on any logits and labels: against scikit-learn, against their definitions, and on what is no input."""
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from helpers import evaluate
+from helpers.evaluate import EvaluationError
+
+# The same examples in every run.
+few = settings(max_examples=30, deadline=None, derandomize=True)
+many = settings(max_examples=80, deadline=None, derandomize=True)
+
+METRICS = {
+    "accuracy": evaluate.accuracy,
+    "summary": evaluate.summary,
+    "confusion": evaluate.confusion,
+    "roc": evaluate.roc,
+    "per_class": lambda logits, labels: evaluate.per_class(
+        logits, labels, range(logits.shape[1] if logits.ndim > 1 else 0)
+    ),
+    "group_accuracy": lambda logits, labels: evaluate.group_accuracy(logits, labels, {"one": [0]}),
+}
+
+
+@st.composite
+def sets(draw, ties=True):
+    """Logits (N, K) and labels (N,): from one class and one image on, often with classes that no image has.
+
+    With ``ties``, logits are small whole numbers, so that the largest is often shared.
+    """
+    n, k = draw(st.integers(1, 15)), draw(st.integers(1, 9))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    present = draw(st.lists(st.integers(0, k - 1), min_size=1, max_size=k))
+    logits = rng.integers(-2, 3, (n, k)).astype(float) if ties else rng.normal(size=(n, k)) * draw(st.floats(0.1, 50))
+    return logits, rng.choice(present, n)
+
+
+@pytest.mark.filterwarnings("ignore:A single label was found")
+@few
+@given(sets())
+def test_every_number_agrees_with_scikit_learn_whatever_classes_are_there(data):
+    logits, labels = data
+    classes, predictions = np.arange(logits.shape[1]), logits.argmax(axis=1)
+    frame = evaluate.per_class(logits, labels, classes)
+    shares = sk.precision_recall_fscore_support(labels, predictions, labels=classes, zero_division=np.nan)
+    absent = frame["support"] == 0
+    assert frame.loc[absent, ["accuracy", "precision", "f1"]].isna().all(axis=None)
+    assert not frame.loc[~absent, ["accuracy", "precision", "f1"]].isna().any(axis=None)
+    np.testing.assert_array_equal(frame["support"], shares[3])
+    np.testing.assert_allclose(frame.loc[~absent, "accuracy"], shares[1][~absent])
+    matrix = evaluate.confusion(logits, labels)
+    np.testing.assert_array_equal(matrix, sk.confusion_matrix(labels, predictions, labels=classes))
+    np.testing.assert_array_equal(frame["predicted"], matrix.sum(axis=0))
+    present = np.unique(labels)
+    macro = {"average": "macro", "labels": present, "zero_division": 0}
+    got = evaluate.summary(logits, labels)
+    assert got["accuracy"] == pytest.approx(sk.accuracy_score(labels, predictions))
+    assert got["recall"] == pytest.approx(sk.recall_score(labels, predictions, **macro))
+    assert got["precision"] == pytest.approx(sk.precision_score(labels, predictions, **macro))
+    assert got["f1"] == pytest.approx(sk.f1_score(labels, predictions, **macro))
+
+
+@few
+@given(sets(ties=False))
+def test_loss_and_top_5_agree_with_scikit_learn(data):
+    logits, labels = data
+    assume(logits.shape[1] > 1)
+    got, classes = evaluate.summary(logits, labels), range(logits.shape[1])
+    probabilities = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
+    # scikit-learn takes no probability below float64's precision for what it is.
+    assume(probabilities[np.arange(len(labels)), labels].min() > 1e-12)
+    assert got["loss"] == pytest.approx(sk.log_loss(labels, probabilities, labels=classes), rel=1e-6)
+    if logits.shape[1] > 5:
+        assert got["top5_accuracy"] == pytest.approx(sk.top_k_accuracy_score(labels, logits, k=5, labels=classes))
+    else:
+        assert "top5_accuracy" not in got
+
+
+@few
+@given(sets())
+def test_top_5_counts_the_classes_before_the_true_one(data):
+    logits, labels = data
+    assume(logits.shape[1] > 5)
+    true = logits[np.arange(len(labels)), labels][:, None]
+    earlier = np.arange(logits.shape[1]) < labels[:, None]
+    before = ((logits > true) | ((logits == true) & earlier)).sum(axis=1)
+    assert evaluate.summary(logits, labels)["top5_accuracy"] == pytest.approx(np.mean(before < 5))
+
+
+@few
+@given(sets(ties=False))
+def test_the_area_under_the_curve_is_the_share_of_pairs_in_the_right_order(data):
+    logits, labels = data
+    logits = logits[np.arange(len(labels)) // 2]  # pairs of images with the same logits: ties
+    probabilities = torch.log_softmax(torch.from_numpy(logits), dim=1).exp().numpy()
+    curves = evaluate.roc(logits, labels)
+    for k, curve in enumerate(curves.classes):
+        inside, outside = probabilities[labels == k, k], probabilities[labels != k, k]
+        if not len(inside) or not len(outside):
+            assert np.isnan(curve.auc) and len(curve.fpr) == 0
+            continue
+        order = [1.0 if a > b else 0.5 if a == b else 0.0 for a, b in product(inside, outside)]
+        assert curve.auc == pytest.approx(np.mean(order))
+        for rates in (curve.fpr, curve.tpr):
+            assert (rates[0], rates[-1]) == (0, 1) and (np.diff(rates) >= 0).all()
+    defined = [k for k, area in enumerate(curves.auc) if np.isfinite(area)]
+    assert curves.worst(99) == sorted(defined, key=lambda k: curves.auc[k])
+
+
+@few
+@given(sets(), st.dictionaries(st.text(max_size=3), st.lists(st.integers(0, 8), max_size=6), max_size=4))
+@example((np.eye(3)[[0, 1, 1]], np.array([0, 1, 2])), {})
+@example((np.eye(3)[[0, 1, 1]], np.array([0, 1, 2])), {"A": [0, 3]})
+@example((np.eye(3)[[0, 1, 1]], np.array([0, 1, 2])), {"A": [0], "B": [-1]})
+def test_group_accuracy_is_scikit_learn_s_on_each_group_alone(data, groups):
+    logits, labels = data
+    predictions = logits.argmax(axis=1)
+    members = [member for group in groups.values() for member in group]
+    if not groups or not set(members) <= set(range(logits.shape[1])):
+        with pytest.raises(EvaluationError):
+            evaluate.group_accuracy(logits, labels, groups)
+        groups = {name: [member % logits.shape[1] for member in group] for name, group in groups.items()} or {"": [0]}
+    frame = evaluate.group_accuracy(logits, labels, groups)
+    assert list(frame.index) == list(groups)
+    for (_, row), group in zip(frame.iterrows(), groups.values(), strict=True):
+        inside = np.isin(labels, group)
+        expected = sk.accuracy_score(labels[inside], predictions[inside]) if inside.any() else np.nan
+        assert row["accuracy"] == pytest.approx(expected, nan_ok=True)
+        assert (row["images"], row["predicted"]) == (inside.sum(), np.isin(predictions, group).sum())
+
+
+@few
+@given(sets(), st.randoms(use_true_random=False))
+def test_the_order_of_the_images_does_not_matter_and_classes_may_change_places(data, random):
+    logits, labels = data
+    images, classes = list(range(len(labels))), list(range(logits.shape[1]))
+    random.shuffle(images)
+    random.shuffle(classes)
+    assert evaluate.summary(logits[images], labels[images]) == pytest.approx(evaluate.summary(logits, labels))
+    # Ties go to the first class, which is another one when classes change places.
+    logits = logits + np.random.default_rng(0).normal(size=logits.shape) * 0.01
+    moved = logits[:, classes], np.argsort(classes)[labels]
+    expected = evaluate.per_class(logits, labels, range(len(classes))).iloc[classes].to_numpy()
+    np.testing.assert_allclose(evaluate.per_class(*moved, range(len(classes))).to_numpy(), expected)
+    expected = evaluate.confusion(logits, labels)[np.ix_(classes, classes)]
+    np.testing.assert_array_equal(evaluate.confusion(*moved), expected)
+
+
+@few
+@given(sets())
+def test_the_worst_confusions_are_all_mistakes_largest_first(data):
+    matrix = evaluate.confusion(*data)
+    names = [f"class {k}" for k in range(len(matrix))]
+    frame = evaluate.worst_confusions(matrix, names, top=999)
+    told = {(row.true, row.predicted): row.count for row in frame.itertuples(index=False)}
+    off = {(names[i], names[j]): matrix[i, j] for i, j in np.ndindex(*matrix.shape) if i != j and matrix[i, j]}
+    assert {key: frame["count"][i] for i, key in enumerate(told)} == off
+    assert frame["count"].is_monotonic_decreasing
+    assert frame["share"].between(0, 1, inclusive="right").all()
+
+
+INTEGERS = ["int8", "int64", "uint64"]
+FLOATS = ["float16", "float32", "float64"]
+OTHERS = ["bool", "complex64", "U2", "O"]
+
+
+@st.composite
+def near_inputs(draw):
+    """Logits and labels whose shapes often fit, of any kind of number or of none, with labels in and out of range."""
+    n, k = draw(st.sampled_from([1, 2, 3, 0])), draw(st.integers(1, 3))
+    logits = draw(st.sampled_from([(n, k)] * 9 + [(n,), (n, k, 1), ()]))
+    labels = draw(st.sampled_from([(n,)] * 9 + [(n + 1,), (n, 1), ()]))
+    # Larger logits than float32's have losses beyond float64's.
+    of_logits = st.floats(width=16) | st.floats(width=32)
+    of_labels = st.integers(0, k - 1) | st.integers(-3, 99)
+    return draw(any_array(logits, of_logits, FLOATS)), draw(any_array(labels, of_labels, INTEGERS))
+
+
+def any_array(shape, values, usual):
+    """Arrays of these values as each kind has them; NumPy says what becomes of a number that it can't hold."""
+    lists = st.lists(values, min_size=math.prod(shape), max_size=math.prod(shape))
+
+    def cast(made):
+        with np.errstate(all="ignore"):
+            return np.array(made[0], dtype=float).astype(made[1]).reshape(shape)
+
+    return st.tuples(lists, st.sampled_from(usual * 3 + INTEGERS + FLOATS + OTHERS)).map(cast)
+
+
+@pytest.mark.parametrize("name", METRICS)
+@many
+@example((np.zeros((0, 3)), np.zeros(0, int)))
+@example((np.zeros((0, 0)), np.zeros(0, int)))
+@example((np.zeros((2, 2)), np.array([True, False])))
+@given(near_inputs())
+def test_whatever_is_no_input_is_the_named_error(name, data):
+    logits, labels = data
+    try:
+        result = METRICS[name](logits, labels)
+    except EvaluationError as error:
+        assert str(error)
+        return
+    assert logits.ndim == 2 and logits.dtype.kind in "fiu" and np.isfinite(logits).all()
+    assert labels.shape == logits.shape[:1] and len(labels) and labels.dtype.kind in "iu"
+    assert labels.min() >= 0 and labels.max() < logits.shape[1]
+    if name in ("accuracy", "summary"):
+        numbers = result if name == "summary" else {"accuracy": result}
+        assert all(0 <= value <= (1 if key != "loss" else np.inf) for key, value in numbers.items())
