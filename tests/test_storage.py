@@ -2,6 +2,8 @@
 
 import os
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -66,17 +68,20 @@ def test_a_tensor_without_numbers_needs_no_file(cache: Path) -> None:
     assert storage.empty((0, 3, 4), torch.uint8).shape == (0, 3, 4) and not cache.exists()
 
 
-@pytest.fixture
-def files_up_to_1000_bytes():
-    """As on a full disk: the system refuses what lies beyond."""
+@contextmanager
+def files_up_to_1000_bytes() -> Iterator[None]:
+    """As on a full disk: the system refuses what lies beyond. (No fixture: pytest itself may write to a file.)"""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_file_that_finds_no_room_is_an_error_that_says_what_to_do(cache: Path, files_up_to_1000_bytes) -> None:
-    with pytest.raises(storage.StorageError, match=r"0\.3 GB .* cache .*File too large.*WORKBOOK_DATA"):
+def test_a_file_that_finds_no_room_is_an_error_that_says_what_to_do(cache: Path) -> None:
+    message = r"0\.3 GB .* cache .*File too large.*WORKBOOK_DATA"
+    with pytest.raises(storage.StorageError, match=message), files_up_to_1000_bytes():
         storage.empty((300_000_000,), torch.uint8)
     assert list(cache.iterdir()) == [] and mapped_files(cache) == []
 
