@@ -193,7 +193,7 @@ def private_memory():  # what RLIMIT_DATA counts
 root, room = Path(sys.argv[1]), int(sys.argv[2])
 helpers.DATA = root
 storage.SHARE = 0.0001
-options = dict(own="cifar10", image_size=512, channels=3, root=root)
+options = dict(own="cifar10", image_size=640, channels=3, root=root)
 resource.setrlimit(resource.RLIMIT_DATA, (private_memory() + room,) * 2)
 try:
     torch.empty(2 * room, dtype=torch.uint8)
@@ -217,7 +217,7 @@ json.dump({
 
 def test_memory_stays_bounded_when_a_set_is_larger(tmp_path: Path) -> None:
     """The process may have half as much private memory as the set takes, in any of the steps."""
-    room, number = 96 * 2**20, 256
+    room, number = 150 * 2**20, 256
     for index in range(number):
         path = tmp_path / f"many/{index % 2}/{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -227,6 +227,6 @@ def test_memory_stays_bounded_when_a_set_is_larger(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["refused"], "the limit must hold, or this test shows nothing"
-    assert result["bytes"] == number * 3 * 512 * 512 >= 2 * room
+    assert result["bytes"] == number * 3 * 640 * 640 >= 2 * room
     assert sorted(result["values"]) == list(range(number))
     assert result["means"][0] == pytest.approx(result["means"][1]) and result["grey"]
