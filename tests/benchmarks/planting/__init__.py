@@ -1,0 +1,1 @@
+"""What the benchmark `planted_faults` plants, and how."""
