@@ -1,6 +1,7 @@
 """Whatever a notebook holds, its page keeps its shape: as a browser reads it, texts stay texts, HTML stays harmless."""
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -111,11 +112,11 @@ def test_neither_does_one_in_the_index_or_in_a_title(drawn, title, name):
     pages = []
     for text, file in ((title, name), (HARMLESS, HARMLESS)):
         read = document.read(notebook_of(text, drawn), name="01_a")
-        content = numbers_file.content(Document(**{**vars(read), "title": text}), name=file, profile="quick")
+        content = numbers_file.content(replace(read, title=text), name=file, profile="quick")
         svg = dict.fromkeys(content["figures"], drawn["image/svg+xml"])
         entry = index.Entry(file, content, svg, {"Page": f"{file}.html", "PDF": f"{file}.pdf"})
         pages.append(index.render([entry, entry], profile=file))
-        pages.append(html.render(Document(**{**vars(read), "title": text}), name=file, profile=file))
+        pages.append(html.render(replace(read, title=text), name=file, profile=file))
     assert shape(pages[0]) == shape(pages[2])
     assert shape(pages[1]) == shape(pages[3])
     for link in (element.get("href") for element in parsed(pages[0]) if element.tag == "a"):
