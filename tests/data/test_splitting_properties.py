@@ -120,19 +120,24 @@ def test_a_class_too_small_for_three_splits_is_named_and_every_other_set_is_spli
 
 
 @in_memory
-@given(labels=st.lists(st.integers(0, 4), min_size=1, max_size=60), fraction=FRACTIONS, seed=SEEDS, data=st.data())
-def test_any_choice_is_split_and_limited_in_its_own_order(labels, fraction, seed, data):
-    # Classes of one image can't be split.
-    labels = torch.tensor([label for label in labels if labels.count(label) > 1] or [0, 0])
+@given(
+    counts=st.lists(st.integers(2, 15) | st.just(0), min_size=1, max_size=5).filter(any),
+    limits=st.lists(st.integers(1, 9), min_size=2, max_size=4).map(sorted),
+    fraction=FRACTIONS,
+    seed=SEEDS,
+)
+def test_any_choice_is_split_and_limited_in_its_own_order(counts, limits, fraction, seed):
+    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed + 1))]
     images = torch.arange(len(labels), dtype=torch.uint8)[:, None, None, None]
     every = Choice(ImageData(images, labels, tuple("abcde"), "train", SOURCE), torch.arange(len(labels)))
     stay, go = every.split(fraction, seed)
     assert torch.equal(torch.cat([stay.indices, go.indices]).sort().values, every.indices)
-    limits = sorted(data.draw(st.lists(st.integers(1, 20), min_size=2, max_size=4), label="limits"))
     limited = [stay.limit(limit, seed) for limit in limits]
     for choice in (stay, go, *limited):
         assert choice.indices.dtype == torch.int64 and (choice.indices.diff() > 0).all()
         assert torch.equal(choice.copy().images.flatten().long(), choice.indices)
+        assert torch.equal(choice.copy().labels, labels[choice.indices])
     for smaller, larger in pairwise(limited):
         assert set(smaller.indices.tolist()) <= set(larger.indices.tolist())
     for choice, limit in zip(limited, limits, strict=True):

@@ -17,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from helpers import WorkbookError
 from helpers.report import document, parameters, record
 from helpers.report.document import Document
-from helpers.report.workspace import load
+from helpers.report.workspace import UnreadableNotebook, load
 
 MUTANTS = 150
 SLOWEST = 5.0  # seconds for a file of some kilobytes, on a busy machine
@@ -71,7 +71,9 @@ def with_other_values(text, rng):
     """The file with one to three of its values replaced by others, or taken out: JSON still, but no notebook's."""
     content = json.loads(text)
     for _ in range(rng.randint(1, 3)):
-        holder, key = rng.choice(list(places(content)))
+        if not content:
+            break
+        holder, key = place_in(content, rng)
         if rng.random() < 0.3:
             del holder[key]
         else:
@@ -79,12 +81,13 @@ def with_other_values(text, rng):
     return json.dumps(content).encode()
 
 
-def places(content):
-    """Every (list or dictionary, index or key) in the content."""
-    for key, value in content.items() if isinstance(content, dict) else enumerate(content):
-        yield content, key
-        if isinstance(value, dict | list):
-            yield from places(value)
+def place_in(content, rng):
+    """A list or dictionary somewhere in the content, and an index or key of it."""
+    while True:
+        key = rng.choice(list(content) if isinstance(content, dict) else range(len(content)))
+        if not (isinstance(content[key], dict | list) and content[key]) or rng.random() < 0.2:
+            return content, key
+        content = content[key]
 
 
 def mutants(text, change):
@@ -114,3 +117,16 @@ def test_a_damaged_notebook_gives_a_document_or_the_named_error_and_soon(tmp_pat
             outcomes["refused"] += 1
         assert time.monotonic() - started < SLOWEST
     assert min(outcomes.values()) > MUTANTS / 20
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("key", "value"), [("metadata", {"tags": None}), ("metadata", {"tags": 3}), ("source", None), ("source", {"a": 1})]
+)
+def test_a_parameters_cell_unlike_jupyter_s_is_the_named_error(tmp_path, executed, key, value):
+    content = json.loads(executed)
+    content["cells"][1][key] = value
+    path = tmp_path / "01_damaged.ipynb"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UnreadableNotebook, match="01_damaged"):
+        parameters.defaults(load(path), name=path.stem)

@@ -1,5 +1,6 @@
 """Whatever a notebook holds, its page keeps its shape: as a browser reads it, texts stay texts, HTML stays harmless."""
 
+import random
 import re
 from dataclasses import replace
 from types import SimpleNamespace
@@ -123,62 +124,50 @@ def test_neither_does_one_in_the_index_or_in_a_title(drawn, title, name):
         assert re.fullmatch(r"[\w%./~-]+|#[\w-]+", link)
 
 
-TAGS = st.sampled_from(
-    ["script", "style", "iframe", "svg", "math", "img", "a", "b", "p", "div", "span", "table", "tr", "td", "th",
-     "li", "ul", "ol", "h1", "h2", "pre", "code", "form", "input", "button", "textarea", "select", "title",
-     "noscript", "noembed", "noframes", "xmp", "plaintext", "template", "object", "embed", "link", "meta", "base",
-     "frameset", "body", "html", "head", "video", "audio", "mi", "mtext", "annotation", "annotation-xml",
-     "foreignObject", "mglyph", "malignmark", "details", "summary", "dl", "dd", "dt", "br", "hr", "image",
-     "marquee", "isindex"]
-)  # fmt: skip
-ATTRIBUTES = st.sampled_from(
-    ["onclick=alert(1)", "onerror='x'", "href=javascript:alert(1)", "href='java\tscript:x'",
-     "src=//evil.example/x", "src=x", "style='background:url(//evil.example)'", "style='a:b;position:fixed'",
-     "action=//evil.example", "id=main", "class=bad", "http-equiv=refresh content='0;//evil.example'",
-     "srcset='//evil.example 1x'", "xlink:href=javascript:x", "encoding=text/html",
-     "title='</p><script>x</script>'", "alt='\"><img src=x onerror=x>'", "colspan=99999", "type=checkbox", "/",
-     "=", "'", '"', "<"]
-)  # fmt: skip
-OTHER_MARKS = st.sampled_from(
-    ["<!--", "-->", "--!>", "<![CDATA[", "]]>", "<?php", "?>", "<!DOCTYPE a [", "<!x", ">", "<", "&lt;", "&",
-     "text", "alert(1)", "\x00", "\n\n", "    ", "`", "```\n", "$", "[x](javascript:alert(1))", "گربه"]
-)  # fmt: skip
-OPENED = st.tuples(TAGS, st.lists(ATTRIBUTES, max_size=2)).map(lambda made: f"<{' '.join([made[0], *made[1]])}>")
-CLOSED = TAGS.map(lambda tag: f"</{tag}>")
-SOUP = st.lists(st.one_of(OPENED, OPENED, CLOSED, OTHER_MARKS), max_size=10).map("".join)
+TAGS = [
+    "script", "style", "iframe", "svg", "math", "img", "a", "b", "p", "div", "span", "table", "tr", "td", "th",
+    "li", "ul", "ol", "h1", "h2", "pre", "code", "form", "input", "button", "textarea", "select", "title",
+    "noscript", "noembed", "noframes", "xmp", "plaintext", "template", "object", "embed", "link", "meta", "base",
+    "frameset", "body", "html", "head", "video", "audio", "mi", "mtext", "annotation", "annotation-xml",
+    "foreignObject", "mglyph", "malignmark", "details", "summary", "dl", "dd", "dt", "br", "hr", "image",
+    "marquee", "isindex"
+]  # fmt: skip
+ATTRIBUTES = [
+    "onclick=alert(1)", "onerror='x'", "href=javascript:alert(1)", "href='java\tscript:x'",
+    "src=//evil.example/x", "src=x", "style='background:url(//evil.example)'", "style='a:b;position:fixed'",
+    "action=//evil.example", "id=main", "class=bad", "http-equiv=refresh content='0;//evil.example'",
+    "srcset='//evil.example 1x'", "xlink:href=javascript:x", "encoding=text/html",
+    "title='</p><script>x</script>'", "alt='\"><img src=x onerror=x>'", "colspan=99999", "type=checkbox", "/",
+    "=", "'", '"', "<"
+]  # fmt: skip
+OTHER_MARKS = [
+    "<!--", "-->", "--!>", "<![CDATA[", "]]>", "<?php", "?>", "<!DOCTYPE a [", "<!x", ">", "<", "&lt;", "&",
+    "text", "alert(1)", "\x00", "\n\n", "    ", "`", "```\n", "$", "[x](javascript:alert(1))", "گربه"
+]  # fmt: skip
+SHOWN_TAGS = ["a", "p", "img", "math", "table", "td", "span"]
+
+
+def soup_of(seed):
+    """A random mixture of marks. (Made of hypothesis' own lists, a few hundred examples are too much alike.)"""
+    rng = random.Random(seed)
+
+    def opened():
+        attributes = rng.choices(ATTRIBUTES, k=rng.choice([0, 1, 2]))
+        return f"<{' '.join([rng.choice(rng.choice([TAGS, SHOWN_TAGS])), *attributes])}>"
+
+    makers = [opened, opened, lambda: f"</{rng.choice(TAGS)}>", lambda: rng.choice(OTHER_MARKS)]
+    return "".join(rng.choice(makers)() for _ in range(rng.randint(1, 12)))
+
+
+SOUP = st.integers(0, 2**32).map(soup_of)
 
 # None of these belongs in what a notebook's text becomes.
 HARMFUL = {
-    *(
-        "script",
-        "style",
-        "iframe",
-        "frame",
-        "frameset",
-        "svg",
-        "form",
-        "button",
-        "textarea",
-        "select",
-        "title",
-        "noscript",
-    ),
-    *(
-        "noembed",
-        "noframes",
-        "xmp",
-        "plaintext",
-        "template",
-        "object",
-        "embed",
-        "applet",
-        "link",
-        "meta",
-        "base",
-        "video",
-    ),
-    *("audio", "source", "track", "image", "annotation-xml", "foreignObject", "mglyph", "malignmark", "portal"),
-}
+    "script", "style", "iframe", "frame", "frameset", "svg", "form", "button", "textarea", "select", "title",
+    "noscript", "noembed", "noframes", "xmp", "plaintext", "template", "object", "embed", "applet", "link", "meta",
+    "base", "video", "audio", "source", "track", "image", "annotation-xml", "foreignObject", "mglyph", "malignmark",
+    "portal",
+}  # fmt: skip
 
 
 def assert_harmless(elements):
@@ -202,6 +191,7 @@ def assert_harmless(elements):
 
 @of_fragments
 @given(SOUP)
+@example("<a href=javascript:alert(1)>x</a><a href=' java\nscript:alert(1)'>y</a>")
 @example("<![CDATA[ > <script>alert(1)</script> ]]>")
 @example("<![CDATA[><meta http-equiv=refresh content='0;//evil.example'>]]>")
 @example("<?x ><script>alert(1)</script>?>")
