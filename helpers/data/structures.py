@@ -9,6 +9,11 @@ from torch import Tensor
 
 from helpers import storage
 from helpers.data.errors import LabelError
+from helpers.reprs import Row, TableRepr
+
+MOST_NAMES = 10
+MOST_ROWS = 60
+"""Of classes that a notebook's cell shows."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ImageData:
+class ImageData(TableRepr):
     """One split.
 
     Attributes:
@@ -85,8 +90,22 @@ class ImageData:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        size = " × ".join(str(length) for length in self.images.shape[1:])
-        return f"<{self.split}: {len(self):,} images of {self.source.title}, {size}, {self.num_classes} classes>"
+        return f"<{self.split}: {len(self):,} images of {self.source.title}, {_size(self)}, {self.num_classes} classes>"
+
+    def _rows(self) -> list[Row]:
+        counts = self.class_counts()
+        present = int((counts > 0).sum())
+        return [
+            ("Data set", self.source.title),
+            ("Source", self.source.where),
+            ("Split", self.split),
+            ("Images", f"{len(self):,}, {_size(self)}, {str(self.images.dtype).removeprefix('torch.')}"),
+            ("Classes", f"{self.num_classes}, {present} of them with images, {_between(counts[counts > 0])} each"),
+            ("Names", _listed(self.class_names)),
+        ]
+
+    def _warning(self) -> str:
+        return self.source.warning
 
     @property
     def num_classes(self) -> int:
@@ -128,7 +147,7 @@ class ImageData:
 
 
 @dataclass(frozen=True)
-class Splits:
+class Splits(TableRepr):
     """The three splits of a data set: learn from ``train``, choose by ``val``, measure on ``test`` once."""
 
     train: ImageData
@@ -154,10 +173,9 @@ class Splits:
     @property
     def counts(self) -> str:
         """How many images of which size, in words."""
-        size = " × ".join(str(length) for length in self.train.images.shape[1:])
         return (
             f"{len(self.train):,} training, {len(self.val):,} validation, {len(self.test):,} test images; "
-            f"{self.num_classes} classes; {size} (channels × height × width)"
+            f"{self.num_classes} classes; {_size(self.train)} (channels × height × width)"
         )
 
     def select_classes(self, classes: Sequence[int]) -> "Splits":
@@ -182,3 +200,34 @@ class Splits:
         """Images by class: one row a class, the index named "class", a column for each split."""
         columns = {split.split: split.class_counts().tolist() for split in self.all}
         return pd.DataFrame(columns, index=pd.Index(self.class_names, name="class"))
+
+    def _rows(self) -> list[Row]:
+        return [
+            ("Data set", self.source.title),
+            ("Source", self.source.where),
+            ("Images", self.counts),
+            ("Class names", _listed(self.class_names)),
+        ]
+
+    def _warning(self) -> str:
+        return self.source.warning
+
+    def _below(self) -> str:
+        table = self.summary().to_html(max_rows=MOST_ROWS, border=0)
+        return f"<details><summary>Images by class</summary>{table}</details>"
+
+
+def _size(split: ImageData) -> str:
+    return " × ".join(str(length) for length in split.images.shape[1:])
+
+
+def _between(counts: Tensor) -> str:
+    if len(counts) == 0:
+        return "0"
+    least, most = int(counts.min()), int(counts.max())
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MOST_NAMES])
+    return shown if len(names) <= MOST_NAMES else f"{shown}, …"

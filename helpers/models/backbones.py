@@ -20,10 +20,11 @@ from helpers.models.describe import untouched
 from helpers.models.download import fetch
 from helpers.models.layers import Dropout, ModelError, Normalize, seeded
 from helpers.models.weights import WeightsError, WeightsFile, find, how_to_get, load, named_file
+from helpers.reprs import Row, TableRepr
 
 
-@dataclass(frozen=True)
-class Backbone:
+@dataclass(frozen=True, repr=False)
+class Backbone(TableRepr):
     """A network without its head, and where its weights are from.
 
     Attributes:
@@ -45,6 +46,19 @@ class Backbone:
     origin: str
     how_to_get: str
     native_size: int
+
+    def __repr__(self) -> str:
+        return f"<Backbone {self.name}: {self.num_features:,} features, weights: {self.origin}>"
+
+    def _rows(self) -> list[Row]:
+        missing = [("To have ImageNet weights", self.how_to_get)] if self.how_to_get else []
+        return [
+            ("Network", self.name),
+            ("Weights", self.origin),
+            ("Features", f"{self.num_features:,} for an image"),
+            ("Native size", f"{self.native_size} × {self.native_size} px"),
+            *missing,
+        ]
 
     def with_head(
         self, num_classes: int, *, hidden: Sequence[int] = (), dropout: float = 0.0, seed: int = 0

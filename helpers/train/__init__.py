@@ -3,8 +3,9 @@
 from helpers.train.augment import RandomAffine
 from helpers.train.checkpoint import CheckpointError, CheckpointWarning
 from helpers.train.compute import Compute, ComputeError, choose_compute
-from helpers.train.fit import Result, TrainError, TrainingStopped, fit, predict
+from helpers.train.fit import TrainError, fit, predict
 from helpers.train.measure import inference_rate, size_on_disk
+from helpers.train.result import Result, TrainingStopped
 
 __all__ = [
     "CheckpointError",

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from helpers import WorkbookError
+from helpers.reprs import Row, TableRepr
 
 
 class ComputeError(WorkbookError):
@@ -16,7 +17,7 @@ class ComputeError(WorkbookError):
 
 
 @dataclass(frozen=True)
-class Compute:
+class Compute(TableRepr):
     """Where and how precisely to compute.
 
     Attributes:
@@ -46,6 +47,9 @@ class Compute:
         if self.automatic and self.device.type == "cpu" and _trains_depthwise(network):
             return replace(self, precision="float32")
         return self
+
+    def _rows(self) -> list[Row]:
+        return [("Device", f"{self.device}: {self.description}"), ("Precision", self.precision_description)]
 
 
 def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:

@@ -17,7 +17,6 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from helpers.data import ImageData
 from helpers.train.checkpoint import (
@@ -31,54 +30,10 @@ from helpers.train.checkpoint import (
 from helpers.train.compute import Compute, choose_compute
 from helpers.train.frozen import cached_front, channels_last, run, train_mode
 from helpers.train.interrupt import InterruptFlag
+from helpers.train.live import progress_bar
 from helpers.train.memory import explained
 from helpers.train.options import LOSSES, SCHEDULES, TrainError, check_options, make_optimizer
-
-
-@dataclass
-class Result:
-    """What a training gives back; the trained weights are in the network that was passed in.
-
-    Attributes:
-        history: one row for each finished epoch, indexed by "epoch" from 1: train_loss and train_accuracy (means over
-            the epoch's images as they were met: weights moving, dropout and augmentation on), val_loss, val_accuracy,
-            <name>_loss and <name>_accuracy of each extra split, learning_rate (at the epoch's end), seconds (training
-            alone, without the evaluations). Accuracies are shares from 0 to 1.
-        best_epoch: the epoch of the highest validation accuracy, the first of them at a tie; 0 if none was finished.
-        best_state: the network's state after that epoch, on the CPU.
-        resumed_from: how many finished epochs came from a checkpoint.
-        cached_layers: how many leading frozen layers were run once over the data instead of in every epoch; a layer of
-            a sequence inside the network counts on its own.
-        cache_seconds: how long that took, also where an earlier training's activations served again; no part of the
-            epochs' seconds.
-    """
-
-    history: pd.DataFrame
-    best_epoch: int
-    best_state: dict[str, Tensor]
-    resumed_from: int
-    cached_layers: int
-    cache_seconds: float
-
-    @property
-    def last(self) -> pd.Series:
-        """The last finished epoch's row of the history."""
-        return self.history.iloc[-1]
-
-
-class TrainingStopped(KeyboardInterrupt):
-    """Ctrl-C stopped a training, at the end of a batch: nothing is lost.
-
-    It ends the cell, as Ctrl-C should. The next call of `fit` with the same network (or a new one, and a checkpoint)
-    and the same arguments goes on from there.
-
-    Attributes:
-        result: the `Result` of the epochs that were finished.
-    """
-
-    def __init__(self, message: str, result: Result) -> None:
-        super().__init__(message)
-        self.result = result
+from helpers.train.result import Result, TrainingStopped
 
 
 class _Split(NamedTuple):
@@ -209,7 +164,7 @@ def fit(
 
     order_length, num_batches = _epoch_length(len(train), batch_size)
     loss_function, factor = LOSSES[loss], SCHEDULES[schedule]
-    bar = tqdm(total=epochs * num_batches, initial=progress.epoch * num_batches + progress.batch, leave=False)
+    bar = progress_bar(progress.history, epochs * num_batches, done=progress.epoch * num_batches + progress.batch)
     generators = [compute.device] if compute.device.type == "cuda" else []
     memory = explained(train.images.shape[1:], batch_size)
     with memory, torch.random.fork_rng(generators), InterruptFlag() as stop, bar:

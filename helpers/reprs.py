@@ -1,0 +1,44 @@
+"""How objects of the workbook look as the last line of a notebook's cell: a small table, in HTML and in Markdown."""
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+Row = tuple[str, str]
+"""What something is called, and what it is."""
+
+
+class TableRepr:
+    """Gives a subclass the methods that JupyterLab, VS Code and Colab ask for; it only says what is to be seen."""
+
+    def _rows(self) -> Sequence[Row]:
+        """The table, from top to bottom, as plain text."""
+        raise NotImplementedError
+
+    def _warning(self) -> str:
+        """What a reader must not miss, above the table; "" for nothing."""
+        return ""
+
+    def _below(self) -> str:
+        """HTML for the room below the table, a picture say."""
+        return ""
+
+    def _repr_html_(self) -> str:
+        warning = f"<p><strong>{escape(self._warning())}</strong></p>" if self._warning() else ""
+        # Names may be Persian: each cell runs in the direction of its own first letter.
+        rows = "".join(
+            f'<tr><th style="text-align:left">{escape(label)}</th>'
+            f'<td style="text-align:left" dir="auto">{escape(text)}</td></tr>'
+            for label, text in self._rows()
+        )
+        return f"{warning}<table><tbody>{rows}</tbody></table>{self._below()}"
+
+    def _repr_markdown_(self) -> str:
+        warning = f"**{_literal(self._warning())}**\n\n" if self._warning() else ""
+        rows = [f"| {_literal(label)} | {_literal(text)} |" for label, text in self._rows()]
+        return warning + "\n".join(["| | |", "|:--|:--|", *rows]) + "\n"
+
+
+def _literal(text: str) -> str:
+    """Text on one line of Markdown, as it is: no emphasis, link, formula, tag or new column."""
+    return re.sub(r"([\\`*_{}\[\]<>|#$~&])", r"\\\1", " ".join(text.split()))

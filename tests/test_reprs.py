@@ -1,0 +1,161 @@
+"""Objects as the last line of a cell: their HTML, Markdown and plain text."""
+
+import base64
+import re
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+import torch
+from bs4 import BeautifulSoup
+from IPython.core.formatters import DisplayFormatter
+from matplotlib import pyplot as plt
+from nbconvert.filters import markdown2html
+
+from helpers import evaluate, models
+from helpers.data import ImageData, Source, Splits
+from helpers.reprs import TableRepr
+from helpers.train import Result, choose_compute
+
+NAMES = ("<script>alert(1)</script>", "گربهٔ ایرانی", "a|b *c* $d$ `e` [f](g)")
+SOURCE = Source("x", "Drawn & <b>", "made_by_a_test | here", stands_in_for="CIFAR-100")
+
+
+def split_of(name: str = "train", labels=(0, 0, 1, 1, 2), images=None) -> ImageData:
+    images = torch.zeros(len(labels), 3, 4, 4, dtype=torch.uint8) if images is None else images
+    return ImageData(images, torch.tensor(labels, dtype=torch.int64), NAMES, name, SOURCE)
+
+
+def splits() -> Splits:
+    return Splits(split_of(), split_of("val", (0,)), split_of("test", (1, 1)))
+
+
+def result(epochs: int = 3, *, resumed_from: int = 0, cached_layers: int = 0) -> Result:
+    rows = range(1, epochs + 1)
+    columns = {
+        "train_loss": [1 / n for n in rows],
+        "train_accuracy": [0.5 + 0.1 * n for n in rows],
+        "val_loss": [1.5 / n for n in rows],
+        "val_accuracy": [0.4, 0.625, 0.5][:epochs],
+        "<i>b</i>_loss": [2.0 for n in rows],
+        "<i>b</i>_accuracy": [0.25 for n in rows],
+        "learning_rate": [0.1 for n in rows],
+        "seconds": [2.0 for n in rows],
+    }
+    history = pd.DataFrame(columns, index=pd.RangeIndex(1, epochs + 1, name="epoch"))
+    best = 2 if epochs > 1 else epochs
+    return Result(history, best, {"weight": torch.zeros(1000)}, resumed_from, cached_layers, 1.25)
+
+
+def roc_curves() -> evaluate.RocCurves:
+    return evaluate.roc(torch.randn(300, 3, generator=torch.Generator().manual_seed(0)), torch.arange(300) % 3)
+
+
+SHOWN = {
+    "Result": result,
+    "Result, no epoch": lambda: result(0),
+    "Splits": splits,
+    "ImageData": split_of,
+    "ImageData, empty": lambda: split_of("test", ()),
+    "ImageData, activations": lambda: split_of(images=torch.zeros(5, 512)),
+    "Compute": lambda: choose_compute("cpu"),
+    "Backbone": lambda: models.Backbone("<b>", torch.nn.Sequential(), 512, False, "random", "Get *them*.", 224),
+    "RocCurves": roc_curves,
+}
+
+
+@pytest.fixture(scope="module", params=SHOWN)
+def shown(request) -> TableRepr:
+    return SHOWN[request.param]()
+
+
+def cells(html: str) -> list[list[str]]:
+    """The texts of each row of the first table."""
+    rows = BeautifulSoup(html, "html.parser").find("table").find_all("tr")
+    return [[" ".join(cell.get_text().split()) for cell in row.find_all(["th", "td"])] for row in rows]
+
+
+def test_a_cell_gets_all_three_forms_and_they_agree(shown):
+    forms, _ = DisplayFormatter().format(shown)
+    assert set(forms) == {"text/html", "text/markdown", "text/plain"}
+    assert len(forms["text/plain"]) < 700 and "tensor(" not in forms["text/plain"]
+    in_html = cells(forms["text/html"])
+    assert in_html == [row for row in cells(markdown2html(forms["text/markdown"])) if any(row)]
+    assert all(len(row) == 2 and all(row) for row in in_html)
+
+
+def test_names_and_titles_are_text(shown):
+    for html in (shown._repr_html_(), markdown2html(shown._repr_markdown_())):
+        assert not BeautifulSoup(html, "html.parser").find_all(["script", "b", "i", "em", "code", "a"])
+
+
+def test_html_is_well_formed(shown):
+    html = re.sub(r"(<img[^>]*)>", r"\1/>", shown._repr_html_())
+    ElementTree.fromstring(f"<div>{html}</div>")
+
+
+def test_a_result_sums_up_its_training():
+    assert cells(result(resumed_from=1, cached_layers=7)._repr_html_()) == [
+        ["Epochs finished", "3, 1 of them from a checkpoint"],
+        ["Best epoch", "2, validation accuracy 62.5%"],
+        ["Training, last epoch", "loss 0.333, accuracy 80.0%"],
+        ["Validation, last epoch", "loss 0.500, accuracy 50.0%"],
+        ["<i>b</i>, last epoch", "loss 2.000, accuracy 25.0%"],
+        ["Training time", "6.0 s, 2.00 s an epoch"],
+        ["Frozen layers", "7 run once over the data, 1.2 s"],
+    ]
+    assert repr(result()).startswith("<Result: epochs finished: 3; best epoch: 2, validation accuracy 62.5%; ")
+
+
+def test_a_result_without_an_epoch_says_so():
+    assert cells(result(0)._repr_html_()) == [["Epochs finished", "0"]]
+    assert "<img" not in result(0)._repr_html_()
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_results_picture_leaves_pyplot_alone(epochs):
+    current, settings = plt.figure(), dict(plt.rcParams)
+    html = result(epochs)._repr_html_()
+    assert plt.get_fignums() == [current.number] and plt.gcf() is current
+    assert dict(plt.rcParams) == settings
+    plt.close(current)
+    picture = BeautifulSoup(html, "html.parser").find("img")
+    svg = base64.b64decode(picture["src"].removeprefix("data:image/svg+xml;base64,"))
+    ElementTree.fromstring(svg)
+    assert len(re.findall(rb'id="axes_\d"', svg)) == 2
+    assert html == result(epochs)._repr_html_(), "the same result gives the same bytes"
+
+
+def test_data_say_what_they_are_and_warn_of_a_stand_in():
+    html = splits()._repr_html_()
+    warning, table = BeautifulSoup(html, "html.parser").find("strong"), cells(html)
+    assert warning.get_text() == SOURCE.warning
+    assert ["Source", "made_by_a_test | here"] in table
+    assert ["Class names", ", ".join(NAMES)] in table
+    by_class = BeautifulSoup(html, "html.parser").find_all("table")[1].get_text(" ", strip=True)
+    assert by_class == f"train val test class {NAMES[0]} 2 1 0 {NAMES[1]} 2 0 2 {NAMES[2]} 1 0 0"
+    assert ["Classes", "3, 3 of them with images, 1 to 2 each"] in cells(split_of()._repr_html_())
+    assert ["Classes", "3, 0 of them with images, 0 each"] in cells(split_of("test", ())._repr_html_())
+    assert ["Images", "5, 512, float32"] in cells(split_of(images=torch.zeros(5, 512))._repr_html_())
+
+
+def test_many_classes_are_cut_short():
+    names = tuple(f"class {i}" for i in range(1000))
+    many = ImageData(torch.zeros(1000, 1, 1, 1, dtype=torch.uint8), torch.arange(1000), names, "train", SOURCE)
+    html = Splits(many, many, many)._repr_html_()
+    assert "class 9, …" in html and "class 500" not in html and len(html) < 20_000
+
+
+def test_readings_show_their_sentences():
+    reading = evaluate.overfitting(result().history)
+    assert DisplayFormatter().format(reading)[0]["text/markdown"] == reading.text
+    curves = evaluate.read_curves(result().history)
+    assert DisplayFormatter().format(curves)[0]["text/markdown"] == curves.text
+
+
+def test_training_does_not_wait_for_matplotlib():
+    code = "import helpers.train, sys; print([name for name in ('matplotlib', 'IPython') if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
