@@ -11,12 +11,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from helpers.report.workspace import QUICK, Refused, UnknownName, UnreadableNotebook, Workspace, load, nearest
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
+from helpers.report.plain import read
+from helpers.report.workspace import QUICK, Refused, UnknownName, UnreadableNotebook, Workspace, nearest
 
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list", dict: "a map"}
@@ -66,7 +64,7 @@ def plan(
         BadValue: for a value of another kind than the default's.
         BadFile: for a YAML file that is missing or unreadable.
     """
-    known = {notebook: defaults(load(notebook), name=notebook.stem) for notebook in notebooks}
+    known = {notebook: defaults(read(notebook), name=notebook.stem) for notebook in notebooks}
     values = {notebook: _of_profile(workspace, profile, notebook, known[notebook]) for notebook in notebooks}
     notes: list[str] = []
     for name, value in (_read_yaml(file) if file else {}).items():
@@ -79,7 +77,7 @@ def plan(
     return Plan(values, notes)
 
 
-def defaults(notebook: "NotebookNode", *, name: str) -> dict[str, Any]:
+def defaults(notebook: Mapping[str, Any], *, name: str) -> dict[str, Any]:
     """What the notebook's cell tagged ``parameters`` assigns, in its order; {} without such a cell.
 
     Args:
@@ -90,8 +88,8 @@ def defaults(notebook: "NotebookNode", *, name: str) -> dict[str, Any]:
         UnreadableNotebook: if there are two such cells, or one does more than assign literals to upper-case names.
     """
     try:
-        sources = [cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    except (AttributeError, TypeError) as error:  # nbformat only warns of cells that aren't as they should be.
+        sources = [cell["source"] for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", [])]
+    except (AttributeError, KeyError, TypeError) as error:  # nbformat only warns of cells not as they should be.
         raise UnreadableNotebook(f"{name}: not every cell is as Jupyter writes it: {error}") from error
     if len(sources) > 1:
         raise UnreadableNotebook(f"{name}: {len(sources)} cells are tagged 'parameters'; papermill knows one only")
@@ -231,13 +229,22 @@ def _nearest_parameter(name: str, known: Mapping[str, Any]) -> str:
     return nearest(name, known) if known else ": there is no cell tagged 'parameters', so nothing can be set"
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> Any:
+    """What a YAML file says, None for an empty one.
+
+    Raises:
+        BadFile: if it is missing or isn't YAML.
+    """
     try:
-        content = _yaml(path.read_text(encoding="utf-8"))
+        return _yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadFile(f"cannot read the parameters in {path}: {error.strerror}") from error
     except ValueError as error:
         raise BadFile(f"{path} isn't YAML: {error}") from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    content = read_yaml(path)
     content = {} if content is None else content
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise BadFile(f"{path} must hold parameters as a map, one a line, such as EPOCHS: 3")
