@@ -1,9 +1,13 @@
-"""Files that are always whole (written under another name beside their place, then renamed), and locks."""
+"""Files that are always whole (written under another name beside their place, then renamed), locks, and archives."""
 
 import errno
+import hashlib
 import os
 import re
+import shutil
 import socket
+import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -70,6 +74,45 @@ def locked(path: Path) -> Iterator[bool]:
             finally:
                 path.unlink(missing_ok=True)
             return
+
+
+def expansion(stream: BinaryIO) -> float:
+    """How many times its own size a zip archive would unpack to, by what it says of its members; 0 if it is none.
+
+    ``torch.save`` packs nothing and stays below 1; what is beyond is no file of its, and may be a decompression bomb.
+    """
+    if not zipfile.is_zipfile(stream):
+        return 0.0
+    with zipfile.ZipFile(stream) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    return unpacked / stream.seek(0, os.SEEK_END)
+
+
+def memory_missing(error: Exception, *, size: int) -> bool:
+    """Whether reading a file of so many bytes with PyTorch failed for want of memory, and not since the file lies.
+
+    A file that packs nothing needs no more memory at once than it has bytes itself: one that asks for more is damaged.
+    """
+    if asked := re.search(r"can't allocate memory: you tried to allocate (\d+) bytes", str(error)):
+        return int(asked[1]) <= size
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)  # PyTorch's is a RuntimeError
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder of its own among the system's temporary ones, removed when the context ends.
+
+    What killed processes left goes when any process makes one.
+    """
+    # Machines may share the folder; and the paths of sockets in it must be short.
+    begin = f"workbook-{hashlib.blake2b(socket.gethostname().encode(), digest_size=3).hexdigest()}-"
+    for folder in Path(tempfile.gettempdir()).glob(f"{begin}*"):
+        process = folder.name.removeprefix(begin).partition("-")[0]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+    prefix = f"{begin}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 def _has_name(stream: TextIO, path: Path) -> bool:

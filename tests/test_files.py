@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.files import locked, replacing
+from helpers.files import locked, replacing, scratch_folder
 
 
 def names(folder: Path) -> set[str]:
@@ -119,3 +119,16 @@ def test_one_process_at_a_time_holds_a_lock(tmp_path):
         answer = subprocess.run(other, input="", capture_output=True, text=True)
         assert answer.stdout == "False\n"
     assert names(tmp_path) == set()
+
+
+def test_a_scratch_folder_goes_and_so_does_what_a_killed_process_left(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    lines = "made = scratch_folder()", "made.__enter__()", "os.kill(os.getpid(), 9)"
+    code = "\n".join(["import os", "from helpers.files import scratch_folder", *lines])
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert len(names(tmp_path)) == 1
+    with scratch_folder() as one, scratch_folder() as other:
+        (one / "file").write_text("x")
+        assert {one.name, other.name} == names(tmp_path)
+    assert not names(tmp_path)

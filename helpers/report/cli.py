@@ -3,15 +3,21 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from helpers import ROOT
+from helpers.report import closing, overview
+from helpers.report.batch import Batch, run_batch
+from helpers.report.incremental import Work, look
+from helpers.report.options import parser
+from helpers.report.order import after, in_order, predecessors
 from helpers.report.parameters import defaults, plan
+from helpers.report.plain import read
 from helpers.report.progress import Progress
-from helpers.report.run import CODE, FORMATS, Outcome, Settings, run
-from helpers.report.workspace import QUICK, Refused, Workspace, load, write
+from helpers.report.run import Outcome, Settings
+from helpers.report.workspace import QUICK, Refused, Task, Workspace, load, make_folder
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -19,21 +25,6 @@ if TYPE_CHECKING:
 TIME_LIMITS = {"smoke": 600.0, QUICK: 3600.0}
 """Seconds for one notebook where --timeout says nothing; other profiles have no limit."""
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
-
-_DESCRIPTION = "Executes notebooks and turns each into a report: one HTML page, one PDF, and its numbers as JSON."
-_EPILOG = """\
-examples:
-  python -m helpers.report                        every notebook, with its own defaults
-  python -m helpers.report 01 06 -p EPOCHS 2      two notebooks, two epochs each
-  python -m helpers.report 02 --profile full      the settings of the original experiment
-  python -m helpers.report 01 --profile smoke --format html
-  python -m helpers.report --list                 what there is to run, and with which parameters
-
-The reports go to reports/<profile>/, with an index.html over them, the drawings to figures/<profile>/<notebook>/.
-A notebook's parameters come from its own defaults, then the profile, then -f, then -p: the last one counts.
-The exit status is 0 if every notebook went well, 1 if one failed, 2 if nothing was run because of a mistake in the
-command, 130 after Ctrl-C.
-"""
 
 
 def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
@@ -49,145 +40,109 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     Raises:
         SystemExit: from argparse, after --help (0) or a malformed command line (2).
     """
-    options = _parser().parse_intermixed_args(argv)
+    options = parser().parse_intermixed_args(argv)
     workspace = Workspace(root.resolve())
     try:
         if options.list:
             _print_to_the_end(_list(workspace, options.notebooks))
             return OK
-        return _run_all(workspace, options)
+        # Everything that can be refused is, before the first notebook runs.
+        workspace.check_profile(options.profile)
+        if options.sweep or options.sweep_file:
+            return _sweep(workspace, options)
+        return _reports(workspace, options)
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m helpers.report",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "notebooks",
-        nargs="*",
-        metavar="NOTEBOOK",
-        help="a number (01), a name or a path; all numbered ones if none is given",
-    )
-    parser.add_argument("--profile", default=QUICK, metavar="NAME", help="quick (the default), smoke or full")
-    parser.add_argument(
-        "-p",
-        nargs=2,
-        action="append",
-        default=[],
-        dest="assignments",
-        metavar=("NAME", "VALUE"),
-        help="sets a parameter",
-    )
-    parser.add_argument("-f", type=Path, dest="file", metavar="FILE.yaml", help="sets the parameters in a YAML file")
-    parser.add_argument(
-        "--format",
-        type=_formats,
-        default=FORMATS,
-        dest="formats",
-        metavar="html,pdf",
-        help="which pages to make (both)",
-    )
-    parser.add_argument(
-        "--show-code",
-        choices=CODE,
-        default="key",
-        help="whose code the PDF shows: no cell's, that of the cells tagged key (the default), or all; HTML folds it",
-    )
-    parser.add_argument(
-        "--timeout",
-        type=_seconds,
-        metavar="SECONDS",
-        help="stops a notebook that takes longer; 0 for no limit (smoke 600, quick 3600, others none)",
-    )
-    parser.add_argument("--list", action="store_true", help="lists notebooks, their parameters and profiles, and ends")
-    return parser
-
-
-def _formats(text: str) -> tuple[str, ...]:
-    formats = tuple(part.strip().lower() for part in text.split(","))
-    if not set(formats) <= set(FORMATS):
-        raise argparse.ArgumentTypeError(f"{text!r} isn't html, pdf or html,pdf")
-    return formats
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} isn't a number of seconds")
-    return seconds
-
-
-def _run_all(workspace: Workspace, options: argparse.Namespace) -> int:
-    # Everything that can be refused is, before the first notebook runs.
+def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
+    """One report for each notebook, and what stands over them."""
     notebooks = workspace.choose(options.notebooks)
-    workspace.check_profile(options.profile)
     planned = plan(workspace, notebooks, profile=options.profile, file=options.file, assignments=options.assignments)
+    book = overview.book_settings(workspace, author=options.author, course=options.course)
     workspace.check_writable(options.profile)
     for note in planned.notes:
         print(f"note: {note}", file=sys.stderr)
+    before = predecessors({notebook: after(read(notebook)) for notebook in notebooks}, workspace)
+    tasks = [
+        workspace.task(options.profile, notebook, planned.values[notebook]) for notebook in in_order(notebooks, before)
+    ]
+    declared = {notebook.stem: [earlier.stem for earlier in earliers] for notebook, earliers in before.items()}
+    settings = _settings(options)
+    works, outcomes, all_ended = _do(tasks, declared, settings, options)
+    problem = ""
+    if outcomes or options.author or options.course or overview.is_missing(workspace, settings):
+        problem = overview.write_book(workspace, settings, book)
+        overview.write_index(workspace, options.profile)
+    print(closing.table(works, outcomes))
+    print(f"in {closing.short(workspace.reports(options.profile))}, with index.html over them")
+    if problem:
+        print(f"error: {problem}", file=sys.stderr)
+    return _status(works, outcomes, all_ended) or (FAILED if problem else OK)
+
+
+def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
+    """One report for each point of a sweep over one notebook's parameters, and a table of all."""
+    from helpers.report import sweep
+
+    notebooks = workspace.choose(options.notebooks) if options.notebooks else []
+    if len(notebooks) != 1:
+        raise Refused("a sweep takes one notebook, such as: python -m helpers.report 02 --sweep SEED=0..4")
+    points = sweep.points(
+        workspace,
+        notebooks[0],
+        profile=options.profile,
+        file=options.file,
+        assignments=options.assignments,
+        grid=options.sweep,
+        sweep_file=options.sweep_file,
+    )
+    tasks = sweep.tasks(workspace, options.profile, notebooks[0], points)
+    for folder in (tasks[0].reports, tasks[0].figures.parent):
+        make_folder(folder)
+    works, outcomes, all_ended = _do(tasks, {}, _settings(options), options)
+    print(closing.table(works, outcomes))
+    sweep.write_summary(workspace, options.profile, notebooks[0], points)
+    print(f"in {closing.short(tasks[0].reports)}, with index.html, sweep.pdf and sweep.csv over them")
+    return _status(works, outcomes, all_ended)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
     default_limit = TIME_LIMITS.get(options.profile)
     limit = default_limit if options.timeout is None else options.timeout or None
-    settings = Settings(options.profile, options.formats, limit, options.show_code)
-    outcomes, finished = _run_each(workspace, planned.values, settings)
-    print(_summary(outcomes, workspace.reports(options.profile)))
-    _write_index(workspace, options.profile)
-    if not finished:
-        stopped = notebooks[len(outcomes)].stem
-        print(f"interrupted in {stopped}: its kernel was stopped, what was finished is kept", file=sys.stderr)
-        return INTERRUPTED
-    return FAILED if any(outcome.error for outcome in outcomes) else OK
+    return Settings(options.profile, options.formats, limit, options.show_code)
 
 
-def _run_each(
-    workspace: Workspace, values: Mapping[Path, dict[str, Any]], settings: Settings
-) -> tuple[list[Outcome], bool]:
-    """The outcomes of the notebooks that ran, and whether all did: Ctrl-C ends the row."""
+def _do(
+    tasks: Sequence[Task], declared: dict[str, list[str]], settings: Settings, options: argparse.Namespace
+) -> tuple[list[Work], dict[str, Outcome], bool]:
+    """What there was to do, the outcomes of what ended, by name, and whether all did: Ctrl-C ends the rest."""
+    works = look(tasks, settings, force=options.force, elsewhere=bool(options.scheduler))
+    left = [work for work in works if not work.is_done]
     progress = Progress(sys.stderr)
-    outcomes: list[Outcome] = []
-    for notebook, parameters in values.items():
-        try:
-            outcome = run(notebook, workspace, settings, parameters=parameters, progress=progress)
-        except KeyboardInterrupt:
-            return outcomes, False
-        outcomes.append(outcome)
-        progress.message(f"{outcome.name}  {'failed: ' + outcome.error if outcome.error else 'ok'}")
-    return outcomes, True
+    outcomes: dict[str, Outcome] = {}
+    for work in works:
+        progress.message(closing.why(work))
+
+    def finished(work: Work, outcome: Outcome) -> None:
+        outcomes[work.task.name] = outcome
+        progress.message(closing.ended(outcome))
+
+    batch = Batch(left, declared, options.jobs, options.scheduler)
+    all_ended = not left or run_batch(batch, settings, progress=progress, finished=finished)
+    return works, outcomes, all_ended
 
 
-def _summary(outcomes: Sequence[Outcome], folder: Path) -> str:
-    """The closing table: one line for each notebook."""
-    rows = [("notebook", "state", "run s", "report s", "peak MiB", "files")]
-    for outcome in outcomes:
-        suffixes = ",".join(path.name.removeprefix(f"{outcome.name}.") for path in outcome.files)
-        rows.append(
-            (
-                outcome.name,
-                "FAILED" if outcome.error else "ok",
-                f"{outcome.execute_seconds:.1f}",
-                f"{outcome.render_seconds:.1f}",
-                "–" if outcome.peak_mib is None else f"{outcome.peak_mib:.0f}",
-                suffixes and f"{outcome.name}.{{{suffixes}}}",
-            )
+def _status(works: Sequence[Work], outcomes: dict[str, Outcome], all_ended: bool) -> int:
+    if not all_ended:
+        stopped = [work.task.name for work in works if not work.is_done and work.task.name not in outcomes]
+        print(
+            f"interrupted: {', '.join(stopped)} did not end; kernels were stopped, what was finished is kept",
+            file=sys.stderr,
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for name, state, *figures, files in rows:
-        right = [figure.rjust(width) for figure, width in zip(figures, widths[2:5], strict=True)]
-        lines.append("  ".join([name.ljust(widths[0]), state.ljust(widths[1]), *right, files]).rstrip())
-    return "\n".join([*lines, f"in {_short(folder)}, with index.html over them"])
-
-
-def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+        return INTERRUPTED
+    return FAILED if any(outcome.error for outcome in outcomes.values()) else OK
 
 
 def _print_to_the_end(lines: Iterable[str]) -> None:
@@ -215,10 +170,3 @@ def _title(notebook: "NotebookNode", name: str) -> str:
     from helpers.report.document import read
 
     return read(notebook, name=name).title
-
-
-def _write_index(workspace: Workspace, profile: str) -> None:
-    from helpers.report import index
-
-    entries = index.entries(workspace.reports(profile), workspace.root / "figures" / profile)
-    write(workspace.reports(profile) / "index.html", index.render(entries, profile=profile))

@@ -7,10 +7,11 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,14 @@ from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
 from helpers import ROOT, WorkbookError
+from helpers.files import scratch_folder
 from helpers.report import clean
-from helpers.report.progress import Progress, duration
+from helpers.report.progress import Row, duration
+from helpers.report.workspace import Task
 
 ENGINE = "workbook"
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Environment variables by which torch and NumPy are told with how many threads to compute."""
 _LONGEST_SOCKET_FOLDER = 80
 """Bytes: Unix sockets' paths end at about 100 of them, the file name included."""
 
@@ -64,25 +69,31 @@ class Watch:
     """What goes between a run and whoever started it.
 
     Attributes:
-        progress: is told each cell and the cells' bars.
+        row: is told each cell and the cells' bars.
         time_limit: seconds for all cells together, or None.
         peak_mib: the highest memory of the kernel's process so far; None before it is known.
+        kernel: the kernel's process, with its number as "pid", from its start on.
     """
 
-    progress: Progress
+    row: Row
     time_limit: float | None = None
     peak_mib: float | None = field(default=None, init=False)
+    kernel: Any = field(default=None, init=False)
+
+    def kill(self) -> None:
+        """Kills the kernel's process, if there is one: the run ends as one whose kernel died."""
+        if self.kernel is not None:
+            _end_process_group(self.kernel.pid)
 
 
-def execute(notebook: Path, output: Path, *, parameters: dict[str, Any], folder: Path, watch: Watch) -> None:
+def execute(task: Task, output: Path, watch: Watch, *, threads: int | None = None) -> None:
     """Runs a notebook; ``output`` is written after each cell, so it holds what there is, however the run ends.
 
     Args:
-        notebook: the file to run, which stays as it is.
+        task: the notebook, its parameters, and the kernel's working folder.
         output: the executed notebook to write.
-        parameters: values for its parameters cell to override.
-        folder: the kernel's working folder.
         watch: see there.
+        threads: that the kernel computes with; None for its libraries' own choice.
 
     Raises:
         RunFailed: if a cell raises, the time is up, or the kernel dies.
@@ -90,15 +101,16 @@ def execute(notebook: Path, output: Path, *, parameters: dict[str, Any], folder:
     """
     papermill_engines.register(ENGINE, _Engine)
     papermill.execute_notebook(
-        str(notebook),
+        str(task.notebook),
         str(output),
-        parameters=parameters,
+        parameters=task.parameters,
         engine_name=ENGINE,
         kernel_name="python3",
         language="python",
         progress_bar=False,
-        cwd=str(folder),
+        cwd=str(task.root),
         watch=watch,
+        threads=threads,
     )
 
 
@@ -111,9 +123,11 @@ class _Engine(NBClientEngine):
     """papermill's engine for one run: a client of ours, in a temporary folder of its own."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, *, watch: Watch, **_: Any) -> None:
-        with tempfile.TemporaryDirectory(prefix="workbook-", ignore_cleanup_errors=True) as name:
-            folder = Path(name)
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, *, watch: Watch, threads: int | None, **_: Any
+    ) -> None:
+        nb_man.now = _steady_clock(nb_man.start_time)
+        with scratch_folder() as folder:
             client = _Client(
                 nb_man,
                 watch,
@@ -127,7 +141,14 @@ class _Engine(NBClientEngine):
                 # Results are in the notebook; a kernel that has loaded torch needs a second to stop by itself.
                 shutdown_kernel="immediate",
             )
-            client.execute(env=_environment())
+            client.execute(env=_environment(threads))
+
+
+def _steady_clock(start: datetime) -> Callable[[], datetime]:
+    """The time, by a clock that nobody sets while the notebook runs: papermill's durations are differences of it."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux's first one goes on while a laptop sleeps
+    begun = time.clock_gettime(clock)
+    return lambda: start + timedelta(seconds=time.clock_gettime(clock) - begun)
 
 
 class _KernelManager(AsyncKernelManager):
@@ -147,7 +168,6 @@ class _Client(PapermillNotebookClient):
         self._watch = watch
         self._said = said
         self._deadline: float | None = None
-        self._process: Any = None
 
     def execute(self, **options: Any) -> NotebookNode:
         try:
@@ -155,11 +175,12 @@ class _Client(PapermillNotebookClient):
             with self._said.open("wb") as said:
                 return super().execute(stdout=said, stderr=said, **options)
         finally:
-            self._end_process_group()
+            if self._watch.kernel is not None:
+                _end_process_group(self._watch.kernel.pid)
 
     def start_new_kernel(self, **options: Any) -> None:
         super().start_new_kernel(**options)
-        self._process = self.km.provisioner.process
+        self._watch.kernel = self.km.provisioner.process
 
     def start_new_kernel_client(self) -> Any:
         try:
@@ -173,7 +194,7 @@ class _Client(PapermillNotebookClient):
         code_cells = [index for index, cell in enumerate(self.nb.cells) if cell.cell_type == "code"]
         for index, cell in enumerate(self.nb.cells):
             if index in code_cells:
-                self._watch.progress.step(f"cell {code_cells.index(index) + 1}/{len(code_cells)}")
+                self._watch.row.step(f"cell {code_cells.index(index) + 1}/{len(code_cells)}")
             self.nb_man.cell_start(cell, index)
             try:
                 self._execute_or_explain(cell, index)
@@ -189,7 +210,7 @@ class _Client(PapermillNotebookClient):
         if msg["msg_type"] == "stream":
             content = msg["content"]
             if content["name"] == "stderr":
-                self._watch.progress.printed(content["text"])
+                self._watch.row.printed(content["text"])
             if content["name"] == "stderr" or "\r" in content["text"]:
                 content["text"] = clean.printed(content["text"])
                 if content["name"] == "stderr":
@@ -226,7 +247,7 @@ class _Client(PapermillNotebookClient):
         return f"the notebook was stopped at its limit of {duration(self._watch.time_limit)}; --timeout sets another"
 
     def _why_dead(self) -> str:
-        code = self._process.poll()
+        code = self._watch.kernel.poll()
         if code == -signal.SIGKILL:
             why = "was killed (SIGKILL), as Linux does to a process when memory runs out: try fewer or smaller images"
         elif code is not None and code < 0:
@@ -240,15 +261,16 @@ class _Client(PapermillNotebookClient):
         return f". It wrote:\n{text[-2000:]}" if text else ""
 
     def _note_memory(self) -> None:
-        peak = _peak_mib(self._process.pid)
+        peak = _peak_mib(self._watch.kernel.pid)
         if peak is not None:
             self._watch.peak_mib = max(peak, self._watch.peak_mib or 0.0)
 
-    def _end_process_group(self) -> None:
-        """Ends what a killed kernel may have left: the kernel leads a process group of its own."""
-        if self._process is not None and hasattr(os, "killpg"):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+
+def _end_process_group(pid: int) -> None:
+    """Ends a kernel and what it may have left: it leads a process group of its own."""
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 def _connection(folder: Path) -> dict[str, Any]:
@@ -257,12 +279,15 @@ def _connection(folder: Path) -> dict[str, Any]:
     return {"connection_file": str(folder / "kernel.json"), "transport": "ipc" if sockets else "tcp"}
 
 
-def _environment() -> dict[str, str]:
+def _environment(threads: int | None) -> dict[str, str]:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     # Threads that wait for each other by spinning take the processor from the ones they wait for: with one other busy
     # program on two cores, training is 2.5 times as fast when they sleep instead, and no slower without.
     waiting = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
-    return {**os.environ, **waiting, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(paths)}
+    share = {} if threads is None else dict.fromkeys(THREADS, str(threads))
+    # A report started inside JupyterLab or Colab inherits the variables by which a kernel knows that somebody looks on.
+    fixed = {"WORKBOOK_LIVE": "0", "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(paths)}
+    return {**os.environ, **waiting, **share, **fixed}
 
 
 def _join_streams(outputs: list[NotebookNode]) -> None:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from helpers import WorkbookError, files
 
@@ -55,8 +55,13 @@ class Workspace:
     def reports(self, profile: str) -> Path:
         return self.root / "reports" / profile
 
-    def figures(self, profile: str, notebook: Path) -> Path:
-        return self.root / "figures" / profile / notebook.stem
+    def figures(self, profile: str) -> Path:
+        return self.root / "figures" / profile
+
+    def task(self, profile: str, notebook: Path, parameters: dict[str, Any]) -> "Task":
+        """A notebook's run at a profile."""
+        figures = self.figures(profile) / notebook.stem
+        return Task(notebook, parameters, notebook.stem, self.reports(profile), figures, self.root)
 
     def numbered(self) -> list[Path]:
         """Every notebook whose file name starts with a digit, in the order of these numbers."""
@@ -91,14 +96,8 @@ class Workspace:
         Raises:
             NotWritable: if a folder cannot be made or written to.
         """
-        for folder in (self.reports(profile), self.root / "figures" / profile):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                tempfile.TemporaryFile(dir=folder).close()
-            except OSError as error:
-                raise NotWritable(
-                    f"cannot write to {folder}: {error.strerror}; free the way, or allow writing"
-                ) from error
+        for folder in (self.reports(profile), self.figures(profile)):
+            make_folder(folder)
 
     def _find(self, name: str) -> Path:
         if name.endswith(".ipynb") and "/" in name.replace(os.sep, "/"):
@@ -123,6 +122,40 @@ class Workspace:
                 return candidate.resolve()
         known = [str(found.relative_to(self.root)) for found in sorted(self.notebooks.glob("*.ipynb"))]
         raise UnknownName(f"there is no notebook {str(path)!r}{nearest(str(path), known)}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run of a notebook: what runs, and where its report goes.
+
+    Attributes:
+        notebook: the file to run, which stays as it is.
+        parameters: values for its parameters cell to override.
+        name: its reports' file names, without suffix.
+        reports: the folder of its reports.
+        figures: the folder of its drawings.
+        root: the folder that its kernel works in.
+    """
+
+    notebook: Path
+    parameters: dict[str, Any]
+    name: str
+    reports: Path
+    figures: Path
+    root: Path
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder that files are to be written into.
+
+    Raises:
+        NotWritable: if it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise NotWritable(f"cannot write to {folder}: {error.strerror}; free the way, or allow writing") from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from helpers import ROOT
-from helpers.report import cli
+from helpers.report import batch, cli
 from helpers.report.run import Outcome
 
 HEAVY = (
@@ -49,18 +49,18 @@ class Runs:
         self.asked: list[tuple] = []
         self.failing = self.interrupted = ""
 
-    def __call__(self, notebook, workspace, settings, *, parameters, progress) -> Outcome:
-        self.asked.append((notebook.stem, settings, parameters))
-        if notebook.stem == self.interrupted:
+    def __call__(self, task, settings, *, stamp, execute, progress) -> Outcome:
+        self.asked.append((task.name, settings, task.parameters))
+        if task.name == self.interrupted:
             raise KeyboardInterrupt
-        error = "ValueError: no" if notebook.stem == self.failing else ""
-        return Outcome(notebook.stem, error=error, files=[Path(f"{notebook.stem}.html")])
+        error = "ValueError: no" if task.name == self.failing else ""
+        return Outcome(task.name, error=error, files=[Path(f"{task.name}.html")])
 
 
 @pytest.fixture
 def runs(monkeypatch):
     runs = Runs()
-    monkeypatch.setattr(cli, "run", runs)
+    monkeypatch.setattr(batch, "run", runs)
     return runs
 
 
@@ -172,7 +172,7 @@ def test_ctrl_c_ends_the_row(root, runs, capsys):
     runs.interrupted = "01_cnn_on_a"
     assert cli.main([], root=root) == 130
     assert len(runs.asked) == 1
-    assert "interrupted in 01_cnn_on_a" in capsys.readouterr().err
+    assert "interrupted: 01_cnn_on_a, 02_transfer did not end" in capsys.readouterr().err
 
 
 def test_list_shows_titles_parameters_and_profiles(root, capsys):

@@ -1,6 +1,7 @@
 """Notebooks that finish, raise, die and never end: what is left of each, and what is shown meanwhile."""
 
 import base64
+import contextlib
 import io
 import json
 import math
@@ -8,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +21,7 @@ import pytest
 
 from helpers import ROOT
 from helpers.report import cli, document, engine
-from helpers.report.progress import Progress
+from helpers.report.progress import Progress, Row
 from helpers.report.record import MIME
 from helpers.report.run import FORMATS, Settings, run
 from helpers.report.workspace import Workspace
@@ -60,7 +62,7 @@ class Terminal(io.StringIO):
         return True
 
     def lines(self) -> list[str]:
-        return re.split(r"[\r\n]+", self.getvalue().replace("\x1b[K", ""))
+        return re.split(r"[\r\n]+", re.sub(r"\x1b\[\d*[AJK]", "", self.getvalue()))
 
 
 class Session:
@@ -120,7 +122,7 @@ def test_a_finished_run_leaves_every_file(session):
 def test_only_finished_files_are_left(session):
     names = {path.name for path in session.file("").iterdir()}
     notebooks = ("01_fine", "02_raises", "03_dies", "04_empty")
-    assert names == {"index.html", *(f"{n}.{s}" for n in notebooks for s in ("ipynb", "html", "pdf", "json"))}
+    assert names == {"index.html", "workbook.pdf", *(f"{n}.{s}" for n in notebooks for s in ("ipynb", "html", "pdf", "json"))}
 
 
 def test_parameters_reach_the_notebook(session):
@@ -205,14 +207,14 @@ def test_no_kernel_is_left(session):
 
 def test_an_endless_notebook_is_stopped_at_its_limit(tmp_path, monkeypatch):
     # Time passes at once, in the endless cell only: however slow the machine is, the cells before it have theirs.
-    clock, step = Clock(), Progress.step
+    clock, step = Clock(), Row.step
 
-    def step_and_wait(progress: Progress, position: str) -> None:
+    def step_and_wait(row: Row, position: str) -> None:
         clock.now = 119.5 if position == "cell 4/5" else 0.0
-        step(progress, position)
+        step(row, position)
 
-    monkeypatch.setattr(Progress, "step", step_and_wait)
-    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(Row, "step", step_and_wait)
+    monkeypatch.setattr(engine, "time", SimpleNamespace(**{**vars(time), "monotonic": clock}))
     write_notebook(tmp_path / "notebooks", "05_endless", IMPORTS, RESULT, "while True:\n    pass", "print('never')")
     session = Session(tmp_path, "05", "--timeout", "120", "--format", "html")
     assert session.status == 1
@@ -260,7 +262,7 @@ def test_ctrl_c_stops_the_kernel_and_keeps_what_ran(tmp_path):
         finally:
             process.kill()
     assert process.returncode == 130
-    assert "interrupted in 06_long" in said
+    assert "interrupted: 06_long did not end" in said
     assert "Traceback" not in said
     assert kernels
     assert not any(kernel.is_running() for kernel in kernels)
@@ -293,7 +295,7 @@ def measured(**values: float | None) -> nbformat.NotebookNode:
 
 
 @pytest.fixture
-def executing(tmp_path, monkeypatch):
+def executing(tmp_path):
     """Runs notebook 01 with given cells as what its execution gives; returns the outcome."""
     workspace = Workspace(tmp_path)
     workspace.reports("quick").mkdir(parents=True)
@@ -302,14 +304,13 @@ def executing(tmp_path, monkeypatch):
     def execute(*cells: nbformat.NotebookNode, error: Exception | None = None, formats=("html",), **workbook):
         notebook = nbformat.v4.new_notebook(cells=list(cells), metadata={"workbook": workbook})
 
-        def fake(source, output, **_):
+        def fake(task, output, watch):
             nbformat.write(notebook, output)
             if error is not None:
                 raise error
 
-        monkeypatch.setattr(engine, "execute", fake)
-        settings = Settings("quick", formats)
-        return run(path, workspace, settings, parameters={}, progress=Progress(io.StringIO()))
+        task, settings = workspace.task("quick", path, {}), Settings("quick", formats)
+        return run(task, settings, execute=fake, progress=Progress(io.StringIO()))
 
     return execute
 
@@ -317,9 +318,9 @@ def executing(tmp_path, monkeypatch):
 def test_drawings_of_an_earlier_run_are_removed(executing, tmp_path):
     folder = tmp_path / "figures" / "quick" / "01_fake"
     executing(drawing("curves"), drawing("matrix"))
-    assert {path.name for path in folder.iterdir()} == {"curves.svg", "matrix.svg"}
+    assert {path.name for path in folder.iterdir()} == {"curves.svg", "curves.pdf", "matrix.svg", "matrix.pdf"}
     executing(drawing("curves"))
-    assert {path.name for path in folder.iterdir()} == {"curves.svg"}
+    assert {path.name for path in folder.iterdir()} == {"curves.svg", "curves.pdf"}
     assert "<title>curves</title>" in (folder / "curves.svg").read_text()
 
 
@@ -426,48 +427,109 @@ class Clock:
 def test_a_log_gets_a_line_for_a_new_epoch_and_a_sign_of_life():
     log, clock = io.StringIO(), Clock()
     progress = Progress(log, clock=clock)
-    progress.start("02_transfer", "starting the kernel")
-    progress.step("cell 3/9")
-    for second in range(100):
-        clock.now = float(second)
-        progress.printed(BAR.replace("epoch 3", f"epoch {1 + second // 40}"))
-        progress.tick()
-    epochs = [line.split("epoch ")[1][0] for line in log.getvalue().splitlines() if "epoch" in line]
-    assert epochs == ["1", "2", "3"]
-    for second in range(100, 201):
-        clock.now = float(second)
-        progress.tick()
+    with progress.row("02_transfer") as row:
+        row.step("starting the kernel")
+        row.step("cell 3/9")
+        for second in range(100):
+            clock.now = float(second)
+            row.printed(BAR.replace("epoch 3", f"epoch {1 + second // 40}"))
+            progress.tick()
+        epochs = [line.split("epoch ")[1][0] for line in log.getvalue().splitlines() if "epoch" in line]
+        assert epochs == ["1", "2", "3"]
+        for second in range(100, 201):
+            clock.now = float(second)
+            progress.tick()
     assert len(log.getvalue().splitlines()) == 2 + 3 + 2
     assert "\r" not in log.getvalue()
 
 
-def test_a_terminal_line_is_redrawn_in_place_and_cut_to_its_width(monkeypatch):
+def test_a_log_tells_two_notebooks_apart():
+    log = io.StringIO()
+    progress = Progress(log, clock=Clock())
+    with progress.row("01_cnn") as one, progress.row("02_transfer") as two:
+        one.step("cell 1/2")
+        two.step("cell 5/9")
+        one.step("cell 2/2")
+    assert log.getvalue().splitlines() == [
+        "01_cnn  cell 1/2  0:00",
+        "02_transfer  cell 5/9  0:00",
+        "01_cnn  cell 2/2  0:00",
+    ]
+
+
+class Screen:
+    """What a terminal shows after some text: enough of its codes for the progress lines."""
+
+    def __init__(self, text: str) -> None:
+        self.lines, row, column = [""], 0, 0
+        for token in re.findall(r"\x1b\[\d*[AJK]|.|[\r\n]", text):
+            if token == "\n":
+                row, column = row + 1, 0
+                self.lines += [""] * (row + 1 - len(self.lines))
+            elif token == "\r":
+                column = 0
+            elif token.endswith("A") and token[0] == "\x1b":
+                row -= int(token[2:-1])
+                assert row >= 0
+            elif token[0] == "\x1b":
+                self.lines[row] = self.lines[row][:column]
+                if token.endswith("J"):
+                    del self.lines[row + 1 :]
+            else:
+                self.lines[row] = self.lines[row][:column].ljust(column) + token + self.lines[row][column + 1 :]
+                column += 1
+
+
+def test_a_terminal_shows_a_line_for_each_notebook_under_way_below_what_stays(monkeypatch):
     monkeypatch.setenv("COLUMNS", "50")
     terminal, clock = Terminal(), Clock()
     progress = Progress(terminal, clock=clock)
-    progress.start("02_transfer", "cell 3/9")
-    clock.now = 3725.0
-    progress.printed(f"some text{BAR}")
-    assert terminal.lines()[-1] == "02_transfer  cell 3/9  1:02:05  method 2, epoch 3"
-    assert "\n" not in terminal.getvalue()
+    with progress.row("02_transfer") as row:
+        row.step("cell 3/9")
+        clock.now = 3725.0
+        row.printed(f"some text{BAR}")
+        assert Screen(terminal.getvalue()).lines == ["02_transfer  cell 3/9  1:02:05  method 2, epoch 3"]
+        with progress.row("03_resnet") as other:
+            other.step("cell 1/9")
+            progress.message("01_cnn  ok")
+            shown = Screen(terminal.getvalue()).lines
+            assert shown == [
+                "01_cnn  ok",
+                "02_transfer  cell 3/9  1:02:05  method 2, epoch 3",
+                "03_resnet  cell 1/9  0:00",
+            ]
+        assert Screen(terminal.getvalue()).lines == shown[:2]
     progress.message("02_transfer  ok")
-    assert terminal.getvalue().endswith("\r\x1b[K02_transfer  ok\n")
+    assert Screen(terminal.getvalue()).lines == ["01_cnn  ok", "02_transfer  ok", ""]
+
+
+def test_more_notebooks_than_a_terminal_has_lines_never_scroll_it(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setenv("LINES", "4")
+    terminal = Terminal()
+    progress = Progress(terminal, clock=Clock())
+    with contextlib.ExitStack() as stack:
+        for number in range(9):
+            stack.enter_context(progress.row(f"point {number}")).step("cell 1/2")
+        assert len(Screen(terminal.getvalue()).lines) == 3
+    progress.clear()
+    assert Screen(terminal.getvalue()).lines == [""]
 
 
 def test_other_text_on_stderr_does_not_touch_the_progress_line():
     terminal = Terminal()
-    progress = Progress(terminal, clock=Clock())
-    progress.start("02_transfer", "cell 3/9")
-    before = terminal.getvalue()
-    progress.printed("UserWarning: 40% of the images are grey\n")
-    assert terminal.getvalue() == before
+    with Progress(terminal, clock=Clock()).row("02_transfer") as row:
+        row.step("cell 3/9")
+        before = terminal.getvalue()
+        row.printed("UserWarning: 40% of the images are grey\n")
+        assert terminal.getvalue() == before
 
 
 def test_a_stream_that_knows_ascii_only_gets_a_bar_too():
-    raw = io.BytesIO()
+    raw, clock = io.BytesIO(), Clock()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    progress = Progress(stream, clock=Clock())
-    progress.start("02_transfer", "cell 3/9")
-    progress._clock.now = 70.0
-    progress.printed(BAR)
+    with Progress(stream, clock=clock).row("02_transfer") as row:
+        row.step("cell 3/9")
+        clock.now = 70.0
+        row.printed(BAR)
     assert b"epoch 3/8:  40%|????" in raw.getvalue()

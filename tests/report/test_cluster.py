@@ -1,0 +1,223 @@
+"""Notebooks side by side on this machine, and on a cluster of Dask workers in folders of their own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from helpers import ROOT
+from helpers.report import cli
+
+WAIT = 90.0  # seconds for what takes two on an idle machine
+TWO_AT_ONCE = """\
+import os, time
+from pathlib import Path
+from helpers.report import record
+Path(f"here-{NAME}").write_text("")
+while len(list(Path().glob("here-*"))) < 2:
+    time.sleep(0.05)
+print("threads", os.environ.get("OMP_NUM_THREADS"))"""
+RESULT = """\
+from helpers.report import record
+record.numbers([record.Number("seed", "Seed", float(SEED))], "results", "What the run gave.")"""
+WHERE = "import os\nprint('ran on', os.environ['WORKER_NAME'], 'in', os.getcwd())"
+# The first worker that gets this one is killed meanwhile.
+KILLED_ONCE = """\
+import os, time
+from pathlib import Path
+marker = Path(MARKER)
+if not marker.exists():
+    marker.write_text(os.environ["WORKER_NAME"])
+    time.sleep(600)"""
+LOADS = """\
+from helpers import data
+print(len(data.load("folder:pets", own="shapes", image_size=8).train), "images")"""
+
+
+def write(root: Path, name: str, *sources: str, parameters: str = "SEED = 3") -> None:
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# About {name}"),
+        nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+        *map(nbformat.v4.new_code_cell, [*sources, RESULT]),
+    ]
+    folder = root / "notebooks"
+    folder.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / f"{name}.ipynb")
+
+
+def numbers(root: Path, name: str) -> dict:
+    return json.loads((root / "reports" / "quick" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def printed(root: Path, name: str) -> str:
+    notebook = nbformat.read(root / "reports" / "quick" / f"{name}.ipynb", as_version=4)
+    return "".join(o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", []))
+
+
+def until(condition, *, what: str) -> None:
+    deadline = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture(autouse=True)
+def mark(monkeypatch) -> str:
+    """Every process that a test starts carries it."""
+    monkeypatch.setenv("TEST_MARK", uuid.uuid4().hex)
+    return os.environ["TEST_MARK"]
+
+
+def kernels(mark: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        with suppress(psutil.Error):
+            is_kernel = "ipykernel_launcher" in (process.info["cmdline"] or [])
+            found += [process] if is_kernel and process.environ().get("TEST_MARK") == mark else []
+    return found
+
+
+def test_two_notebooks_run_at_once_and_share_the_processors(tmp_path, mark, capfd):
+    for name in ("01_one", "02_two", "03_raises"):
+        write(tmp_path, name, "1 / 0" if "raises" in name else TWO_AT_ONCE, parameters=f'SEED = 3\nNAME = "{name}"')
+    assert cli.main(["--jobs", "2", "--format", "html", "--timeout", "200"], root=tmp_path) == 1
+    said = capfd.readouterr()
+    states = {line.split()[0]: line.split()[1] for line in said.out.splitlines() if line.startswith("0")}
+    assert states == {"01_one": "ok", "02_two": "ok", "03_raises": "FAILED"}
+    share = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert f"threads {share}" in printed(tmp_path, "01_one") and f"threads {share}" in printed(tmp_path, "02_two")
+    assert "02_two  cell 2/3" in said.err and "03_raises  failed: ZeroDivisionError" in said.err
+    assert numbers(tmp_path, "03_raises")["error"]["name"] == "ZeroDivisionError"
+    assert numbers(tmp_path, "01_one")["numbers"]["seed"]["value"] == 3
+    assert not kernels(mark)
+
+
+class Workers:
+    """A scheduler and workers as processes of their own, each in its own folder, as on machines that share nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._processes: dict[str, subprocess.Popen] = {}
+        file = folder / "scheduler.json"
+        self._start("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+        until(lambda: file.is_file() and file.read_text().endswith("}"), what="the scheduler")
+        self.address = json.loads(file.read_text())["address"]
+
+    def add(self, name: str, *options: str) -> Path:
+        """Starts a worker, once it has registered; returns its data folder."""
+        arguments = ["--nthreads", "1", "--no-dashboard", "--no-nanny", "--name", name, "--local-directory", "."]
+        self._start(name, self.address, *arguments, *options, kind="worker")
+        log = self._folder / name / "log"
+        until(lambda: "Registered to" in log.read_text(), what=f"the worker {name}")
+        return self._folder / name / "data"
+
+    def kill(self, name: str) -> None:
+        self._processes[name].kill()
+
+    def end(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
+
+    def _start(self, name: str, *arguments: str, kind: str = "scheduler") -> None:
+        folder = self._folder / name
+        (folder / "data").mkdir(parents=True)
+        surroundings = {**os.environ, "WORKER_NAME": name, "WORKBOOK_DATA": str(folder / "data")}
+        self._processes[name] = subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--host", "127.0.0.1", *arguments],
+            cwd=folder,
+            env={**surroundings, "PYTHONPATH": str(ROOT)},
+            stdout=(folder / "log").open("w"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+@pytest.fixture
+def workers(tmp_path, mark) -> Iterator[Workers]:
+    made = Workers(tmp_path / "cluster")
+    yield made
+    made.end()
+
+
+def test_a_worker_that_lacks_a_data_set_or_a_gpu_is_passed_over_and_a_killed_one_replaced(
+    tmp_path, workers, mark, capfd
+):
+    from PIL import Image
+
+    workers.add("poor")
+    rich = workers.add("rich", "--resources", "GPU=1")
+    for number in range(24):
+        path = rich / "pets" / ("cat" if number % 2 else "dog") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (10 * number, 0, 0)).save(path)
+    write(tmp_path, "01_loads", WHERE, LOADS)
+    write(tmp_path, "02_gpu", WHERE, parameters='SEED = 3\nDEVICE = "cuda"')
+    command = ["--scheduler", workers.address, "--format", "html", "--timeout", "200"]
+    assert cli.main(command, root=tmp_path) == 0, capfd.readouterr().out
+    assert "ran on rich" in printed(tmp_path, "01_loads") and "images" in printed(tmp_path, "01_loads")
+    assert "ran on rich" in printed(tmp_path, "02_gpu")
+    assert numbers(tmp_path, "01_loads")["numbers"]["seed"]["value"] == 3
+
+    marker = tmp_path / "marker"
+    write(tmp_path, "03_killed", WHERE, KILLED_ONCE, parameters=f"SEED = 3\nMARKER = {str(marker)!r}")
+    arguments = [
+        "-c",
+        f"import sys; from helpers.report.cli import main; from pathlib import Path; "
+        f"sys.exit(main({[*command, '03']!r}, root=Path({str(tmp_path)!r})))",
+    ]
+    run = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    until(lambda: marker.exists() and marker.read_text(), what="the first worker")
+    first = marker.read_text()
+    workers.kill(first)
+    said = run.communicate(timeout=WAIT)[1]
+    assert run.returncode == 0, said
+    other = {"poor": "rich", "rich": "poor"}[first]
+    assert f"ran on {other}" in printed(tmp_path, "03_killed")
+    until(lambda: not kernels(mark), what="the killed worker's kernel to end by itself")
+
+
+def test_ctrl_c_stops_what_runs_on_a_worker(tmp_path, workers, mark):
+    workers.add("only")
+    marker = tmp_path / "marker"
+    write(tmp_path, "01_killed", KILLED_ONCE, parameters=f"SEED = 3\nMARKER = {str(marker)!r}")
+    arguments = [
+        "-c",
+        f"import sys; from helpers.report.cli import main; from pathlib import Path; "
+        f"sys.exit(main(['--scheduler', {workers.address!r}], root=Path({str(tmp_path)!r})))",
+    ]
+    # A background job's child may ignore Ctrl-C.
+    run = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    until(marker.exists, what="the kernel")
+    run.send_signal(signal.SIGINT)
+    said = run.communicate(timeout=WAIT)[1]
+    assert run.returncode == 130 and "interrupted: 01_killed did not end" in said
+    assert not re.search("Traceback", said), said
+    assert not list((tmp_path / "reports" / "quick").glob("*.json"))
+    until(lambda: not kernels(mark), what="the worker to stop the kernel")
+
+
+def test_a_scheduler_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
+    from helpers.report import cluster
+
+    monkeypatch.setattr(cluster, "WAIT_FOR_SCHEDULER", 1.0)
+    write(tmp_path, "01_one")
+    assert cli.main(["--scheduler", "tcp://127.0.0.1:1"], root=tmp_path) == 2
+    assert "no Dask scheduler answers at tcp://127.0.0.1:1: start one" in capsys.readouterr().err
