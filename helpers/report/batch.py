@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from helpers.report.incremental import Work
 from helpers.report.progress import Progress
-from helpers.report.run import Execute, Outcome, Settings, render_again, run
+from helpers.report.run import Execute, Outcome, render_again, run
+from helpers.report.writing import Settings
 
 if TYPE_CHECKING:
     from helpers.report.cluster import Cluster

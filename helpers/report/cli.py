@@ -16,8 +16,9 @@ from helpers.report.order import after, in_order, predecessors
 from helpers.report.parameters import defaults, plan
 from helpers.report.plain import read
 from helpers.report.progress import Progress
-from helpers.report.run import Outcome, Settings
+from helpers.report.run import Outcome
 from helpers.report.workspace import QUICK, Refused, Task, Workspace, load, make_folder
+from helpers.report.writing import Settings
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

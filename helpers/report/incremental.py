@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from helpers.report.inputs import Earlier, changes, earlier, fingerprint, page
 from helpers.report.plain import read
-from helpers.report.run import Settings
 from helpers.report.workspace import Task
+from helpers.report.writing import Settings
 
 FORCED = "--force"
 

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from helpers.report.run import CODE, FORMATS
 from helpers.report.workspace import QUICK
+from helpers.report.writing import CODE, FORMATS
 
 _DESCRIPTION = "Executes notebooks and turns each into a report: one HTML page, one PDF, and its numbers as JSON."
 _EPILOG = """\

@@ -4,8 +4,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from helpers.report import clean
-from helpers.report.run import Settings
 from helpers.report.workspace import Workspace, write
+from helpers.report.writing import Settings
 
 if TYPE_CHECKING:
     from helpers.report.book import BookSettings

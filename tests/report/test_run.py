@@ -23,8 +23,9 @@ from helpers import ROOT
 from helpers.report import cli, document, engine
 from helpers.report.progress import Progress, Row
 from helpers.report.record import MIME
-from helpers.report.run import FORMATS, Settings, run
+from helpers.report.run import run
 from helpers.report.workspace import Workspace
+from helpers.report.writing import FORMATS, Settings
 
 PARAMETERS = "EPOCHS = 3\nSEED = 0"
 IMPORTS = "import os, sys, warnings\nfrom tqdm import tqdm\nfrom helpers.report import record"
@@ -122,7 +123,11 @@ def test_a_finished_run_leaves_every_file(session):
 def test_only_finished_files_are_left(session):
     names = {path.name for path in session.file("").iterdir()}
     notebooks = ("01_fine", "02_raises", "03_dies", "04_empty")
-    assert names == {"index.html", "workbook.pdf", *(f"{n}.{s}" for n in notebooks for s in ("ipynb", "html", "pdf", "json"))}
+    assert names == {
+        "index.html",
+        "workbook.pdf",
+        *(f"{n}.{s}" for n in notebooks for s in ("ipynb", "html", "pdf", "json")),
+    }
 
 
 def test_parameters_reach_the_notebook(session):
