@@ -72,21 +72,29 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Figure:
-    """A recorded figure: ``svg`` text and ``pdf`` bytes of the same drawing, numbered through the document."""
+    """A recorded figure: ``svg`` text and ``pdf`` bytes of the same drawing, numbered through the document.
+
+    ``csv`` is the text of a file with the numbers behind it; "" where it draws none.
+
+    In a book ``number`` is a text such as "3.2", for a table too (see ``references.numbered_by_chapter``).
+    """
 
     name: str
     caption: str
     alt: str
     svg: str
     pdf: bytes
-    number: int
+    number: int | str
+    csv: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
     """A recorded table: texts by row, "left" or "right" for each column, (row, column) of the cells in bold.
 
-    ``values`` holds the rows unrounded, as JSON has them; empty for a table of numbers, which ``Document.numbers`` has.
+    ``values`` holds the rows unrounded, as JSON has them, and ``names`` the columns without units; empty for a table of
+    numbers, which ``Document.numbers`` has. ``csv`` is the text of a file with all of that. ``links`` has an address
+    for each row, "" for none, which the HTML page's first column leads to; empty for a table without any.
     """
 
     name: str
@@ -95,8 +103,11 @@ class Table:
     rows: list[list[str]]
     align: list[str]
     bold: list[tuple[int, int]]
-    number: int
+    number: int | str
     values: list[list[Any]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    csv: str = ""
+    links: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -305,13 +316,13 @@ class _Reader:
             self._claim("table", content["name"])
             for number, row in zip(content.get("numbers", []), content["rows"], strict=False):
                 self._claim("number", number["name"])
-                self.numbers[number["name"]] = {**number, "shown": dict(zip(SHOWN, row[1:], strict=True))}
+                self.numbers[number["name"]] = {"shown": dict(zip(SHOWN, row[1:], strict=True)), **number}
             self.blocks.append(self._table(content))
 
     def _figure(self, content: dict[str, Any], data: dict[str, Any]) -> Figure:
-        pdf = base64.b64decode(data["application/pdf"])
-        number = self._next_number(Figure)
-        return Figure(content["name"], content["caption"], content["alt"], data["image/svg+xml"], pdf, number)
+        svg, pdf = data["image/svg+xml"], base64.b64decode(data["application/pdf"])
+        number, csv = self._next_number(Figure), content.get("csv", "")
+        return Figure(content["name"], content["caption"], content["alt"], svg, pdf, number, csv)
 
     def _table(self, content: dict[str, Any]) -> Table:
         return Table(
@@ -323,6 +334,8 @@ class _Reader:
             bold=[(row, column) for row, column in content["bold"]],
             number=self._next_number(Table),
             values=[list(row) for row in content.get("values", [])],
+            names=list(content.get("names", [])),
+            csv=content.get("csv", ""),
         )
 
     def _next_number(self, kind: type) -> int:

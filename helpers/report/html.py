@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from helpers import ROOT
-from helpers.report import durations, markdown, safe_html
+from helpers.report import durations, markdown, references, safe_html
 from helpers.report.document import (
     Block,
     Code,
@@ -38,18 +38,21 @@ _PICTURE_TYPES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif",
 _COLOURED = re.compile(r"(?:^|[;{ ])(?:background|color)")
 
 
-def render(document: Document, *, name: str, profile: str) -> str:
+def render(document: Document, *, name: str, profile: str, overview: str = "index.html", incomplete: str = "") -> str:
     """The page of one notebook.
 
     Args:
         document: what ``document.read`` returned.
         name: the notebook's file name without its suffix.
         profile: the profile of the run, such as "quick".
+        overview: where the page over all notebooks is, relative to this one.
+        incomplete: what the page's badge says of a document without a failure that is not complete either.
 
     Returns:
-        HTML5 with everything inside; its only relative link is to ``index.html`` beside it. Code is folded. Scripts,
-        event handlers and remote pictures that the notebook holds are left out.
+        HTML5 with everything inside; its only relative links are to the overview and those of its tables. Code is
+        folded. Scripts, event handlers and remote pictures that the notebook holds are left out.
     """
+    document = references.resolved(document)
     page = _Page(document)
     provenance = [block for block in document.blocks if isinstance(block, Provenance)]
     return (
@@ -59,6 +62,8 @@ def render(document: Document, *, name: str, profile: str) -> str:
             document=document,
             name=name,
             profile=profile,
+            overview=overview,
+            incomplete=incomplete,
             duration="" if document.duration is None else durations.in_words(document.duration),
             finished=finished_text(document.finished),
             provenance=provenance,
@@ -124,6 +129,7 @@ class _Page:
         self._markup = Markup
         self._outputs = 0
         self._ids: set[str] = set()
+        self._anchors = {references.anchor(block) for block in document.blocks if isinstance(block, Figure | Table)}
         self.contents: list[dict[str, Any]] = []
         self.rules = Markup()
         blocks = [block for block in document.blocks if not isinstance(block, Provenance)]
@@ -178,8 +184,8 @@ class _Page:
         soup = safe_html.parse(fragment, pictures={**_local_pictures(fragment), **pictures})
         self._name_headings(soup)
         _wrap_tables(soup)
-        for code in soup.find_all("pre"):
-            code["tabindex"] = "0"
+        for scrolled in soup.select("pre, math[display=block]"):
+            scrolled["tabindex"] = "0"
         return self._markup(soup)
 
     def _name_headings(self, soup: "BeautifulSoup") -> None:
@@ -208,7 +214,7 @@ class _Page:
                 view["html"] = self._markup(re.sub(r' href="#([^"]*)"', self._settled, str(view["html"])))
 
     def _settled(self, link: re.Match[str]) -> str:
-        if re.fullmatch(r"fn(?:ref)?\d+", link[1]):
+        if re.fullmatch(r"fn(?:ref)?\d+", link[1]) or link[1] in self._anchors:
             return link[0]
         target = slug(unquote(link[1]).replace("-", " "))
         return f' href="#{target}"' if target in self._ids else ""
@@ -264,5 +270,9 @@ def _wrap_tables(soup: "BeautifulSoup") -> None:
     """Puts each table into a box in which it can be scrolled, by keyboard too."""
     for table in soup.find_all("table"):
         if not table.find_parent("table"):
-            box = {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": "Table"}
+            box = {"class": "scroll", "tabindex": "0", "role": "group", "aria-label": "Table"}
             table.wrap(soup.new_tag("div", attrs=box))
+    for head in soup.find_all("th"):
+        # A frame's corner: said to be a header, it would be one without a name.
+        if not head.get_text(strip=True):
+            head.name = "td"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from helpers.report import document
+from helpers.report import document, references
 from helpers.report.pdf import html_tables, markdown, tables
 from helpers.report.pdf.compile import Part
 from helpers.report.pdf.markdown import EXTENSIONS, Converted, Piece
@@ -17,21 +17,25 @@ LARGEST_HTML = 4_000_000
 """Characters of an HTML output beyond which it is not read: a table of that size is no use on paper."""
 
 
-def parts_of(blocks: list[document.Block], *, prefix: str) -> tuple[list[Part], list[str]]:
+def parts_of(blocks: list[document.Block], *, prefix: str, level: int = 1) -> tuple[list[Part], list[str]]:
     """The blocks' parts in their order, and the texts of the headings in them.
 
     Args:
-        blocks: in reading order.
+        blocks: in reading order, their references resolved.
         prefix: begins the labels and file names of this document.
+        level: of the highest headings.
     """
     pieces = {index: piece for index, block in enumerate(blocks) if (piece := _piece(block)) is not None}
-    converted = dict(zip(pieces, markdown.convert(list(pieces.values()), prefix=prefix), strict=True))
+    results = markdown.convert(list(pieces.values()), prefix=prefix, places=places(blocks, prefix=prefix), level=level)
+    converted = dict(zip(pieces, results, strict=True))
     parts = []
     for index, block in enumerate(blocks):
         if index in converted:
             parts += _converted_parts(block, pieces[index].text, converted[index])
         else:
             parts.append(_part(block, f"{prefix}b{index}"))
+            if isinstance(block, document.Figure | document.Table):
+                parts[-1] = replace(parts[-1], label=prefix + references.anchor(block))
             if isinstance(block, document.Table) and isinstance(
                 next(iter(blocks[index + 1 :]), None), document.Reading
             ):
@@ -39,11 +43,21 @@ def parts_of(blocks: list[document.Block], *, prefix: str) -> tuple[list[Part], 
     return parts, [heading for result in converted.values() for heading in result.headings]
 
 
+def places(blocks: list[document.Block], *, prefix: str) -> dict[str, str]:
+    """The labels of the figures and tables, by what references to them lead to."""
+    numbered = (block for block in blocks if isinstance(block, document.Figure | document.Table))
+    return {(anchor := references.anchor(block)): prefix + anchor for block in numbered}
+
+
+def formulas(result: Converted) -> list[Part]:
+    """The definitions of the formulas that the converted text names."""
+    return [Part(definition, fallback=Part(as_code)) for definition, as_code in result.formulas]
+
+
 def _converted_parts(block: document.Block, text: str, result: Converted) -> list[Part]:
     """The definitions of the formulas, then what names them."""
-    formulas = [Part(definition, fallback=Part(as_code)) for definition, as_code in result.formulas]
     source = f"#wb.reading[\n{result.source}\n]" if isinstance(block, document.Reading) else result.source
-    return [*formulas, Part(source, text, result.files)]
+    return [*formulas(result), Part(source, text, result.files)]
 
 
 def _piece(block: document.Block) -> Piece | None:
@@ -93,11 +107,11 @@ def _figure(block: document.Figure, name: str) -> Part:
 
 
 def _drawing(block: document.Figure, name: str, file: str, content: bytes) -> Part:
-    arguments = f'"{block.number}", {words(block.caption)}, {_image_maker(file, block.alt)}'
+    arguments = f'"{block.number}", {words(block.caption)}, {image_maker(file, block.alt)}'
     return Part(f"#wb.drawing({arguments})", f"Figure {block.number}. {block.caption}", {file: content})
 
 
-def _image_maker(file: str, alt: str) -> str:
+def image_maker(file: str, alt: str) -> str:
     """A function that makes the image in a size: Typst's errors about a picture then name the line of its block."""
     return f"(..size) => image({quoted(file)}, alt: {quoted(alt)}, ..size)"
 
@@ -132,7 +146,7 @@ def _output(block: document.Output, name: str) -> Part:
 
 def _picture(block: document.Output, name: str) -> Part:
     file = f"{name}.{EXTENSIONS[block.mime]}"
-    image = _image_maker(file, f"Output of cell {block.cell}")
+    image = image_maker(file, f"Output of cell {block.cell}")
     return Part(f"#wb.picture({image})", f"A picture ({block.mime})", {file: markdown.decoded(block.content)})
 
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from helpers.report.pdf import typst_text
 FONTS = Path(__file__).resolve().parent.parent / "fonts"
 TEMPLATES = Path(__file__).resolve().parent
 MOST_REPAIRS = 60
-_PREAMBLE = '#import "template.typ" as wb\n'
 
 
 class PdfError(WorkbookError):
@@ -34,20 +33,28 @@ class Part:
         plain: the block's text, shown where Typst cannot set the source.
         files: pictures that the source names, as {file name: content}.
         fallback: what is set instead where Typst cannot set the source; a box with the plain text if None.
+        label: the name that links to what the source makes, or to what replaces it, call it by; "" if none do.
     """
 
     source: str
     plain: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     fallback: "Part | None" = None
+    label: str = ""
+
+    @property
+    def labelled(self) -> str:
+        """The source with its label, as many lines as the source."""
+        return f"{self.source} <{self.label}>" if self.label else self.source
 
 
-def compile_parts(parts: Sequence[Part], *, preamble: str) -> bytes:
+def compile_parts(parts: Sequence[Part], *, preamble: str, template: str = "template.typ") -> bytes:
     """The PDF of the parts in their order; the same input gives the same bytes.
 
     Args:
         parts: the blocks; a block that Typst cannot set is shown as its plain text, in a box that says why.
-        preamble: Typst source before the first part, one line: the call of the template's ``report``.
+        preamble: Typst source before the first part, one line: the call of the template's ``report``, say.
+        template: the file beside this one whose definitions the sources call ``wb``.
 
     Raises:
         PdfError: Typst still complained when `MOST_REPAIRS` parts had been replaced.
@@ -55,15 +62,16 @@ def compile_parts(parts: Sequence[Part], *, preamble: str) -> bytes:
     import typst
 
     parts = list(parts)
+    head = f'#import "{template}" as wb\n{preamble}\n'
     with tempfile.TemporaryDirectory(prefix="workbook-pdf-") as name:
         folder = Path(name)
         _write_files(folder, parts)
         for _ in range(MOST_REPAIRS):
             try:
-                return _compile(folder, parts, preamble)
+                return _compile(folder, parts, head)
             except typst.TypstError as error:
                 fault = error
-            for index in _named_parts(fault, parts) or [_first_faulty_part(folder, parts, preamble)]:
+            for index in _named_parts(fault, parts) or [_first_faulty_part(folder, parts, head)]:
                 parts[index] = _replacement(parts[index], str(fault))
     raise PdfError(f"The PDF could not be set, even without the parts that Typst named: {printable(str(fault))}")
 
@@ -87,11 +95,11 @@ def _fonts() -> Any:
     return typst.Fonts(include_system_fonts=False, font_paths=[str(path) for path in paths])
 
 
-def _compile(folder: Path, parts: Sequence[Part], preamble: str) -> bytes:
+def _compile(folder: Path, parts: Sequence[Part], head: str) -> bytes:
     import typst
 
     main = folder / "main.typ"
-    main.write_text(_PREAMBLE + preamble + "\n" + "".join(f"{part.source}\n\n" for part in parts), encoding="utf-8")
+    main.write_text(head + "".join(f"{part.labelled}\n\n" for part in parts), encoding="utf-8")
     return typst.compile(str(main), root=str(folder), font_paths=_fonts(), format="pdf", timestamp=0)
 
 
@@ -109,14 +117,14 @@ def _named_parts(fault: Exception, parts: Sequence[Part]) -> list[int]:
     return sorted(index for index in faulty if index < len(parts))
 
 
-def _first_faulty_part(folder: Path, parts: Sequence[Part], preamble: str) -> int:
+def _first_faulty_part(folder: Path, parts: Sequence[Part], head: str) -> int:
     import typst
 
     good, bad = 0, len(parts)  # the first `good` parts alone can be set, the first `bad` ones cannot
     while bad - good > 1:
         middle = (good + bad) // 2
         try:
-            _compile(folder, parts[:middle], preamble)
+            _compile(folder, parts[:middle], head)
             good = middle
         except typst.TypstError:
             bad = middle
@@ -125,6 +133,7 @@ def _first_faulty_part(folder: Path, parts: Sequence[Part], preamble: str) -> in
 
 def _replacement(part: Part, reason: str) -> Part:
     if part.fallback:
-        return part.fallback
-    label = typst_text.words(f"This part could not be set: {reason}")
-    return Part(f"#wb.alarm-box({label}, details: {typst_text.code(typst_text.shortened(part.plain, first=60))})")
+        return replace(part.fallback, label=part.label)
+    words = typst_text.words(f"This part could not be set: {reason}")
+    details = typst_text.code(typst_text.shortened(part.plain, first=60))
+    return Part(f"#wb.alarm-box({words}, details: {details})", label=part.label)

@@ -1,6 +1,6 @@
 -- Turns the Markdown (LaTeX, HTML) pieces of one document into Typst. Run as `pandoc lua markdown.lua`.
 --
--- Reads from standard input  {prefix, pieces: [{text, format, images: {source: file}}]}
+-- Reads from standard input  {prefix, places: {name: label}, level, pieces: [{text, format, images: {source: file}}]}
 -- and writes to standard output  [{typst, formulas: [{name, typst, tex}], headings: [text]}].
 -- A formula is a variable that the piece's Typst names. A piece that cannot be converted is shown as code.
 -- Texts go into Typst as string literals and pandoc's own escaped markup: a notebook cannot inject Typst.
@@ -230,9 +230,9 @@ local function read(piece)
   return document:walk({Blocks = html_blocks, Inlines = html_inlines})
 end
 
---- Moves the highest heading used to level 1; returns the place in the document that each link target stands for.
-local function prepare_headings(documents, prefix)
-  local highest, count, targets = 6, 0, {}
+--- Moves the highest heading used to a level; adds the place in the document that each link target stands for.
+local function prepare_headings(documents, prefix, level, targets)
+  local highest, count = 6, 0
   for _, document in ipairs(documents) do
     document:walk({Header = function(header) highest = math.min(highest, header.level) end})
   end
@@ -242,10 +242,9 @@ local function prepare_headings(documents, prefix)
       local id = prefix .. "h" .. count
       local jupyter_id = pandoc.text.lower(pandoc.utils.stringify(header):gsub("%s", "-"))
       for _, target in ipairs({header.identifier, jupyter_id}) do targets[target] = targets[target] or id end
-      return pandoc.Header(header.level - highest + 1, header.content, pandoc.Attr(id))
+      return pandoc.Header(header.level - highest + level, header.content, pandoc.Attr(id))
     end})
   end
-  return targets
 end
 
 local function heading_texts(document)
@@ -277,7 +276,8 @@ end
 local input = pandoc.json.decode(io.read("a"), false)
 local documents = {}
 for index, piece in ipairs(input.pieces) do documents[index] = read(piece) end
-local targets = prepare_headings(documents, input.prefix)
+local targets = input.places
+prepare_headings(documents, input.prefix, input.level, targets)
 local output = {}
 for index, document in ipairs(documents) do
   local piece = input.pieces[index]

@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,16 @@ class Converted:
     headings: list[str]
 
 
-def convert(pieces: Sequence[Piece], *, prefix: str) -> list[Converted]:
+def convert(
+    pieces: Sequence[Piece], *, prefix: str, places: Mapping[str, str] | None = None, level: int = 1
+) -> list[Converted]:
     """The pieces of one document as Typst, links between them included.
 
     Args:
         pieces: in the document's order.
         prefix: begins every label and file name, which keeps documents in one book apart.
+        places: what links call a place outside the pieces, such as "figure-3" -> its label.
+        level: what the highest headings become.
     """
     if not pieces:
         return []
@@ -88,7 +92,7 @@ def convert(pieces: Sequence[Piece], *, prefix: str) -> list[Converted]:
         text = _math_on_one_line(text) if piece.kind == "markdown" else text
         orders.append({"text": text, "format": FORMATS[piece.kind], "images": names})
         files.append(contents)
-    results = _run_pandoc({"prefix": prefix, "pieces": orders})
+    results = _run_pandoc({"prefix": prefix, "places": dict(places or {}), "level": level, "pieces": orders})
     return [
         Converted(result["typst"], _definitions(result["formulas"]), found, result["headings"])
         for result, found in zip(results, files, strict=True)

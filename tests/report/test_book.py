@@ -1,0 +1,346 @@
+"""All notebooks as one book: its settings, its chapters, what the summary says, and the PDF read back."""
+
+import io
+import re
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pypdf
+import pytest
+import typst
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+
+from helpers.report import book
+from helpers.report.book import BookSettings, Chapter, UnusableSettings, chapters, finding, first_sentence, settings
+from helpers.report.document import Block, Document, Failure, Figure, Markdown, Provenance, Reading, Table
+from helpers.report.pdf.book import render_book
+
+LOREM = "The network is trained on the classes of A, and the test split is touched once, at the end. " * 8
+
+
+@pytest.fixture(scope="module")
+def drawing() -> dict[str, str | bytes]:
+    fig, ax = plt.subplots(figsize=(5, 3))
+    ax.plot([1, 2, 3])
+    buffers = {kind: io.BytesIO() for kind in ("pdf", "svg")}
+    for kind, buffer in buffers.items():
+        fig.savefig(buffer, format=kind)
+    plt.close(fig)
+    return {"svg": buffers["svg"].getvalue().decode(), "pdf": buffers["pdf"].getvalue()}
+
+
+def make_document(*blocks: Block, title: str = "A report", **fields: object) -> Document:
+    fields = {"duration": 61.0, "finished": "2026-03-04T10:12:13+00:00", "failed": False, **fields}
+    return Document(title, list(blocks), fields.pop("numbers", {}), {}, **fields)
+
+
+def number(name: str, reported: float | None, value: str = "61.0 %") -> dict[str, object]:
+    shown = {"reported": "–" if reported is None else f"{reported} %", "value": value, "difference": "–"}
+    return {"name": name, "label": f"label of {name}", "value": 0.61, "reported": reported, "shown": shown}
+
+
+def results(*rows: list[str]) -> Table:
+    """A table of numbers: the document has their values elsewhere."""
+    columns = ["Quantity", "Reported earlier", "This run", "Difference"]
+    return Table("results", "Results.", columns, list(rows) or [["q", "–", "1", "–"]], ["left"] * 4, [], 1)
+
+
+def render(*documents: Document, **options: str) -> pypdf.PdfReader:
+    made = [Chapter(f"{i:02}_notebook", document) for i, document in enumerate(documents, 1)]
+    return pypdf.PdfReader(io.BytesIO(render_book(made, **{"title": "The book", "profile": "quick", **options})))
+
+
+def page_texts(reader: pypdf.PdfReader) -> list[str]:
+    return [page.extract_text().replace("\u00a0", " ") for page in reader.pages]
+
+
+def outline(reader: pypdf.PdfReader) -> list[tuple[str, int]]:
+    """The bookmarks of both upper levels, with their pages from 1."""
+    found = []
+    for entry in reader.outline:
+        for item in entry if isinstance(entry, list) else [entry]:
+            if not isinstance(item, list):
+                found.append((item.title, reader.get_destination_page_number(item) + 1))
+    return found
+
+
+# Pages
+
+
+def test_the_title_page_names_who_when_and_from_which_commit():
+    sources = [Provenance([("Git commit", commit)], "") for commit in ("abc123", "def456", "abc123")]
+    days = ["2026-03-04T10:12:13+00:00", "2026-03-05T01:00:00+00:00", None]
+    documents = [make_document(source, finished=day) for source, day in zip(sources, days, strict=True)]
+    reader = render(*documents, title="My experiments", author="Sara Moradi", course="Deep learning")
+    first = page_texts(reader)[0]
+    order = ["Deep learning", "My experiments", "Sara Moradi", "5 March 2026", "quick", "def456"]
+    places = [first.index(part) for part in order]
+    assert places == sorted(places)
+    assert "1 other commit" in first
+    assert "A report" not in first
+    assert (reader.metadata.title, reader.metadata.author) == ("My experiments", "Sara Moradi")
+
+
+def test_without_author_and_course_the_title_page_has_no_line_for_them():
+    lines = page_texts(render(make_document(Markdown("text"))))[0].strip().split("\n")
+    assert lines[:2] == ["The book", "Newest run 4 March 2026"]
+
+
+def test_contents_name_the_pages_of_chapters_and_sections():
+    documents = [
+        make_document(
+            *[Markdown(f"## Part {i}\n\n" + (LOREM + "\n\n") * 6) for i in range(3)], title=f"Chapter of {name}"
+        )
+        for name in "ABC"
+    ]
+    reader = render(*documents)
+    pages = page_texts(reader)
+    contents = pages[1]
+    for i, name in enumerate("ABC", 1):
+        (page,) = re.findall(rf"^{i} Chapter of {name}[ .]*?(\d+)$", contents, re.MULTILINE)
+        opening = pages[int(page) - 1]
+        assert f"Chapter {i}\nChapter of {name}\n" in opening
+        for k in range(3):
+            (page,) = re.findall(rf"^{i}\.{k + 1} Part {k}[ .]+(\d+)$", contents, re.MULTILINE)
+            assert f"{i}.{k + 1} Part {k}\n" in pages[int(page) - 1]
+    assert outline(reader)[0] == ("Contents", 2)
+    assert [title for title, _ in outline(reader) if "Chapter of" in title] == [
+        f"{i} Chapter of {name}" for i, name in enumerate("ABC", 1)
+    ]
+    for title, page in outline(reader)[1:]:
+        assert title in pages[page - 1].replace("\n", " ")
+
+
+def test_pages_have_numbers_and_the_title_of_their_chapter_on_top():
+    documents = [make_document(Markdown((LOREM + "\n\n") * 16), title=f"Chapter of {name}") for name in "AB"]
+    reader = render(*documents)
+    pages = page_texts(reader)
+    starts = dict(outline(reader))
+    first_of_b = starts["2 Chapter of B"]
+    assert len(pages) > first_of_b > starts["1 Chapter of A"] + 1
+    for page in range(starts["1 Chapter of A"] + 1, first_of_b):
+        assert pages[page - 1].startswith(f"1 Chapter of A {page}\n")
+    for page in range(first_of_b + 1, len(pages) + 1):
+        assert pages[page - 1].startswith(f"2 Chapter of B {page}\n")
+    assert pages[first_of_b - 1].rstrip().endswith(f"\n{first_of_b}")
+
+
+def test_figures_and_tables_are_numbered_by_chapter_and_referred_to_so(drawing):
+    figures = [Figure(f"f{i}", f"Caption {i}.", "alt", number=i, **drawing) for i in (1, 2)]
+    listed = Table("t", "Its caption.", ["a"], [["1"]], ["right"], [], 1)
+    blocks = [Markdown("## See\n\n@fig-f2, @tbl-t and `@fig-f2`"), *figures, listed, Reading("As in @fig-f1.")]
+    text = "\n".join(page_texts(render(make_document(*blocks), make_document(*blocks))))
+    for chapter in (1, 2):
+        assert f"Figure {chapter}.2, Table {chapter}.1 and @fig-f2" in text
+        assert f"Figure {chapter}.2. Caption 2." in text and f"Table {chapter}.1. Its caption." in text
+        # Once in the chapter, and once in the summary, which shows the first figure where no other is the key one.
+        assert text.count(f"As in Figure {chapter}.1.") == 2
+        assert text.count(f"Figure {chapter}.1. Caption 1.") == 2
+
+
+def test_headings_with_numbers_of_their_own_keep_them_and_the_next_chapter_is_numbered():
+    documents = [
+        make_document(Markdown("## 1. Data\n\ntext\n\n## 2. Results\n\ntext"), title="First"),
+        make_document(Markdown("## Data\n\ntext"), title="Second"),
+    ]
+    titles = [title for title, _ in outline(render(*documents))]
+    assert titles[-5:] == ["1 First", "1. Data", "2. Results", "2 Second", "2.1 Data"]
+
+
+def test_the_same_chapters_give_the_same_bytes(drawing):
+    figure = Figure("f", "A line.", "alt", number=1, **drawing)
+    made = [Chapter("01_a", make_document(Markdown("## A\n\n$x^2$, @fig-f"), figure, results(), Reading("Good.")))]
+    assert len({render_book(made, title="T", author="A", course="C", profile="quick") for _ in range(2)}) == 1
+
+
+def test_a_book_without_chapters_says_so():
+    pages = page_texts(render())
+    assert len(pages) == 3
+    assert "No notebook of this profile has been run yet." in pages[2]
+
+
+# The summary
+
+
+def test_the_table_has_reported_and_measured_numbers_and_says_where_images_stand_in():
+    stand_in, real = (Provenance([("Data set", "d")], warning) for warning in ("STAND-IN DATA: shapes.", ""))
+    reported = {name: number(name, given) for name, given in (("a", 57.5), ("b", None))}
+    unreported = {name: number(name, None) for name in ("c", "key_1", "key_2")}
+    documents = [
+        make_document(stand_in, results(), title="With figures", numbers=reported),
+        make_document(real, results(), title="Without", numbers=unreported, key_numbers=("key_*",)),
+        make_document(real, title="No numbers"),
+    ]
+    pages = page_texts(render(*documents))
+    summary = next(page for page in pages if page.startswith("Summary\n"))
+    assert "Table S.1." in summary
+    rows = re.findall(r"^label of .*$", summary, re.MULTILINE)
+    assert rows == [
+        "label of a 57.5 % 61.0 % – stand-in",
+        "label of key_1 – 61.0 % – real",
+        "label of key_2 – 61.0 % – real",
+    ]
+    assert "STAND-IN DATA in 1 of 3 chapters" in summary
+    assert "stand-in data in 1 of 3 chapters" in pages[0]
+
+
+def test_a_failed_notebook_is_named_as_failed_with_its_error():
+    failure = Failure("ValueError", "the loss is not finite", "Traceback\nValueError: the loss is not finite", 7)
+    failed = make_document(Markdown("What it is."), Reading("Half done."), failure, title="Broken", failed=True)
+    reader = render(make_document(Reading("It works.")), failed)
+    pages = page_texts(reader)
+    summary = next(page for page in pages if page.startswith("Summary\n"))
+    assert "1 of 2 notebooks failed" in summary
+    assert "Chapter 2, 02_notebook. ValueError: the loss is not finite" in summary
+    assert "It works." in summary and "Half done." not in summary
+    assert "2, of which 1 failed" in pages[0]
+    assert "Broken (failed)" in pages[1]
+    chapter = "\n".join(pages[dict(outline(reader))["2 Broken (failed)"] - 1 :])
+    order = ["Chapter 2", "FAILED.", "What it is.", "Half done.", "ValueError in cell 7"]
+    places = [chapter.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_the_summary_shows_the_key_figure(drawing):
+    names = ("first", "animals_bars", "last")
+    figures = [Figure(name, f"Caption of {name}.", "alt", number=i, **drawing) for i, name in enumerate(names, 1)]
+    documents = [make_document(*figures, key_figure=key) for key in ("*_bars", "")]
+    summary = next(page for page in page_texts(render(*documents)) if page.startswith("Summary\n"))
+    assert re.findall(r"Figure (\S+)\. Caption of (\w+)", summary) == [("1.2", "animals_bars"), ("2.1", "first")]
+
+
+def test_the_finding_is_the_reading_below_the_table_of_results_or_the_last_one():
+    before, after, last = (Reading(f"The {word}. More of it.") for word in ("first", "result", "last"))
+    assert finding(make_document(before, results(), after, last)) == "The result."
+    assert finding(make_document(before, after, last)) == "The last."
+    assert finding(make_document(before, results())) == "The first."
+    assert finding(make_document(Markdown("text"))) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("Accuracy is 57.2%, at 3.5 s. Then more.", "Accuracy is 57.2%, at 3.5 s."),
+        ("**Dogs.** Accuracy is 50%. Then more.", "**Dogs.** Accuracy is 50%."),
+        ("All (some. Or none.) of it. Then more.", "All (some. Or none.) of it."),
+        ("The `a. B` is it! Then more.", "The `a. B` is it!"),
+        ("No end\nand a line\n\nA paragraph.", "No end\nand a line"),
+        ("دقت ۵۷ است. بعد.", "دقت ۵۷ است."),
+        ("It stops at epoch 5 vs. epoch 9. Then.", "It stops at epoch 5 vs. epoch 9."),
+    ],
+)
+def test_first_sentences(text, sentence):
+    assert first_sentence(text) == sentence
+
+
+# Titles
+
+
+def test_a_long_title_wraps_on_the_title_page_and_at_the_start_of_its_chapter():
+    title = ("A title that goes on " * 15).strip()
+    pages = page_texts(render(make_document(title=title), title=title))
+    shown = [re.sub(r"\s+", " ", page) for page in pages]
+    assert shown[0].startswith(title)
+    assert shown[-1].startswith(f"Chapter 1 {title}")
+
+
+def test_of_a_long_title_pages_show_the_first_line_on_top(monkeypatch):
+    original = typst.compile
+    monkeypatch.setattr(typst, "compile", lambda *a, **k: original(*a, **{**k, "format": "png", "ppi": 2 * 25.4}))
+    bands = []
+    for end in ("last", "other"):
+        made = make_document(Markdown((LOREM + "\n\n") * 16), title="A title that goes on " * 14 + end)
+        pages = render_book([Chapter("01_a", made)], title="T", profile="quick")
+        bands.append(np.asarray(Image.open(io.BytesIO(pages[-1])).convert("L"))[: 2 * 18] < 250)  # the upper 18 mm
+    assert bands[0].sum() > 500
+    assert (bands[0] == bands[1]).all()
+
+
+def test_a_persian_title_is_set_everywhere():
+    title = "گزارش شبکه"
+    reader = render(make_document(Markdown("متن"), title=title), title=title, author="سارا", course="یادگیری")
+    pages = page_texts(reader)
+    for page in (pages[0], pages[1], pages[-1]):
+        assert "گزارش" in page or "گزارش"[::-1] in page
+    assert reader.metadata.title == title
+    assert outline(reader)[-1][0] == f"1 {title}"
+
+
+def test_titles_are_never_read_as_markup():
+    title = '#panic("x") *b* $y$ [z] @ref <lab> \\'
+    text = "\n".join(page_texts(render(make_document(title=title), title=title, author=title, course=title)))
+    assert "could not be set" not in text
+    assert text.count('#panic("x") *b* $y$ [z] @ref <lab> \\') >= 5
+
+
+def test_what_typst_cannot_set_becomes_a_box_in_its_chapter():
+    broken = Figure("f", "A caption.", "alt", "<svg><g></svg>", b"%PDF-1.4 broken", 1)
+    text = "\n".join(page_texts(render(make_document(Markdown("Before."), broken, Reading("It works.")))))
+    assert text.count("could not be set") == 1
+    assert text.count("It works.") == 2
+
+
+# Chapters and settings
+
+
+def executed(title: str) -> nbformat.NotebookNode:
+    shown = new_output("stream", name="stdout", text="printed\n")
+    cells = [new_markdown_cell(f"# {title}"), new_code_cell("code = 1", outputs=[shown])]
+    key = new_code_cell("key = 1", metadata={"tags": ["key"]})
+    return new_notebook(cells=[*cells, key])
+
+
+def test_chapters_are_the_executed_notebooks_in_the_order_of_their_numbers(tmp_path):
+    for name in ("10_last", "2_second", "01_first", "03_x.interrupted", "template", ".04_y.running"):
+        nbformat.write(executed(f"Title of {name}"), tmp_path / f"{name}.ipynb")
+    made = chapters(tmp_path)
+    assert [chapter.name for chapter in made] == ["01_first", "2_second", "10_last"]
+    assert made[0].document.title == "Title of 01_first"
+    assert chapters(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(("show_code", "shown"), [("all", ["code = 1", "key = 1"]), ("key", ["key = 1"]), ("none", [])])
+def test_chapters_show_the_code_that_was_asked_for(tmp_path, show_code, shown):
+    nbformat.write(executed("T"), tmp_path / "01_a.ipynb")
+    (chapter,) = chapters(tmp_path, show_code=show_code)
+    assert [block.source for block in chapter.document.blocks if hasattr(block, "source")] == shown
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"cells": 5}', '{"nbformat": 4, "nbformat_minor": 5, "cells": [{}]}'])
+def test_a_damaged_notebook_is_a_chapter_that_says_so(tmp_path, content):
+    (tmp_path / "01_damaged.ipynb").write_text(content)
+    nbformat.write(executed("Good"), tmp_path / "02_good.ipynb")
+    damaged, good = chapters(tmp_path)
+    assert damaged.document.failed and not good.document.failed
+    text = "\n".join(page_texts(render(damaged.document, good.document)))
+    assert "its executed notebook cannot be read" in text
+    assert "printed" in text
+    assert str(tmp_path) not in text
+
+
+def test_settings_come_from_pyproject_and_have_defaults(tmp_path):
+    assert settings(tmp_path) == BookSettings() == BookSettings(book.DEFAULT_TITLE, "", "")
+    file = tmp_path / "pyproject.toml"
+    file.write_text("[project]\nname = 'x'\n")
+    assert settings(tmp_path) == BookSettings()
+    file.write_text('[tool.workbook]\nauthor = "سارا"\ntitle = "T"\n', encoding="utf-8")
+    assert settings(tmp_path) == replace(BookSettings(), title="T", author="سارا")
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("[tool.workbook\n", "pyproject.toml"),
+        ("[tool.workbook]\nauthor = 5\n", "author"),
+        ("[tool.workbook]\nautor = 'x'\n", "autor"),
+        ("[tool]\nworkbook = 'x'\n", "tool.workbook"),
+        ("tool = 1\n", "pyproject.toml"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_a_named_error(tmp_path, content, named):
+    (tmp_path / "pyproject.toml").write_text(content)
+    with pytest.raises(UnusableSettings, match=re.escape(named)):
+        settings(tmp_path)
