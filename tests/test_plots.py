@@ -5,6 +5,7 @@ import io
 import random
 import subprocess
 import sys
+import warnings
 
 import matplotlib
 
@@ -61,7 +62,9 @@ WEIGHT = torch.linspace(-1, 1, 12 * 9 * 9).reshape(12, 9, 3, 3)
 DRAWINGS = {
     "learning_curves": lambda **k: plots.learning_curves(history(), best_epoch=3, stop_epoch=5, **k),
     "compare_curves": lambda **k: plots.compare_curves({"$a$": history(), "_b": [history(), history(shift=0.1)]}, **k),
-    "confusion": lambda **k: plots.confusion(evaluate.confusion(*logits()), AWKWARD, border=3, **k),
+    "confusion": lambda **k: plots.confusion(
+        evaluate.confusion(*logits()), AWKWARD, groups={"$A$": [2, 0], "_B": [1, 3, 4]}, **k
+    ),
     "roc": lambda **k: plots.roc(evaluate.roc(*logits()), AWKWARD, **k),
     "per_class_bars": lambda **k: plots.per_class_bars(evaluate.per_class(*logits(), AWKWARD), **k),
     "bars_with_error": lambda **k: plots.bars_with_error(METHODS, METHODS * 0 + 0.01, **k),
@@ -228,6 +231,15 @@ def test_marked_epochs_have_names_that_stay_apart(best, stop):
     assert uprights == {best, stop} - {None}
 
 
+def test_three_marked_epochs_have_names_that_stay_apart():
+    axes = plots.learning_curves(history(90), best_epoch=50, stop_epoch=51, resume_epoch=45)
+    figure_of(axes).draw_without_rendering()
+    for ax in axes:
+        marks = [text for text in ax.texts if ":" in text.get_text()]
+        assert [text.get_text() for text in marks] == ["resumed after: 45", "best: 50", "stop: 51"]
+        assert_apart(marks)
+
+
 def test_spread_moves_as_little_as_needed():
     np.testing.assert_allclose(spread(np.array([0.9, 0.1]), 0.1), [0.9, 0.1])
     np.testing.assert_allclose(spread(np.array([0.5, 0.5]), 0.1), [0.45, 0.55])
@@ -287,10 +299,10 @@ def test_confusion_shows_row_percentages_and_their_numbers():
     np.testing.assert_allclose(shown[:2].filled(np.nan), [[80, 20, 0], [25, 75, 0]])
     assert shown.mask[2].all()  # no images of this class: no share
     assert {(t.get_position(), t.get_text()) for t in ax.texts} == {
-        ((0, 0), "80"),
-        ((1, 0), "20"),
-        ((0, 1), "25"),
-        ((1, 1), "75"),
+        ((0, 0), "80%\n8"),
+        ((1, 0), "20%\n2"),
+        ((0, 1), "25%\n1"),
+        ((1, 1), "75%\n3"),
     }
     assert [label.get_text() for label in ax.get_yticklabels()] == list(PERSIAN[:3])
 
@@ -306,16 +318,20 @@ def test_confusion_of_counts():
 def test_numbers_are_readable_on_their_cells():
     ax = plots.confusion(np.array([[100, 0], [90, 10]]), "ab")
     assert {text.get_text(): to_hex(text.get_color()) for text in ax.texts} == {
-        "100": "#ffffff",
-        "90": "#ffffff",
-        "10": "#000000",
+        "100%\n100": "#ffffff",
+        "90%\n90": "#ffffff",
+        "10%\n10": "#000000",
     }
 
 
-@pytest.mark.parametrize(("size", "numbers", "names"), [(25, True, True), (26, False, True), (100, False, False)])
+@pytest.mark.parametrize(
+    ("size", "numbers", "names"),
+    [(2, True, True), (12, True, True), (25, True, True), (26, False, True), (100, False, False)],
+)
 def test_confusion_of_many_classes_stays_readable(size, numbers, names):
     class_names = [f"class ${i}$" for i in range(size)]
-    ax = plots.confusion(evaluate.confusion(*logits(2000, size)), class_names)
+    matrix = 10 * evaluate.confusion(*logits(12000, size))
+    ax = plots.confusion(matrix, class_names)
     figure_of(ax).draw_without_rendering()
     assert bool(ax.texts) == numbers
     labels = [label for label in ax.get_yticklabels() if label.get_text()]
@@ -327,8 +343,10 @@ def test_confusion_of_many_classes_stays_readable(size, numbers, names):
         assert all(box.width < cell and box.height < cell for box in boxes(ax.texts))
 
 
-def test_border_stands_between_old_and_new_classes():
-    ax = plots.confusion(evaluate.confusion(*logits(500, 30)), range(30), border=24, border_labels=("old", "new"))
+def test_groups_are_parted_by_lines_and_named():
+    ax = plots.confusion(
+        evaluate.confusion(*logits(500, 30)), range(30), groups={"old": range(24), "new": range(24, 30)}
+    )
     figure_of(ax).draw_without_rendering()
     assert {line.get_xdata()[0] for line in ax.lines} & {23.5} and {line.get_ydata()[0] for line in ax.lines} & {23.5}
     assert sorted(texts(ax)) == ["new", "new", "old", "old"]
@@ -336,12 +354,33 @@ def test_border_stands_between_old_and_new_classes():
     assert all(not box.overlaps(colour_bar.bbox) and not box.overlaps(ax.bbox) for box in boxes(ax.texts))
 
 
-def test_bad_matrices_and_borders_are_an_error():
+def test_rows_and_columns_are_ordered_by_group():
+    matrix = np.arange(16).reshape(4, 4)
+    ax = plots.confusion(matrix, "abcd", groups={"late": [3, 1], "early": [2, 0]}, normalize=False)
+    np.testing.assert_array_equal(ax.images[0].get_array(), matrix[np.ix_([3, 1, 2, 0], [3, 1, 2, 0])])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["d", "b", "c", "a"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["d", "b", "c", "a"]
+
+    many = plots.confusion(np.eye(100), range(100), groups={"late": range(50, 100), "early": range(50)})
+    assert [label.get_text() for label in many.get_yticklabels()][4:7] == ["90", "0", "10"]  # the classes' numbers
+
+
+def test_twenty_groups_have_names_beside_the_matrix_that_stay_apart():
+    groups = {f"گروه and a long name {i}": range(5 * i, 5 * i + 5) for i in range(20)}
+    ax = plots.confusion(evaluate.confusion(*logits(2000, 100)), range(100), groups=groups)
+    figure_of(ax).draw_without_rendering()
+    assert len(ax.texts) == 20 and len(ax.lines) == 2 * 19
+    assert_apart(ax.texts)
+    colour_bar = figure_of(ax).axes[1]
+    assert all(not box.overlaps(colour_bar.bbox) and not box.overlaps(ax.bbox) for box in boxes(ax.texts))
+
+
+def test_bad_matrices_and_groups_are_an_error():
     with pytest.raises(PlotError, match="shape"):
         plots.confusion(np.eye(3), "ab")
-    for border in (0, 3):
-        with pytest.raises(PlotError, match="border"):
-            plots.confusion(np.eye(3), "abc", border=border)
+    for members in ([0, 1], [0, 1, 1], [0, 1, 2, 3], [-1, 0, 1]):
+        with pytest.raises(PlotError, match="each of the 3 classes once"):
+            plots.confusion(np.eye(3), "abc", groups={"all": members})
 
 
 def test_roc_draws_both_averages_and_the_worst_classes():
@@ -358,7 +397,11 @@ def test_roc_draws_both_averages_and_the_worst_classes():
         np.testing.assert_array_equal(lines[label].get_xdata(), curve.fpr)
         np.testing.assert_array_equal(lines[label].get_ydata(), curve.tpr)
     entries = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert entries[0] == f"AUC {curves.micro.auc:.3f}  micro average" and len(entries) == 4
+    assert (
+        entries[0] == f"AUC {curves.micro.auc:.3f}  micro average"
+        and entries[-1] == "AUC 0.500  chance"
+        and len(entries) == 5
+    )
     figure_of(ax).draw_without_rendering()
     assert ax.get_legend().get_window_extent().x0 > ax.bbox.x1
 
@@ -418,7 +461,7 @@ def test_single_runs_have_no_whiskers_and_missing_values_a_dash():
     means = METHODS.copy()
     means.loc["method 1", "B"] = np.nan
     ax = plots.bars_with_error(means, pd.DataFrame(None, means.index, means.columns, dtype=object))
-    assert not any(len(lines.get_segments()) for lines in ax.collections)
+    assert not any(len(segment) for lines in ax.collections for segment in lines.get_segments())
     assert "–" in texts(ax)
     with pytest.raises(PlotError, match="stds need"):
         plots.bars_with_error(means, means[["A"]])
@@ -517,9 +560,13 @@ def test_layers_that_did_not_change_are_written_as_zero():
     changes = pd.Series({"conv1": 0.0, "conv2": 2e-5, "fc1": 1.5, "bn": np.nan})
     ax = plots.layer_change(changes)
     assert ax.get_xscale() == "log" and texts(ax) == ["0", "2e-05", "1.5", "–"]
-    np.testing.assert_allclose([bar.get_x() + bar.get_width() for bar in ax.patches], [2e-5, 1.5])
-    assert all(bar.get_width() > 0 for bar in ax.patches)
-    assert texts(plots.layer_change({"a": 0.0, "b": 0.0})) == ["0", "0"]
+    np.testing.assert_array_equal([bar.get_width() for bar in ax.patches], changes)
+    assert ax.get_xlim()[0] < 2e-5 and ax.get_xlim()[1] > 1.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ax = plots.layer_change({"a": 0.0, "b": 0.0})
+        figure_of(ax).draw_without_rendering()
+    assert texts(ax) == ["0", "0"]
 
 
 @pytest.mark.parametrize("changes", [[], [[1.0]], [-1.0], [np.inf]])

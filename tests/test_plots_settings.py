@@ -50,7 +50,7 @@ def test_learning_curves_mark_where_a_training_was_resumed():
 
 def test_a_single_run_has_no_whisker():
     ax = plots.setting_curves(MEANS[["after 5"]], MEANS[["after 5"]] * np.nan)
-    assert not ax.collections[0].get_segments()
+    assert not any(len(segment) for segment in ax.collections[0].get_segments())
 
 
 def test_long_names_of_settings_are_wrapped():

@@ -99,6 +99,9 @@ class CurveReading:
     gap_level_from: int | None
     verdict: str
 
+    def _repr_markdown_(self) -> str:
+        return self.text
+
     @property
     def text(self) -> str:
         """The reading in sentences, made from its numbers."""

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helpers.evaluate.inputs import Array, checked, log_softmax
+from helpers.reprs import Row, TableRepr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RocCurve:
     """True against false positive rate over all thresholds, float64 (T,) each; empty, with NaN, where undefined."""
 
@@ -17,9 +18,12 @@ class RocCurve:
     tpr: NDArray[np.float64]
     auc: float
 
+    def __repr__(self) -> str:
+        return f"<RocCurve: AUC {self.auc:.3f}, {len(self.fpr):,} points>"
 
-@dataclass(frozen=True)
-class RocCurves:
+
+@dataclass(frozen=True, repr=False)
+class RocCurves(TableRepr):
     """ROC curves, each class against the rest.
 
     Attributes:
@@ -42,6 +46,18 @@ class RocCurves:
         """The (at most) ``k`` classes with the smallest AUC, the smallest first; undefined ones are left out."""
         order = np.argsort(self.auc, kind="stable")  # NaN comes last
         return [int(i) for i in order[:k] if np.isfinite(self.auc[i])]
+
+    def __repr__(self) -> str:
+        aucs = f"AUC {self.macro.auc:.3f} (macro), {self.micro.auc:.3f} (micro)"
+        return f"<RocCurves of {len(self.classes)} classes: {aucs}>"
+
+    def _rows(self) -> list[Row]:
+        worst = ", ".join(f"class {i} ({self.auc[i]:.3f})" for i in self.worst())
+        return [
+            ("AUC, mean over the classes (macro)", f"{self.macro.auc:.3f}"),
+            ("AUC, all decisions pooled (micro)", f"{self.micro.auc:.3f}"),
+            ("Smallest AUC", worst or "–"),
+        ]
 
 
 UNDEFINED_CURVE = RocCurve(np.empty(0), np.empty(0), float("nan"))

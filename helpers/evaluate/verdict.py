@@ -40,6 +40,9 @@ class Overfitting:
         """Training less validation accuracy, as a share: 0.05 are five points."""
         return self.train_accuracy - self.val_accuracy
 
+    def _repr_markdown_(self) -> str:
+        return self.text
+
     @property
     def text(self) -> str:
         """The reading in sentences, made from its numbers."""

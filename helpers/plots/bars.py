@@ -14,6 +14,7 @@ from helpers.plots.style import (
     axes_or_new,
     bar_look,
     legend_above,
+    name_places,
     percent_ticks,
     shortened,
     styled,
@@ -35,7 +36,8 @@ def per_class_bars(
     """A group of lying bars for each class, the first class on top.
 
     Args:
-        frame: one row a class, named by the index, as `helpers.evaluate.per_class` gives it.
+        frame: one row a class, named by the index, as `helpers.evaluate.per_class` gives it; the index's name is the
+            label of the axis.
         columns: the columns to draw (shares, 0 to 1), or {column: how to call it}. NaN is shown as "–".
         xlabel: what the shares are.
         ax: where to draw.
@@ -60,11 +62,12 @@ def per_class_bars(
     for i, column in enumerate(names):
         values = frame[column].astype(float).to_numpy()
         offsets = rows + (i - (len(names) - 1) / 2) * thickness
-        bars.append(ax.barh(offsets, values, height=thickness, **bar_look(i)))
+        bars.append(ax.barh(offsets, values, height=thickness, label=names[column], **bar_look(i)))
         for y in offsets[np.isnan(values)]:
             ax.text(0.005, y, "–", va="center", fontsize=SMALL)
     ax.set_yticks(rows, [shortened(name, 24) for name in frame.index], parse_math=False)
-    ax.set(xlim=(0, 1), ylim=(len(frame) - 0.5, -0.5), xlabel=xlabel)
+    name_places(ax.yaxis, frame.index)
+    ax.set(xlim=(0, 1), ylim=(len(frame) - 0.5, -0.5), xlabel=xlabel, ylabel=frame.index.name or "")
     percent_ticks(ax.xaxis)
     tidy(ax, grid="x")
     ax.tick_params(axis="y", length=0)
@@ -85,7 +88,8 @@ def bars_with_error(
     """A group of standing bars for each row, with whiskers of one standard deviation and the means written over them.
 
     Args:
-        means: one row a method, one column a quantity (such as A, B and all). NaN is shown as "–".
+        means: one row a method, one column a quantity (such as A, B and all). NaN is shown as "–". The index's name
+            is the label of the axis.
         stds: the same rows and columns; NaN or None draws no whisker (a single run has none).
         ylabel: what the numbers are.
         percent: the numbers are shares (0 to 1), shown as per cent.
@@ -100,24 +104,26 @@ def bars_with_error(
     bars = []
     for i, column in enumerate(values.columns):
         places = np.arange(len(values)) + (i - (len(values.columns) - 1) / 2) * width
-        bars.append(ax.bar(places, values[column], width=width, **bar_look(i)))
-        whiskers = spread[column].fillna(0).to_numpy()
-        drawn = whiskers > 0
-        ax.errorbar(
-            places[drawn],
-            values[column][drawn],
-            whiskers[drawn],
-            fmt="none",
-            ecolor="black",
-            elinewidth=0.9,
-            capsize=2.5,
+        whiskers = spread[column].where(spread[column] > 0).to_numpy()
+        bars.append(
+            ax.bar(
+                places,
+                values[column],
+                width=width,
+                yerr=whiskers,
+                error_kw={"ecolor": "black", "elinewidth": 0.9, "capsize": 2.5},
+                label=str(column),
+                **bar_look(i),
+            )
         )
-        _write_values(ax, places, values[column].to_numpy(), whiskers, percent, width * WIDTH / len(values))
+        tops = np.maximum(0, values[column].fillna(0) + np.nan_to_num(whiskers))
+        _write_values(ax, places, values[column].to_numpy(), tops, percent, width * WIDTH / len(values))
     longest = max(10, 84 // len(values))
     names = [textwrap.fill(str(name), longest) for name in values.index]
     ax.set_xticks(range(len(values)), names, parse_math=False)
+    name_places(ax.xaxis, values.index)
     ax.set_xlim(-0.5, len(values) - 0.5)
-    ax.set_ylabel(ylabel)
+    ax.set(xlabel=values.index.name or "", ylabel=ylabel)
     _make_room(ax, (values + spread.fillna(0)).to_numpy())
     if percent:
         percent_ticks(ax.yaxis)
@@ -147,15 +153,14 @@ def _write_values(
     ax: Axes,
     places: np.ndarray,
     values: np.ndarray,
-    whiskers: np.ndarray,
+    tops: np.ndarray,
     percent: bool,
     inches: float,
 ) -> None:
-    """Each value over its whisker, upright where a bar (``inches`` wide, about) is narrower than the number."""
+    """Each value over its bar's top, upright where the bar (``inches`` wide, about) is narrower than the number."""
     rotation = 0 if inches > 0.33 else 90
-    for place, value, whisker in zip(places, values, whiskers, strict=True):
+    for place, value, top in zip(places, values, tops, strict=True):
         text = "–" if np.isnan(value) else f"{100 * value:.1f}" if percent else f"{value:.3g}"
-        top = max(0.0, np.nan_to_num(value) + whisker)
         ax.annotate(
             text,
             (place, top),

@@ -1,6 +1,6 @@
 """What a network does with each class: confusion matrices and ROC curves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -22,6 +22,7 @@ from helpers.plots.style import (
     axes_or_new,
     legend_beside,
     line_look,
+    name_places,
     shortened,
     styled,
     tidy,
@@ -31,6 +32,10 @@ MOST_NUMBERED = 25
 """Classes up to which the cells of a confusion matrix hold numbers."""
 MOST_NAMED = 40
 """Classes up to which rows and columns have names; beyond, class numbers stand at round steps."""
+FEW_GROUPS = 3
+"""Groups whose names stand above the matrix, too."""
+MOST_COUNTED = 12
+"""Classes up to which the cells also have room for the counts."""
 LONGEST_NAME = 18
 
 
@@ -39,8 +44,7 @@ def confusion(
     matrix: NDArray[Any],
     class_names: Sequence[str],
     *,
-    border: int | None = None,
-    border_labels: tuple[str, str] = ("A", "B"),
+    groups: Mapping[str, Sequence[int]] | None = None,
     normalize: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
@@ -49,36 +53,39 @@ def confusion(
     Args:
         matrix: (K, K) counts, rows true, columns predicted, as `helpers.evaluate.confusion` gives them.
         class_names: K names. Cells have numbers for up to 25 classes, rows and columns have names for up to 40.
-        border: the first class of the second group: a line is drawn before it, and both groups are named.
-        border_labels: names of the two groups.
-        normalize: colours and numbers are per cent of the true class's images, not counts. A class without images is
-            left grey.
+        groups: name -> its classes, each class in one of them: rows and columns are ordered by group, with lines
+            between the groups and their names at the edges.
+        normalize: colours and numbers are per cent of the true class's images; up to 12 classes the counts stand below
+            them. Else both are counts. A class without images is left grey.
         ax: where to draw.
 
     Raises:
-        PlotError: for a matrix that is not (K, K) with K class names, or a border outside it.
+        PlotError: for a matrix that is not (K, K) with K class names, or groups that miss a class or share one.
     """
     counts = np.asarray(matrix)
     size = len(class_names)
     if counts.shape != (size, size):
         raise PlotError(f"a confusion matrix of {size} classes has shape {(size, size)}, not {counts.shape}")
-    if border is not None and not 0 < border < size:
-        raise PlotError(f"the border stands before a class from 1 to {size - 1}, not before {border}")
+    order = _order(groups, size)
+    counts, names = counts[np.ix_(order, order)], [class_names[k] for k in order]
     values = _row_percentages(counts) if normalize else counts.astype(float)
     ax = axes_or_new(ax, width=_matrix_width(size), height=0.86 * _matrix_width(size))
     image = ax.imshow(values, cmap=_cmap(), norm=_norm(values, size, normalize), interpolation="none")
+    image.numbers_behind = {"count": counts}  # for the figure's CSV file, as the names of the places are
     tidy(ax, grid=None)
     ax.spines[["top", "right"]].set_visible(True)
     ax.spines[:].set(color=GREY, linewidth=0.6)
     bar = ax.figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02, shrink=0.85)
-    bar.set_label("% of the true class's images" if normalize else "images", fontsize=SMALL)
+    counted = normalize and size <= MOST_COUNTED
+    share = f"% of the true class's images{', and how many' * counted}"
+    bar.set_label(share if normalize else "images", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     bar.outline.set_visible(False)
-    _name_classes(ax, class_names)
+    _name_classes(ax, names, order)
     if size <= MOST_NUMBERED:
-        _write_cells(ax, image, values, size)
-    if border is not None:
-        _draw_border(ax, border, size, border_labels)
+        _write_cells(ax, image, values, counts if counted else None)
+    if groups is not None:
+        _draw_groups(ax, groups)
     return ax
 
 
@@ -99,20 +106,31 @@ def roc(curves: RocCurves, class_names: Sequence[str], *, worst: int = 3, ax: Ax
         raise PlotError(f"{len(class_names)} class names for the ROC curves of {len(curves.classes)} classes")
     shown = {"micro average": curves.micro, "macro average": curves.macro}
     entries: list[tuple[str, RocCurve]] = list(shown.items())
-    entries += [(shortened(class_names[k], 28), curves.classes[k]) for k in curves.worst(worst)]
+    entries += [(class_names[k], curves.classes[k]) for k in curves.worst(worst)]
     ax = axes_or_new(ax, height=3.2)
-    ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
+    (chance,) = ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), label="chance")
     lines = []
     for i, (label, curve) in enumerate(entries):
         lines += ax.plot(curve.fpr, curve.tpr, linewidth=1.8 if i < 2 else 1.2, **line_look(i))
-        lines[-1].set_label(label)
+        lines[-1].set_label(str(label))
     ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     tidy(ax)
     areas = [f"{curve.auc:.3f}" if np.isfinite(curve.auc) else "not defined" for _, curve in entries]
-    legend = legend_beside(ax, lines, [f"AUC {area}  {label}" for (label, _), area in zip(entries, areas, strict=True)])
+    labels = [f"AUC {area}  {shortened(label, 28)}" for (label, _), area in zip(entries, areas, strict=True)]
+    legend = legend_beside(ax, [*lines, chance], [*labels, "AUC 0.500  chance"])
     legend.set_title("each class against the rest", prop={"size": SMALL})
     return ax
+
+
+def _order(groups: Mapping[str, Sequence[int]] | None, size: int) -> NDArray[np.int64]:
+    """The classes in the order of their groups."""
+    if groups is None:
+        return np.arange(size)
+    order = np.array([k for members in groups.values() for k in members], dtype=np.int64)
+    if sorted(order) != list(range(size)):
+        raise PlotError(f"groups hold each of the {size} classes once; these have {len(order)} entries")
+    return order
 
 
 def _row_percentages(counts: NDArray[Any]) -> NDArray[np.float64]:
@@ -135,13 +153,17 @@ def _norm(values: NDArray[np.float64], size: int, normalize: bool) -> Normalize:
     return Normalize(0, top) if size <= MOST_NUMBERED else PowerNorm(0.5, 0, top)
 
 
-def _name_classes(ax: Axes, class_names: Sequence[str]) -> None:
+def _name_classes(ax: Axes, class_names: Sequence[str], order: NDArray[np.int64]) -> None:
     size = len(class_names)
+    name_places(ax.xaxis, class_names)
+    name_places(ax.yaxis, class_names)
     unit = "class" if size <= MOST_NAMED else "class, by number"
     ax.set(xlabel=f"predicted {unit}", ylabel=f"true {unit}")
     if size > MOST_NAMED:
         step = 10 if size <= 120 else 20
-        ax.set(xticks=range(0, size, step), yticks=range(0, size, step))
+        places = range(0, size, step)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_ticks(places, [str(order[place]) for place in places])
         return
     names = [shortened(name, LONGEST_NAME) for name in class_names]
     font = {"fontsize": SMALL if size <= MOST_NUMBERED else 6, "parse_math": False}
@@ -152,25 +174,30 @@ def _name_classes(ax: Axes, class_names: Sequence[str]) -> None:
     ax.tick_params(length=0)
 
 
-def _write_cells(ax: Axes, image: AxesImage, values: NDArray[np.float64], size: int) -> None:
-    """The numbers, in white on dark cells; cells of exactly 0 stay empty."""
-    largest = SMALL if size <= 12 else 6
+def _write_cells(
+    ax: Axes, image: AxesImage, values: NDArray[np.float64], counts: NDArray[np.int64] | None = None
+) -> None:
+    """The numbers, with the counts below them if given, in white on dark cells; cells of exactly 0 stay empty."""
+    size = SMALL if len(values) <= MOST_COUNTED else 6
     for row, column in np.argwhere(np.nan_to_num(values) > 0):
-        dark = image.norm(values[row, column]) > 0.55
-        text, colour = f"{values[row, column]:.0f}", "white" if dark else "black"
-        ax.text(column, row, text, ha="center", va="center", fontsize=largest, color=colour)
+        text = f"{values[row, column]:.0f}" + ("" if counts is None else f"%\n{counts[row, column]:,}")
+        colour = "white" if image.norm(values[row, column]) > 0.55 else "black"
+        ax.text(column, row, text, ha="center", va="center", fontsize=size, color=colour, linespacing=1)
 
 
-def _draw_border(ax: Axes, border: int, size: int, labels: tuple[str, str]) -> None:
-    ax.axhline(border - 0.5, color=WARNING, linewidth=1)
-    ax.axvline(border - 0.5, color=WARNING, linewidth=1)
-    middles = (border / 2 - 0.5, (border + size) / 2 - 0.5)
-    for label, middle in zip(labels, middles, strict=True):
-        style = {"color": WARNING, "fontsize": FONT_SIZE, "annotation_clip": False, "parse_math": False}
-        beside = {"textcoords": "offset points", "fontweight": "bold"}
-        ax.annotate(
-            label, (middle, 1), xytext=(0, 3), xycoords=("data", "axes fraction"), ha="center", **style, **beside
-        )
-        ax.annotate(
-            label, (1, middle), xytext=(4, 0), xycoords=("axes fraction", "data"), va="center", **style, **beside
-        )
+def _draw_groups(ax: Axes, groups: Mapping[str, Sequence[int]]) -> None:
+    """Lines between the groups; their names right of the matrix and, where they are few, above it too."""
+    ends = np.cumsum([len(members) for members in groups.values()])
+    few = len(groups) <= FEW_GROUPS
+    for border in ends[:-1] - 0.5:
+        ax.axhline(border, color=WARNING, linewidth=1 if few else 0.5)
+        ax.axvline(border, color=WARNING, linewidth=1 if few else 0.5)
+    style = {"color": WARNING, "fontweight": "bold", "annotation_clip": False, "parse_math": False}
+    style |= {"textcoords": "offset points", "fontsize": FONT_SIZE if few else 6}
+    for name, start, end in zip(groups, [0, *ends[:-1]], ends, strict=True):
+        middle = (start + end - 1) / 2
+        beside = {"xytext": (4, 0), "xycoords": ("axes fraction", "data"), "va": "center"}
+        ax.annotate(shortened(name, LONGEST_NAME), (1, middle), **beside, **style)
+        if few:
+            above = {"xytext": (0, 3), "xycoords": ("data", "axes fraction"), "ha": "center"}
+            ax.annotate(shortened(name, LONGEST_NAME), (middle, 1), **above, **style)

@@ -131,7 +131,8 @@ def _lines(ax: Axes, series: Mapping[str, pd.DataFrame]) -> None:
         line.set_label(str(label))
         if values.shape[1] > 1:
             std = values.std(axis=1, ddof=1)
-            ax.fill_between(mean.index, mean - std, mean + std, color=look["color"], alpha=0.18, linewidth=0)
+            band = {"color": look["color"], "alpha": 0.18, "linewidth": 0, "label": str(label)}
+            ax.fill_between(mean.index, mean - std, mean + std, **band)
         ends.append((str(label), line))
     _frame_epochs(ax, np.concatenate([values.index.to_numpy() for values in series.values()]))
     if len(ends) > MOST_END_LABELS:
@@ -206,16 +207,18 @@ def _mark_epochs(ax: Axes, named: Mapping[str, int | None]) -> None:
         if epoch is not None:
             names.setdefault(epoch, []).append(name)
     epochs = sorted(names)
-    # Two names spread away from each other, so that they don't meet over neighbouring epochs.
+    # The first and the last name spread away from each other, so that they don't meet over neighbouring epochs; one
+    # between them stands in a line of its own.
     sides = {epochs[0]: "right", epochs[-1]: "left"} if len(epochs) > 1 else {}
     for epoch in epochs:
         text, side = f"{' and '.join(names[epoch])}: {epoch}", sides.get(epoch, "center")
-        ax.axvline(epoch, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1.5)
+        line = {"color": GREY, "linewidth": 0.8, "linestyle": (0, (2, 2)), "zorder": 1.5}
+        ax.axvline(epoch, label=" and ".join(names[epoch]), **line)
         ax.annotate(
             text,
             xy=(epoch, 1),
             xycoords=("data", "axes fraction"),
-            xytext=({"left": 2, "center": 0, "right": -2}[side], 2),
+            xytext=({"left": 2, "center": 0, "right": -2}[side], 2 if side != "center" or len(epochs) == 1 else 12),
             textcoords="offset points",
             ha=side,
             va="bottom",

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from helpers.plots.bars import means_and_spread
 from helpers.plots.curves import label_ends
-from helpers.plots.style import axes_or_new, line_look, percent_ticks, styled, tidy
+from helpers.plots.style import axes_or_new, line_look, name_places, percent_ticks, styled, tidy
 
 
 @styled
@@ -38,14 +38,12 @@ def setting_curves(
     ax = axes_or_new(ax, height=2.9)
     places, ends = np.arange(len(values)), []
     for i, column in enumerate(values.columns):
-        look = line_look(i)
-        (line,) = ax.plot(places, values[column].to_numpy(), marker="o", markersize=4, **look)
-        several = spread[column].notna().to_numpy()  # runs: a single one has no spread
-        whiskers = {"ecolor": look["color"], "capsize": 3, "linewidth": 1}
-        ax.errorbar(places[several], values[column][several], spread[column][several], fmt="none", **whiskers)
-        ends.append((str(column), line))
+        look = {**line_look(i), "marker": "o", "markersize": 4, "capsize": 3, "elinewidth": 1}
+        drawn = ax.errorbar(places, values[column].to_numpy(), spread[column].to_numpy(), label=str(column), **look)
+        ends.append((str(column), drawn.lines[0]))
     length = max(8, 90 // len(means))  # characters that fit beneath a setting
     ax.set_xticks(places, [textwrap.fill(str(setting), length) for setting in means.index], parse_math=False)
+    name_places(ax.xaxis, means.index)
     ax.set_xlim(-0.3, len(means) - 0.7)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)

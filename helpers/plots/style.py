@@ -136,6 +136,14 @@ def legend_beside(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) ->
     return literal_legend(ax, handles, labels, loc="center left", bbox_to_anchor=(1.02, 0.5), borderaxespad=0)
 
 
+def name_places(axis: Axis, names: Sequence[Any]) -> None:
+    """Notes what the places 0, 1, 2 … of an axis are called in full, as tick labels may be cut or leave some out.
+
+    `helpers.report.figure_data` writes these names beside the numbers of a figure.
+    """
+    axis.full_names = [str(name) for name in names]
+
+
 def shortened(name: Any, length: int) -> str:
     """The name, cut to ``length`` letters with an ellipsis."""
     text = str(name)

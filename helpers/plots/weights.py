@@ -20,6 +20,7 @@ from helpers.plots.style import (
     WIDTH,
     PlotError,
     axes_or_new,
+    name_places,
     shortened,
     styled,
     tidy,
@@ -95,18 +96,18 @@ def layer_change(
     ax = axes_or_new(ax, height=0.6 + 0.17 * len(values))
     low, high = _decades(values)
     rows = np.arange(len(values))
-    changed = values > 0
-    ax.barh(rows[changed], values[changed] - low, left=low, height=0.7, color=PALETTE[0])
+    ax.set(xscale="log", xlim=(low, high))  # first: a scale chosen for bars of 0 alone would be an error
+    ax.barh(rows, values, height=0.7, color=PALETTE[0])
     for row, value in zip(rows, values, strict=True):
         place, text = (value, f"{value:.2g}") if value > 0 else (low, "–" if np.isnan(value) else "0")
         ax.annotate(text, (place, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=SMALL)
-    ax.set_xscale("log")
-    ax.set(xlim=(low, high), ylim=(len(values) - 0.5, -0.5), xlabel=f"{xlabel} (logarithmic scale)")
+    ax.set(ylim=(len(values) - 0.5, -0.5), xlabel=f"{xlabel} (logarithmic scale)", ylabel="layer")
     ax.set_yticks(rows, [shortened(name, 30) for name in series.index], parse_math=False)
+    name_places(ax.yaxis, series.index)
     tidy(ax, grid="x")
     ax.tick_params(axis="y", length=0)
     ax.minorticks_off()
-    if not changed.any():
+    if not values[values > 0].size:
         ax.set_xticks([])
     return ax
 
@@ -161,6 +162,7 @@ def weights(
     if old.ndim == 4:
         axes[1].set_xlabel("input channel")
     bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.02, shrink=0.8)
+    bar.set_label("weight", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     bar.outline.set_visible(False)
     return axes

@@ -57,7 +57,7 @@ def _has_values(block: Any) -> bool:
 
 
 def _table(table: Table) -> dict[str, Any]:
-    return {"caption": table.caption, "columns": table.columns, "values": table.values}
+    return {"caption": table.caption, "columns": table.names or table.columns, "values": table.values}
 
 
 def _without(entry: dict[str, Any], key: str) -> dict[str, Any]:

@@ -7,47 +7,24 @@ the MIME type `MIME`). So an executed notebook holds all that its report needs, 
 
 import base64
 import io
-import math
-import numbers as abstract_numbers
 import platform
 import re
 import subprocess
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from html import escape, unescape
 from importlib import metadata
 from typing import Any
 
-from helpers import ROOT, WorkbookError
+from helpers import ROOT
+from helpers.report import cells, tables
+from helpers.report.csv_text import csv_text
+from helpers.report.figure_data import numbers_of
+from helpers.report.tables import Number, RecordError
 
 MIME = "application/vnd.workbook.v1+json"
 VERSIONS_SHOWN = ("torch", "torchvision", "timm", "scikit-learn", "pandas", "matplotlib")
-
-
-class RecordError(WorkbookError):
-    """A figure, table or number that cannot be recorded as it was given."""
-
-
-@dataclass(frozen=True)
-class Number:
-    """One result of a run, with the figure that an earlier report gave for it, if any.
-
-    Attributes:
-        name: snake_case key, unique in the notebook.
-        label: what a reader sees.
-        value: the measured value; a share (0 to 1) where ``unit`` is "%", shown times 100.
-        std: standard deviation over ``runs`` runs, in the unit of ``value``.
-        reported: the earlier report's figure, in the unit of ``value``.
-        unit: "%", "s", "images/s", "" …
-    """
-
-    name: str
-    label: str
-    value: float
-    std: float | None = None
-    runs: int = 1
-    reported: float | None = None
-    unit: str = ""
 
 
 def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights: str) -> None:
@@ -110,19 +87,38 @@ def _data_warning(sources: Sequence[Any]) -> str:
 def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None) -> None:
     """Shows a figure once, as vectors (SVG for the page, PDF for print), and closes it.
 
+    The numbers behind it are read from the drawing (see `helpers.report.figure_data.numbers_of`) and kept as CSV.
+
     Args:
         drawing: a matplotlib Figure, Axes, or array or list of Axes of one figure.
         name: snake_case; the file name under ``figures/``, unique in the notebook.
         caption: one sentence or two that a reader understands without the text.
         alt: what a screen reader says; the caption if not given.
     """
+    svg, pdf, csv = drawn(_figure_of(drawing))
+    bundle = {"text/plain": caption, "image/svg+xml": svg, "application/pdf": base64.b64encode(pdf).decode()}
+    content = {"kind": "figure", "name": _checked_name(name), "caption": caption, "alt": alt or caption, "csv": csv}
+    _show(content, bundle)
+
+
+def drawn(fig: Any) -> tuple[str, bytes, str]:
+    """A matplotlib Figure as SVG and as PDF, and the numbers behind it as CSV ("" where there are none); closes it."""
     import matplotlib.pyplot as plt
 
-    fig = _figure_of(drawing)
-    bundle = {"text/plain": caption, "image/svg+xml": _render(fig, "svg").decode()}
-    bundle["application/pdf"] = base64.b64encode(_render(fig, "pdf")).decode()
+    csv = _figure_csv(fig)
+    svg, pdf = _render(fig, "svg").decode(), _render(fig, "pdf")
     plt.close(fig)
-    _show({"kind": "figure", "name": _checked_name(name), "caption": caption, "alt": alt or caption}, bundle)
+    return svg, pdf, csv
+
+
+def _figure_csv(fig: Any) -> str:
+    """The numbers behind the drawing as CSV; "" where there are none."""
+    try:
+        behind = numbers_of(fig)
+    except Exception as error:  # matplotlib can draw more than is foreseen here, and the figure itself is good
+        warnings.warn(f"the numbers behind this figure could not be read from it: {error!r}", stacklevel=4)
+        return ""
+    return "" if behind is None else csv_text(list(behind.columns), behind.itertuples(index=False, name=None))
 
 
 def table(
@@ -132,8 +128,13 @@ def table(
     *,
     formats: Mapping[str, str] | None = None,
     best: Mapping[str, str] | None = None,
+    stds: Any = None,
+    by_row: bool = False,
 ) -> None:
-    """Shows a table; its values go into the report's numbers as they are, unrounded.
+    """Shows a table; its values go into the report's numbers and its CSV file as they are, unrounded.
+
+    A column of shares that ``formats`` shows as per cent has the sign once, in its heading. A column's numbers have
+    equally many decimals.
 
     Args:
         frame: a pandas DataFrame; a named index becomes the first columns, an unnamed one is dropped.
@@ -141,46 +142,28 @@ def table(
         caption: what the table shows, units included.
         formats: column -> format string, such as "{:.1%}"; other floats get three decimals. NaN is shown as "–".
         best: column -> "max" or "min": the best entry of that column is set in bold.
+        stds: a DataFrame with the same index and some of the columns: standard deviations, shown behind a "±" where
+            they aren't NaN.
+        by_row: a row, not a column, holds numbers of one kind: ``formats`` and ``best`` go by what its first cell says.
 
     Raises:
-        RecordError: if ``formats`` or ``best`` name a column that the table doesn't have.
+        RecordError: if ``formats``, ``best`` or ``stds`` name what the table doesn't have.
     """
-    named = any(level is not None for level in frame.index.names)
-    flat = frame.reset_index(allow_duplicates=True) if named else frame
-    columns = [str(column) for column in flat.columns]
-    values = [[_plain(value) for value in row] for row in flat.itertuples(index=False, name=None)]
-    formats, best = ({str(column): how for column, how in (given or {}).items()} for given in (formats, best))
-    unknown = sorted({*formats, *best} - set(columns))
-    if unknown:
-        raise RecordError(f"table {name!r} has no column {unknown[0]!r}; its columns are {', '.join(columns)}")
-    cells = [[_cell(value, formats.get(column)) for value, column in zip(row, columns, strict=True)] for row in values]
-    align = ["right" if all(_is_number(row[i]) for row in values) else "left" for i in range(len(columns))]
-    # By position: names of columns need be neither texts nor different.
-    chosen = [i for i, column in enumerate(columns) if column in best]
-    bold = [[row, i] for i in chosen for row in _best(flat.iloc[:, i], best[columns[i]])]
-    content = {"columns": columns, "rows": cells, "align": align, "bold": bold}
-    _show(
-        {"kind": "table", "name": _checked_name(name), "caption": caption, **content, "values": values},
-        {"text/html": _html_table(**content), "text/plain": flat.to_string(index=False)},
-    )
+    content = tables.of_frame(frame, name, formats=formats or {}, best=best or {}, stds=stds, by_row=by_row)
+    _show_table("table", name, caption, content)
 
 
 def numbers(entries: Sequence[Number], name: str, caption: str) -> None:
     """Shows this run's results beside the figures that earlier reports gave, and records them.
+
+    Numbers of one unit have equally many decimals; a unit that all of them have stands in the headings.
 
     Args:
         entries: the results; those with ``reported`` get their difference shown (this run less reported).
         name: snake_case, unique in the notebook.
         caption: says which earlier report, and whether data and settings are comparable.
     """
-    columns = ["Quantity", "Reported earlier", "This run", "Difference"]
-    rows = [[entry.label, *_three_figures(entry)] for entry in entries]
-    content = {"columns": columns, "rows": rows, "align": ["left", "right", "right", "right"], "bold": []}
-    recorded = [{key: _plain(value) for key, value in asdict(entry).items()} for entry in entries]
-    _show(
-        {"kind": "numbers", "name": _checked_name(name), "caption": caption, **content, "numbers": recorded},
-        {"text/html": _html_table(**content), "text/plain": "\n".join(" | ".join(row) for row in rows)},
-    )
+    _show_table("numbers", name, caption, tables.of_numbers(entries))
 
 
 def reading(text: str) -> None:
@@ -200,6 +183,13 @@ def _show(content: dict[str, Any], bundle: dict[str, Any]) -> None:
     from IPython.display import display
 
     display({MIME: content, **bundle}, raw=True)
+
+
+def _show_table(kind: str, name: str, caption: str, content: dict[str, Any]) -> None:
+    html = cells.html_table(content["columns"], content["rows"], content["align"], content["bold"])
+    plain = "\n".join(" | ".join(row) for row in [content["columns"], *content["rows"]])
+    content = {"kind": kind, "name": _checked_name(name), "caption": caption, **content}
+    _show(content, {"text/html": html, "text/plain": plain})
 
 
 def _is_parameter(name: str, value: Any) -> bool:
@@ -238,89 +228,6 @@ def _checked_name(name: str) -> str:
     if not (name.isascii() and name.isidentifier() and name == name.lower()):
         raise RecordError(f"{name!r} names a file: use lower-case ASCII letters, digits and _, such as 'test_accuracy'")
     return name
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON has it: NaN and infinities become None, NumPy scalars become Python's."""
-    if value is None or isinstance(value, str | bool):
-        return value
-    if isinstance(value, abstract_numbers.Integral):
-        return int(value)
-    if isinstance(value, abstract_numbers.Real):
-        return float(value) if math.isfinite(value) else None
-    return str(value)
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-def _cell(value: Any, form: str | None) -> str:
-    if value is None:
-        return "–"
-    if form is not None and _is_number(value):
-        return _with_minus(form.format(value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return _with_minus(f"{value:,}")
-    return _with_minus(f"{value:.3f}") if isinstance(value, float) else str(value)
-
-
-def _with_minus(text: str) -> str:
-    """A formatted number with the real minus sign, which a zero, also one that was rounded to it, doesn't have."""
-    is_zero = not re.search("[1-9]", text)
-    return re.sub(r"(?<![\w.])-(?=[\d.])", "" if is_zero else "−", text)
-
-
-def _best(column: Any, way: str) -> list[int]:
-    if way not in ("max", "min"):
-        raise RecordError(f"best takes 'max' or 'min', not {way!r}")
-    if column.isna().all():
-        return []
-    target = column.max() if way == "max" else column.min()
-    return [row for row, value in enumerate(column) if value == target]
-
-
-def _html_table(columns: list[str], rows: list[list[str]], align: list[str], bold: list[list[int]]) -> str:
-    head = "".join(f'<th style="text-align:{side}">{escape(c)}</th>' for c, side in zip(columns, align, strict=True))
-    body = ""
-    for i, row in enumerate(rows):
-        cells = [f"<b>{escape(text)}</b>" if [i, j] in bold else escape(text) for j, text in enumerate(row)]
-        body += (
-            "<tr>"
-            + "".join(f'<td style="text-align:{a}">{c}</td>' for c, a in zip(cells, align, strict=True))
-            + "</tr>"
-        )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _three_figures(entry: Number) -> list[str]:
-    """Reported, measured (± std) and their difference, as text with the unit."""
-    unit = f" {entry.unit}" if entry.unit else ""
-    difference_unit = " points" if entry.unit == "%" else unit
-    measured = _amount(entry.value, entry.unit)
-    if entry.std is not None and measured != "–":
-        measured += f" ± {_amount(entry.std, entry.unit)}"
-    reported, difference = "–", "–"
-    if entry.reported is not None:
-        reported = _amount(entry.reported, entry.unit) + unit
-        if math.isfinite(entry.value):
-            difference = _amount(entry.value - entry.reported, entry.unit, sign="+") + difference_unit
-    return [reported, measured + unit * (measured != "–"), difference]
-
-
-def _amount(value: float, unit: str, *, sign: str = "") -> str:
-    """A number in figures: shares times 100 with two decimals, others with three or four digits and no exponent."""
-    if not math.isfinite(value):
-        return "–"
-    if unit == "%":
-        text = f"{value * 100:{sign}.2f}"
-    elif float(value).is_integer() or abs(value) >= 1000:
-        text = f"{value:{sign},.0f}"
-    else:
-        text = f"{value:{sign}.3g}"
-    return _with_minus(text)
 
 
 def _versions() -> str:

@@ -88,7 +88,9 @@ def test_a_figure_is_shown_as_vectors_and_closed(shown, wrap):
     assert not plt.fignum_exists(figure.number)
     assert shown[-1]["image/svg+xml"].lstrip().startswith("<?xml")
     assert shown[-1]["application/pdf"].startswith("JVBER")  # "%PDF" in base64
-    assert content(shown) == {"kind": "figure", "name": "some_curve", "caption": "A caption.", "alt": "A caption."}
+    drawn = content(shown)
+    assert drawn.pop("csv") == "kind,x,y\nline,0.0,1\nline,1.0,2\n"
+    assert drawn == {"kind": "figure", "name": "some_curve", "caption": "A caption.", "alt": "A caption."}
 
 
 def test_the_same_figure_gives_the_same_bytes(shown):
@@ -117,8 +119,11 @@ def test_a_table_keeps_values_and_shows_them_formatted(shown):
     )
     record.table(frame, "some_table", "A caption.", formats={"share": "{:.1%}"}, best={"count": "max"})
     table = content(shown)
-    assert table["rows"] == [["a <b>", "12.3%", "1,234", "yes"], ["c", "–", "5", "no"]]
+    assert table["columns"] == ["name", "share, %", "count", "ok"]
+    assert table["rows"] == [["a <b>", "12.3", "1,234", "yes"], ["c", "–", "5", "no"]]
+    assert table["names"] == ["name", "share", "count", "ok"]
     assert table["values"] == [["a <b>", 0.12345, 1234, True], ["c", None, 5, False]]
+    assert table["csv"] == "name,share,count,ok\na <b>,0.12345,1234,True\nc,,5,False\n"
     assert table["align"] == ["left", "right", "right", "left"]
     assert table["bold"] == [[0, 2]]
     cells = [cell.text for cell in BeautifulSoup(shown[-1]["text/html"], "html.parser").find_all("td")]
@@ -136,13 +141,15 @@ def test_a_named_index_is_a_column_and_an_unnamed_one_is_not(shown):
 def test_the_smallest_can_be_best_and_equals_share_it(shown):
     record.table(pd.DataFrame({"loss": [2, 1, 1]}), "losses", "A caption.", best={"loss": "min"})
     assert content(shown)["bold"] == [[1, 0], [2, 0]]
+    record.table(pd.DataFrame({"loss": [1, 1, None]}), "losses", "A caption.", best={"loss": "min"})
+    assert content(shown)["bold"] == []  # none is better than the others
 
 
 def test_columns_may_be_numbers_and_share_a_name(shown):
     frame = pd.DataFrame([[0.25, 3, 0.5], [0.75, 4, 0.25]], columns=[1, "n", "n"]).rename_axis("n")
     record.table(frame, "some_table", "A caption.", formats={1: "{:.0%}"}, best={1: "max", "n": "min"})
-    assert content(shown)["columns"] == ["n", "1", "n", "n"]
-    assert content(shown)["rows"] == [["0", "25%", "3", "0.500"], ["1", "75%", "4", "0.250"]]
+    assert content(shown)["columns"] == ["n", "1, %", "n", "n"]
+    assert content(shown)["rows"] == [["0", "25", "3", "0.500"], ["1", "75", "4", "0.250"]]
     assert content(shown)["bold"] == [[0, 0], [1, 1], [0, 2], [1, 3]]
 
 
@@ -151,16 +158,16 @@ def test_the_minus_sign_is_a_real_one_and_zero_has_none(shown):
     frame["form"], frame["small"] = [-0.5, -0.001, 0.001], [-1e-5, 1e-5, 0.5]
     record.table(frame, "some_table", "A caption.", formats={"form": "{:+.1%}", "small": "{:.0e}"})
     assert content(shown)["rows"] == [
-        ["−0.306", "−1,200", "a-1", "−50.0%", "−1e-05"],
-        ["0.000", "0", "-2", "−0.1%", "1e-05"],
-        ["0.000", "3", "–", "+0.1%", "5e-01"],
+        ["−0.306", "−1,200", "a-1", "−50.0", "−1e-05"],
+        ["0.000", "0", "-2", "−0.1", "1e-05"],
+        ["0.000", "3", "–", "+0.1", "5e-01"],
     ]
     record.numbers([record.Number("a", "A", 0.49999999, reported=0.5, unit="%")], "results", "A caption.")
-    assert content(shown)["rows"][0][-1] == "0.00 points"
+    assert content(shown)["rows"][0][-1] == "0.00"
 
 
 def test_formats_for_columns_that_do_not_exist_are_refused():
-    with pytest.raises(record.RecordError, match="no column 'shar'"):
+    with pytest.raises(record.RecordError, match="'some_table' has no 'shar'; it has share"):
         record.table(pd.DataFrame({"share": [1]}), "some_table", "A caption.", formats={"shar": "{}"})
     with pytest.raises(record.RecordError, match="'max' or 'min'"):
         record.table(pd.DataFrame({"share": [1]}), "some_table", "A caption.", best={"share": "most"})
@@ -172,6 +179,7 @@ def test_formats_for_columns_that_do_not_exist_are_refused():
         (record.Number("a", "A", 0.85, reported=0.9164, unit="%"), ["91.64 %", "85.00 %", "−6.64 points"]),
         (record.Number("a", "A", 0.5, std=0.0123, runs=3, unit="%"), ["–", "50.00 ± 1.23 %", "–"]),
         (record.Number("a", "A", 9, reported=50), ["50", "9", "−41"]),
+        (record.Number("a", "A", 0.6123, reported=0.6178), ["0.6178", "0.6123", "−0.0055"]),
         (record.Number("a", "A", 12345.6, unit="images/s"), ["–", "12,346 images/s", "–"]),
         (record.Number("a", "A", 0.012345, unit="s"), ["–", "0.0123 s", "–"]),
         (record.Number("a", "A", math.nan, reported=0.5, unit="%"), ["50.00 %", "–", "–"]),
@@ -179,10 +187,115 @@ def test_formats_for_columns_that_do_not_exist_are_refused():
 )
 def test_numbers_stand_beside_reported_ones_with_their_difference(shown, number, texts):
     record.numbers([number], "results", "A caption.")
-    assert content(shown)["rows"] == [["A", *texts]]
     (recorded,) = content(shown)["numbers"]
+    assert list(recorded["shown"].values()) == texts
+    unit = f" {number.unit}" if number.unit else ""
+    bare = [text.removesuffix(unit).removesuffix(" points") for text in texts]
+    assert content(shown)["rows"] == [["A", *bare]]  # the unit that all share is in the headings
     assert recorded["value"] == (None if math.isnan(number.value) else number.value)
     assert recorded["reported"] == number.reported
+
+
+def test_a_unit_that_all_numbers_share_stands_in_the_headings(shown):
+    percent = [record.Number("a", "A", 0.5, reported=0.25, unit="%"), record.Number("b", "B", 0.125, unit="%")]
+    record.numbers(percent, "results", "A caption.")
+    assert content(shown)["columns"] == ["Quantity", "Reported earlier, %", "This run, %", "Difference, points"]
+    assert content(shown)["rows"] == [["A", "25.00", "50.00", "+25.00"], ["B", "–", "12.50", "–"]]
+    record.numbers([*percent, record.Number("c", "C", 2, unit="s")], "results", "A caption.")
+    assert content(shown)["columns"] == ["Quantity", "Reported earlier", "This run", "Difference"]
+    assert content(shown)["rows"][0] == ["A", "25.00 %", "50.00 %", "+25.00 points"]
+    assert content(shown)["rows"][2] == ["C", "–", "2 s", "–"]
+
+
+def test_numbers_of_one_unit_have_equally_many_decimals_and_whole_ones_none(shown):
+    entries = [
+        record.Number("a", "loss", 0.0612, std=0.01),
+        record.Number("b", "loss", 1.5),
+        record.Number("c", "epoch", 9, reported=50),
+        record.Number("d", "time", 12.345, unit="s"),
+        record.Number("e", "time", 0.5, unit="s"),
+    ]
+    record.numbers(entries, "results", "A caption.")
+    assert [row[2] for row in content(shown)["rows"]] == ["0.0612 ± 0.0100", "1.5000", "9", "12.345 s", "0.500 s"]
+
+
+def test_numbers_are_csv_unrounded_with_their_difference(shown):
+    entries = [
+        record.Number("a", "=A", 1 / 3, std=0.1, runs=3, reported=0.25, unit="%"),
+        record.Number("b", "B", math.nan, unit="s"),
+    ]
+    record.numbers(entries, "results", "A caption.")
+    assert content(shown)["csv"].splitlines() == [
+        "name,label,reported,value,std,runs,difference,unit",
+        f"a,'=A,0.25,{1 / 3!r},0.1,3,{1 / 3 - 0.25!r},share",
+        "b,B,,,,1,,s",
+    ]
+
+
+def test_a_column_has_equally_many_decimals(shown):
+    frame = pd.DataFrame({"C": [0.001, 10.0, math.nan], "tiny": [1e-7, 1.0, 2.0], "n": [1, 20, 3000]})
+    record.table(frame, "some_table", "A caption.", formats={"C": "{:g}", "tiny": "{:g}"})
+    assert [row[0] for row in content(shown)["rows"]] == ["0.001", "10.000", "–"]
+    assert [row[1] for row in content(shown)["rows"]] == ["1e-07", "1", "2"]  # exponents: left as they are
+    assert [row[2] for row in content(shown)["rows"]] == ["1", "20", "3,000"]
+
+
+def test_means_stand_with_their_deviations(shown):
+    means = pd.DataFrame({"A": [0.5, 0.25], "B": [0.125, 1.0]}, index=pd.Index(["x", "y"], name="method"))
+    stds = pd.DataFrame({"A": [0.0125, math.nan]}, index=means.index)
+    record.table(means, "t", "A caption.", formats={"A": "{:.1%}", "B": "{:.2f}"}, stds=stds, best={"A": "max"})
+    assert content(shown)["columns"] == ["method", "A, %", "B"]
+    assert [[text.strip() for text in row] for row in content(shown)["rows"]] == [
+        ["x", "50.0 ± 1.2", "0.12"],
+        ["y", "25.0", "1.00"],
+    ]
+    assert content(shown)["align"] == ["left", "right", "right"] and content(shown)["bold"] == [[0, 1]]
+    assert content(shown)["values"] == [["x", 0.5, 0.125], ["y", 0.25, 1.0]]
+    assert content(shown)["csv"].splitlines() == ["method,A,A (std),B", "x,0.5,0.0125,0.125", "y,0.25,,1.0"]
+    for wrong in (stds.rename(columns={"A": "C"}), stds.iloc[:1]):
+        with pytest.raises(record.RecordError, match="stds need"):
+            record.table(means, "t", "A caption.", stds=wrong)
+
+
+def test_decimals_of_deviations_stand_below_each_other(shown):
+    means = pd.DataFrame({"A": [0.5, 0.25]}, index=pd.Index(["x", "y"], name="method"))
+    record.table(means, "t", "A caption.", formats={"A": "{:.1%}"}, stds=pd.DataFrame({"A": [0.1, 0.01]}, means.index))
+    # Spaces as wide as a digit and as a full stop; without a deviation there is room for one.
+    assert [row[1] for row in content(shown)["rows"]] == ["50.0 ± 10.0", "25.0 ± \u20071.0"]
+    record.numbers(
+        [record.Number("a", "A", 1.5, std=0.25, unit="s"), record.Number("b", "B", 2.5, unit="s")], "n", "N."
+    )
+    assert [row[2] for row in content(shown)["rows"]] == ["1.50 ± 0.25", "2.50\xa0\u2007\xa0\u2007\u2008\u2007\u2007"]
+    assert content(shown)["numbers"][1]["shown"]["value"] == "2.50 s"
+
+
+def test_rows_may_hold_quantities_of_their_own_formats_and_best(shown):
+    frame = pd.DataFrame({"m": [0.5, 2.0], "n": [0.75, 1.0]}, index=pd.Index(["accuracy", "seconds"], name="quantity"))
+    formats = {"accuracy": "{:.1%}", "seconds": "{:.2f}"}
+    best = {"accuracy": "max", "seconds": "min"}
+    record.table(frame, "t", "A caption.", formats=formats, best=best, stds=frame / 10, by_row=True)
+    assert content(shown)["columns"] == ["quantity", "m", "n"]
+    assert content(shown)["rows"] == [
+        ["accuracy", "50.0% ± 5.0%", "75.0% ± 7.5%"],
+        ["seconds", "2.00 ± 0.20", "1.00 ± 0.10"],
+    ]
+    assert content(shown)["bold"] == [[0, 2], [1, 2]] and content(shown)["align"] == ["left", "right", "right"]
+    with pytest.raises(record.RecordError, match="no 'm'; it has accuracy, seconds"):
+        record.table(frame, "t", "A caption.", formats={"m": "{}"}, by_row=True)
+
+
+def test_texts_of_numbers_are_aligned_like_numbers(shown):
+    frame = pd.DataFrame({"a": ["61.2% ± 1.3%", "–"], "b": ["1,234", "+5"], "c": ["3 px", "4"], "d": ["", "1"]})
+    record.table(frame, "t", "A caption.")
+    assert content(shown)["align"] == ["right", "right", "left", "left"]
+
+
+def test_a_figure_whose_numbers_cannot_be_read_is_recorded_without_them(shown, monkeypatch):
+    monkeypatch.setattr(record, "numbers_of", lambda figure: 1 / 0)
+    _, ax = plt.subplots()
+    with pytest.warns(UserWarning, match="could not be read from it: ZeroDivisionError"):
+        record.figure(ax, "curve", "A caption.")
+    assert content(shown)["csv"] == "" and "image/svg+xml" in shown[-1]
 
 
 def test_numpy_numbers_are_recorded_as_plain_ones(shown):

@@ -1,0 +1,30 @@
+"""Rows as the text of a CSV file."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+# What makes a spreadsheet run a cell as a formula (OWASP, "CSV Injection"); the last four are full-width signs.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
+
+
+def csv_text(columns: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
+    """A header and a line for each row, with commas; files of it are UTF-8.
+
+    Numbers keep all their digits. None and NaN are empty cells. A text that a spreadsheet would run as a formula, such
+    as a class called "=1+1", has an apostrophe in front; numbers are left as they are.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([_cell(column) for column in columns])
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return stream.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        text = value.replace("\r", "")  # which ends a line for some readers, quoted or not
+        return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return "" if isinstance(value, float) and math.isnan(value) else value
