@@ -78,9 +78,7 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
         overview.write_index(workspace, options.profile)
     print(closing.table(works, outcomes))
     print(f"in {closing.short(workspace.reports(options.profile))}, with index.html over them")
-    if problem:
-        print(f"error: {problem}", file=sys.stderr)
-    return _status(works, outcomes, all_ended) or (FAILED if problem else OK)
+    return _closed(works, outcomes, all_ended, problem)
 
 
 def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
@@ -102,11 +100,12 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
     tasks = sweep.tasks(workspace, options.profile, notebooks[0], points)
     for folder in (tasks[0].reports, tasks[0].figures.parent):
         make_folder(folder)
-    works, outcomes, all_ended = _do(tasks, {}, _settings(options), options)
+    settings = _settings(options)
+    works, outcomes, all_ended = _do(tasks, {}, settings, options)
+    problem = overview.write_sweep(workspace, settings, notebooks[0], points)
     print(closing.table(works, outcomes))
-    sweep.write_summary(workspace, options.profile, notebooks[0], points)
     print(f"in {closing.short(tasks[0].reports)}, with index.html, sweep.pdf and sweep.csv over them")
-    return _status(works, outcomes, all_ended)
+    return _closed(works, outcomes, all_ended, problem)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -135,7 +134,10 @@ def _do(
     return works, outcomes, all_ended
 
 
-def _status(works: Sequence[Work], outcomes: dict[str, Outcome], all_ended: bool) -> int:
+def _closed(works: Sequence[Work], outcomes: dict[str, Outcome], all_ended: bool, problem: str) -> int:
+    """The exit status, once what went wrong has been said; ``problem`` is with what stands over the reports."""
+    if problem:
+        print(f"error: {problem}", file=sys.stderr)
     if not all_ended:
         stopped = [work.task.name for work in works if not work.is_done and work.task.name not in outcomes]
         print(
@@ -143,7 +145,7 @@ def _status(works: Sequence[Work], outcomes: dict[str, Outcome], all_ended: bool
             file=sys.stderr,
         )
         return INTERRUPTED
-    return FAILED if any(outcome.error for outcome in outcomes.values()) else OK
+    return FAILED if problem or any(outcome.error for outcome in outcomes.values()) else OK
 
 
 def _print_to_the_end(lines: Iterable[str]) -> None:

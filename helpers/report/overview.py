@@ -1,6 +1,8 @@
 """What stands over a profile's reports: ``index.html``, a card for each, and ``workbook.pdf``, all as one book."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers.report import clean
@@ -9,6 +11,7 @@ from helpers.report.writing import Settings
 
 if TYPE_CHECKING:
     from helpers.report.book import BookSettings
+    from helpers.report.sweep import Point
 
 BOOK = "workbook.pdf"
 FEWEST_CHAPTERS = 2
@@ -58,6 +61,23 @@ def write_book(workspace: Workspace, settings: Settings, book: "BookSettings") -
         write(path, render_book(found, **asdict(book), profile=settings.profile))
     except PdfError as error:
         return clean.private(f"{BOOK} could not be made: {error}")
+    return ""
+
+
+def write_sweep(workspace: Workspace, settings: Settings, notebook: Path, points: "Sequence[Point]") -> str:
+    """Writes what stands over a sweep's reports, and the index that leads to it.
+
+    Returns:
+        Why the sweep's PDF could not be made, or "".
+    """
+    from helpers.report import sweep
+    from helpers.report.pdf import PdfError
+
+    write_index(workspace, settings.profile)
+    try:
+        sweep.write_summary(workspace, settings.profile, notebook, points, formats=settings.formats)
+    except PdfError as error:
+        return clean.private(f"the sweep's PDF could not be made: {error}")
     return ""
 
 
