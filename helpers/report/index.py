@@ -2,6 +2,7 @@
 
 import fnmatch
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ FILES = {
     "last-good.pdf": "Last good PDF",
 }
 """Suffixes of a notebook's files beside the index, and what their links are called."""
+BOOK = "workbook.pdf"
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,20 @@ def entries(reports: Path, figures: Path) -> list[Entry]:
     return found
 
 
-def render(entries: list[Entry], *, profile: str) -> str:
+def links(reports: Path) -> dict[str, str]:
+    """What else lies in ``reports``: link text -> relative path of the book and of each sweep's page."""
+    found = {"The whole book (PDF)": BOOK} if (reports / BOOK).is_file() else {}
+    sweeps = sorted(path.parent.name for path in reports.glob("sweeps/*/index.html"))
+    return found | {f"Sweep of {name}": f"sweeps/{name}/index.html" for name in sweeps}
+
+
+def render(entries: list[Entry], *, profile: str, links: Mapping[str, str] | None = None) -> str:
     """The page, self-contained as the notebooks' pages are; its links lead to the files beside it.
 
     Args:
         entries: what ``entries`` returned, or made by hand.
         profile: the profile's name.
+        links: what ``links`` returned, for the top of the page.
 
     Returns:
         HTML5: a card for each notebook, and one table of the results that an earlier report gave beside this run's.
@@ -77,10 +87,11 @@ def render(entries: list[Entry], *, profile: str) -> str:
         .get_template("index.html.j2")
         .render(
             profile=profile,
+            links=links or {},
             cards=[_card(entry) for entry in entries],
             failed=failed,
             stand_ins=sum(bool(entry.content["stand_in"]) for entry in entries),
-            rows=[row for entry in entries for row in _compared(entry)],
+            compared=[group for entry in entries if (group := _compared(entry))["rows"]],
             duration=durations.in_words(sum(entry.content["duration_seconds"] or 0 for entry in entries)),
         )
     )
@@ -135,17 +146,11 @@ def _thumbnail(entry: Entry) -> dict[str, Any] | None:
     return None
 
 
-def _compared(entry: Entry) -> list[dict[str, Any]]:
-    """Rows of the table: the results for which an earlier report gave a figure; where it gave none, the key ones."""
+def _compared(entry: Entry) -> dict[str, Any]:
+    """A notebook's part of the table: results that an earlier report gave as well; where it gave none, the key ones."""
     reported = [number for number in entry.content["numbers"].values() if number["reported"] is not None]
-    numbers = reported or _key_numbers(entry.content)
-    return [
-        {
-            "notebook": entry.content["title"] if i == 0 else "",
-            "count": len(numbers),
-            "label": number["label"],
-            "stand_in": bool(entry.content["stand_in"]),
-            **number["shown"],
-        }
-        for i, number in enumerate(numbers)
-    ]
+    return {
+        "title": entry.content["title"],
+        "stand_in": bool(entry.content["stand_in"]),
+        "rows": [{"label": number["label"], **number["shown"]} for number in reported or _key_numbers(entry.content)],
+    }

@@ -352,6 +352,22 @@ def test_a_styled_frame_keeps_its_colours_under_ids_of_its_own():
     assert drawn.find("div", class_="output paper") is not None
 
 
+def test_a_header_without_a_text_is_a_plain_cell():
+    frame = "<table><thead><tr><th>&nbsp;</th><th>a</th></tr></thead><tr><th>0</th><td>1</td></tr></table>"
+    recorded = Table("t", "c", ["", "n"], [["x", "1"], ["", "2"]], ["left", "right"], [], 1)
+    for block, headers in ((Output("text/html", frame, 1), ["a", "0"]), (recorded, ["n", "x"])):
+        drawn = page(block).table
+        assert [head.get_text() for head in drawn.find_all("th")] == headers
+        assert len({len(row.find_all(["th", "td"])) for row in drawn.find_all("tr")}) == 1
+
+
+def test_what_can_be_scrolled_is_reached_by_the_keyboard():
+    drawn = page(Markdown("$$x$$\n\n```\ncode\n```\n\n|a|\n|-|\n|1|"), Output("text/plain", "printed", 1), table())
+    found = drawn.select("math[display=block], pre, .scroll")
+    assert len(found) == 5
+    assert all(element["tabindex"] == "0" for element in found)
+
+
 def test_very_long_printed_text_is_cut_and_says_so():
     drawn = page(Output("text/plain", "x" * (html.TEXT_SHOWN + 1234), 1)).find("pre", class_="printed").get_text()
     assert len(drawn) < html.TEXT_SHOWN + 100

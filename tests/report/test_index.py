@@ -7,7 +7,8 @@ import html5lib
 import pytest
 from bs4 import BeautifulSoup
 
-from helpers.report import index
+from helpers.report import index, overview
+from helpers.report.workspace import Workspace
 
 NASTY = "<script>alert('x')</script> & \"quoted\""
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt"/>'
@@ -119,22 +120,50 @@ def test_a_huge_drawing_is_passed_over(folders):
     assert card.img["alt"] == "second"
 
 
+def test_the_book_and_sweeps_are_linked_where_they_lie(folders):
+    reports, figures = folders
+    sweeps = [reports / "sweeps" / name for name in ("02_b", "50% of #A")]
+    for folder in [*sweeps, reports / "sweeps" / "interrupted"]:
+        folder.mkdir(parents=True)
+    for path in (reports / "workbook.pdf", *(folder / "index.html" for folder in sweeps)):
+        path.touch()
+    text = index.render(index.entries(reports, figures), profile="quick", links=index.links(reports))
+    found = BeautifulSoup(text, "html.parser").find("ul", class_="links").find_all("a")
+    assert [link.get_text() for link in found] == ["The whole book (PDF)", "Sweep of 02_b", "Sweep of 50% of #A"]
+    folder = reports.as_uri() + "/"
+    paths = [unquote(urlsplit(urljoin(folder, link["href"])).path) for link in found]
+    assert paths == [str(reports / "workbook.pdf"), *(str(folder / "index.html") for folder in sweeps)]
+
+
+def test_the_index_of_a_workspace_links_its_book(tmp_path):
+    workspace = Workspace(tmp_path)
+    workspace.reports("smoke").mkdir(parents=True)
+    (workspace.reports("smoke") / "workbook.pdf").touch()
+    overview.write_index(workspace, "smoke")
+    text = (workspace.reports("smoke") / "index.html").read_text(encoding="utf-8")
+    assert BeautifulSoup(text, "html.parser").find("a", href="workbook.pdf").get_text() == "The whole book (PDF)"
+
+
+def test_without_book_and_sweeps_there_are_no_such_links(folders, text):
+    assert index.links(folders[0]) == {}
+    assert BeautifulSoup(text, "html.parser").find(class_="links") is None
+
+
+def compared(text):
+    rows = BeautifulSoup(text, "html.parser").find("table", class_="compared").select("tbody tr")
+    return [[cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])] for row in rows]
+
+
 def test_one_table_holds_all_results_reported_earlier(text):
-    rows = BeautifulSoup(text, "html.parser").find("table", class_="compared").tbody.find_all("tr")
-    read = [[cell.get_text(strip=True) for cell in row.find_all(["th", "td"])] for row in rows]
     results = [f"Accuracy {NASTY}", "80.00 %", "90.00 %", "+10.00 points"]
-    assert read == [
-        [f"Title of 01_a {NASTY}", *results, "real"],
-        [f"Title of 02_b {NASTY}", *results, "stand-in"],
-    ]
+    assert compared(text) == [[f"Title of 01_a {NASTY}"], results, [f"Title of 02_b {NASTY} stand-in data"], results]
 
 
 def test_a_notebook_without_reported_figures_is_in_the_table_with_its_key_numbers():
     made = content("01_a", key_numbers=["time"])
     made["numbers"]["accuracy"]["reported"] = None
-    text = index.render([index.Entry("01_a", made)], profile="quick")
-    (row,) = BeautifulSoup(text, "html.parser").find("table", class_="compared").tbody.find_all("tr")
-    assert [cell.get_text(strip=True) for cell in row.find_all("td")] == ["Time", "–", "3 s", "–", "real"]
+    text = index.render([index.Entry("01_a", made), index.Entry("02_b", content("02_b", numbers={}))], profile="quick")
+    assert compared(text) == [[f"Title of 01_a {NASTY}"], ["Time", "–", "3 s", "–"]]
 
 
 def test_key_numbers_may_be_patterns():
