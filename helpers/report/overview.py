@@ -73,12 +73,14 @@ def write_sweep(workspace: Workspace, settings: Settings, notebook: Path, points
     from helpers.report import sweep
     from helpers.report.pdf import PdfError
 
-    write_index(workspace, settings.profile)
+    problem = ""
+    write_index(workspace, settings.profile)  # the sweep's own one leads there if it is there
     try:
         sweep.write_summary(workspace, settings.profile, notebook, points, formats=settings.formats)
     except PdfError as error:
-        return clean.private(f"the sweep's PDF could not be made: {error}")
-    return ""
+        problem = clean.private(f"the sweep's PDF could not be made: {error}")
+    write_index(workspace, settings.profile)  # and it leads to the sweep
+    return problem
 
 
 def is_missing(workspace: Workspace, settings: Settings) -> bool:
