@@ -1,14 +1,16 @@
 """IDX files, the format of MNIST and its relatives, gzipped or not."""
 
 import gzip
+import math
 import struct
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from helpers import storage
 from helpers.data.errors import BadFileError, MissingDataError
 from helpers.data.structures import ImageData, Source
 
@@ -24,6 +26,10 @@ FASHION_MNIST_CLASSES = (
     "Bag",
     "Ankle boot",
 )
+MOST_UNPACKED = 1032
+"""How many times its own size a gzipped file can hold: the format has two bits at least for 258 bytes."""
+
+_BYTES = 0x08  # the code of unsigned bytes, of all kinds of numbers that an IDX file may hold
 
 
 def read_fashion_mnist(folder: Path, source: Source) -> dict[str, ImageData]:
@@ -53,19 +59,46 @@ def read_fashion_mnist(folder: Path, source: Source) -> dict[str, ImageData]:
 def read_idx(path: Path, *, dimensions: int) -> Tensor:
     """The uint8 array of an IDX file, gzipped where its name ends in .gz.
 
+    No more is unpacked than the header promises, and no header is believed that promises more than the file can hold.
+
     Raises:
         BadFileError: not an IDX file of bytes with that many dimensions, or not as long as its header says.
+        StorageError: no room for so many bytes.
     """
+    packed = path.suffix == ".gz"
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        zero, kind, number = struct.unpack_from(">HBB", content)
-        shape = struct.unpack_from(f">{number}I", content, 4)
-    except (OSError, EOFError, zlib.error, struct.error) as error:
-        raise BadFileError(f"{path} can't be read ({error}); delete it and fetch it anew") from None
-    start = 4 + 4 * number
-    if zero or kind != 0x08 or number != dimensions or len(content) - start != int(np.prod(shape, dtype=np.int64)):
-        raise BadFileError(f"{path} is not a whole IDX file of {dimensions} dimensions; delete it and fetch it anew")
-    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy())
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            shape = _read_shape(stream, dimensions)
+            if math.prod(shape) > path.stat().st_size * (MOST_UNPACKED if packed else 1):
+                raise _DamageError("is too short for what its header promises")
+            return _read_bytes(stream, shape)
+    except (_DamageError, OSError, EOFError, zlib.error, struct.error) as error:
+        fault = str(error) if isinstance(error, _DamageError) else f"can't be read ({error})"
+        raise BadFileError(f"{path} {fault}; delete it and fetch it anew") from None
+
+
+class _DamageError(Exception):
+    """What is wrong with a file's content; goes after its name."""
+
+
+def _read_shape(stream: BinaryIO, dimensions: int) -> tuple[int, ...]:
+    zero, kind, number = struct.unpack(">HBB", stream.read(4))
+    if zero or kind != _BYTES or number != dimensions:
+        raise _DamageError(f"is no IDX file of bytes with {dimensions} dimensions")
+    return struct.unpack(f">{number}I", stream.read(4 * number))
+
+
+def _read_bytes(stream: BinaryIO, shape: tuple[int, ...]) -> Tensor:
+    """What follows the header, piece by piece, so that a file that goes on for ever is left at the first byte more."""
+    array = storage.empty(shape, torch.uint8)
+    content = memoryview(array.view(-1).numpy())
+    for start in range(0, len(content), storage.CHUNK):
+        piece = content[start : start + storage.CHUNK]
+        if stream.readinto(piece) < len(piece):
+            raise _DamageError("ends before what its header promises")
+    if stream.read(1):
+        raise _DamageError("goes on after what its header promises")
+    return array
 
 
 def _file(folder: Path, name: str) -> Path:

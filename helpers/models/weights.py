@@ -7,7 +7,6 @@ Nothing is loaded that doesn't fit: every tensor must have its name and shape, o
 import errno
 import hashlib
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from helpers import DATA, ROOT
 from helpers.data.catalogue import describe_where
+from helpers.files import expansion, memory_missing
 from helpers.models.architectures import Architecture, build
 from helpers.models.layers import ModelError
 from helpers.models.packaged import PACKAGED, PackagedWeights
@@ -169,7 +169,7 @@ def read(path: Path) -> dict[str, Tensor]:
     except WeightsError:
         raise
     except Exception as error:  # damage shows as almost any error, depending on where it is
-        if _is_the_machines(error):
+        if _is_the_machines(error, path):
             raise
         raise WeightsError(
             f"{describe_where(path)} cannot be read as weights: it is damaged, cut off, or holds more than tensors, "
@@ -186,15 +186,13 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def _check_expansion(path: Path) -> None:
-    """Refuses an archive of more than its own size: ``torch.save`` packs nothing, a decompression bomb does."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > path.stat().st_size:
+    """Refuses an archive of more than its own size."""
+    with path.open("rb") as stream:
+        times = expansion(stream)
+    if times > 1:
         raise WeightsError(
-            f"{describe_where(path)} would unpack to {unpacked / 1e6:,.1f} MB, more than it has itself, which files of "
-            "torch.save never do: it is refused. Delete it and get it again"
+            f"{describe_where(path)} would unpack to {times:,.1f} times its own size, which files of torch.save never "
+            "do: it is refused. Delete it and get it again"
         )
 
 
@@ -208,12 +206,12 @@ def _is_ordinary(tensor: object) -> bool:
     )
 
 
-def _is_the_machines(error: Exception) -> bool:
+def _is_the_machines(error: Exception, path: Path) -> bool:
     """Whether reading a file failed for a reason outside the file: no permission, a failing disk, too little memory."""
     if isinstance(error, OSError):
         # A reader that looks for the end of a file that is cut off asks for a place before its start: EINVAL.
         return error.errno not in (None, errno.EINVAL)
-    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)  # PyTorch's is a RuntimeError
+    return memory_missing(error, size=path.stat().st_size)
 
 
 def _in_data_folder(architecture: Architecture, root: Path) -> WeightsFile | None:

@@ -30,6 +30,10 @@ WAIT_FOR_WORKERS = 60.0
 """Seconds: a worker that has just been started, on a busy machine, needs its time."""
 
 
+# What goes wrong there is said by our own messages.
+logging.getLogger("distributed").setLevel(logging.CRITICAL)
+
+
 class NoCluster(Refused):
     """A scheduler that doesn't answer, or one without workers."""
 
@@ -136,8 +140,10 @@ class Cluster:
             self._futures.add(future)
         try:
             return future.result()
-        except FutureCancelledError:
-            raise KeyboardInterrupt from None
+        except FutureCancelledError as error:
+            if self._stopped:
+                raise KeyboardInterrupt from None
+            raise NoWorker("the scheduler has gone: start it and its workers, then run the command again") from error
         except KilledWorker as error:
             raise NoWorker(
                 f"workers died of it, one after the other; the last was {error.last_worker.address}"
@@ -155,7 +161,7 @@ class Cluster:
         raise NoWorker(f"no worker takes it. {reasons}")
 
     def _workers(self) -> dict[str, dict[str, Any]]:
-        return self._client.scheduler_info(n_workers=-1)["workers"]
+        return self._client.scheduler_info(n_workers=-1).get("workers", {})  # nothing once the scheduler has gone
 
     def _slots(self) -> dict[str, int]:
         """How many notebooks run at once on each host."""
@@ -185,7 +191,6 @@ def _addressed(order: worker.Order) -> tuple[str, worker.Answer]:
 @contextmanager
 def side_by_side(jobs: int) -> Iterator[Cluster]:
     """Workers on this machine for ``jobs`` notebooks at once."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     # Ctrl-C goes to the workers' processes too, which must live to stop their kernels: they inherit this.
     with ignoring_ctrl_c():
         local = LocalCluster(

@@ -1,5 +1,6 @@
 """One notebook from file to finished report: execute it, or take an earlier run, and have its report written."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -116,6 +117,9 @@ def _report(job: "_Job", executed: "Callable[[], NotebookNode]") -> None:
         job.running.unlink(missing_ok=True)
 
 
+_DRAWING = threading.Lock()
+
+
 class _Job:
     """One notebook's way to its files, and what became of it so far."""
 
@@ -155,7 +159,9 @@ class _Job:
     def report(self, executed: "NotebookNode") -> None:
         self._row.step("writing the report")
         started = time.monotonic()
-        self.outcome.error = self._writer.write(executed)
+        # One at a time: the libraries that draw pages import parts of themselves when they are needed, unguarded.
+        with _DRAWING:
+            self.outcome.error = self._writer.write(executed)
         self.outcome.render_seconds = time.monotonic() - started
 
     def keep_interrupted(self) -> None:

@@ -3,6 +3,10 @@
 A training's settings (data, network and its initial weights, optimizer, seed, precision, versions …) are hashed into
 the file's name, so a checkpoint is never resumed by a training that differs from it. Files hold tensors and plain
 values only and are read with ``weights_only=True``.
+
+A folder holds many trainings that differ in what their notebooks chose: seeds, networks, learning rates. Nothing is
+said about these when another one begins. But where a training begins anew although nobody chose anything else, since a
+library or the workbook's code was updated, say, a warning tells what has changed.
 """
 
 import hashlib
@@ -10,6 +14,7 @@ import io
 import json
 import re
 import warnings
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,15 +23,20 @@ import torch
 from torch import Tensor, nn
 
 from helpers import WorkbookError, files
+from helpers.files import expansion, memory_missing
 
 FORMAT = 1
-NOT_COMPUTING = ("__main__", "cli", "download", "packaged", "weights")
-"""Files of helpers/models that find weights: those are in a training's settings themselves."""
+NOT_COMPUTING = ("__main__", "cli", "download", "packaged", "weights", "live", "result")
+"""Files of helpers/models that find weights, which are in a training's settings themselves, and those of helpers/train
+that show a training."""
+SURROUNDINGS = ("device", "precision", "versions", "code")
+"""What of a training's settings a notebook rarely chooses itself."""
+_HASHED = ("code", "data", "initial weights", "network")  # hashes, which say nothing to anybody
 Settings = dict[str, Any]
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint could not be used; it was set aside and the training starts anew."""
+    """A checkpoint could not be used and the training starts anew; a file that no training can use was set aside."""
 
 
 class CheckpointError(WorkbookError):
@@ -45,8 +55,10 @@ class CheckpointFile:
     def __init__(self, folder: Path, settings: Settings, epochs: int) -> None:
         self.folder = Path(folder)
         self.settings = json.loads(json.dumps(settings))  # as a file gives them back: tuples are lists
-        digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8)
-        self.key = digest.hexdigest()
+        chosen = {key: value for key, value in self.settings.items() if key not in SURROUNDINGS}
+        surroundings = {key: value for key, value in self.settings.items() if key in SURROUNDINGS}
+        self._chosen = _digest(chosen)
+        self.key = self._chosen + _digest(surroundings)
         self.epochs = epochs
         self.path = self.folder / f"{self.key}-{epochs}.pt"
 
@@ -70,7 +82,11 @@ class CheckpointFile:
     def load(self) -> dict[str, Any] | None:
         """The state to go on from, on the CPU: this training's, else that of the longest shorter one; or None.
 
-        A file that can't be used is renamed, not deleted, and a `CheckpointWarning` says why.
+        A file that can't be used is renamed, not deleted, and a `CheckpointWarning` says why. Another one says so where
+        there is none, but one of the same training in other surroundings, which stays as it is.
+
+        Raises:
+            OSError, MemoryError: the file can't be read, for a reason outside the file.
         """
         for path in self._candidates():
             content = path.read_bytes()  # a disk that fails says nothing about the checkpoint: that error is raised
@@ -84,7 +100,18 @@ class CheckpointFile:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 message = f"Checkpoint {path.name} can't be used: {reason}. Kept as {aside.name}; training anew."
                 warnings.warn(message, CheckpointWarning, stacklevel=2)
+        if differences := self._differences_in_surroundings():
+            message = f"Training anew: there is a checkpoint of this training, but {'; '.join(differences)}."
+            warnings.warn(message, CheckpointWarning, stacklevel=2)
         return None
+
+    def _differences_in_surroundings(self) -> list[str]:
+        """How the newest checkpoint differs that has all that was chosen in common with this training, in words."""
+        others = self.folder.glob(f"{self._chosen}*.pt")
+        for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True):
+            with suppress(Exception):  # damaged, or of another version: whoever needs that file will say so
+                return _differences(_unpack(path.read_bytes())[0], self.settings)
+        return []
 
     def _candidates(self) -> list[Path]:
         lengths = {}
@@ -121,14 +148,47 @@ def _save(content: dict[str, Any], stream: BinaryIO) -> None:
 
 
 def _read(file: bytes, settings: Settings) -> dict[str, Any]:
-    content = torch.load(io.BytesIO(file), map_location="cpu", weights_only=True)
+    saved, state = _unpack(file)
+    if differences := _differences(saved, settings):
+        raise ValueError("; ".join(differences))
+    return state
+
+
+def _unpack(file: bytes) -> tuple[Settings, dict[str, Any]]:
+    """The settings and the state in a file."""
+    if not 0 < expansion(io.BytesIO(file)) <= 1:
+        raise ValueError("it is damaged, or would unpack to more than its own size")
+    try:
+        content = torch.load(io.BytesIO(file), map_location="cpu", weights_only=True)
+    except RuntimeError as error:
+        if memory_missing(error, size=len(file)):
+            raise MemoryError(str(error)) from error
+        raise
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError("it is not one of ours, or of another version")
-    saved = json.loads(content["settings"])
+    return json.loads(content["settings"]), content["state"]
+
+
+def _differences(saved: Settings, settings: Settings) -> list[str]:
+    """What is otherwise in settings that were saved, in words."""
+    texts = []
     for key in {**saved, **settings}:
-        if saved.get(key) != settings.get(key):
-            raise ValueError(f"its {key} is {saved.get(key)!r}, not {settings.get(key)!r}")
-    return content["state"]
+        there, here = saved.get(key), settings.get(key)
+        if there == here:
+            continue
+        if key in _HASHED:
+            texts.append(f"its {key} differs")
+        elif isinstance(there, dict) and isinstance(here, dict):
+            texts += _differences(there, here)
+        elif key == "parameter groups" and len(there or ()) == len(here or ()):
+            texts += [text for pair in zip(there, here, strict=True) for text in _differences(*pair)]
+        else:
+            texts.append(f"its {key} is {there!r}, not {here!r}")
+    return texts
+
+
+def _digest(settings: Settings) -> str:
+    return hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def _free_name(path: Path) -> Path:
@@ -178,7 +238,8 @@ def hash_sources() -> str:
     """A hash of the code that a training runs through: with changed code it starts anew."""
     package = Path(__file__).resolve().parent
     digest = hashlib.blake2b(digest_size=8)
-    networks = [path for path in sorted((package.parent / "models").glob("*.py")) if path.stem not in NOT_COMPUTING]
-    for source in [*sorted(package.glob("*.py")), *networks, package.parent / "transfer.py"]:
+    folders = (package, package.parent / "models")
+    sources = [path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem not in NOT_COMPUTING]
+    for source in [*sources, package.parent / "transfer.py"]:
         digest.update(source.read_bytes())
     return digest.hexdigest()

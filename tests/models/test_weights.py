@@ -244,7 +244,17 @@ def test_files_that_unpack_to_more_than_they_are_are_refused(tmp_path, monkeypat
     assert len(torch.load(path, weights_only=True)["weight"]) == 1_000_000  # PyTorch itself takes it
     assert path.stat().st_size < 10_000
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("unpacked"))
-    with pytest.raises(WeightsError, match=r"bomb\.pth would unpack to 4\.0 MB.*Delete it"):
+    with pytest.raises(WeightsError, match=r"bomb\.pth would unpack to \d+\.\d times its own size.*Delete it"):
+        read(path)
+
+
+def test_files_that_ask_for_more_memory_than_they_fill_are_damaged(tmp_path):
+    """Of PyTorch's older format, whose tensors' sizes stand before their values."""
+    path = tmp_path / "old.pth"
+    torch.save({"weight": torch.zeros(1000)}, path, _use_new_zipfile_serialization=False)
+    number = {size: pickle.dumps(size, protocol=2)[2:-1] for size in (1000, 10**14)}
+    path.write_bytes(path.read_bytes().replace(number[1000], number[10**14]))
+    with pytest.raises(WeightsError, match=r"^old\.pth cannot be read as weights: it is damaged"):
         read(path)
 
 

@@ -9,38 +9,52 @@ from pathlib import Path
 
 import nbformat
 import psutil
+import pypdf
 import pytest
+from bs4 import BeautifulSoup
 
 from helpers.files import locked
 
 TITLE = "# کار من, <b>über</b> & ‘nine’ 😀"
-PARAMETERS = "EPOCHS = 3"
-FIGURE = """\
-from matplotlib import pyplot as plt
+NUMBER = """\
 from helpers.report import record
-axes = plt.figure().add_subplot(title="دقت")
-record.figure(axes, "drawing", "شکل")
 record.numbers([record.Number("epochs", "Epochs", float(EPOCHS))], "results", "What the run gave.")"""
+FIGURE = f"""\
+from matplotlib import pyplot as plt
+{NUMBER}
+axes = plt.figure().add_subplot(title="دقت")
+record.figure(axes, "drawing", "شکل")"""
 
 
-def write_notebook(root: Path, *sources: str) -> None:
-    parameters = nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
-    cells = [nbformat.v4.new_markdown_cell(TITLE), parameters, *map(nbformat.v4.new_code_cell, sources)]
+def write_notebook(root: Path, *sources: str, parameters: str = "EPOCHS = 3") -> None:
+    first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    cells = [nbformat.v4.new_markdown_cell(TITLE), first, *map(nbformat.v4.new_code_cell, sources)]
     (root / "notebooks").mkdir(parents=True, exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / "01_one.ipynb")
 
 
-def command(root: Path) -> list[str]:
-    code = (
-        "import sys; from pathlib import Path; from helpers.report.cli import main; sys.exit(main([], root=Path('.')))"
-    )
-    return [sys.executable, "-c", code]
+COMMAND = (
+    "import sys; from pathlib import Path; from helpers.report.cli import main; sys.exit(main([], root=Path('.')))"
+)
+DYING = f"""\
+import os, signal
+replace = os.replace
 
 
-def start(root: Path, **options) -> subprocess.Popen:
-    return subprocess.Popen(
-        command(root), cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", **options
-    )
+def die_or_replace(source, target):
+    if os.path.basename(target) == "NAME":
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+
+
+os.replace = die_or_replace
+{COMMAND}"""
+"""The report command, killed when it is about to put a file of this name in its place."""
+
+
+def start(root: Path, code: str = COMMAND, **options) -> subprocess.Popen:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+    return subprocess.Popen([sys.executable, "-c", code], cwd=root, **pipes, **options)
 
 
 def files(root: Path) -> set[str]:
@@ -61,6 +75,25 @@ def test_after_a_killed_command_no_kernel_stays_and_the_next_run_is_whole(tmp_pa
         said = process.communicate(timeout=100)
     assert process.returncode == 0, said
     assert files(tmp_path) == {"index.html", *(f"01_one.{suffix}" for suffix in ("ipynb", "html", "pdf", "json"))}
+
+
+def test_a_report_that_was_being_written_is_whole_after_the_next_run(tmp_path):
+    """Whatever files of the earlier report the kill left: no number of it stays."""
+    reports = tmp_path / "reports" / "quick"
+    for epochs, last in enumerate(("json", "ipynb", "pdf"), 11):
+        write_notebook(tmp_path, NUMBER, parameters=f"EPOCHS = {epochs}")
+        with start(tmp_path, DYING.replace("NAME", f"01_one.{last}")) as process:
+            said = process.communicate(timeout=100)
+        assert process.returncode == -signal.SIGKILL, said
+        with start(tmp_path) as process:
+            said = process.communicate(timeout=100)
+        assert process.returncode == 0, said
+        assert files(tmp_path) == {"index.html", *(f"01_one.{suffix}" for suffix in ("ipynb", "html", "pdf", "json"))}
+        content = json.loads((reports / "01_one.json").read_text(encoding="utf-8"))
+        assert (content["status"], content["numbers"]["epochs"]["value"]) == ("ok", epochs)
+        page = BeautifulSoup((reports / "01_one.html").read_text(encoding="utf-8"), "html.parser")
+        assert str(epochs) in [cell.get_text().strip() for cell in page.find_all("td")]
+        assert f" {epochs}" in "".join(page.extract_text() for page in pypdf.PdfReader(reports / "01_one.pdf").pages)
 
 
 def test_two_runs_of_one_notebook_do_not_meet(tmp_path):
@@ -95,8 +128,8 @@ def test_surroundings_of_every_kind(tmp_path):
 def test_a_read_only_checkout_is_refused_with_the_reason(tmp_path):
     write_notebook(tmp_path, FIGURE)
     mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && exec "$2" -c "$3"'
-    _, _, code = command(tmp_path)
-    call = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", tmp_path, sys.executable, code]
+    call = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount]
+    call += ["sh", tmp_path, sys.executable, COMMAND]
     answer = subprocess.run(call, capture_output=True, text=True)
     if "unshare" in answer.stderr or "mount:" in answer.stderr:
         pytest.skip("this machine lets nobody mount a file system")

@@ -141,9 +141,23 @@ TRAIN = (
     Fault(
         "what a checkpoint says of its training is not compared",
         "helpers/train/checkpoint.py",
-        "if saved.get(key) != settings.get(key):",
-        "if key not in settings:",
+        "if there == here:",
+        "if key in settings:",
         ("tests/train/test_fit.py",),
+    ),
+    Fault(
+        "a checkpoint may unpack to more than its file has",
+        "helpers/train/checkpoint.py",
+        "if not 0 < expansion(io.BytesIO(file)) <= 1:",
+        "if not expansion(io.BytesIO(file)):",
+        ("tests/train/test_checkpoint.py",),
+    ),
+    Fault(
+        "what lies around a training is no part of its checkpoint's key",
+        "helpers/train/checkpoint.py",
+        "self.key = self._chosen + _digest(surroundings)",
+        "self.key = self._chosen + _digest({})",
+        ("tests/train/test_checkpoint.py", "tests/train/test_fit.py"),
     ),
     Fault(
         "a whole batch is flipped, or none of it",
