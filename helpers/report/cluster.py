@@ -12,12 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import dask.config
 from distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
 from distributed.comm import get_address_host
 from distributed.scheduler import KilledWorker
 
 from helpers import WorkbookError
+from helpers.files import scratch_folder
 from helpers.report import worker
 from helpers.report.engine import RunFailed, Watch
 from helpers.report.inputs import fingerprint
@@ -191,19 +193,20 @@ def _addressed(order: worker.Order) -> tuple[str, worker.Answer]:
 @contextmanager
 def side_by_side(jobs: int) -> Iterator[Cluster]:
     """Workers on this machine for ``jobs`` notebooks at once."""
-    # Ctrl-C goes to the workers' processes too, which must live to stop their kernels: they inherit this.
-    with ignoring_ctrl_c():
-        local = LocalCluster(
-            n_workers=jobs,
-            threads_per_worker=1,
-            # A process each: papermill changes the process's working folder while it reads and writes.
-            processes=True,
-            memory_limit=None,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        )
-    with local, Client(local) as client:
-        yield Cluster(client, here=True)
+    with scratch_folder() as folder, dask.config.set({"temporary-directory": str(folder)}):
+        # Ctrl-C goes to the workers' processes too, which must live to stop their kernels: they inherit this.
+        with ignoring_ctrl_c():
+            local = LocalCluster(
+                n_workers=jobs,
+                threads_per_worker=1,
+                # A process each: papermill changes the process's working folder while it reads and writes.
+                processes=True,
+                memory_limit=None,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+        with local, Client(local) as client:
+            yield Cluster(client, here=True)
 
 
 @contextmanager
