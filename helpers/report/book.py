@@ -25,6 +25,7 @@ from helpers.report.workspace import Refused, UnreadableNotebook, load
 
 DEFAULT_TITLE = "Experiments in image classification"
 _SENTENCE_END = re.compile(r"[.!?؟](?=\s+[^\sa-z]|\s*\Z)")
+_ABBREVIATIONS = tuple(f" {word}" for word in ("vs.", "Fig.", "Figs.", "Eq.", "No.", "cf.", "e.g.", "i.e.", "etc."))
 _PAIRED_MARKS = ("**", "`", "$")
 
 
@@ -126,7 +127,7 @@ def first_sentence(text: str) -> str:
     for end in _SENTENCE_END.finditer(paragraph):
         sentence = paragraph[: end.end()]
         is_whole = all(sentence.count(mark) % 2 == 0 for mark in _PAIRED_MARKS)
-        if is_whole and sentence.count("(") == sentence.count(")"):
+        if is_whole and sentence.count("(") == sentence.count(")") and not f" {sentence}".endswith(_ABBREVIATIONS):
             return sentence
     return paragraph
 
@@ -136,14 +137,6 @@ def key_figure(document: Document) -> Figure | None:
     figures = [block for block in document.blocks if isinstance(block, Figure)]
     chosen = [figure for figure in figures if fnmatch.fnmatchcase(figure.name, document.key_figure)]
     return next(iter([*chosen, *figures]), None)
-
-
-def compared_numbers(document: Document) -> list[dict[str, Any]]:
-    """The numbers for which an earlier report gave a figure; where it gave none, those that matter most."""
-    numbers = document.numbers
-    reported = [number for number in numbers.values() if number["reported"] is not None]
-    key = dict.fromkeys(name for pattern in document.key_numbers for name in fnmatch.filter(numbers, pattern))
-    return reported or [numbers[name] for name in key]
 
 
 def is_stand_in(document: Document) -> bool | None:
@@ -161,7 +154,12 @@ def failure(document: Document) -> str:
 def commits(documents: Sequence[Document]) -> list[str]:
     """The git commits that the documents were made at, each once, that of the newest run first."""
     newest_first = sorted(documents, key=lambda document: document.finished or "", reverse=True)
-    return list(dict.fromkeys(commit for document in newest_first if (commit := _commit(document))))
+    return list(dict.fromkeys(commit for document in newest_first if (commit := _commit(document).partition(",")[0])))
+
+
+def has_uncommitted_changes(document: Document) -> bool:
+    """Whether files had been changed since the commit that the run names."""
+    return "," in _commit(document)
 
 
 def _commit(document: Document) -> str:

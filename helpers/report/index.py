@@ -1,6 +1,5 @@
 """The page over all notebooks of a profile, from the files that their runs left: cards, and one table of results."""
 
-import fnmatch
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from helpers.report import durations
+from helpers.report.compared import compared, key_numbers
 from helpers.report.html import environment, svg_picture
+from helpers.report.workspace import BOOK
 
 THUMBNAIL_BYTES = 600_000
 """A larger drawing is not shown on its card: thirty of them would make the page slow."""
-NUMBERS_SHOWN = 4
 FILES = {
     "html": "Page",
     "pdf": "PDF",
@@ -22,7 +22,6 @@ FILES = {
     "last-good.pdf": "Last good PDF",
 }
 """Suffixes of a notebook's files beside the index, and what their links are called."""
-BOOK = "workbook.pdf"
 
 
 @dataclass(frozen=True)
@@ -70,29 +69,29 @@ def links(reports: Path) -> dict[str, str]:
     return found | {f"Sweep of {name}": f"sweeps/{name}/index.html" for name in sweeps}
 
 
-def render(entries: list[Entry], *, profile: str, links: Mapping[str, str] | None = None) -> str:
+def render(found: list[Entry], *, profile: str, links: Mapping[str, str] | None = None) -> str:
     """The page, self-contained as the notebooks' pages are; its links lead to the files beside it.
 
     Args:
-        entries: what ``entries`` returned, or made by hand.
+        found: what ``entries`` returned, or made by hand.
         profile: the profile's name.
         links: what ``links`` returned, for the top of the page.
 
     Returns:
         HTML5: a card for each notebook, and one table of the results that an earlier report gave beside this run's.
     """
-    failed = [entry.name for entry in entries if entry.content["status"] != "ok"]
+    failed = [entry.name for entry in found if entry.content["status"] != "ok"]
     return (
         environment()
         .get_template("index.html.j2")
         .render(
             profile=profile,
             links=links or {},
-            cards=[_card(entry) for entry in entries],
+            cards=[_card(entry) for entry in found],
             failed=failed,
-            stand_ins=sum(bool(entry.content["stand_in"]) for entry in entries),
-            compared=[group for entry in entries if (group := _compared(entry))["rows"]],
-            duration=durations.in_words(sum(entry.content["duration_seconds"] or 0 for entry in entries)),
+            stand_ins=sum(bool(entry.content["stand_in"]) for entry in found),
+            compared=[group for entry in found if (group := _compared(entry))["rows"]],
+            duration=durations.in_words(sum(entry.content["duration_seconds"] or 0 for entry in found)),
         )
     )
 
@@ -121,20 +120,14 @@ def _card(entry: Entry) -> dict[str, Any]:
         "stand_in": content["stand_in"],
         "data": content["provenance"].get("Data set", ""),
         "duration": "" if seconds is None else durations.in_words(seconds),
-        "numbers": [(number["label"], number["shown"]["value"]) for number in _key_numbers(content)],
+        "numbers": [
+            (number["label"], number["shown"]["value"])
+            for number in key_numbers(content["numbers"], content.get("key_numbers", []))
+        ],
         "thumbnail": _thumbnail(entry),
         "page": entry.files.get("Page") or next(iter(entry.files.values()), None),
         "files": entry.files,
     }
-
-
-def _key_numbers(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """The numbers that the notebook calls its key ones; else the first ones, those reported earlier before others."""
-    numbers = content["numbers"]
-    patterns = content.get("key_numbers", [])
-    named = dict.fromkeys(name for pattern in patterns for name in fnmatch.filter(numbers, pattern))
-    first = sorted(numbers.values(), key=lambda number: number["reported"] is None)[:NUMBERS_SHOWN]
-    return [numbers[name] for name in named] or first
 
 
 def _thumbnail(entry: Entry) -> dict[str, Any] | None:
@@ -147,10 +140,7 @@ def _thumbnail(entry: Entry) -> dict[str, Any] | None:
 
 
 def _compared(entry: Entry) -> dict[str, Any]:
-    """A notebook's part of the table: results that an earlier report gave as well; where it gave none, the key ones."""
-    reported = [number for number in entry.content["numbers"].values() if number["reported"] is not None]
-    return {
-        "title": entry.content["title"],
-        "stand_in": bool(entry.content["stand_in"]),
-        "rows": [{"label": number["label"], **number["shown"]} for number in reported or _key_numbers(entry.content)],
-    }
+    """A notebook's part of the table."""
+    content, stand_in = entry.content, bool(entry.content["stand_in"])
+    rows = compared(content["numbers"], content.get("key_numbers", []), stand_in=stand_in)
+    return {"title": content["title"], "stand_in": stand_in, "rows": rows}

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers.report import clean
-from helpers.report.workspace import Workspace, write
+from helpers.report.workspace import BOOK, Workspace, write
 from helpers.report.writing import Settings
 
 if TYPE_CHECKING:
     from helpers.report.book import BookSettings
     from helpers.report.sweep import Point
 
-BOOK = "workbook.pdf"
 FEWEST_CHAPTERS = 2
 
 

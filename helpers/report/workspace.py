@@ -14,6 +14,8 @@ from helpers import WorkbookError, files
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+BOOK = "workbook.pdf"
+"""All reports of a profile as one book."""
 QUICK = "quick"
 """The profile of the notebooks' own defaults: it needs no file."""
 

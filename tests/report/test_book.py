@@ -71,7 +71,9 @@ def outline(reader: pypdf.PdfReader) -> list[tuple[str, int]]:
 
 
 def test_the_title_page_names_who_when_and_from_which_commit():
-    sources = [Provenance([("Git commit", commit)], "") for commit in ("abc123", "def456", "abc123")]
+    sources = [
+        Provenance([("Git commit", commit)], "") for commit in ("abc123", "def456", "abc123, with uncommitted changes")
+    ]
     days = ["2026-03-04T10:12:13+00:00", "2026-03-05T01:00:00+00:00", None]
     documents = [make_document(source, finished=day) for source, day in zip(sources, days, strict=True)]
     reader = render(*documents, title="My experiments", author="Sara Moradi", course="Deep learning")
@@ -79,7 +81,7 @@ def test_the_title_page_names_who_when_and_from_which_commit():
     order = ["Deep learning", "My experiments", "Sara Moradi", "5 March 2026", "quick", "def456"]
     places = [first.index(part) for part in order]
     assert places == sorted(places)
-    assert "1 other commit" in first
+    assert "def456; 1 other commit in other chapters; files had been changed since in 1 of 3" in " ".join(first.split())
     assert "A report" not in first
     assert (reader.metadata.title, reader.metadata.author) == ("My experiments", "Sara Moradi")
 
@@ -230,6 +232,7 @@ def test_the_finding_is_the_reading_below_the_table_of_results_or_the_last_one()
         ("No end\nand a line\n\nA paragraph.", "No end\nand a line"),
         ("دقت ۵۷ است. بعد.", "دقت ۵۷ است."),
         ("It stops at epoch 5 vs. epoch 9. Then.", "It stops at epoch 5 vs. epoch 9."),
+        ("Arc2 vs. Arc3: the first wins, see Fig. 3. Then.", "Arc2 vs. Arc3: the first wins, see Fig. 3."),
     ],
 )
 def test_first_sentences(text, sentence):

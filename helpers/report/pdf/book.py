@@ -5,6 +5,7 @@ from datetime import datetime
 
 from helpers.report import book, references
 from helpers.report.book import Chapter
+from helpers.report.compared import compared
 from helpers.report.document import Document, Figure
 from helpers.report.pdf import facts, have_own_numbers, markdown, provenance_first, tables
 from helpers.report.pdf.blocks import formulas, image_maker, parts_of, places
@@ -56,13 +57,15 @@ def _facts(chapters: Sequence[Chapter], profile: str) -> list[tuple[str, str]]:
     stand_ins = sum(bool(book.is_stand_in(document)) for document in documents)
     commits = book.commits(documents)
     others = f"; {_counted(len(commits) - 1, 'other commit')} in other chapters" if len(commits) > 1 else ""
+    changed = sum(book.has_uncommitted_changes(document) for document in documents)
+    dirty = f"; files had been changed since in {changed} of {len(chapters)}" if changed else ""
     newest = max((document.finished for document in documents if document.finished), default="")
     rows = [
         ("Newest run", _day(newest) if newest else ""),
         ("Profile", profile),
         ("Notebooks", f"{len(chapters)}{f', of which {failed} failed' if failed else ''}"),
         ("Images", f"stand-in data in {stand_ins} of {len(chapters)} chapters" if stand_ins else ""),
-        ("Git commit", commits[0] + others if commits else ""),
+        ("Git commit", commits[0] + others + dirty if commits else ""),
     ]
     return [(label, text) for label, text in rows if text]
 
@@ -103,7 +106,10 @@ def _comparison(chapters: Sequence[Chapter]) -> list[Part]:
     grid = _grid(chapters)
     if not grid.cells:
         return []
-    caption = "Figures of earlier reports and of these runs; without such a report, the notebook's key numbers."
+    caption = (
+        "Figures of earlier reports and of these runs; without such a report, the notebook's key numbers. "
+        "Numbers from stand-in images are not held against the reported ones."
+    )
     table = f'#wb.captioned-table("S.1", {words(caption)}, {tables.typst(grid)})'
     heading = f"#wb.unnumbered(2, {words('Reported and measured')})"
     return [Part(heading), Part(table, f"Table S.1. {caption}\n{tables.plain(grid)}")]
@@ -124,11 +130,9 @@ def _grid(chapters: Sequence[Chapter]) -> Grid:
 
 
 def _compared_rows(document: Document) -> list[list[str]]:
-    images = _IMAGES[book.is_stand_in(document)]
-    return [
-        [number["label"], *(number["shown"][key] for key in ("reported", "value", "difference")), images]
-        for number in book.compared_numbers(document)
-    ]
+    stand_in = book.is_stand_in(document)
+    rows = compared(document.numbers, document.key_numbers, stand_in=bool(stand_in))
+    return [[row[key] for key in ("label", "reported", "value", "difference")] + [_IMAGES[stand_in]] for row in rows]
 
 
 def _findings(chapters: Sequence[Chapter]) -> list[Part]:
