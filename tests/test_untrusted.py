@@ -340,6 +340,8 @@ def faults(source: str) -> list[str]:
 
 def fault(call: ast.Call, name: str, lists: set[str]) -> str:
     given = {keyword.arg: constant(keyword.value) for keyword in call.keywords}
+    if name == "compile" and len(call.args) > 3 and ast.unparse(call.args[3]).startswith("ast.PyCF_ONLY_AST"):
+        return ""  # it makes a tree, and nothing that could run
     if RUNS_TEXT.fullmatch(name) or LOADS_CODE.fullmatch(name) or "shell" in given:
         return name
     if name == "torch.load" and given.get("weights_only") is not True:
@@ -398,6 +400,8 @@ def constant(node: ast.expr | None) -> object:
         "import tarfile; tarfile.open(path).extractall(folder)",
         "import pickle\nclass Any(pickle.Unpickler):\n    pass",
         "eval(text)",
+        "compile(text, '', 'exec')",
+        "compile(text, '', 'exec', flags)",
     ],
 )
 def test_what_is_dangerous_is_found(source):
@@ -410,6 +414,7 @@ def test_what_is_safe_is_not():
         "command = ['ls', name]; subprocess.run(command); subprocess.run(['git'], timeout=1)\n"
         "yaml.safe_load(text); np.load(path); np.load(path, allow_pickle=False); torch.load(path, weights_only=True)\n"
         "network.eval(); re.compile(text); tag.extract(); os.replace(a, b)\n"
+        "compile(text, '', 'exec', ast.PyCF_ONLY_AST | more)\n"
     )
 
 

@@ -71,11 +71,10 @@ def _code_cell(number: int, index: int, cell: Mapping[str, Any]) -> CodeCell:
 
 def parse(source: str) -> ast.Module | None:
     """The syntax tree of a cell or module, None if Python cannot read it."""
-    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of "\\d" and the like: whoever runs the code hears of it
-            return compile(source, "<source>", "exec", flags=flags, dont_inherit=True)
+            return compile(source, "<source>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
