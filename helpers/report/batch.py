@@ -1,5 +1,6 @@
 """All runs of one command: one after the other, side by side on this machine, or on a cluster's workers."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
@@ -14,6 +15,8 @@ from helpers.report.writing import Settings
 if TYPE_CHECKING:
     from helpers.report.cluster import Cluster
 
+LOOK_AGAIN = 5.0
+"""Seconds until workers that have come are noticed."""
 MOST_AT_ONCE = 256
 """Threads that wait for workers, one for each notebook under way."""
 
@@ -53,12 +56,22 @@ def run_batch(batch: Batch, settings: Settings, *, progress: Progress, finished:
     Raises:
         NoCluster: if there is no scheduler or no worker at the address.
     """
-    running = sum(bool(work.reasons) for work in batch.works)
+    at_once = min(batch.jobs, _widest(batch))
     with progress:
-        if not running or (not batch.scheduler and min(batch.jobs, running) == 1):
+        if not any(work.reasons for work in batch.works) or (not batch.scheduler and at_once <= 1):
             return _one_by_one(batch, settings, progress, finished)
-        with _cluster(batch, running) as cluster:
+        with _cluster(batch, at_once) as cluster:
             return _side_by_side(batch, settings, cluster, progress, finished)
+
+
+def _widest(batch: Batch) -> int:
+    """How many notebooks may run at once, as far as they don't wait for each other."""
+    level: dict[str, int] = {}
+    for work in batch.works:
+        if work.reasons:
+            before = batch.after.get(work.task.name, ())
+            level[work.task.name] = 1 + max((level.get(name, 0) for name in before), default=0)
+    return max(Counter(level.values()).values(), default=0)
 
 
 def _do(work: Work, settings: Settings, progress: Progress, execute: Execute | None = None) -> Outcome:
@@ -77,12 +90,12 @@ def _one_by_one(batch: Batch, settings: Settings, progress: Progress, finished: 
     return True
 
 
-def _cluster(batch: Batch, running: int) -> "AbstractContextManager[Cluster]":
+def _cluster(batch: Batch, jobs: int) -> "AbstractContextManager[Cluster]":
     from helpers.report import cluster
 
     if batch.scheduler:
         return cluster.connected(batch.scheduler)
-    return cluster.side_by_side(min(batch.jobs, running))
+    return cluster.side_by_side(jobs)
 
 
 def _side_by_side(batch: Batch, settings: Settings, cluster: "Cluster", progress: Progress, finished: Finished) -> bool:
@@ -97,7 +110,7 @@ def _side_by_side(batch: Batch, settings: Settings, cluster: "Cluster", progress
                 ]:
                     waiting.remove(work)
                     running[pool.submit(_do, work, settings, progress, cluster)] = work
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                for future in wait(running, LOOK_AGAIN, return_when=FIRST_COMPLETED).done:
                     finished(running.pop(future), future.result())
         except KeyboardInterrupt:
             cluster.stop()

@@ -6,25 +6,28 @@ distributed takes a second to import: import this module inside a function.
 import logging
 import signal
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import dask.config
-from distributed import Client, LocalCluster
-from distributed.client import FutureCancelledError
+from distributed import Client, Future, LocalCluster, wait
+from distributed import TimeoutError as DaskTimeout
+from distributed.client import FutureCancelledError, FuturesCancelledError
 from distributed.comm import get_address_host
 from distributed.scheduler import KilledWorker
 
-from helpers import WorkbookError
 from helpers.files import scratch_folder
 from helpers.report import worker
 from helpers.report.engine import RunFailed, Watch
-from helpers.report.inputs import fingerprint
+from helpers.report.inputs import helpers_used
 from helpers.report.parameters import defaults
 from helpers.report.progress import Row
+from helpers.report.run import NotRun
 from helpers.report.workspace import Refused, Task, load, write
 
 WAIT_FOR_SCHEDULER = 15.0
@@ -32,15 +35,24 @@ WAIT_FOR_WORKERS = 60.0
 """Seconds: a worker that has just been started, on a busy machine, needs its time."""
 
 
-# What goes wrong there is said by our own messages.
-logging.getLogger("distributed").setLevel(logging.CRITICAL)
+DISTRIBUTION = "image-classification-workbook"
+"""The workbook's name in pyproject.toml."""
+MOST_DEATHS = 3
+"""Workers that a notebook may take along with it."""
+LOOK_AGAIN = 5.0
+"""Seconds from one look at which workers there are to the next."""
+GONE = "the scheduler has gone: start it and its workers, then run the command again"
+
+# What goes wrong there is said by our own messages. Some of its loggers have levels of their own.
+for _part in ("", ".client", ".core", ".batched", ".comm", ".nanny", ".worker", ".scheduler"):
+    logging.getLogger(f"distributed{_part}").setLevel(logging.CRITICAL)
 
 
 class NoCluster(Refused):
     """A scheduler that doesn't answer, or one without workers."""
 
 
-class NoWorker(WorkbookError):
+class NoWorker(NotRun):
     """No worker can run a notebook; the message says why."""
 
 
@@ -53,17 +65,19 @@ class Cluster:
 
     Args:
         client: of the workers' scheduler.
-        here: whether the workers run on this machine.
+        here: whether the workers run on this machine, and are ours.
     """
 
     def __init__(self, client: Client, *, here: bool) -> None:
         self._client, self._here = client, here
-        self._topic = f"workbook-{uuid.uuid4().hex}"
+        self._run = uuid.uuid4().hex
         self._rows: dict[str, Row] = {}
-        self._futures: set[Any] = set()
+        self._started: dict[str, str] = {}  # notebook -> address of the worker that runs it
+        self._futures: set[Future] = set()
+        self._unfit: dict[str, str] = {}  # address -> why that worker can run no notebook of ours; "" if it can
         self._lock = threading.Lock()
         self._stopped = False
-        client.subscribe_topic(self._topic, self._hear)
+        client.subscribe_topic(worker.TOPIC, self._hear)
 
     @property
     def slots(self) -> int:
@@ -81,7 +95,7 @@ class Cluster:
 
         Raises:
             NotebookFailed: as the worker's run did.
-            NoWorker: if every worker refuses the notebook, or several died of it.
+            NoWorker: if every worker refuses the notebook, or several died of it, or the scheduler has gone.
             KeyboardInterrupt: after `stop`.
         """
         self._rows[task.name] = watch.row
@@ -107,60 +121,107 @@ class Cluster:
             working_folder=str(task.root) if self._here else "",
             time_limit=time_limit,
             slots=self._slots(),
-            helpers=fingerprint(notebook, parameters=task.parameters)["helpers"],
-            topic=self._topic,
+            helpers=helpers_used(notebook, root=task.root),
+            run=self._run,
         )
         parameters = {**defaults(notebook, name=task.name), **task.parameters}
         needs_gpu = str(parameters.get("DEVICE", "")).startswith("cuda")
         refusals: dict[str, str] = {}
-        while True:
+        deaths = 0
+        while deaths < MOST_DEATHS:
             able = self._able(needs_gpu, refusals)
-            address, answer = self._ask(order, needs_gpu, able if refusals else None)
-            if not answer.refused:
+            if not able:
+                self._rows[task.name].step("waiting: no worker is left")
+                self._pause()
+                continue
+            answered = self._ask(order, needs_gpu, able, refusals)
+            if answered is None:
+                deaths += self._started.pop(task.name, None) is not None
+                continue
+            address, answer = answered
+            if self._here or not answer.refused:
                 return answer
             refusals[address] = answer.refused
-            if not set(self._able(needs_gpu, {})) - set(refusals):
-                return self._last_answer(answer, refusals)
+            if answer.executed and all(self._reasons(needs_gpu, refusals).values()):
+                return answer  # the report of a run that failed says more than that nobody takes it
+        raise NoWorker(f"{deaths} workers died of it, one after the other")
 
     def _able(self, needs_gpu: bool, refusals: dict[str, str]) -> list[str]:
-        """Addresses of workers that may be asked."""
-        workers = self._workers()
-        able = [address for address, about in workers.items() if not needs_gpu or about["resources"].get("GPU")]
-        if needs_gpu and not able:
-            raise NoWorker("it asks for a GPU and no worker offers one: start one with --resources GPU=1")
-        return [address for address in able if address not in refusals]
+        """Addresses of the workers that may be asked; none if all have gone.
 
-    def _ask(self, order: worker.Order, needs_gpu: bool, workers: list[str] | None) -> tuple[str, worker.Answer]:
-        """The address of the worker that took the order, and its answer."""
-        resources = {"GPU": 1} if needs_gpu else None
+        Raises:
+            NoWorker: if none of those that are there takes the notebook.
+        """
+        reasons = self._reasons(needs_gpu, refusals)
+        if reasons and all(reasons.values()):
+            told = "; ".join(f"{address}: {reason}" for address, reason in reasons.items())
+            raise NoWorker(f"no worker takes it. {told}")
+        return sorted(address for address, reason in reasons.items() if not reason)
+
+    def _reasons(self, needs_gpu: bool, refusals: dict[str, str]) -> dict[str, str]:
+        """Why each worker that is there can't be asked; "" if it can."""
+        reasons = {}
+        for address, about in self._workers().items():
+            reasons[address] = refusals.get(address) or self._why_unfit(address)
+            if needs_gpu and not about["resources"].get("GPU"):
+                reasons[address] = reasons[address] or "it offers no GPU: start it with --resources GPU=1"
+        return reasons
+
+    def _why_unfit(self, address: str) -> str:
+        """Why a worker can't be asked, or "". One without the workbook would die of the first order."""
+        if self._here:
+            return ""
+        if address not in self._unfit:
+            version = self._tell(address, metadata.version, DISTRIBUTION)
+            fits = isinstance(version, str) and self._tell(address, worker.identity) == worker.identity()
+            other = "" if fits else "another version of the workbook is installed there"
+            self._unfit[address] = other if isinstance(version, str) else "the workbook isn't installed there"
+        return self._unfit[address]
+
+    def _tell(self, address: str, function: Callable, *arguments: str) -> Any:
+        """What a function returns on a worker; None or an exception if it can't be called there."""
+        return self._client.run(function, *arguments, workers=[address], on_error="return").get(address)
+
+    def _ask(
+        self, order: worker.Order, needs_gpu: bool, able: list[str], refusals: dict[str, str]
+    ) -> tuple[str, worker.Answer] | None:
+        """The address of the worker that took the order, and its answer; None if others have to be asked now."""
         with self._lock:
             if self._stopped:
                 raise KeyboardInterrupt
-            future = self._client.submit(
-                _addressed, order, key=f"{order.name}-{uuid.uuid4().hex}", workers=workers, resources=resources
-            )
+            key = f"{order.name}-{uuid.uuid4().hex}"
+            resources = {"GPU": 1} if needs_gpu else None
+            future = self._client.submit(_addressed, order, key=key, workers=able, resources=resources)
             self._futures.add(future)
         try:
+            while not _is_done(future):
+                self._require_scheduler()
+                workers = self._workers()
+                runs = self._started.get(order.name) in workers
+                if workers and not runs and self._able(needs_gpu, refusals) != able:
+                    future.cancel(force=True)
+                    return None
             return future.result()
-        except FutureCancelledError as error:
+        except (FutureCancelledError, FuturesCancelledError) as error:
             if self._stopped:
                 raise KeyboardInterrupt from None
-            raise NoWorker("the scheduler has gone: start it and its workers, then run the command again") from error
+            raise NoWorker(GONE) from error
         except KilledWorker as error:
-            raise NoWorker(
-                f"workers died of it, one after the other; the last was {error.last_worker.address}"
-            ) from error
+            raise NoWorker(f"workers died of it, one after the other: {error.last_worker.address} was last") from error
         finally:
             with self._lock:
                 self._futures.discard(future)
 
-    @staticmethod
-    def _last_answer(answer: worker.Answer, refusals: dict[str, str]) -> worker.Answer:
-        """What stands when all have refused: the report of a run that failed, or else the reasons."""
-        if answer.executed:
-            return answer
-        reasons = ", ".join(f"{address}: {why}" for address, why in refusals.items())
-        raise NoWorker(f"no worker takes it. {reasons}")
+    def _pause(self) -> None:
+        """Waits for workers to come."""
+        time.sleep(LOOK_AGAIN)
+        self._require_scheduler()
+        if self._stopped:
+            raise KeyboardInterrupt
+
+    def _require_scheduler(self) -> None:
+        if self._client.status not in ("running", "connecting"):
+            raise NoWorker(GONE)
 
     def _workers(self) -> dict[str, dict[str, Any]]:
         return self._client.scheduler_info(n_workers=-1).get("workers", {})  # nothing once the scheduler has gone
@@ -175,13 +236,22 @@ class Cluster:
 
     def _hear(self, event: tuple[float, dict[str, str]]) -> None:
         news = event[1]
-        # The notebook may have ended already: then nobody listens.
-        with suppress(KeyError):
-            row = self._rows[news["name"]]
-            if "step" in news:
-                row.step(news["step"])
-            else:
-                row.printed(news["printed"])
+        # Of another command, or of a notebook that has ended already: then nobody listens.
+        row = self._rows.get(news["name"]) if news["run"] == self._run else None
+        if row is None:
+            return
+        self._started[news["name"]] = news["address"]
+        if "step" in news:
+            row.step(news["step"])
+        else:
+            row.printed(news["printed"])
+
+
+def _is_done(future: Future) -> bool:
+    """Whether it is after some seconds."""
+    with suppress(TimeoutError, DaskTimeout):  # on Python 3.10 not the same
+        wait(future, timeout=LOOK_AGAIN)
+    return future.done()
 
 
 def _addressed(order: worker.Order) -> tuple[str, worker.Answer]:
@@ -205,8 +275,13 @@ def side_by_side(jobs: int) -> Iterator[Cluster]:
                 dashboard_address=None,
                 silence_logs=logging.CRITICAL,
             )
-        with local, Client(local) as client:
+        client = Client(local)
+        try:
             yield Cluster(client, here=True)
+        finally:
+            with ignoring_ctrl_c():
+                client.close()
+                local.close()
 
 
 @contextmanager
@@ -231,12 +306,12 @@ def connected(address: str) -> Iterator[Cluster]:
     """
     try:
         client = Client(address, timeout=WAIT_FOR_SCHEDULER)
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, DaskTimeout, ValueError) as error:
         raise NoCluster(f"no Dask scheduler answers at {address}: start one with 'dask scheduler' ({error})") from error
     with client:
         try:
             client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS)
-        except TimeoutError as error:
+        except (TimeoutError, DaskTimeout) as error:
             raise NoCluster(
                 f"the scheduler at {address} has no workers: start one with 'dask worker {address}' where the "
                 "workbook is installed"

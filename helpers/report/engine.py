@@ -108,7 +108,7 @@ def execute(task: Task, output: Path, watch: Watch, *, threads: int | None = Non
         kernel_name="python3",
         language="python",
         progress_bar=False,
-        cwd=str(task.root),
+        folder=task.root,
         watch=watch,
         threads=threads,
     )
@@ -124,24 +124,24 @@ class _Engine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man: Any, kernel_name: str, *, watch: Watch, threads: int | None, **_: Any
+        cls, nb_man: Any, kernel_name: str, *, watch: Watch, threads: int | None, folder: Path, **_: Any
     ) -> None:
         nb_man.now = _steady_clock(nb_man.start_time)
-        with scratch_folder() as folder:
+        with scratch_folder() as scratch:
             client = _Client(
                 nb_man,
                 watch,
-                said=folder / "kernel.log",
+                said=scratch / "kernel.log",
                 kernel_name=kernel_name,
                 kernel_manager_class=_KernelManager,
-                config=Config(KernelManager=_connection(folder)),
+                config=Config(KernelManager=_connection(scratch)),
                 log=_LOG,
                 # An output of many megabytes needs its time on a busy machine.
                 iopub_timeout=60,
                 # Results are in the notebook; a kernel that has loaded torch needs a second to stop by itself.
                 shutdown_kernel="immediate",
             )
-            client.execute(env=_environment(threads))
+            client.execute(env=_environment(threads), cwd=str(folder))
 
 
 def _steady_clock(start: datetime) -> Callable[[], datetime]:

@@ -4,6 +4,7 @@ The worker needs the workbook installed and nothing shared: the notebook and its
 executed notebook goes back as text.
 """
 
+import hashlib
 import json
 import os
 import threading
@@ -17,6 +18,8 @@ from typing import Any
 from helpers import ROOT
 from helpers.files import scratch_folder
 
+TOPIC = "workbook"
+"""The Dask topic that hears of the notebooks' progress."""
 LACKS_DATA = "MissingDataError"
 _BETWEEN_BARS = 1.0
 _LOOKS_FOR_CANCELLATION = 1.0
@@ -34,7 +37,7 @@ class Order:
         time_limit: seconds for all its cells, or None.
         slots: how many notebooks run at once on each host, so that their kernels can share its processors.
         helpers: hashes of the parts of ``helpers`` that it uses, as the one who asks has them.
-        topic: the Dask topic that hears of its progress.
+        run: the command's name among those that use the cluster.
     """
 
     name: str
@@ -44,7 +47,7 @@ class Order:
     time_limit: float | None
     slots: Mapping[str, int]
     helpers: Mapping[str, str]
-    topic: str
+    run: str
 
 
 @dataclass(frozen=True)
@@ -64,16 +67,22 @@ class Answer:
     peak_mib: float | None = None
 
 
+def identity() -> str:
+    """What has to be the same where orders are given and taken: a hash of the code that does it."""
+    folder = Path(__file__).parent
+    return hashlib.blake2b(b"".join((folder / f"{name}.py").read_bytes() for name in ("worker", "engine"))).hexdigest()
+
+
 def run(order: Order) -> Answer:
     """Runs a notebook on this worker; called by Dask in a thread of the worker."""
     import nbformat
 
     from helpers.report import engine
-    from helpers.report.inputs import fingerprint
+    from helpers.report.inputs import helpers_used
     from helpers.report.workspace import Task
 
     notebook = nbformat.reads(order.notebook, as_version=4)
-    if fingerprint(notebook, parameters=order.parameters)["helpers"] != order.helpers:
+    if helpers_used(notebook, root=Path(order.working_folder or ROOT)) != order.helpers:
         return Answer(refused="its helpers differ from yours: install the same version of the workbook there")
     with scratch_folder() as folder:
         source, executed = folder / f"{order.name}.ipynb", folder / "executed.ipynb"
@@ -84,7 +93,7 @@ def run(order: Order) -> Answer:
         error = None
         with _stopping_when_cancelled(watch):
             try:
-                engine.execute(task, executed, watch, threads=_threads(order.slots))
+                engine.execute(task, executed, watch, threads=_threads(order))
             except Exception as raised:  # Whatever it is, the one who asked is told.
                 error = (type(raised).__name__, str(raised))
         text = executed.read_text(encoding="utf-8") if executed.exists() else ""
@@ -93,7 +102,7 @@ def run(order: Order) -> Answer:
 
 
 class _Reporter:
-    """Takes what a notebook's line would show, and tells it to whoever listens to the order's topic."""
+    """Takes what a notebook's line would show, and tells it to whoever listens."""
 
     def __init__(self, order: Order) -> None:
         from distributed import get_worker
@@ -110,7 +119,8 @@ class _Reporter:
             self._tell({"printed": text[-1000:]})
 
     def _tell(self, news: dict[str, str]) -> None:
-        self._worker.log_event(self._order.topic, {"name": self._order.name, **news})
+        about = {"run": self._order.run, "name": self._order.name, "address": self._worker.address}
+        self._worker.log_event(TOPIC, {**about, **news})
 
 
 @contextmanager
@@ -135,14 +145,17 @@ def _stopping_when_cancelled(watch: Any) -> Iterator[None]:
         thread.join()
 
 
-def _threads(slots: Mapping[str, int]) -> int | None:
-    """This notebook's share of the processors that this process may use; None where it has them alone."""
+def _threads(order: Order) -> int | None:
+    """This notebook's share of the host's processors; None where it has them alone."""
     from distributed import get_worker
     from distributed.comm import get_address_host
 
-    here = slots.get(get_address_host(get_worker().address), 1)
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, processors // here) if here > 1 else None
+    at_once = order.slots.get(get_address_host(get_worker().address), 1)
+    if at_once == 1:
+        return None
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # A worker elsewhere may have been given a share of its host already, as Slurm does.
+    return max(1, mine // at_once if order.working_folder else min(mine, (os.cpu_count() or 1) // at_once))
 
 
 def _raised(executed: str, name: str) -> bool:

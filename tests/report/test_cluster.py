@@ -18,6 +18,9 @@ import pytest
 
 from helpers import ROOT
 from helpers.report import cli
+from helpers.report.batch import Batch, _widest
+from helpers.report.incremental import Work
+from helpers.report.workspace import Task
 
 WAIT = 90.0  # seconds for what takes two on an idle machine
 TWO_AT_ONCE = """\
@@ -114,10 +117,10 @@ class Workers:
         until(lambda: file.is_file() and file.read_text().endswith("}"), what="the scheduler")
         self.address = json.loads(file.read_text())["address"]
 
-    def add(self, name: str, *options: str) -> Path:
-        """Starts a worker, once it has registered; returns its data folder."""
+    def add(self, name: str, *options: str, installed: bool = True) -> Path:
+        """Starts a worker; returns its data folder once it has registered."""
         arguments = ["--nthreads", "1", "--no-dashboard", "--no-nanny", "--name", name, "--local-directory", "."]
-        self._start(name, self.address, *arguments, *options, kind="worker")
+        self._start(name, self.address, *arguments, *options, kind="worker", installed=installed)
         log = self._folder / name / "log"
         until(lambda: "Registered to" in log.read_text(), what=f"the worker {name}")
         return self._folder / name / "data"
@@ -130,14 +133,17 @@ class Workers:
             process.kill()
             process.wait()
 
-    def _start(self, name: str, *arguments: str, kind: str = "scheduler") -> None:
+    def is_alive(self, name: str) -> bool:
+        return self._processes[name].poll() is None
+
+    def _start(self, name: str, *arguments: str, kind: str = "scheduler", installed: bool = True) -> None:
         folder = self._folder / name
         (folder / "data").mkdir(parents=True)
         surroundings = {**os.environ, "WORKER_NAME": name, "WORKBOOK_DATA": str(folder / "data")}
         self._processes[name] = subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--host", "127.0.0.1", *arguments],
             cwd=folder,
-            env={**surroundings, "PYTHONPATH": str(ROOT)},
+            env={**surroundings, "PYTHONPATH": str(ROOT)} if installed else surroundings,
             stdout=(folder / "log").open("w"),
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -212,6 +218,91 @@ def test_ctrl_c_stops_what_runs_on_a_worker(tmp_path, workers, mark):
     assert not re.search("Traceback", said), said
     assert not list((tmp_path / "reports" / "quick").glob("*.json"))
     until(lambda: not kernels(mark), what="the worker to stop the kernel")
+
+
+STRANGER = """\
+import importlib.metadata, sys
+
+class NoWorkbook:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "helpers":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, NoWorkbook())
+version = importlib.metadata.version
+
+def other_version(name):
+    if name == "image-classification-workbook":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return version(name)
+
+importlib.metadata.version = other_version
+"""
+
+
+def run_apart(root: Path, *arguments: str) -> subprocess.Popen:
+    """The command in a process of its own."""
+    code = (
+        "import sys; from helpers.report.cli import main; from pathlib import Path; "
+        f"sys.exit(main({list(arguments)!r}, root=Path({str(root)!r})))"
+    )
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+def test_workers_come_and_go_and_strangers_are_let_alone(tmp_path, workers, monkeypatch):
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    (strange / "sitecustomize.py").write_text(STRANGER)
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(strange))
+        workers.add("stranger", installed=False)
+    workers.add("first")
+    marker = tmp_path / "marker"
+    write(tmp_path, "01_killed", WHERE, KILLED_ONCE, parameters=f"SEED = 3\nMARKER = {str(marker)!r}")
+    write(tmp_path, "02_gpu", parameters='SEED = 3\nDEVICE = "cuda"')
+    run = run_apart(tmp_path, "--scheduler", workers.address, "--format", "html", "--timeout", "200")
+    until(lambda: marker.exists() and marker.read_text() == "first", what="the only worker that can run it")
+    workers.kill("first")
+    workers.add("second")
+    said = run.communicate(timeout=WAIT)[1]
+    assert "ran on second" in printed(tmp_path, "01_killed"), said
+    # Nobody offers a GPU: the notebook did not run at all, so there is no report.
+    assert run.returncode == 1 and "the workbook isn't installed there" in said
+    assert "it offers no GPU: start it with --resources GPU=1" in said
+    assert not (tmp_path / "reports" / "quick" / "02_gpu.json").exists()
+    assert workers.is_alive("stranger")
+
+
+def test_when_the_scheduler_goes_the_command_ends_and_good_reports_stay(tmp_path, workers):
+    workers.add("only")
+    names = ["01_one", "02_two", "03_three"]
+    for name in names:
+        write(tmp_path, name, "import time, os\nif os.path.exists('wait'): time.sleep(600)", parameters="SEED = 3")
+    write(tmp_path, "01_one", KILLED_ONCE, parameters=f"SEED = 3\nMARKER = {str(tmp_path / 'marker')!r}")
+    (tmp_path / "marker").write_text("not yet")
+    command = ["--scheduler", workers.address, "--format", "html", "--timeout", "200"]
+    assert cli.main(command, root=tmp_path) == 0
+    good = {name: (tmp_path / "reports" / "quick" / f"{name}.html").read_text() for name in names}
+    (tmp_path / "marker").unlink()
+    run = run_apart(tmp_path, *command, "--force")
+    until((tmp_path / "marker").exists, what="the first notebook")
+    workers.kill("scheduler")
+    said = run.communicate(timeout=WAIT)[1]
+    assert run.returncode == 1 and said.count("the scheduler has gone") >= len(names)
+    assert {name: (tmp_path / "reports" / "quick" / f"{name}.html").read_text() for name in names} == good
+    assert all(numbers(tmp_path, name)["status"] == "ok" for name in names)
+
+
+def work(name: str, *, runs: bool = True) -> Work:
+    nothing = Path()
+    return Work(Task(nothing, {}, name, nothing, nothing, nothing), None, ["why"] if runs else [], [])
+
+
+def test_notebooks_that_wait_for_each_other_never_share_the_processors():
+    works = [work("01"), work("02"), work("07", runs=False)]
+    assert _widest(Batch(works, {"02": ["01"]}, jobs=2)) == 1
+    assert _widest(Batch(works, {}, jobs=2)) == 2
+    assert _widest(Batch([*works, work("03")], {"02": ["01"]}, jobs=2)) == 2
 
 
 def test_a_scheduler_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):

@@ -20,10 +20,10 @@ import psutil
 import pytest
 
 from helpers import ROOT
-from helpers.report import cli, document, engine
+from helpers.report import book, cli, document, engine
 from helpers.report.progress import Progress, Row
 from helpers.report.record import MIME
-from helpers.report.run import run
+from helpers.report.run import NotRun, run
 from helpers.report.workspace import Workspace
 from helpers.report.writing import FORMATS, Settings
 
@@ -126,6 +126,7 @@ def test_only_finished_files_are_left(session):
     assert names == {
         "index.html",
         "workbook.pdf",
+        ".workbook.pdf.made-from",
         *(f"{n}.{s}" for n in notebooks for s in ("ipynb", "html", "pdf", "json")),
     }
 
@@ -183,8 +184,10 @@ def test_a_killed_kernel_is_told_as_such(session):
 
 
 def test_a_run_without_results_has_failed(session):
-    assert session.failure("04_empty").name == "MissingResults"
-    assert "recorded no figure, table or number" in session.json("04_empty")["error"]["message"]
+    error = session.json("04_empty")["error"]
+    assert (error["name"], error["cell"]) == ("MissingResults", None)
+    assert "recorded no figure, table or number" in error["message"]
+    assert not document.read(session.executed("04_empty")).failed
 
 
 def test_the_closing_table_and_the_exit_status_tell_failures(session):
@@ -207,7 +210,8 @@ def test_the_peak_memory_is_the_highest_of_the_whole_run(session):
 
 
 def test_no_kernel_is_left(session):
-    assert [child.cmdline() for child in psutil.Process().children(recursive=True)] == []
+    commands = [child.cmdline() for child in psutil.Process().children(recursive=True)]
+    assert not [command for command in commands if "ipykernel_launcher" in command]
 
 
 def test_an_endless_notebook_is_stopped_at_its_limit(tmp_path, monkeypatch):
@@ -356,8 +360,27 @@ def test_expected_results_that_are_missing_fail_the_run(executing, tmp_path):
     assert executing(drawing("a_curves"), measured(accuracy=0.5), expects=["*_curves", "acc*"]).error == ""
     assert "*_roc" in executing(drawing("curves"), measured(accuracy=0.5), expects=["*_roc"]).error
     outcome = executing(drawing("curves"), measured(accuracy=0.5), expects=["curves", "confusion", "loss"])
-    assert "did not record: confusion, loss" in outcome.error
+    assert "did not record: confusion, loss" in outcome.error and "(cell" not in outcome.error
     assert "did not record" in (tmp_path / "reports" / "quick" / "01_fake.html").read_text()
+
+
+def test_a_failure_that_only_the_report_found_is_in_the_book_and_not_in_the_executed_notebook(executing, tmp_path):
+    executing(drawing("curves"), expects=["loss"])
+    reports = tmp_path / "reports" / "quick"
+    executed = nbformat.read(reports / "01_fake.ipynb", as_version=4)
+    assert not [output for cell in executed.cells for output in cell.outputs if output.output_type == "error"]
+    (chapter,) = book.chapters(reports)
+    assert chapter.document.failed and "did not record: loss" in book.failure(chapter.document)
+    executing(drawing("curves"))
+    assert not book.chapters(reports)[0].document.failed
+
+
+def test_a_notebook_that_could_not_be_run_at_all_leaves_what_there_was(executing, tmp_path):
+    executing(measured(accuracy=0.5))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    outcome = executing(measured(accuracy=0.75), error=NotRun("no worker takes it"))
+    assert (outcome.error, outcome.files) == ("no worker takes it", [])
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_a_number_that_is_not_finite_fails_the_run(executing):
@@ -375,7 +398,7 @@ def test_a_page_that_cannot_be_drawn_fails_its_notebook_and_loses_no_good_page(e
     monkeypatch.setattr("helpers.report.pdf.render", broken)
     for _ in range(2):
         outcome = executing(measured(accuracy=0.75), formats=FORMATS)
-        assert outcome.error == "PageNotDrawn: the PDF page could not be drawn: RuntimeError: no ink in ~/ink (cell 1)"
+        assert outcome.error == "PageNotDrawn: the PDF page could not be drawn: RuntimeError: no ink in ~/ink"
         assert [path.suffix for path in outcome.files] == [".ipynb", ".json", ".html"]
         numbers = json.loads((reports / "01_fake.json").read_text(encoding="utf-8"))
         assert (numbers["status"], numbers["error"]["name"]) == ("failed", "PageNotDrawn")
@@ -389,7 +412,7 @@ def test_a_page_that_cannot_be_drawn_fails_its_notebook_and_loses_no_good_page(e
 def test_a_page_that_cannot_be_drawn_is_told_beside_the_runs_own_error(executing, monkeypatch):
     monkeypatch.setattr("helpers.report.html.render", lambda *_, **__: 1 / 0)
     outcome = executing(measured(accuracy=math.nan))
-    assert outcome.error.startswith("MissingResults: numbers that aren't finite: accuracy (cell 1); the HTML page")
+    assert outcome.error.startswith("MissingResults: numbers that aren't finite: accuracy; the HTML page")
 
 
 def test_a_run_whose_report_cannot_be_made_at_all_keeps_its_cells(executing, tmp_path, monkeypatch):

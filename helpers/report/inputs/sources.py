@@ -102,7 +102,7 @@ def _does(source: str, tree: ast.Module | None) -> str:
     if tree is None:
         return source.strip()
     # IPython doesn't show the value of a last expression with a semicolon behind it, and the tree doesn't have that.
-    return normal_form(tree, source, shows_texts=True) + ";" * source.rstrip().endswith(";")
+    return normal_form(tree, source, shows_texts=True) + ";" * (bool(tree.body) and source.rstrip().endswith(";"))
 
 
 def _collect(node: ast.AST, parts: list[str]) -> None:
