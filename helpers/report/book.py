@@ -4,6 +4,7 @@
 """
 
 import fnmatch
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from helpers.report.document import (
     Table,
     read,
     with_code,
+    with_failure,
 )
 from helpers.report.workspace import Refused, UnreadableNotebook, load
 
@@ -92,18 +94,33 @@ def chapters(reports: Path, *, show_code: str = "key") -> list[Chapter]:
         reports: ``reports/<profile>``.
         show_code: whose code is shown, as for the reports: that of "all" cells, of those tagged "key", or of "none".
     """
+    return [_chapter(path, show_code) for path in executed(reports)]
+
+
+def executed(reports: Path) -> list[Path]:
+    """The executed notebooks in a profile's folder of reports, in the order of their numbers."""
     paths = [path for path in reports.glob("[0-9]*.ipynb") if not path.name.endswith(".interrupted.ipynb")]
-    return [_chapter(path, show_code) for path in sorted(paths, key=lambda path: (_number(path), path.name))]
+    return sorted(paths, key=lambda path: (_number(path), path.name))
 
 
 def _chapter(path: Path, show_code: str) -> Chapter:
     try:
-        document = read(load(path), name=path.stem)
+        document = _as_reported(read(load(path), name=path.stem), path.with_suffix(".json"))
     except (UnreadableNotebook, DamagedNotebook) as error:
         message = f"its executed notebook cannot be read: {type(error.__cause__).__name__}; run it again"
         failure = Failure(type(error).__name__, message, "", None)
         document = Document(path.stem, [failure], {}, {}, duration=None, finished=None, failed=True)
     return Chapter(path.stem, with_code(document, show_code))
+
+
+def _as_reported(document: Document, numbers: Path) -> Document:
+    """The document with the failure that showed only when its report was written, which its numbers tell of."""
+    try:
+        error = json.loads(numbers.read_text(encoding="utf-8"))["error"]
+        name, message = error["name"], error["message"]
+    except (OSError, ValueError, KeyError, TypeError):  # none, or nothing that a run left
+        return document
+    return document if document.failed else with_failure(document, name, message)
 
 
 def _number(path: Path) -> int:

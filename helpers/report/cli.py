@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from helpers import ROOT
 from helpers.report import closing, overview
 from helpers.report.batch import Batch, run_batch
-from helpers.report.incremental import Work, look
+from helpers.report.incremental import FORCED, Work, look
 from helpers.report.options import parser
 from helpers.report.order import after, in_order, predecessors
 from helpers.report.parameters import defaults, plan
 from helpers.report.plain import read
 from helpers.report.progress import Progress
 from helpers.report.run import Outcome
-from helpers.report.workspace import QUICK, Refused, Task, Workspace, load, make_folder
+from helpers.report.workspace import BOOK, QUICK, Refused, Task, Workspace, load, make_folder
 from helpers.report.writing import Settings
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
+    except KeyboardInterrupt:  # while no notebook ran: those that do are told by name
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
@@ -73,11 +76,11 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
     settings = _settings(options)
     works, outcomes, all_ended = _do(tasks, declared, settings, options)
     problem = ""
-    if outcomes or options.author or options.course or overview.is_missing(workspace, settings):
+    if outcomes or overview.is_outdated(workspace, settings, book):
         problem = overview.write_book(workspace, settings, book)
         overview.write_index(workspace, options.profile)
     print(closing.table(works, outcomes))
-    print(f"in {closing.short(workspace.reports(options.profile))}, with index.html over them")
+    _print_place(workspace.reports(options.profile), ("index.html", BOOK))
     return _closed(works, outcomes, all_ended, problem)
 
 
@@ -102,10 +105,17 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
         make_folder(folder)
     settings = _settings(options)
     works, outcomes, all_ended = _do(tasks, {}, settings, options)
-    problem = overview.write_sweep(workspace, settings, notebooks[0], points)
+    # An outcome without files left the report of an earlier run.
+    renewed = {name for name, outcome in outcomes.items() if outcome.files}
+    outdated = [work.task.name for work in works if {*work.reasons} - {FORCED} and work.task.name not in renewed]
+    problem = overview.write_sweep(workspace, settings, notebooks[0], points, outdated=outdated)
     print(closing.table(works, outcomes))
-    print(f"in {closing.short(tasks[0].reports)}, with index.html, sweep.pdf and sweep.csv over them")
+    _print_place(tasks[0].reports, overview.SWEEP_FILES)
     return _closed(works, outcomes, all_ended, problem)
+
+
+def _print_place(folder: Path, over: Sequence[str]) -> None:
+    print(f"in {closing.short(folder)}, with {overview.written(folder, over)} over them")
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -129,7 +139,7 @@ def _do(
         outcomes[work.task.name] = outcome
         progress.message(closing.ended(outcome))
 
-    batch = Batch(left, declared, options.jobs, options.scheduler)
+    batch = Batch(left, declared, options.jobs or 1, options.scheduler)
     all_ended = not left or run_batch(batch, settings, progress=progress, finished=finished)
     return works, outcomes, all_ended
 

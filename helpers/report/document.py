@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from helpers import WorkbookError
-from helpers.report import clean
+from helpers.report import cells, clean
 from helpers.report.record import MIME
 
 if TYPE_CHECKING:
@@ -177,6 +177,12 @@ def with_code(document: Document, which: str) -> Document:
     return replace(document, blocks=kept)
 
 
+def with_failure(document: Document, name: str, message: str) -> Document:
+    """The document as of a run that failed, after its last cell, with an error of this name."""
+    failure = Failure(name, clean.private(clean.printable(message)), "", None)
+    return replace(document, blocks=[*document.blocks, failure], failed=True)
+
+
 def read(notebook: "NotebookNode", *, name: str = "") -> Document:
     """The document in an executed notebook.
 
@@ -308,7 +314,7 @@ class _Reader:
                 rows.append(("Peak memory", f"{self._peak_mib:,.0f} MiB resident in the notebook's process"))
             self.blocks.append(Provenance(rows, clean.private(content["warning"])))
         elif kind == "reading":
-            self.blocks.append(Reading(content["text"]))
+            self.blocks.append(Reading(cells.in_prose(content["text"])))
         elif kind == "figure":
             self._claim("figure", content["name"])
             self.blocks.append(self._figure(content, data))

@@ -63,6 +63,7 @@ def _add_parameters(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--sweep",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME=VALUES",
         help="runs one notebook at each point of a grid: values parted by commas, or a range such as 0..4",
@@ -74,10 +75,9 @@ def _add_parameters(group: argparse._ArgumentGroup) -> None:
 
 def _add_execution(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--force", action="store_true", help="runs also what has not changed since its last run")
-    group.add_argument(
-        "--jobs", type=_jobs, default=1, metavar="N", help="runs N notebooks at a time on this machine (1)"
-    )
-    group.add_argument(
+    where = group.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=_jobs, metavar="N", help="runs N notebooks at a time on this machine (1)")
+    where.add_argument(
         "--scheduler",
         default="",
         metavar="ADDRESS",

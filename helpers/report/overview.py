@@ -1,6 +1,8 @@
 """What stands over a profile's reports: ``index.html``, a card for each, and ``workbook.pdf``, all as one book."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from helpers.report.sweep import Point
 
 FEWEST_CHAPTERS = 2
+MADE_FROM = f".{BOOK}.made-from"
+"""Beside the book: a hash of what it was made from."""
+SWEEP_FILES = ("index.html", "sweep.pdf", "sweep.csv", "means.csv")
 
 
 def book_settings(workspace: Workspace, *, author: str | None, course: str | None) -> "BookSettings":
@@ -49,22 +54,34 @@ def write_book(workspace: Workspace, settings: Settings, book: "BookSettings") -
     from helpers.report.pdf import PdfError
     from helpers.report.pdf.book import render_book
 
-    path = workspace.reports(settings.profile) / BOOK
-    path.unlink(missing_ok=True)
+    reports = workspace.reports(settings.profile)
+    for file in (BOOK, MADE_FROM):
+        (reports / file).unlink(missing_ok=True)
     if "pdf" not in settings.formats:
         return ""
-    found = chapters(workspace.reports(settings.profile), show_code=settings.show_code)
+    made_from = _made_from(reports, settings, book)
+    found = chapters(reports, show_code=settings.show_code)
     if len(found) < FEWEST_CHAPTERS:
         return ""
     try:
-        write(path, render_book(found, **asdict(book), profile=settings.profile))
+        write(reports / BOOK, render_book(found, **asdict(book), profile=settings.profile))
     except PdfError as error:
         return clean.private(f"{BOOK} could not be made: {error}")
+    write(reports / MADE_FROM, made_from)
     return ""
 
 
-def write_sweep(workspace: Workspace, settings: Settings, notebook: Path, points: "Sequence[Point]") -> str:
+def write_sweep(
+    workspace: Workspace, settings: Settings, notebook: Path, points: "Sequence[Point]", *, outdated: Collection[str]
+) -> str:
     """Writes what stands over a sweep's reports, and the index that leads to it.
+
+    Args:
+        workspace: whose folders.
+        settings: of the reports.
+        notebook: that ran.
+        points: all of the sweep.
+        outdated: names of those that were to run, since something changed, and did not.
 
     Returns:
         Why the sweep's PDF could not be made, or "".
@@ -75,15 +92,40 @@ def write_sweep(workspace: Workspace, settings: Settings, notebook: Path, points
     problem = ""
     write_index(workspace, settings.profile)  # the sweep's own one leads there if it is there
     try:
-        sweep.write_summary(workspace, settings.profile, notebook, points, formats=settings.formats)
+        sweep.write_summary(workspace, settings.profile, notebook, points, formats=settings.formats, outdated=outdated)
     except PdfError as error:
         problem = clean.private(f"the sweep's PDF could not be made: {error}")
     write_index(workspace, settings.profile)  # and it leads to the sweep
     return problem
 
 
-def is_missing(workspace: Workspace, settings: Settings) -> bool:
-    """Whether somebody has deleted what stood over the reports, or some of them have never had it."""
+def is_outdated(workspace: Workspace, settings: Settings, book: "BookSettings") -> bool:
+    """Whether what should stand over the reports isn't there, or is a book of other settings or other reports."""
+    from helpers.report.book import executed
+
     reports = workspace.reports(settings.profile)
-    wants_book = "pdf" in settings.formats and len(list(reports.glob("[0-9]*.json"))) >= FEWEST_CHAPTERS
-    return not (reports / "index.html").is_file() or (wants_book and not (reports / BOOK).is_file())
+    if not (reports / "index.html").is_file():
+        return True
+    has_book = (reports / BOOK).is_file()
+    if "pdf" not in settings.formats:
+        return False
+    if len(executed(reports)) < FEWEST_CHAPTERS:
+        return has_book
+    made_from = reports / MADE_FROM
+    is_of_these = made_from.is_file() and made_from.read_text() == _made_from(reports, settings, book)
+    return not (has_book and is_of_these)
+
+
+def written(folder: Path, names: Sequence[str]) -> str:
+    """Those of the files that are there, in words."""
+    return " and ".join(", ".join(name for name in names if (folder / name).is_file()).rsplit(", ", 1))
+
+
+def _made_from(reports: Path, settings: Settings, book: "BookSettings") -> str:
+    """A hash of what a book is made from: its settings, and the executed notebooks as sizes and times tell them."""
+    from helpers.report.book import executed
+
+    states = [(path.name, path.stat()) for path in executed(reports)]
+    chapters = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
+    about = json.dumps([asdict(book), settings.show_code, chapters], sort_keys=True)
+    return hashlib.blake2b(about.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from helpers import WorkbookError
 from helpers.files import locked
 from helpers.report.progress import Progress, Row
 from helpers.report.workspace import Task, load
@@ -19,16 +20,20 @@ if TYPE_CHECKING:
     from helpers.report.inputs import Earlier
 
 
+class NotRun(WorkbookError):
+    """A notebook that was not run, for reasons that lie outside of it; what its earlier runs left stays as it is."""
+
+
 @dataclass
 class Outcome:
     """What became of one notebook.
 
     Attributes:
         name: the notebook's, without ``.ipynb``.
-        error: why it failed, or "".
+        error: why it failed, or was not run, or "".
         execute_seconds, render_seconds: how long both halves took.
         peak_mib: the most memory that the kernel held, None if unknown.
-        files: what was written into the reports folder.
+        files: what was written into the reports folder; [] if the report there is still that of an earlier run.
     """
 
     name: str
@@ -51,7 +56,7 @@ def run(
     execute: Execute | None = None,
     progress: Progress,
 ) -> Outcome:
-    """Runs a notebook and writes its report, a failed run's too.
+    """Runs a notebook and writes its report, a failed run's too; but none if it didn't run at all (`NotRun`).
 
     Args:
         task: what to run, and where its report goes.
@@ -77,17 +82,25 @@ def render_again(task: Task, settings: Settings, *, stamp: "Earlier", progress: 
     Args:
         task: whose report it is.
         settings: formats and code shown.
-        stamp: what the run and its pages depend on now.
+        stamp: what that run depended on, and its pages do now.
         progress: shows what is going on.
 
     Returns:
-        The outcome, as from `run`; nothing was executed.
+        The outcome, as from `run`; nothing was executed. Nothing is written either if another command has run the
+        notebook since ``stamp`` was made.
     """
+    from helpers.report.inputs import earlier
     from helpers.report.prose import with_new_prose
 
+    def renewed() -> "NotebookNode":
+        executed = task.reports / f"{task.name}.ipynb"
+        then = earlier(executed)
+        if then is None or then.inputs != stamp.inputs:
+            raise NotRun("another command has run it meanwhile: run this one again")
+        return with_new_prose(load(executed), load(task.notebook))
+
     with progress.row(task.name) as row:
-        job = _Job(task, settings, row, stamp)
-        return _alone(job, lambda: with_new_prose(load(task.reports / f"{task.name}.ipynb"), load(task.notebook)))
+        return _alone(_Job(task, settings, row, stamp), renewed)
 
 
 def _alone(job: "_Job", executed: "Callable[[], NotebookNode]") -> Outcome:
@@ -109,6 +122,8 @@ def _report(job: "_Job", executed: "Callable[[], NotebookNode]") -> None:
     except KeyboardInterrupt:
         job.keep_interrupted()
         raise
+    except NotRun as error:
+        job.outcome.error = str(error)
     except Exception as error:  # A fault in one report, ours included, must not take the others along.
         if not job.outcome.files:
             job.keep_interrupted()
@@ -131,7 +146,11 @@ class _Job:
         self.lock = task.reports / f".{task.name}.lock"
 
     def execute(self, execute: Execute | None) -> "NotebookNode":
-        """The executed notebook, which holds an error output if the run failed for whatever reason."""
+        """The executed notebook, which holds an error output if the run failed for whatever reason.
+
+        Raises:
+            NotRun: as from ``execute``.
+        """
         from helpers.report import engine
 
         self._row.step("starting the kernel" if execute is None else "waiting for a worker")
@@ -141,6 +160,8 @@ class _Job:
         failure: Exception | None = None
         try:
             (execute or engine.execute)(self._task, self.running, watch)
+        except NotRun:
+            raise
         except Exception as error:  # From a cell's exception to a kernel that would not start.
             failure = error
         self.outcome.peak_mib = watch.peak_mib

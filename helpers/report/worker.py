@@ -96,6 +96,8 @@ def run(order: Order) -> Answer:
                 engine.execute(task, executed, watch, threads=_threads(order))
             except Exception as raised:  # Whatever it is, the one who asked is told.
                 error = (type(raised).__name__, str(raised))
+                if not isinstance(raised, engine.RunFailed):
+                    executed.unlink(missing_ok=True)  # no cell ran
         text = executed.read_text(encoding="utf-8") if executed.exists() else ""
     refused = "it lacks the data set" if error and _raised(text, LACKS_DATA) else ""
     return Answer(text, error, refused, watch.peak_mib)

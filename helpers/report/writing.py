@@ -14,7 +14,7 @@ from helpers.report.workspace import Task, write
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-    from helpers.report.document import Document
+    from helpers.report.document import Document, Failure
     from helpers.report.inputs import Earlier
 
 FORMATS = ("html", "pdf")
@@ -52,8 +52,11 @@ class ReportWriter:
     def write(self, executed: "NotebookNode") -> str:
         """Checks the results, draws every page, and only then touches the files of earlier runs.
 
+        A failure that shows here only is told by the pages and the numbers, and not by the executed notebook, whose
+        results are good: what the next command needs from it is new pages.
+
         Args:
-            executed: the notebook; a failure that shows here only is added to its outputs.
+            executed: the notebook.
 
         Returns:
             What failed in the run or in drawing its pages, or "".
@@ -61,19 +64,19 @@ class ReportWriter:
         import nbformat
 
         from helpers.report import numbers_file
-        from helpers.report.document import Failure
+        from helpers.report.document import Failure, read, with_failure
 
-        document = self._checked(executed)
+        ran = read(executed, name=self._task.name)
+        document = _checked(executed, ran)
         pages, faults = self._draw(document)
         if faults and not document.failed:
-            document = self._failed(executed, "PageNotDrawn", "; ".join(faults))
+            document = with_failure(document, "PageNotDrawn", "; ".join(faults))
             # Once more, so that the page that can be drawn says that the other one failed.
             pages, later_faults = self._draw(document)
             faults = [fault for fault in later_faults if fault not in faults]
-        failures = [block for block in document.blocks if isinstance(block, Failure)]
-        errors = [f"{block.name}: {block.message} (cell {block.cell})" for block in failures]
+        errors = [_in_words(block) for block in document.blocks if isinstance(block, Failure)]
         numbers = numbers_file.content(document, name=self._task.name, profile=self._settings.profile)
-        self._put_stamp(executed, document)
+        self._put_stamp(executed, ran_well=not ran.failed, drawn_well=not document.failed)
         self._make_room(failed=document.failed)
         self._write("ipynb", nbformat.writes(executed))
         _write_drawings(document, self._task.figures)
@@ -82,26 +85,12 @@ class ReportWriter:
             self._write(suffix, page)
         return "; ".join([*errors, *faults])
 
-    def _checked(self, executed: "NotebookNode") -> "Document":
-        """The document in the notebook; one that failed if results are missing."""
-        from helpers.report.document import read
-
-        document = read(executed, name=self._task.name)
-        problem = "" if document.failed else missing_results(executed, document)
-        return self._failed(executed, "MissingResults", problem) if problem else document
-
-    def _failed(self, executed: "NotebookNode", name: str, message: str) -> "Document":
-        from helpers.report.document import read
-
-        fail(executed, name, message)
-        return read(executed, name=self._task.name)
-
-    def _put_stamp(self, executed: "NotebookNode", document: "Document") -> None:
-        """Only a run that went well is good for later commands."""
+    def _put_stamp(self, executed: "NotebookNode", *, ran_well: bool, drawn_well: bool) -> None:
+        """Only a run that went well is good for later commands, and only pages that did."""
         about = executed.metadata.setdefault("workbook", {})
-        for kind in ("inputs", "page"):
+        for kind, is_good in (("inputs", ran_well), ("page", drawn_well)):
             about.pop(kind, None)
-            if self._stamp is not None and not document.failed:
+            if self._stamp is not None and is_good:
                 about[kind] = getattr(self._stamp, kind)
 
     def _draw(self, document: "Document") -> tuple[dict[str, str | bytes], list[str]]:
@@ -150,6 +139,19 @@ class ReportWriter:
     def _write(self, suffix: str, content: str | bytes) -> None:
         write(self.file(suffix), content)
         self.files.append(self.file(suffix))
+
+
+def _checked(executed: "NotebookNode", document: "Document") -> "Document":
+    """The document of a notebook; one that failed if results are missing."""
+    from helpers.report.document import with_failure
+
+    problem = "" if document.failed else missing_results(executed, document)
+    return with_failure(document, "MissingResults", problem) if problem else document
+
+
+def _in_words(failure: "Failure") -> str:
+    cell = "" if failure.cell is None else f" (cell {failure.cell})"
+    return f"{failure.name}: {failure.message}{cell}"
 
 
 def missing_results(notebook: "NotebookNode", document: "Document") -> str:

@@ -96,6 +96,15 @@ def test_every_notebook_is_run_at_its_own_defaults(root, runs, capsys):
     assert rows[1].endswith("01_cnn_on_a.{html}")
 
 
+def test_what_was_written_over_the_reports_is_told(root, runs, capsys):
+    place = "in reports/quick" if Path.cwd() == root else f"in {root / 'reports' / 'quick'}"
+    cli.main([], root=root)
+    assert capsys.readouterr().out.splitlines()[-1] == f"{place}, with index.html over them"
+    (root / "reports" / "quick" / "workbook.pdf").touch()
+    cli.main(["--format", "html"], root=root)
+    assert capsys.readouterr().out.splitlines()[-1] == f"{place}, with index.html over them"
+
+
 def test_options_may_stand_anywhere(root, runs):
     arguments = ["--format", "html", "01", "-p", "EPOCHS", "2", "--timeout", "9", "02", "-p", "EPOCHS", "3"]
     assert cli.main(arguments, root=root) == 0
@@ -142,7 +151,17 @@ def test_mistakes_are_refused_before_anything_runs(root, runs, capsys, arguments
     assert not (root / "reports").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--format", "docx"], ["--timeout", "-1"], ["--timeout", "soon"], ["--colour"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--format", "docx"],
+        ["--timeout", "-1"],
+        ["--timeout", "soon"],
+        ["--colour"],
+        ["--jobs", "0"],
+        ["--jobs", "1", "--scheduler", "tcp://host:8786"],
+    ],
+)
 def test_a_malformed_command_line_ends_with_the_usage(root, runs, capsys, arguments):
     with pytest.raises(SystemExit) as error:
         cli.main(arguments, root=root)
@@ -173,6 +192,16 @@ def test_ctrl_c_ends_the_row(root, runs, capsys):
     assert cli.main([], root=root) == 130
     assert len(runs.asked) == 1
     assert "interrupted: 01_cnn_on_a, 02_transfer did not end" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["helpers.report.cli.look", "helpers.report.overview.write_index"])
+def test_ctrl_c_while_no_notebook_runs_is_no_crash(root, runs, capsys, monkeypatch, place):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, interrupted)
+    assert cli.main([], root=root) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted"
 
 
 def test_list_shows_titles_parameters_and_profiles(root, capsys):

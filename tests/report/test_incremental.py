@@ -1,17 +1,29 @@
 """What a command runs again, what it only draws anew, and what it leaves alone."""
 
 import json
+import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
+import pypdf
 import pytest
 
-from helpers.report import cli
+from helpers.report import cli, incremental
 from helpers.report.inputs import gather
+from helpers.report.workspace import Workspace
+from helpers.report.writing import Settings
 
 LOADS = """\
 from helpers import data
 print(len(data.load(DATASET, own="shapes", image_size=8, train_per_class=4, test_per_class=2, num_classes=3).train))"""
+DRAWS = """\
+import matplotlib.pyplot as plt
+from helpers.report import record
+fig, ax = plt.subplots()
+ax.plot([1, 2])
+record.figure(fig, "curve", "A curve.")"""
 RESULT = """\
 from helpers.report import record
 record.numbers([record.Number("seed", "Seed", float(SEED))], "results", "What the run gave.")
@@ -107,8 +119,110 @@ def test_a_failed_run_is_never_good(tmp_path, report):
     write(tmp_path, "01_one", "import os\nassert os.path.exists('there'), 'not there'")
     assert report(status=1)["01_one"] == "runs: never run before"
     (tmp_path / "there").write_text("")
-    assert report()["01_one"] == "runs: never run before"
+    assert report()["01_one"] == "runs: its last run failed"
     assert report()["01_one"] == "unchanged"
+
+
+def test_an_executed_notebook_of_another_program_is_told_as_such(tmp_path, report):
+    write(tmp_path, "01_one")
+    report()
+    path = tmp_path / "reports" / "quick" / "01_one.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    del notebook.metadata["workbook"]
+    nbformat.write(notebook, path)
+    assert report()["01_one"] == "runs: its last run left no stamp"
+
+
+def test_a_mistake_in_prose_costs_no_run(tmp_path, report, capsys):
+    write(tmp_path, "01_one", prose="See @tbl-results.")
+    report()
+    before = finished(tmp_path, "01_one")
+    write(tmp_path, "01_one", prose="See @tbl-reslts.")
+    for why in ("prose", "its last report was not finished"):
+        assert report(status=1) == {"01_one": f"is drawn anew: {why}"}
+        assert "@tbl-reslts" in page(tmp_path, "01_one")
+    write(tmp_path, "01_one", prose="See @tbl-results!")
+    assert report() == {"01_one": "is drawn anew: its last report was not finished"}
+    assert "did not record" not in page(tmp_path, "01_one") and finished(tmp_path, "01_one") == before
+    assert report() == {"01_one": "unchanged"}
+
+
+def test_a_page_that_could_not_be_drawn_costs_no_run(tmp_path, report, monkeypatch):
+    write(tmp_path, "01_one")
+    with monkeypatch.context() as patch:
+        patch.setattr("helpers.report.html.render", lambda *_, **__: 1 / 0)
+        assert report(status=1) == {"01_one": "runs: never run before"}
+    assert report() == {"01_one": "is drawn anew: its last report was not finished"}
+    assert report() == {"01_one": "unchanged"}
+
+
+def test_a_report_is_not_drawn_from_what_another_command_ran_meanwhile(tmp_path, report, monkeypatch, capsys):
+    write(tmp_path, "01_one", prose="The first text.")
+    report()
+    write(tmp_path, "01_one", prose="Another text.")
+    run_batch = cli.run_batch
+
+    def after_another_command(*arguments, **options):
+        monkeypatch.setattr(cli, "run_batch", run_batch)
+        assert cli.main(["--format", "html", "-p", "SEED", "4"], root=tmp_path) == 0
+        return run_batch(*arguments, **options)
+
+    monkeypatch.setattr(cli, "run_batch", after_another_command)
+    assert cli.main(["--format", "html"], root=tmp_path) == 1
+    assert "another command has run it meanwhile: run this one again" in capsys.readouterr().err
+    assert report("-p", "SEED", "4") == {"01_one": "unchanged"}
+    assert report() == {"01_one": "runs: parameter SEED: 4 → 3"}
+
+
+def test_drawings_that_were_deleted_come_back_without_a_run(tmp_path, report):
+    write(tmp_path, "01_one", DRAWS)
+    report()
+    folder = tmp_path / "figures" / "quick"
+    files = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    assert {path.name for path in files} > {"curve.svg", "curve.pdf", "curve.csv"}
+    shutil.rmtree(folder)
+    assert report() == {"01_one": "is drawn anew: curve.svg is missing, curve.pdf is missing"}
+    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == files
+    assert report() == {"01_one": "unchanged"}
+
+
+def test_numbers_that_cannot_be_read_are_written_again(tmp_path, report):
+    write(tmp_path, "01_one")
+    report()
+    (tmp_path / "reports" / "quick" / "01_one.json").write_text("{")
+    assert report() == {"01_one": "is drawn anew: 01_one.json is missing"}
+    assert finished(tmp_path, "01_one")
+
+
+def test_the_book_is_made_anew_when_its_settings_or_chapters_change(tmp_path, report):
+    write(tmp_path, "01_one")
+    write(tmp_path, "02_two")
+    book = tmp_path / "reports" / "quick" / "workbook.pdf"
+    both = ("--format", "html,pdf")
+
+    def about() -> tuple[str, str]:
+        found = pypdf.PdfReader(book).metadata
+        return found.title, found.author or ""
+
+    report(*both)
+    assert about() == ("Experiments in image classification", "")
+    before = book.stat().st_mtime_ns
+    assert set(report(*both).values()) == {"unchanged"} and book.stat().st_mtime_ns == before
+    (tmp_path / "pyproject.toml").write_text('[tool.workbook]\ntitle = "Mine"\n')
+    assert set(report(*both).values()) == {"unchanged"} and about() == ("Mine", "")
+    report(*both, "--author", "Me")
+    assert about() == ("Mine", "Me")
+    report(*both)
+    assert about() == ("Mine", "")
+    # As after a command that was killed before it came to the book.
+    executed = book.with_name("01_one.ipynb")
+    os.utime(executed, ns=(0, 0))
+    before = book.stat().st_mtime_ns
+    assert set(report(*both).values()) == {"unchanged"} and book.stat().st_mtime_ns > before
+    for path in book.parent.glob("02_two.*"):
+        path.unlink()
+    report(*both, "01")
+    assert not book.exists()
 
 
 def test_data_that_comes_to_the_machine_counts(tmp_path, report, monkeypatch):
@@ -125,6 +239,54 @@ def test_data_that_comes_to_the_machine_counts(tmp_path, report, monkeypatch):
     assert report(*data)["01_one"] == "unchanged"
     Image.new("RGB", (8, 8), (99, 0, 0)).save(tmp_path / "pets" / "cat" / "new.png")
     assert report(*data)["01_one"].startswith("runs: data folder:")
+
+
+def test_data_of_this_machine_do_not_count_where_notebooks_run_elsewhere(tmp_path, report, monkeypatch):
+    def here(batch, *arguments, **options):
+        return run_batch(replace(batch, scheduler=""), *arguments, **options)
+
+    run_batch = cli.run_batch
+    monkeypatch.setattr(cli, "run_batch", here)
+    elsewhere = ("--scheduler", "tcp://host:8786")
+    other_data = tmp_path / "data"
+    monkeypatch.setattr(incremental, "DATA", other_data)
+    asked = ("-p", "DATASET", "cifar10")
+    write(tmp_path, "01_one", "print(DATASET)", prose="The first text.")
+    assert report(*asked, *elsewhere)["01_one"] == "runs: never run before"
+    # What ran elsewhere stays good here, also after its pages were drawn anew from there.
+    assert report(*asked)["01_one"] == "unchanged"
+    write(tmp_path, "01_one", "print(DATASET)", prose="Another text.")
+    assert report(*asked, *elsewhere)["01_one"] == "is drawn anew: prose"
+    assert report(*asked)["01_one"] == "unchanged"
+    # Until data come to this machine, which matter to it alone.
+    batch = other_data / "cifar-10-batches-py" / "data_batch_1"
+    batch.parent.mkdir(parents=True)
+    batch.write_bytes(b"x")
+    write(tmp_path, "01_one", "print(DATASET)", prose="A third text.")
+    assert report(*asked, *elsewhere)["01_one"] == "is drawn anew: prose"
+    assert report(*asked)["01_one"].startswith("runs: data cifar10: now on this machine")
+    assert report(*asked, *elsewhere)["01_one"] == "unchanged"
+
+
+def test_a_notebook_is_read_once_for_all_points_of_a_sweep_and_the_disk_anew_by_each_command(tmp_path, monkeypatch):
+    write(tmp_path, "01_one", LOADS)
+    workspace = Workspace(tmp_path)
+    (notebook,) = workspace.numbered()
+    points = [workspace.task("quick", notebook, {"SEED": seed, "DATASET": "cifar10"}) for seed in range(5)]
+    read, parsed = [], []
+    plain, cells = incremental.read, gather.code_cells
+    monkeypatch.setattr(incremental, "DATA", tmp_path / "data")
+    monkeypatch.setattr(incremental, "read", lambda path: read.append(path) or plain(path))
+    monkeypatch.setattr(gather, "code_cells", lambda notebook: parsed.append(notebook) or cells(notebook))
+    options = {"force": False, "elsewhere": False}
+    first = incremental.look(points, Settings("quick"), **options)
+    assert len(read) == len(parsed) == 1
+    assert [work.stamp.inputs["parameters"]["SEED"] for work in first] == list("01234")
+    batch = tmp_path / "data" / "cifar-10-batches-py" / "data_batch_1"
+    batch.parent.mkdir(parents=True)
+    batch.write_bytes(b"x")
+    second = incremental.look(points, Settings("quick"), **options)
+    assert first[0].stamp.inputs["data"] != second[0].stamp.inputs["data"]
 
 
 def test_a_notebook_comes_after_the_one_it_takes_something_from(tmp_path, report):

@@ -18,7 +18,18 @@ from helpers.data import catalogue
 from helpers.models import packaged, weights
 from helpers.models.architectures import Architecture
 from helpers.report import plain
-from helpers.report.inputs import catalogues, changes, earlier, fingerprint, gather, on_disk, page
+from helpers.report.inputs import (
+    Disk,
+    Inputs,
+    catalogues,
+    changes,
+    earlier,
+    fingerprint,
+    gather,
+    helpers_used,
+    on_disk,
+    page,
+)
 from helpers.report.workspace import UnreadableNotebook, load
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -474,8 +485,13 @@ def test_an_executed_notebook_says_what_it_was_made_from(folder, options):
     assert earlier(file) == (inputs, pages)
 
 
+def test_a_run_may_be_good_whose_pages_were_not_finished(folder):
+    inputs = state(make_notebook(), folder)
+    assert earlier(executed_with(folder, {"inputs": inputs})) == (inputs, None)
+
+
 @pytest.mark.parametrize(
-    "about", [None, {}, {"inputs": {}}, {"inputs": [], "page": {}}, {"inputs": {"code": {"1": 2}}, "page": {}}, "text"]
+    "about", [None, {}, {"page": {}}, {"inputs": [], "page": {}}, {"inputs": {"code": {"1": 2}}, "page": {}}, "text"]
 )
 def test_a_notebook_that_does_not_say_it_was_never_run(folder, about):
     assert earlier(executed_with(folder, about)) is None
@@ -501,6 +517,27 @@ def test_older_notebooks_are_read_too_and_what_is_none_is_refused(tmp_path):
         write(tmp_path / f"{number}.ipynb", content)
         with pytest.raises(UnreadableNotebook, match=f"{number}.ipynb"):
             plain.read(tmp_path / f"{number}.ipynb")
+
+
+def test_of_many_runs_each_has_its_own_fingerprint_and_each_folder_is_looked_at_once(folder, monkeypatch):
+    looked, scan = [], on_disk.scan
+    monkeypatch.setattr(on_disk, "scan", lambda place, *, depth: looked.append(place) or scan(place, depth=depth))
+    notebook = make_notebook(LOADING, "from kit import one\nmodels.best_backbone(BACKBONES)")
+    write(folder / "data/photographs/train/cat/1.jpg")
+    runs = [{"SEEDS": [seed], "DATASET": name} for seed in range(3) for name in ("auto", "cifar10", "shapes")]
+    alone = [state(notebook, folder, **parameters) for parameters in runs]
+    looked.clear()
+    inputs = Inputs(notebook, root=folder, disk=Disk(folder / "data"))
+    assert [inputs.fingerprint(parameters) for parameters in runs] == alone
+    assert len(alone[0]["data"]) == 2 and alone[0]["data"] != alone[1]["data"]
+    assert len(looked) == len({*looked}) > 3
+
+
+def test_the_helpers_can_be_asked_for_alone(folder, monkeypatch):
+    notebook = make_notebook(LOADING, "from kit import one")
+    expected = state(notebook, folder)["helpers"]
+    monkeypatch.setattr(on_disk, "scan", None)
+    assert helpers_used(notebook, root=folder) == expected and "kit.lazy" in expected
 
 
 def test_nothing_heavy_is_imported():

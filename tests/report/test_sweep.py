@@ -6,7 +6,8 @@ import json
 import nbformat
 import pytest
 
-from helpers.report import cli
+from helpers.report import batch, cli
+from helpers.report.run import Outcome
 
 RESULT = """\
 from helpers.report import record
@@ -28,7 +29,7 @@ def sweep(tmp_path, capsys):
 
     def run(*arguments: str, status: int = 0) -> dict[str, str]:
         assert cli.main(["01", "--format", "html", "--sweep", *arguments], root=tmp_path) == status
-        lines = [line.split("  ", 1) for line in capsys.readouterr().err.splitlines()]
+        lines = [line.split("  ", 1) for line in capsys.readouterr().err.splitlines() if "  " in line]
         return {name: what for name, what in lines if what.startswith(("runs", "unchanged"))}
 
     return run
@@ -66,6 +67,55 @@ def test_a_sweep_runs_what_is_missing_and_a_failed_point_stops_no_other(tmp_path
     assert about["numbers"]["accuracy"]["value"] == pytest.approx(0.71)
     # Nothing of a point lies among the notebooks' own reports.
     assert {path.name for path in folder.parent.parent.iterdir()} == {"index.html", "sweeps"}
+
+
+def states(folder) -> list[tuple[str, str]]:
+    return [(row["run_state"], row["accuracy"][:4]) for row in rows(folder)]
+
+
+@pytest.mark.parametrize("ends_by", ["Ctrl-C", "a worker's death"])
+def test_results_of_earlier_code_are_not_told_as_good_where_the_new_code_has_not_run(
+    tmp_path, sweep, monkeypatch, capsys, ends_by
+):
+    folder = tmp_path / "reports" / "quick" / "sweeps" / "01_small"
+    sweep("SEED=0,10,13", "RATE=0.1", status=1)
+    assert states(folder) == [("ok", "0.6"), ("ok", "0.7"), ("FAILED", "")]
+    path = tmp_path / "notebooks" / "01_small.ipynb"
+    path.write_text(path.read_text(encoding="utf-8").replace("0.5 +", "0.25 +"), encoding="utf-8")
+    asked, run = [], batch.run
+
+    def run_once(task, *arguments, **options):
+        asked.append(task.name)
+        if len(asked) == 1:
+            return run(task, *arguments, **options)
+        if ends_by == "Ctrl-C":
+            raise KeyboardInterrupt
+        return Outcome(task.name, error="no worker takes it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "run", run_once)
+        sweep("SEED=0,10,13", "RATE=0.1", status=130 if ends_by == "Ctrl-C" else 1)
+    assert states(folder) == [("ok", "0.35"), ("outdated", ""), ("FAILED", "")]
+    assert "something has changed since" in rows(folder)[1]["run_error"]
+    assert "1 outdated" in (folder / "index.html").read_text(encoding="utf-8")
+    # --force runs what is good: that stays.
+    monkeypatch.setattr(batch, "run", lambda task, *_, **__: Outcome(task.name, error="no worker takes it"))
+    sweep("SEED=0", "RATE=0.1", "--force", status=1)
+    assert states(folder) == [("ok", "0.35")]
+
+
+def test_sweep_may_be_given_once_for_each_parameter(tmp_path, sweep, monkeypatch, capsys):
+    monkeypatch.setattr(batch, "run", lambda task, *_, **__: Outcome(task.name, error="not run"))
+    monkeypatch.setattr(cli.overview, "write_sweep", lambda *_, **__: "")
+    done = sweep("SEED=0,1", "--sweep", "RATE=0.1,0.2", status=1)
+    assert list(done) == ["RATE=0.1,SEED=0", "RATE=0.2,SEED=0", "RATE=0.1,SEED=1", "RATE=0.2,SEED=1"]
+
+
+def test_what_stands_over_the_points_is_told(tmp_path, sweep, monkeypatch, capsys):
+    monkeypatch.setattr(batch, "run", lambda task, *_, **__: Outcome(task.name, error="not run"))
+    for formats, told in (("html", "index.html and sweep.csv"), ("html,pdf", "index.html, sweep.pdf and sweep.csv")):
+        assert cli.main(["01", "--sweep", "SEED=0,1", "--format", formats], root=tmp_path) == 1
+        assert capsys.readouterr().out.splitlines()[-1].endswith(f"01_small, with {told} over them")
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,22 @@ _END = 2**17
 
 
 class Earlier(NamedTuple):
-    """What a run and its pages were made from: as `fingerprint` and `page` gave it."""
+    """What a run and its pages were made from: as `fingerprint` and `page` gave it.
+
+    Attributes:
+        inputs: of the run.
+        page: of its pages; None if these could not be finished.
+    """
 
     inputs: Fingerprint
-    page: Fingerprint
+    page: Fingerprint | None
 
 
 def earlier(executed: Path) -> Earlier | None:
     """What the run was made from whose executed notebook this is.
 
-    It is in the metadata: ``workbook.inputs`` and ``workbook.page``, which only a run that went well may write there.
+    It is in the metadata: ``workbook.inputs``, which only a run that went well may write there, and ``workbook.page``,
+    which only pages may that went well, too.
 
     Args:
         executed: ``reports/<profile>/<notebook>.ipynb``.
@@ -31,7 +37,7 @@ def earlier(executed: Path) -> Earlier | None:
     """
     try:
         about = _metadata(executed)["workbook"]
-        return Earlier(_checked(about["inputs"]), _checked(about["page"]))
+        return Earlier(_checked(about["inputs"]), _checked(about["page"]) if "page" in about else None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 

@@ -13,7 +13,8 @@ from helpers import DATA, ROOT
 from helpers.report import clean
 from helpers.report.inputs import on_disk
 from helpers.report.inputs.imports import used
-from helpers.report.inputs.sources import code_cells, digest
+from helpers.report.inputs.on_disk import Disk
+from helpers.report.inputs.sources import CodeCell, code_cells, digest
 from helpers.report.parameters import defaults
 
 Fingerprint = dict[str, dict[str, str]]
@@ -34,6 +35,42 @@ _DISTRIBUTIONS = {
     "yaml": ("pyyaml",),
 }
 """What pip calls a library that is imported under another name, and on which others its numbers depend."""
+
+
+class Inputs:
+    """What runs of one notebook depend on: read once, for runs with many sets of parameters.
+
+    Args:
+        notebook: as for `fingerprint`.
+        root: likewise.
+        disk: what lies on this machine.
+
+    Raises:
+        UnreadableNotebook: if the parameters cell breaks its rules.
+    """
+
+    def __init__(self, notebook: Mapping[str, Any], *, root: Path, disk: Disk) -> None:
+        cells = _running(notebook)
+        self._defaults = defaults(notebook, name="the notebook")
+        self._code = {str(cell.number): digest(cell.does) for cell in cells if cell.does}
+        self._used = used(cells, [root, ROOT])
+        self._versions = _versions(self._used.libraries)
+        self._named = on_disk.named(cells)
+        self._disk = disk
+
+    def fingerprint(self, parameters: Mapping[str, Any]) -> Fingerprint:
+        """That of a run with these parameters, as far as they override the notebook's own."""
+        values = {**self._defaults, **parameters}
+        on_this_machine = on_disk.data_sets(self._named, values, self._disk)
+        if WEIGHTS_MODULE in self._used.modules:
+            on_this_machine |= on_disk.weights(self._named, values, self._disk)
+        return {
+            "code": dict(self._code),
+            "parameters": {name: _parameter(value) for name, value in sorted(values.items())},
+            "helpers": _sorted(self._used.modules),
+            "data": on_this_machine,
+            "libraries": dict(self._versions),
+        }
 
 
 def fingerprint(
@@ -60,19 +97,12 @@ def fingerprint(
     Raises:
         UnreadableNotebook: if the parameters cell breaks its rules.
     """
-    cells = [cell for cell in code_cells(notebook) if not cell.is_parameters]
-    values = {**defaults(notebook, name="the notebook"), **parameters}
-    found = used(cells, [root, ROOT])
-    on_this_machine = on_disk.data_sets(cells, values, data=data)
-    if WEIGHTS_MODULE in found.modules:
-        on_this_machine |= on_disk.weights(cells, values, data=data)
-    return {
-        "code": {str(cell.number): digest(cell.does) for cell in cells if cell.does},
-        "parameters": {name: _parameter(value) for name, value in sorted(values.items())},
-        "helpers": dict(sorted(found.modules.items())),
-        "data": on_this_machine,
-        "libraries": _versions(found.libraries),
-    }
+    return Inputs(notebook, root=root, disk=Disk(data)).fingerprint(parameters)
+
+
+def helpers_used(notebook: Mapping[str, Any], *, root: Path = ROOT) -> dict[str, str]:
+    """The kind "helpers" of the notebook's `fingerprint` alone: no parameters and no data are looked at."""
+    return _sorted(used(_running(notebook), [root, ROOT]).modules)
 
 
 def page(notebook: Mapping[str, Any], *, show_code: str) -> Fingerprint:
@@ -95,6 +125,15 @@ def page(notebook: Mapping[str, Any], *, show_code: str) -> Fingerprint:
         "prose": {"prose": digest(written)},
         "layout": layout | _versions({"nbconvert", "typst", "pypandoc_binary"}),
     }
+
+
+def _running(notebook: Mapping[str, Any]) -> list[CodeCell]:
+    """The cells whose code decides what a run gives; parameters count with their values."""
+    return [cell for cell in code_cells(notebook) if not cell.is_parameters]
+
+
+def _sorted(modules: Mapping[str, str]) -> dict[str, str]:
+    return dict(sorted(modules.items()))
 
 
 def _parameter(value: Any) -> str:

@@ -5,7 +5,9 @@ It decides whether "auto" means real images or a stand-in, and weights from Imag
 
 import ast
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,50 +27,89 @@ Files = list[tuple[str, int, int]]
 """Path below a folder, size in bytes, time of the last change in nanoseconds."""
 
 
-def data_sets(cells: Sequence[CodeCell], parameters: Mapping[str, Any], *, data: Path) -> dict[str, str]:
+@dataclass(frozen=True)
+class Named:
+    """What a notebook's code names that may be data or weights.
+
+    Attributes:
+        loads: the arguments "which" and ``own`` of each call that has ``own=…``, as ``helpers.data.load`` takes it.
+        texts: all that stand in the code.
+    """
+
+    loads: list[tuple[ast.expr | None, ast.expr]]
+    texts: frozenset[str]
+
+
+class Disk:
+    """What lies on this machine. Each folder is looked at once: make a new one for a new look.
+
+    Args:
+        data: the data folder.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.scan: Callable[..., Files] = lru_cache(maxsize=None)(scan)
+
+
+def named(cells: Sequence[CodeCell]) -> Named:
+    """What code names."""
+    nodes = [node for cell in cells for node in cell.nodes]
+    loads = [
+        (node.args[0] if node.args else None, keyword.value)
+        for node in nodes
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "own"
+    ]
+    texts = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return Named(loads, frozenset(texts))
+
+
+def data_sets(code: Named, parameters: Mapping[str, Any], disk: Disk) -> dict[str, str]:
     """What lies on this machine of the data sets that a notebook may load.
 
     Args:
-        cells: of code. In a call with ``own="…"``, as ``helpers.data.load`` takes it, the first argument decides.
+        code: what it names. In a call with ``own="…"`` the first argument decides.
         parameters: of the run.
-        data: the data folder.
+        disk: where to look.
 
     Returns:
         Data set -> `NOTHING`, or how many files with a hash. Folders have the names that reports may show.
     """
     found: dict[str, Files] = {}
-    for name in sorted(_named_sets(cells, parameters)):
+    for name in sorted(_named_sets(code, parameters)):
         files = found.setdefault(clean.private(name), [])
-        for number, place in enumerate(_places(name, data)):
-            files += [(f"{number}/{path}", *stamp) for path, *stamp in scan(place, depth=_DEPTH)]
+        for number, place in enumerate(_places(name, disk.data)):
+            files += [(f"{number}/{path}", *stamp) for path, *stamp in disk.scan(place, depth=_DEPTH)]
     return {name: _state(files) for name, files in found.items()}
 
 
-def weights(cells: Sequence[CodeCell], parameters: Mapping[str, Any], *, data: Path) -> dict[str, str]:
+def weights(code: Named, parameters: Mapping[str, Any], disk: Disk) -> dict[str, str]:
     """What lies on this machine of the weights that a notebook may begin with: {"weights": …}, as of data sets.
 
     A file belongs to a network that the parameters or the code name if its own name begins with the network's.
 
     Args:
-        cells: of code.
+        code: what it names.
         parameters: of the run.
-        data: the data folder.
+        disk: where to look.
     """
-    texts = {*_texts(parameters), *_texts_in(cells)}
+    texts = {*_texts(parameters), *code.texts}
     names = tuple(text for text in texts if len(text) >= _SHORTEST_NAME and text.isidentifier())
     files: Files = []
-    for folder in (data / "weights", _cache("TORCH_HOME", "torch") / "hub" / "checkpoints"):
-        files += [file for file in scan(folder, depth=0) if file[0].startswith(names)]
+    for folder in (disk.data / "weights", _cache("TORCH_HOME", "torch") / "hub" / "checkpoints"):
+        files += [file for file in disk.scan(folder, depth=0) if file[0].startswith(names)]
     for repository in _folders(_hub_cache()):  # named as in "models--timm--resnet18.a1_in1k"
         if repository.name.rpartition("--")[2].startswith(names):
-            files += [(f"{repository.name}/{path}", *stamp) for path, *stamp in scan(repository, depth=_DEPTH)]
+            files += [(f"{repository.name}/{path}", *stamp) for path, *stamp in disk.scan(repository, depth=_DEPTH)]
     for name, module, path in catalogues.packaged_weights():
         if name in names:
             files += _packaged(module, path)
     for text in _texts(parameters):
         if text.endswith(_WEIGHTS_SUFFIXES):
             path = Path(text).expanduser()
-            files += [file for place in (path, ROOT / path, data / "weights" / path) for file in _stamp(place)]
+            files += [file for place in (path, ROOT / path, disk.data / "weights" / path) for file in _stamp(place)]
     return {"weights": _state(files)}
 
 
@@ -106,19 +147,16 @@ def _state(files: Files) -> str:
     return f"{len(files)} files {digest(*(f'{path} {size} {time}' for path, size, time in sorted(files)))}"
 
 
-def _named_sets(cells: Sequence[CodeCell], parameters: Mapping[str, Any]) -> set[str]:
+def _named_sets(code: Named, parameters: Mapping[str, Any]) -> set[str]:
     """Names of data sets, and "folder:…", that may be loaded."""
-    named = set(_texts(parameters))
-    for call in (node for cell in cells for node in cell.nodes if isinstance(node, ast.Call)):
-        own = next((keyword.value for keyword in call.keywords if keyword.arg == "own"), None)
-        if own is None:
-            continue
-        asked = _value(call.args[0], parameters) if call.args else None
+    names = set(_texts(parameters))
+    for which, own in code.loads:
+        asked = None if which is None else _value(which, parameters)
         chosen = _value(own, parameters) if asked == "auto" else asked
         # Where that is known only while the code runs, any name in the code may be meant.
-        named |= set(_texts_in(cells)) if chosen is None else {chosen}
+        names |= code.texts if chosen is None else {chosen}
     known = catalogues.data_sets()
-    return {name for name in named if name in known or name.startswith("folder:")}
+    return {name for name in names if name in known or name.startswith("folder:")}
 
 
 def _places(name: str, data: Path) -> list[Path]:
@@ -144,11 +182,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for entry in value:
             yield from _texts(entry)
-
-
-def _texts_in(cells: Sequence[CodeCell]) -> Iterator[str]:
-    constants = (node.value for cell in cells for node in cell.nodes if isinstance(node, ast.Constant))
-    return (value for value in constants if isinstance(value, str))
 
 
 def _packaged(module: str, path: str) -> Files:

@@ -128,6 +128,8 @@ def _panel(ax: "Axes", results: Sequence[Result], quantity: Quantity, layout: La
     ax.set_ylabel(textwrap.fill(f"{quantity.label}{unit}", 28), parse_math=False)
     if quantity.unit == "%":
         style.percent_ticks(ax.yaxis)
+    elif quantity.unit == "points":
+        ax.yaxis.set_major_formatter(lambda difference, _: f"{100 * difference:.4g}")
     style.tidy(ax)
     if layout.is_scatter or is_seed(layout.x):
         _scatter(ax, _having(results, quantity), quantity, layout.x, place)
@@ -264,10 +266,10 @@ def _categories(ax: "Axes", results: Sequence[Result], x: str) -> Callable[[Resu
 
 def _name_lines(figure: "Figure", ax: "Axes", lines: Mapping[str, Any], *, direct: bool) -> None:
     """Says which line is which, beside the lines' ends or above the panels."""
-    from helpers.plots import curves, style
+    from helpers.plots import ends, style
 
     if direct:
-        curves.label_ends(ax, list(lines.items()))
+        ends.label_ends(ax, list(lines.items()))
         return
     columns = max(1, min(len(lines), 90 // (max(map(len, lines)) + 7)))
     # A figure makes legends as its axes do.

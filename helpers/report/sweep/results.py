@@ -4,8 +4,8 @@ import fnmatch
 import json
 import re
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class Result:
         point: which one.
         number: its place in the sweep, from 1.
         values: what it ran with, for every parameter that any point sets: also where this one leaves it as it is.
-        state: `OK`, `FAILED`, `NOT_RUN`, or `OUTDATED` for a report that other parameters made.
+        state: `OK`, `FAILED`, `NOT_RUN`, or `OUTDATED` for a report that other parameters, code or data made.
         error: why the state isn't `OK`, or "".
         seconds: that its run took, or None.
         finished: when it ended, ISO 8601 in UTC, or None.
@@ -69,16 +69,28 @@ class Quantity:
     is_key: bool
 
 
-def read(folder: Path, points: Sequence[Point], known: Mapping[str, Any]) -> list[Result]:
+def read(
+    folder: Path, points: Sequence[Point], known: Mapping[str, Any], *, outdated: Collection[str] = ()
+) -> list[Result]:
     """The results of the points, in their order; one file at a time is in memory.
 
     Args:
         folder: of the points' reports.
         points: all of the sweep.
         known: the notebook's own values of its parameters.
+        outdated: names of points whose reports are known to be of other inputs; a failed one is told as that.
     """
     names = list(dict.fromkeys(name for point in points for name in point.varied))
-    return [_result(folder, point, i, names, known) for i, point in enumerate(points, 1)]
+    found = [_result(folder, point, i, names, known) for i, point in enumerate(points, 1)]
+    return [_outdated(result) if result.point.name in outdated else result for result in found]
+
+
+def _outdated(result: Result) -> Result:
+    """An earlier run's result that is good no longer."""
+    if result.state != OK:
+        return result
+    why = "its report is of an earlier run, and something has changed since"
+    return replace(result, state=OUTDATED, error=why, seconds=None, finished=None, numbers={}, about={})
 
 
 def _result(folder: Path, point: Point, number: int, names: Sequence[str], known: Mapping[str, Any]) -> Result:

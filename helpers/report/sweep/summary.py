@@ -1,7 +1,7 @@
 """The page over a sweep's points: conclusions, figures, means over seeds and a table of all points."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from helpers.report import durations, plain
@@ -37,11 +37,17 @@ OWN_ROWS = ("Parameters", "Seed", "Peak memory")
 
 
 def write_summary(
-    workspace: Workspace, profile: str, notebook: Path, points: Sequence[Point], *, formats: Sequence[str] = FORMATS
+    workspace: Workspace,
+    profile: str,
+    notebook: Path,
+    points: Sequence[Point],
+    *,
+    formats: Sequence[str] = FORMATS,
+    outdated: Collection[str] = (),
 ) -> list[Path]:
     """Writes what the points' runs gave, whatever state they are in, into the folder of their reports.
 
-    Numbers of a point count where its last run ended well and had the point's parameters.
+    Numbers of a point count where its last run ended well, had the point's parameters, and isn't outdated.
 
     Args:
         workspace: whose folders.
@@ -49,6 +55,7 @@ def write_summary(
         notebook: that ran.
         points: all of the sweep, one at least.
         formats: of the page.
+        outdated: names of points that were to run, since something changed, and did not.
 
     Returns:
         ``sweep.csv`` (all numbers of all points) and, if a seed varies, ``means.csv``; the figures as SVG, PDF and
@@ -58,7 +65,7 @@ def write_summary(
         PdfError: if the PDF could not be set; the other files are there.
     """
     folder, figures = sweep_folder(workspace, profile, notebook), workspace.figures(profile) / "sweeps" / notebook.stem
-    found = read(folder, points, defaults(plain.read(notebook), name=notebook.stem))
+    found = read(folder, points, defaults(plain.read(notebook), name=notebook.stem), outdated=outdated)
     document = summary(found, notebook=notebook.stem, profile=profile)
     files: dict[Path, str | bytes] = {
         folder / "sweep.csv": tables.csv_of_points(found),
@@ -184,7 +191,7 @@ def _counted(found: Sequence[Result]) -> str:
         OK: "ended well",
         FAILED: "failed",
         NOT_RUN: "not run",
-        OUTDATED: "outdated (other parameters made their reports)",
+        OUTDATED: "outdated (other parameters, code or data made their reports)",
     }
     states = [f"{counts[state]:,} {words}" for state, words in said.items() if counts[state]]
     return f"{_points(len(found))}: {', '.join(states)}"
@@ -241,8 +248,8 @@ def _figures(found: Sequence[Result]) -> list[Block]:
         return [Markdown(f"There is no figure: {why}.")]
     blocks: list[Block] = []
     for number, drawing in enumerate(drawings, 1):
-        svg, pdf, csv = drawn(drawing.figure)
-        blocks.append(Figure(drawing.name, drawing.caption, drawing.caption, svg, pdf, number, csv))
+        svg, pdf, csv, alt = drawn(drawing.figure)
+        blocks.append(Figure(drawing.name, drawing.caption, alt or drawing.caption, svg, pdf, number, csv))
     return blocks
 
 

@@ -123,8 +123,8 @@ def shown_value(value: Any) -> str:
 
 def figures_of(quantity: Quantity, mean: float, std: float | None) -> str:
     """A number with its unit, and its deviation if it has one."""
-    scale = 100 if quantity.unit == "%" else 1
-    decimals = 2 if quantity.unit == "%" else cells.decimals_for([mean])
+    scale = 100 if quantity.unit in tables.SHARES else 1
+    decimals = 2 if quantity.unit in tables.SHARES else cells.decimals_for([mean])
     spread = "" if std is None else f" ± {cells.amount(scale * std, decimals)}"
     return f"{cells.amount(scale * mean, decimals)}{spread} {quantity.unit}".rstrip()
 
@@ -172,10 +172,10 @@ def _table(name: str, caption: str, content: Mapping[str, Any], number: int, lin
 
 
 def _headings(quantities: Sequence[Quantity], *, taken: Sequence[str]) -> list[str]:
-    """A heading for each number, with its unit unless that is per cent, which the table adds; no two alike."""
+    """A heading for each number, with its unit unless that is of shares, which the table adds; no two alike."""
     used, headings = set(taken), []
     for quantity in quantities:
-        heading = f"{quantity.label}, {quantity.unit}" if quantity.unit not in ("", "%") else quantity.label
+        heading = f"{quantity.label}, {quantity.unit}" if quantity.unit not in ("", *tables.SHARES) else quantity.label
         headings.append(heading if heading not in used else f"{heading} ({quantity.name})")
         used.add(headings[-1])
     return headings
@@ -185,7 +185,8 @@ def _formats(results: Sequence[Result], quantities: Sequence[Quantity], headings
     formats = {}
     for quantity, heading in zip(quantities, headings, strict=True):
         values = [given for result in results if (given := recorded(result, quantity)) is not None]
-        formats[heading] = "{:.2%}" if quantity.unit == "%" else f"{{:,.{cells.decimals_for(values)}f}}"
+        of_shares = {"%": "{:.2%}", "points": "{:+.2%}"}
+        formats[heading] = of_shares.get(quantity.unit) or f"{{:,.{cells.decimals_for(values)}f}}"
     return formats
 
 
