@@ -19,11 +19,14 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from pypdf import PdfReader
 
 from helpers import WorkbookError, evaluate, plots
 from helpers.plots import PlotError
-from helpers.plots.curves import spread
+from helpers.plots.ends import label_ends, spread
+from helpers.plots.style import GREY
+from helpers.train import live
 
 PERSIAN = ("تی‌شرت", "شلوار", "پیراهن", "کت", "کفش")
 AWKWARD = ("$x_1$", "_hidden", "a_b $", "گربه", "a rather long name that has to be cut somewhere")
@@ -283,6 +286,106 @@ def test_diverged_curve_is_named_where_it_last_was_finite():
     assert place == (3, frame.loc[3, "val_loss"])
 
 
+def ending_at(**epochs):
+    """Runs that end at different epochs and heights, so that there is room beside each end."""
+    return {
+        name: history(count, shift=0.15 * i).assign(val_accuracy=lambda run, i=i: 0.3 * i + 0.01 * run.index)
+        for i, (name, count) in enumerate(epochs.items())
+    }
+
+
+def names_of(ax):
+    return {text.get_text(): text for text in ax.texts}
+
+
+@pytest.mark.parametrize("draw", ["compare_curves", "learning_curves", "setting_curves"])
+def test_nothing_that_looks_like_a_line_goes_beyond_its_end(draw):
+    if draw == "setting_curves":
+        ax = plots.setting_curves(METHODS, METHODS * 0 + 0.01)
+    elif draw == "learning_curves":
+        ax = plots.learning_curves(history(8, extra=["a", "b", "c"]), best_epoch=3)[1]
+    else:
+        ax = plots.compare_curves({**ending_at(scratch=6, extraction=3, tuning=3), "also": history(6)}, "val_accuracy")
+    figure_of(ax).draw_without_rendering()
+    colours = {to_hex(line.get_color()) for line in ax.lines} - {to_hex(GREY)}
+    leaders = [text.arrow_patch for text in ax.texts if getattr(text, "arrow_patch", None)]
+    for leader in leaders:
+        assert leader.get_linestyle() != "-" and to_hex(leader.get_edgecolor()) not in colours
+    assert colours and not ax.patches
+
+
+def test_a_line_that_ends_early_has_its_name_at_its_own_end():
+    ax = plots.compare_curves(ending_at(scratch=6, extraction=3, tuning=4), "val_accuracy")
+    figure_of(ax).draw_without_rendering()
+    for name, end in (("extraction", 3), ("tuning", 4)):
+        text, line = names_of(ax)[name], {line.get_label(): line for line in ax.lines}[name]
+        x, y = ax.transData.transform((end, line.get_ydata()[-1]))
+        box = Text.get_window_extent(text)
+        assert text.arrow_patch is None
+        assert 0 < box.x0 - x < 15 and box.y0 < y < box.y1 and box.x1 <= ax.bbox.x1
+    assert Text.get_window_extent(names_of(ax)["scratch"]).x0 >= ax.bbox.x1
+    assert_apart(ax.texts)
+
+
+@pytest.mark.parametrize("what", ["line", "band", "edge", "mark"])
+def test_a_name_that_would_cover_something_goes_right_of_the_axes(what):
+    early = ending_at(early=3)["early"]
+    late = history(6).assign(val_accuracy=0.9)
+    if what == "line":  # crosses where the name of the early one would be
+        late.loc[3:, "val_accuracy"] = early["val_accuracy"].iloc[-1]
+    drawn = {"early": early, "late": [late, late.assign(val_accuracy=0.0)] if what == "band" else late}
+    if what == "edge":
+        drawn = {"a name that needs much more room than there is beside the end": early, "late": history(4)}
+    ax = plots.compare_curves(drawn, "val_accuracy")
+    if what == "mark":
+        ax.texts[0].remove()
+        ax.axvline(3.4)
+        label_ends(ax, [("early", ax.lines[0]), ("late", ax.lines[1])])
+    figure_of(ax).draw_without_rendering()
+    name = next(text for text in ax.texts if text.get_text() != "late")
+    assert Text.get_window_extent(name).x0 >= ax.bbox.x1
+    assert name.arrow_patch is not None
+
+
+def test_names_of_lines_that_end_early_at_one_place_stay_apart():
+    early = ending_at(early=4)["early"]
+    runs = {"one (ImageNet)": early, "other (ImageNet)": early, "late": history(10)}
+    ax = plots.compare_curves({**runs, "third": early + 0.001}, "val_accuracy")
+    figure_of(ax).draw_without_rendering()
+    assert_apart(ax.texts)
+    lines = [line.get_transform().transform_path(line.get_path()) for line in ax.lines]
+    for box in boxes(ax.texts):
+        assert not any(line.intersects_bbox(box, filled=False) for line in lines)
+
+
+def test_leaders_go_to_the_left_of_their_names_and_cross_none():
+    """Four lines that end almost at one place: names above each other, in the order of the ends."""
+    runs = {name: history(5).assign(val_accuracy=0.9 + 0.001 * i) for i, name in enumerate(["a", "a very long one"])}
+    runs |= {name: history(5).assign(val_accuracy=0.9 - 0.001 * i) for i, name in enumerate(["c", "long, too"], 1)}
+    ax = plots.compare_curves({**runs, "far": history(5).assign(val_accuracy=0.1)}, "val_accuracy")
+    figure_of(ax).draw_without_rendering()
+    assert_apart(ax.texts)
+    ends = {line.get_label(): line.get_ydata()[-1] for line in ax.lines}
+    heights = {name: Text.get_window_extent(text).y0 for name, text in names_of(ax).items()}
+    assert sorted(heights, key=heights.get) == sorted(ends, key=ends.get)
+    leaders = [text for text in ax.texts if text.arrow_patch is not None]
+    assert len(leaders) >= 3
+    for text in leaders:
+        path = text.arrow_patch.get_transform().transform_path(text.arrow_patch.get_path())
+        for other in ax.texts:
+            box = Text.get_window_extent(other)
+            assert not path.intersects_bbox(Bbox.from_extents(box.x0 + 1, box.y0, box.x1, box.y1), filled=False)
+
+
+def test_looking_for_room_draws_nothing_where_all_end_together(monkeypatch):
+    drawn = []
+    monkeypatch.setattr("matplotlib.figure.Figure.draw_without_rendering", lambda self: drawn.append(self))
+    plots.learning_curves(history(), best_epoch=2)
+    assert not drawn
+    plots.compare_curves(ending_at(a=3, b=6))
+    assert len(drawn) == 1
+
+
 @pytest.mark.parametrize("runs", [{}, {"a": []}, {"a": [history().drop(columns="val_accuracy")]}])
 def test_runs_without_the_column_are_an_error(runs):
     with pytest.raises(PlotError):
@@ -457,6 +560,16 @@ def test_values_over_bars_stay_apart(methods):
         assert text.get_window_extent().y1 < ax.get_legend().get_window_extent().y0
 
 
+def test_numbers_over_bars_have_the_same_decimals():
+    means = pd.DataFrame({"real": [6.5797, 0.43478], "made": [35.87, 5]}, index=["a", "b"])
+    ax = plots.bars_with_error(means, percent=False)
+    assert sorted(texts(ax)) == ["0.43", "35.87", "5.00", "6.58"]
+    whole = plots.bars_with_error(pd.DataFrame({"n": [5, 1234, 0, np.nan]}, dtype=float), percent=False)
+    assert texts(whole) == ["5", "1,234", "0", "–"]
+    below = plots.bars_with_error(pd.DataFrame({"n": [-0.25, 0.00001]}), percent=False)
+    assert texts(below) == ["−0.2500", "0.0000"]
+
+
 def test_single_runs_have_no_whiskers_and_missing_values_a_dash():
     means = METHODS.copy()
     means.loc["method 1", "B"] = np.nan
@@ -551,6 +664,7 @@ def test_head_rows_hold_the_changes_and_say_what_is_exactly_zero():
     changes = torch.cat([torch.zeros(80), torch.full((20,), 0.5)]).double()
     ax = plots.head_row_change(changes, border=80)
     np.testing.assert_array_equal([bar.get_height() for bar in ax.patches], changes)
+    assert [(bars.get_label(), len(bars)) for bars in ax.containers] == [("old rows", 80), ("new rows", 20)]
     assert texts(ax) == ["80 old rows: exactly 0", "20 new rows: median 0.5"]
     assert ax.lines[0].get_xdata()[0] == 79.5
     assert texts(plots.head_row_change(changes + 1e-9, border=80))[0] == "80 old rows: median 1e-09"
@@ -559,14 +673,28 @@ def test_head_rows_hold_the_changes_and_say_what_is_exactly_zero():
 def test_layers_that_did_not_change_are_written_as_zero():
     changes = pd.Series({"conv1": 0.0, "conv2": 2e-5, "fc1": 1.5, "bn": np.nan})
     ax = plots.layer_change(changes)
-    assert ax.get_xscale() == "log" and texts(ax) == ["0", "2e-05", "1.5", "–"]
-    np.testing.assert_array_equal([bar.get_width() for bar in ax.patches], changes)
+    assert ax.get_xscale() == "log" and texts(ax) == ["0", "0.002%", "150.0%", "–"]
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), changes)
     assert ax.get_xlim()[0] < 2e-5 and ax.get_xlim()[1] > 1.5
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ax = plots.layer_change({"a": 0.0, "b": 0.0})
         figure_of(ax).draw_without_rendering()
     assert texts(ax) == ["0", "0"]
+
+
+@pytest.mark.parametrize("changes", [[0.3, 0.31], [0.0, 0.3013], [0.01, 0.96], [1.0], [0.02, 0.0999], [1e-3, 3]])
+def test_changes_of_layers_are_dots_over_two_decades_at_least(changes):
+    """No bar: on a logarithmic axis its length would depend on where the axis begins."""
+    ax = plots.layer_change({f"layer {i}": change for i, change in enumerate(changes)})
+    figure_of(ax).draw_without_rendering()
+    assert not ax.patches and ax.lines[0].get_linestyle() == "None" and ax.lines[0].get_marker() == "o"
+    low, high = ax.get_xlim()
+    ticks = {label.get_text() for label in ax.get_xticklabels() if low <= label.get_position()[0] <= high}
+    assert len(ticks) >= 3 and all(tick.endswith("%") for tick in ticks)
+    assert all(low < change < high for change in changes if change)
+    assert texts(ax) == [f"{100 * change:.1f}%" if change else "0" for change in changes]
+    assert_apart(ax.texts)
 
 
 @pytest.mark.parametrize("changes", [[], [[1.0]], [-1.0], [np.inf]])
@@ -620,3 +748,13 @@ def test_a_saved_caption_keeps_the_space_before_the_confidence(name, expected):
     ax.figure.savefig(buffer, format="pdf")
     plt.close(ax.figure)
     assert expected in PdfReader(buffer).pages[0].extract_text()
+
+
+def test_the_curves_of_a_training_look_like_those_of_its_report():
+    """`helpers.train.live` writes SVG without matplotlib, and so has the colours of its own."""
+    (ax,) = plots.learning_curves(history(), metrics=["loss"])
+    drawn = {line.get_label(): line for line in ax.lines}
+    assert len(live.LOOKS) == 2
+    for name, _, colour, dashes in live.LOOKS.values():
+        assert to_hex(colour) == to_hex(drawn[name].get_color())
+        assert (dashes == "none") == (drawn[name].get_linestyle() == "-")

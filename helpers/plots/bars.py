@@ -101,6 +101,7 @@ def bars_with_error(
     values, spread = means_and_spread(means, stds)
     ax = axes_or_new(ax, height=2.9)
     width = 0.82 / len(values.columns)
+    texts = _texts(values, percent)
     bars = []
     for i, column in enumerate(values.columns):
         places = np.arange(len(values)) + (i - (len(values.columns) - 1) / 2) * width
@@ -117,7 +118,7 @@ def bars_with_error(
             )
         )
         tops = np.maximum(0, values[column].fillna(0) + np.nan_to_num(whiskers))
-        _write_values(ax, places, values[column].to_numpy(), tops, percent, width * WIDTH / len(values))
+        _write_values(ax, places, texts[column], tops, width * WIDTH / len(values))
     longest = max(10, 84 // len(values))
     names = [textwrap.fill(str(name), longest) for name in values.index]
     ax.set_xticks(range(len(values)), names, parse_math=False)
@@ -149,18 +150,26 @@ def means_and_spread(means: pd.DataFrame, stds: pd.DataFrame | None) -> tuple[pd
     return values, spread
 
 
-def _write_values(
-    ax: Axes,
-    places: np.ndarray,
-    values: np.ndarray,
-    tops: np.ndarray,
-    percent: bool,
-    inches: float,
-) -> None:
-    """Each value over its bar's top, upright where the bar (``inches`` wide, about) is narrower than the number."""
-    rotation = 0 if inches > 0.33 else 90
-    for place, value, top in zip(places, values, tops, strict=True):
-        text = "–" if np.isnan(value) else f"{100 * value:.1f}" if percent else f"{value:.3g}"
+def _texts(values: pd.DataFrame, percent: bool) -> pd.DataFrame:
+    """The numbers as they are written, all with the same decimals."""
+    shown = 100 * values if percent else values
+    decimals = 1 if percent else _decimals(values.to_numpy())
+    return shown.map(lambda value: "–" if np.isnan(value) else f"{value:,.{decimals}f}".replace("-", "−"))
+
+
+def _decimals(values: np.ndarray) -> int:
+    """As many as give the largest number three figures and the smallest two, up to four; none for whole numbers."""
+    sizes = np.abs(values[np.isfinite(values) & (values != 0)])
+    if not sizes.size or (sizes % 1 == 0).all():
+        return 0
+    largest, smallest = np.floor(np.log10([sizes.max(), sizes.min()]))
+    return int(np.clip(max(2 - largest, 1 - smallest), 0, 4))
+
+
+def _write_values(ax: Axes, places: np.ndarray, texts: pd.Series, tops: np.ndarray, inches: float) -> None:
+    """Each text over its bar's top, upright where the bar (``inches`` wide, about) is narrower than the longest."""
+    rotation = 0 if inches > 0.066 * max(5, texts.str.len().max()) else 90
+    for place, text, top in zip(places, texts, tops, strict=True):
         ax.annotate(
             text,
             (place, top),
@@ -169,7 +178,7 @@ def _write_values(
             ha="center",
             va="bottom",
             fontsize=SMALL,
-            rotation=0 if np.isnan(value) else rotation,
+            rotation=0 if text == "–" else rotation,
         )
 
 

@@ -22,7 +22,7 @@ from helpers.plots.style import (
     axes_or_new,
     legend_beside,
     line_look,
-    name_places,
+    note_numbers,
     shortened,
     styled,
     tidy,
@@ -67,11 +67,12 @@ def confusion(
     if counts.shape != (size, size):
         raise PlotError(f"a confusion matrix of {size} classes has shape {(size, size)}, not {counts.shape}")
     order = _order(groups, size)
-    counts, names = counts[np.ix_(order, order)], [class_names[k] for k in order]
+    counts, names = counts[np.ix_(order, order)], [str(class_names[k]) for k in order]
     values = _row_percentages(counts) if normalize else counts.astype(float)
     ax = axes_or_new(ax, width=_matrix_width(size), height=0.86 * _matrix_width(size))
     image = ax.imshow(values, cmap=_cmap(), norm=_norm(values, size, normalize), interpolation="none")
-    image.numbers_behind = {"count": counts}  # for the figure's CSV file, as the names of the places are
+    rows, columns = np.repeat(names, size), np.tile(names, size)
+    note_numbers(ax, kind="cell", row=rows, column=columns, value=values, count=counts)
     tidy(ax, grid=None)
     ax.spines[["top", "right"]].set_visible(True)
     ax.spines[:].set(color=GREY, linewidth=0.6)
@@ -155,8 +156,6 @@ def _norm(values: NDArray[np.float64], size: int, normalize: bool) -> Normalize:
 
 def _name_classes(ax: Axes, class_names: Sequence[str], order: NDArray[np.int64]) -> None:
     size = len(class_names)
-    name_places(ax.xaxis, class_names)
-    name_places(ax.yaxis, class_names)
     unit = "class" if size <= MOST_NAMED else "class, by number"
     ax.set(xlabel=f"predicted {unit}", ylabel=f"true {unit}")
     if size > MOST_NAMED:

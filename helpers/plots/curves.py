@@ -6,13 +6,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import offset_copy
 from numpy.typing import NDArray
 
+from helpers.plots.ends import Ends, label_all_ends
 from helpers.plots.style import (
-    FONT_SIZE,
     GREY,
     SMALL,
     WIDTH,
@@ -21,7 +19,6 @@ from helpers.plots.style import (
     legend_beside,
     line_look,
     percent_ticks,
-    points_high,
     styled,
     tidy,
 )
@@ -65,11 +62,13 @@ def learning_curves(
     panels = np.array(list(axes), dtype=object)
     if len(panels) != len(metrics):
         raise PlotError(f"{len(metrics)} metrics need as many axes, not {len(panels)}")
+    ends = {}
     for ax, metric in zip(panels, metrics, strict=True):
         names = _split_names(history, splits, metric)
-        _lines(ax, {name: history[[f"{split}_{metric}"]] for split, name in names.items()})
+        ends[ax] = _lines(ax, {name: history[[f"{split}_{metric}"]] for split, name in names.items()})
         _label_axes(ax, metric)
         _mark_epochs(ax, {"best": best_epoch, "stop": stop_epoch, "resumed after": resume_epoch})
+    _name_lines(ends)
     return panels
 
 
@@ -100,9 +99,11 @@ def compare_curves(
         if not histories or any(column not in history.columns for history in histories):
             raise PlotError(f"run {label!r} has no history with a column {column!r}")
     ax = axes_or_new(ax, height=2.9)
-    _lines(ax, {label: pd.concat([run[column] for run in histories], axis=1) for label, histories in seeds.items()})
+    frames = {label: pd.concat([run[column] for run in histories], axis=1) for label, histories in seeds.items()}
+    ends = _lines(ax, frames)
     split, _, metric = column.rpartition("_")
     _label_axes(ax, metric, ylabel or f"{SPLIT_NAMES.get(split, split.replace('_', ' '))} {metric}".strip())
+    _name_lines({ax: ends})
     return ax
 
 
@@ -120,7 +121,7 @@ def _split_names(
     return found
 
 
-def _lines(ax: Axes, series: Mapping[str, pd.DataFrame]) -> None:
+def _lines(ax: Axes, series: Mapping[str, pd.DataFrame]) -> Ends:
     """One labelled line for each frame's mean over its columns, with a band where there are several."""
     ends = []
     for i, (label, values) in enumerate(series.items()):
@@ -135,10 +136,15 @@ def _lines(ax: Axes, series: Mapping[str, pd.DataFrame]) -> None:
             ax.fill_between(mean.index, mean - std, mean + std, **band)
         ends.append((str(label), line))
     _frame_epochs(ax, np.concatenate([values.index.to_numpy() for values in series.values()]))
-    if len(ends) > MOST_END_LABELS:
-        legend_beside(ax, [line for _, line in ends], [label for label, _ in ends])
-    else:
-        label_ends(ax, ends)
+    return ends
+
+
+def _name_lines(ends: Mapping[Axes, Ends]) -> None:
+    """Says which line is which, when all else is drawn and a name can be put where nothing is."""
+    for ax, lines in ends.items():
+        if len(lines) > MOST_END_LABELS:
+            legend_beside(ax, [line for _, line in lines], [label for label, _ in lines])
+    label_all_ends({ax: lines for ax, lines in ends.items() if len(lines) <= MOST_END_LABELS})
 
 
 def _frame_epochs(ax: Axes, epochs: NDArray[np.int64]) -> None:
@@ -146,50 +152,6 @@ def _frame_epochs(ax: Axes, epochs: NDArray[np.int64]) -> None:
     room = 0.5 if first == last else min(0.5, 0.02 * (last - first))
     ax.set_xlim(first - room, last + room)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1, steps=[1, 2, 5, 10]))
-
-
-def label_ends(ax: Axes, ends: Sequence[tuple[str, Line2D]]) -> None:
-    """Names each line right of the axes, at the height where it ends, moved apart where they would overlap."""
-    points = {}
-    for label, line in ends:
-        finite = np.flatnonzero(np.isfinite(line.get_ydata()))
-        if len(finite):
-            points[label] = (line, line.get_xdata()[finite[-1]], line.get_ydata()[finite[-1]])
-    if not points:
-        return
-    to_axes = ax.transData + ax.transAxes.inverted()
-    ax.get_ylim()  # settles the limits, on which the transform depends
-    wanted = np.array([to_axes.transform((x, y))[1] for _, x, y in points.values()])
-    heights = spread(wanted, 1.3 * FONT_SIZE / points_high(ax))
-    beside = offset_copy(ax.transAxes, ax.figure, x=7, units="points")
-    for (label, (line, x, y)), height in zip(points.items(), heights, strict=True):
-        ax.annotate(
-            label,
-            xy=(x, y),
-            xytext=(1, height),
-            textcoords=beside,
-            color=line.get_color(),
-            fontsize=FONT_SIZE,
-            va="center",
-            annotation_clip=False,
-            parse_math=False,
-            arrowprops={"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.6, "shrinkA": 1, "shrinkB": 2},
-        )
-
-
-def spread(wanted: NDArray[np.float64], spacing: float) -> NDArray[np.float64]:
-    """The heights (0 to 1) nearest to ``wanted``, in its order from bottom to top, at least ``spacing`` apart.
-
-    Without the steps of ``spacing`` the heights only have to be in order: that is isotonic regression. Heights go
-    beyond 0 to 1 where that range has no room.
-    """
-    from sklearn.isotonic import isotonic_regression  # slow to import, see helpers.evaluate.metrics
-
-    order = np.argsort(wanted, kind="stable")
-    steps = spacing * np.arange(len(wanted))
-    heights = np.empty(len(wanted))
-    heights[order] = np.clip(isotonic_regression(wanted[order] - steps), 0, max(0.0, 1 - steps[-1])) + steps
-    return heights
 
 
 def _label_axes(ax: Axes, metric: str, ylabel: str | None = None) -> None:

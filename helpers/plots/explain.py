@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from helpers.plots.images import Array, sample_grid
-from helpers.plots.style import GREY, SMALL, WIDTH, PlotError, axes_or_new, shortened, styled
+from helpers.plots.style import GREY, SMALL, WIDTH, PlotError, axes_or_new, name_pictures, shortened, styled
 
 # Even steps of lightness, readable with any colour vision and in grey print.
 MAP = "viridis"
@@ -46,7 +46,9 @@ def feature_maps(
     for name, maps in layers.items():
         strongest = np.argsort(-np.abs(maps).mean(axis=(1, 2)), kind="stable")[:channels]
         rows.append((name, _size(maps), [maps[i] for i in strongest], [f"{i}" for i in strongest]))
-    return _rows(rows, channels, ax)
+    ax = _rows(rows, channels, ax)
+    name_pictures(ax, [f"{name} ({size})" for name, size, _, _ in rows])
+    return ax
 
 
 @styled

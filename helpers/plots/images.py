@@ -12,7 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from helpers.plots.style import GREY, SMALL, WARNING, WIDTH, PlotError, axes_or_new, shortened, styled
+from helpers.plots.style import (
+    GREY,
+    SMALL,
+    WARNING,
+    WIDTH,
+    PlotError,
+    axes_or_new,
+    name_pictures,
+    note_numbers,
+    shortened,
+    styled,
+)
 
 Array = torch.Tensor | NDArray[Any]
 LINE = 1.35
@@ -60,7 +71,14 @@ def sample_grid(
             guess = _guess_lines(class_names[guesses[i]], "✗" if wrong[i] else "✓", share, length)
             lines = [shortened(class_names[label], length), *guess]
         captions.append(lines)
-    return _tiles(pictures, captions, wrong, columns, SMALL, ax)
+    ax = _tiles(pictures, captions, wrong, columns, SMALL, ax)
+    name_pictures(ax, [class_names[label] for label in truth])
+    if guesses is not None:
+        answers = {"true": truth, "predicted": guesses}
+        noted = {column: [str(class_names[label]) for label in classes] for column, classes in answers.items()}
+        noted |= {} if confidences is None else {"confidence": [float(share) for share in confidences]}
+        note_numbers(ax, kind="picture", **noted)
+    return ax
 
 
 @styled
@@ -93,7 +111,9 @@ def class_gallery(
     columns = min(columns, len(class_names))
     length = int(WIDTH / columns * 17)
     captions = [_two_lines(name, length) for name in class_names]
-    return _tiles(np.stack(shown), captions, np.zeros(len(shown), dtype=bool), columns, 6.5, ax)
+    ax = _tiles(np.stack(shown), captions, np.zeros(len(shown), dtype=bool), columns, 6.5, ax)
+    name_pictures(ax, class_names)
+    return ax
 
 
 def _two_lines(name: str, length: int) -> list[str]:

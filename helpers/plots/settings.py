@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from helpers.plots.bars import means_and_spread
-from helpers.plots.curves import label_ends
+from helpers.plots.ends import label_ends
 from helpers.plots.style import axes_or_new, line_look, name_places, percent_ticks, styled, tidy
 
 
@@ -44,7 +44,7 @@ def setting_curves(
     length = max(8, 90 // len(means))  # characters that fit beneath a setting
     ax.set_xticks(places, [textwrap.fill(str(setting), length) for setting in means.index], parse_math=False)
     name_places(ax.xaxis, means.index)
-    ax.set_xlim(-0.3, len(means) - 0.7)
+    ax.set_xlim(-0.3, len(means) - 0.88)  # the names of the lines stand right of the last places
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     if percent:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -142,6 +143,25 @@ def name_places(axis: Axis, names: Sequence[Any]) -> None:
     `helpers.report.figure_data` writes these names beside the numbers of a figure.
     """
     axis.full_names = [str(name) for name in names]
+
+
+def note_numbers(ax: Axes, *, kind: str, **columns: Any) -> None:
+    """Notes the numbers that the pictures and texts in the axes stand for, where these don't hold them as they are.
+
+    `helpers.report.figure_data` writes them as rows of the figure's CSV file.
+
+    Args:
+        ax: where they are drawn.
+        kind: what a row is: "cell" of a heat map or of numbers in a grid, "picture" with its predicted class.
+        columns: name -> a list or an array with as many entries as there are rows, or one text for all rows.
+    """
+    values = {name: each if isinstance(each, str) else np.ravel(each).tolist() for name, each in columns.items()}
+    ax.numbers_behind = {"kind": kind, **values}
+
+
+def name_pictures(ax: Axes, names: Sequence[Any]) -> None:
+    """Notes what the pictures in the axes are called in full, for the text that is read aloud in place of them."""
+    ax.picture_names = [str(name) for name in names]
 
 
 def shortened(name: Any, length: int) -> str:

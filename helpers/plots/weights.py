@@ -21,6 +21,8 @@ from helpers.plots.style import (
     PlotError,
     axes_or_new,
     name_places,
+    note_numbers,
+    percent_ticks,
     shortened,
     styled,
     tidy,
@@ -40,6 +42,8 @@ def head_row_change(
 ) -> Axes:
     """How much each row of a head changed: a bar for each row, and what holds for each side of the border.
 
+    The bars of the two sides are two series, named as the sides are.
+
     Args:
         changes: (rows,) not negative, such as the L2 norm of each row's change over that of the row before.
         border: the first new row: a line is drawn before it.
@@ -57,9 +61,8 @@ def head_row_change(
         raise PlotError(f"the border stands before a row from 1 to {len(values) - 1}, not before {border}")
     ax = axes_or_new(ax, height=2.2)
     rows = np.arange(len(values))
-    split = len(values) if border is None else border
-    colours = np.where(rows < split, PALETTE[0], PALETTE[1])
-    ax.bar(rows, values, width=0.8, color=colours)
+    if border is None:
+        ax.bar(rows, values, width=0.8, color=PALETTE[0])
     ax.set(xlabel="row of the head (class)", ylabel=ylabel, xlim=(-0.5, len(values) - 0.5))
     ax.set_ylim(0, 1.05 * values.max() if values.any() else 1)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -69,6 +72,7 @@ def head_row_change(
         halves = ((rows < border, PALETTE[0], 0.0, "left"), (rows >= border, PALETTE[1], 1.0, "right"))
         for label, (half, colour, x, side) in zip(border_labels, halves, strict=True):
             text = f"{half.sum()} {label}: {_middle(values[half])}"
+            ax.bar(rows[half], values[half], width=0.8, color=colour, label=label)
             ax.annotate(
                 text, (x, 1), xytext=(0, 3), xycoords="axes fraction", textcoords="offset points", color=colour, ha=side
             )
@@ -79,10 +83,12 @@ def head_row_change(
 def layer_change(
     changes: pd.Series | dict[str, float], *, xlabel: str = "relative change", ax: Axes | None = None
 ) -> Axes:
-    """How much each layer changed: lying bars on a logarithmic scale, the first layer on top; no change is a "0".
+    """How much each layer changed, in per cent on a logarithmic scale, the first layer on top; no change is a "0".
+
+    A dot for each layer, and no bar: on such a scale a bar's length would say nothing.
 
     Args:
-        changes: layer -> change, not negative; NaN where it is not defined, which is shown as "–".
+        changes: layer -> change as a share, not negative; NaN where it is not defined, which is shown as "–".
         xlabel: what the changes are.
         ax: where to draw.
 
@@ -96,15 +102,18 @@ def layer_change(
     ax = axes_or_new(ax, height=0.6 + 0.17 * len(values))
     low, high = _decades(values)
     rows = np.arange(len(values))
-    ax.set(xscale="log", xlim=(low, high))  # first: a scale chosen for bars of 0 alone would be an error
-    ax.barh(rows, values, height=0.7, color=PALETTE[0])
+    ax.set(xscale="log", xlim=(low, high))  # first: a scale chosen for zeros alone would be an error
+    ax.plot(values, rows, "o", color=PALETTE[0], markersize=4)
     for row, value in zip(rows, values, strict=True):
-        place, text = (value, f"{value:.2g}") if value > 0 else (low, "–" if np.isnan(value) else "0")
-        ax.annotate(text, (place, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=SMALL)
+        place = value if value > 0 else low
+        ax.annotate(
+            _percent(value), (place, row), xytext=(5, 0), textcoords="offset points", va="center", fontsize=SMALL
+        )
     ax.set(ylim=(len(values) - 0.5, -0.5), xlabel=f"{xlabel} (logarithmic scale)", ylabel="layer")
     ax.set_yticks(rows, [shortened(name, 30) for name in series.index], parse_math=False)
     name_places(ax.yaxis, series.index)
-    tidy(ax, grid="x")
+    percent_ticks(ax.xaxis)
+    tidy(ax)
     ax.tick_params(axis="y", length=0)
     ax.minorticks_off()
     if not values[values > 0].size:
@@ -118,7 +127,8 @@ def weights(
 ) -> NDArray[np.object_]:
     """One weight tensor before and after training, and their difference, on one colour scale.
 
-    A small difference is shown 2, 5, 10, 20 … times as large, within the scale, and its title says so.
+    A small difference is shown 2, 5, 10, 20 … times as large, within the scale, and its title says so. What is noted
+    for the figure's CSV file is the difference as it is.
 
     Args:
         before: a head's matrix (rows, columns), or a convolution's kernels (out, in, height, width), of which the
@@ -144,7 +154,8 @@ def weights(
     amount = f"at most {largest:.2g}" if largest > 0 else "exactly 0"
     change = f"difference{f' × {factor:,}' if factor > 1 else ''}\n({amount})"
     pictures = [_flat(old), _flat(new), _flat(factor * (new - old))]
-    titles = [f"{name} before".strip(), f"{name} after".strip(), change]
+    panels = {f"{name} before".strip(): old, f"{name} after".strip(): new, f"{name} difference".strip(): new - old}
+    titles = [*list(panels)[:2], change]
     figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 2.5), layout="constrained", sharex=True, sharey=True)
     cmap = mpl.colormaps["RdBu_r"].with_extremes(bad=LIGHT)
     for ax, picture, title in zip(axes, pictures, titles, strict=True):
@@ -158,6 +169,8 @@ def weights(
             ax.set(aspect="auto", xlabel="input")
             if border is not None:
                 ax.axhline(border - 0.5, color=WARNING, linewidth=1)
+    for ax, (panel, numbers) in zip(axes, panels.items(), strict=True):
+        _note_weights(ax, panel, numbers)
     axes[0].set_ylabel("output channel" if old.ndim == 4 else "row (class)")
     if old.ndim == 4:
         axes[1].set_xlabel("input channel")
@@ -178,21 +191,41 @@ def _middle(values: NDArray[np.float64]) -> str:
     return "exactly 0" if not values.any() else f"median {np.median(values):.2g}"
 
 
+def _percent(change: float) -> str:
+    """With one decimal, as tables have it, and as many as a smaller change needs."""
+    if not change > 0:
+        return "–" if np.isnan(change) else "0"
+    return f"{100 * change:.1f}%" if change >= 0.0005 else f"{100 * change:.1g}%"
+
+
 def _decades(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Powers of ten round the positive values, with room for the numbers at the bars' ends."""
+    """Powers of ten round the positive values, two decades at least, with room for the numbers beside the dots."""
     positive = values[values > 0]
     if not len(positive):
         return 0.1, 1.0
-    low, high = np.floor(np.log10(positive.min())), np.log10(positive.max())
-    low -= low == np.log10(positive.min())  # the smallest bar has a length, too
-    return 10.0**low, 10.0 ** (high + 0.15 * (high - low))
+    low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
+    low -= low == np.log10(positive.min())  # the smallest dot lies inside
+    low = min(low, high - 2)
+    return 10.0**low, 10.0 ** (high + 0.12 * (high - low))
 
 
 def _flat(weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """A matrix as it is; kernels as tiles with a line of NaN between them."""
     if weight.ndim == 2:
         return weight
-    kernels = weight[:MOST_KERNELS, :MOST_KERNELS]
+    kernels = _shown(weight)
     padded = np.pad(kernels, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)
     out, channels, height, width = padded.shape
     return padded.transpose(0, 2, 1, 3).reshape(out * height, channels * width)[:-1, :-1]
+
+
+def _shown(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A matrix as it is, the first kernels of a convolution."""
+    return weight[:MOST_KERNELS, :MOST_KERNELS] if weight.ndim == 4 else weight
+
+
+def _note_weights(ax: Axes, panel: str, weight: NDArray[np.float64]) -> None:
+    values = _shown(weight)
+    places = np.indices(values.shape)
+    columns = ("output", "input", "row", "column") if values.ndim == 4 else ("row", "column")
+    note_numbers(ax, kind="cell", panel=panel, value=values, **dict(zip(columns, places, strict=True)))

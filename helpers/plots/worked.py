@@ -7,7 +7,18 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
-from helpers.plots.style import FONT_SIZE, GREY, PALETTE, SMALL, WARNING, WIDTH, PlotError, axes_or_new, styled
+from helpers.plots.style import (
+    FONT_SIZE,
+    GREY,
+    PALETTE,
+    SMALL,
+    WARNING,
+    WIDTH,
+    PlotError,
+    axes_or_new,
+    note_numbers,
+    styled,
+)
 
 GAP = 1.0
 """Between two matrices, in cells: room for a sign."""
@@ -55,7 +66,21 @@ def number_grids(
             ax.text(left - GAP / 2, rows / 2, signs[i], ha="center", va="center", fontsize=FONT_SIZE, parse_math=False)
     ax.set(xlim=(-0.1, columns + 0.1), ylim=(rows + 0.1, -1), aspect="equal")
     ax.axis("off")
+    _note(ax, grids)
     return ax
+
+
+def _note(ax: Axes, grids: Mapping[str, NDArray]) -> None:
+    """Every matrix with all its numbers, rows and columns counted from 0, for the figure's CSV file."""
+    places = [np.indices(grid.shape) for grid in grids.values()]
+    note_numbers(
+        ax,
+        kind="cell",
+        series=[title for title, grid in grids.items() for _ in range(grid.size)],
+        row=[row for place in places for row in place[0].flat],
+        column=[column for place in places for column in place[1].flat],
+        value=[value for grid in grids.values() for value in grid.ravel().tolist()],
+    )
 
 
 def _check(

@@ -11,16 +11,18 @@ import platform
 import re
 import subprocess
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from html import escape, unescape
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 from helpers import ROOT
 from helpers.report import cells, tables
+from helpers.report.alt_text import alt_text
 from helpers.report.csv_text import csv_text
 from helpers.report.figure_data import numbers_of
+from helpers.report.minus_signs import with_minus_signs
 from helpers.report.tables import Number, RecordError
 
 MIME = "application/vnd.workbook.v1+json"
@@ -93,31 +95,46 @@ def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None) -> 
         drawing: a matplotlib Figure, Axes, or array or list of Axes of one figure.
         name: snake_case; the file name under ``figures/``, unique in the notebook.
         caption: one sentence or two that a reader understands without the text.
-        alt: what a screen reader says; the caption if not given.
+        alt: what a screen reader says in place of the picture. If not given, what it shows in words, made of the same
+            numbers (see `helpers.report.alt_text`); the caption, which is read aloud as well, where there are none.
     """
-    svg, pdf, csv = drawn(_figure_of(drawing))
-    bundle = {"text/plain": caption, "image/svg+xml": svg, "application/pdf": base64.b64encode(pdf).decode()}
-    content = {"kind": "figure", "name": _checked_name(name), "caption": caption, "alt": alt or caption, "csv": csv}
-    _show(content, bundle)
+    made = drawn(_figure_of(drawing))
+    bundle = {"text/plain": caption, "image/svg+xml": made.svg, "application/pdf": base64.b64encode(made.pdf).decode()}
+    texts = {"name": _checked_name(name), "caption": caption, "alt": alt or made.alt or caption}
+    _show({"kind": "figure", **texts, "csv": made.csv}, bundle)
 
 
-def drawn(fig: Any) -> tuple[str, bytes, str]:
-    """A matplotlib Figure as SVG and as PDF, and the numbers behind it as CSV ("" where there are none); closes it."""
+class Drawn(NamedTuple):
+    """A figure in the forms that a report needs; ``csv`` and ``alt`` are "" where no numbers are behind it."""
+
+    svg: str
+    pdf: bytes
+    csv: str
+    alt: str
+
+
+def drawn(fig: Any) -> Drawn:
+    """A matplotlib Figure as SVG and as PDF, the numbers behind it as CSV, and what it shows in words; closes it."""
     import matplotlib.pyplot as plt
 
-    csv = _figure_csv(fig)
+    csv, alt = _attempted(_figure_csv, fig), _attempted(alt_text, fig)
     svg, pdf = _render(fig, "svg").decode(), _render(fig, "pdf")
     plt.close(fig)
-    return svg, pdf, csv
+    return Drawn(svg, pdf, csv, alt)
+
+
+def _attempted(read: Callable[[Any], str], fig: Any) -> str:
+    """What ``read`` makes of the drawing; "" with a warning where it fails."""
+    try:
+        return read(fig)
+    except Exception as error:  # matplotlib can draw more than is foreseen here, and the figure itself is good
+        warnings.warn(f"the numbers behind this figure could not be read from it: {error!r}", stacklevel=4)
+        return ""
 
 
 def _figure_csv(fig: Any) -> str:
     """The numbers behind the drawing as CSV; "" where there are none."""
-    try:
-        behind = numbers_of(fig)
-    except Exception as error:  # matplotlib can draw more than is foreseen here, and the figure itself is good
-        warnings.warn(f"the numbers behind this figure could not be read from it: {error!r}", stacklevel=4)
-        return ""
+    behind = numbers_of(fig)
     return "" if behind is None else csv_text(list(behind.columns), behind.itertuples(index=False, name=None))
 
 
@@ -169,8 +186,10 @@ def numbers(entries: Sequence[Number], name: str, caption: str) -> None:
 def reading(text: str) -> None:
     """Shows a conclusion. Compute every figure and comparison in ``text`` (Markdown) from the run's own numbers.
 
-    Names that come from data, such as a class's, go through `literal` first.
+    Names that come from data, such as a class's, go through `literal` first. A hyphen before a negative number becomes
+    a minus sign, as in tables.
     """
+    text = with_minus_signs(text)
     _show({"kind": "reading", "text": text}, {"text/markdown": text, "text/plain": unescape(text)})
 
 

@@ -113,9 +113,10 @@ def _panel(history: History, metric: str, form: str) -> str:
         for split, (name, sample, colour, _) in LOOKS.items()
     )
     lines = "".join(
-        f'<polyline points="{_points(curves[split], low, high)}" fill="none" stroke="{colour}" stroke-width="2" '
+        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2" '
         f'stroke-dasharray="{dashes}" stroke-linecap="round"/>'
         for split, (_, _, colour, dashes) in LOOKS.items()
+        for points in _stretches(curves[split], low, high)
     )
     ends = [(-6, 8, "end", form.format(high)), (-6, HEIGHT, "end", form.format(low))]
     ends += [(0, HEIGHT + 16, "start", "epoch 1"), (WIDTH, HEIGHT + 16, "end", str(len(history)))]
@@ -127,11 +128,14 @@ def _panel(history: History, metric: str, form: str) -> str:
     )
 
 
-def _points(values: list[float], low: float, high: float) -> str:
-    """A line's points as SVG has them; a number that isn't finite has none."""
-    places = [
-        f"{WIDTH * i / max(1, len(values) - 1):.1f},{HEIGHT * (high - value) / ((high - low) or 1):.1f}"
-        for i, value in enumerate(values)
-        if math.isfinite(value)
-    ]
-    return " ".join(places[:1] + places)  # the first one twice: a line to nowhere would not be seen
+def _stretches(values: list[float], low: float, high: float) -> list[str]:
+    """A line's points as SVG has them, in several pieces: a number that isn't finite leaves a gap."""
+    stretches: list[list[str]] = [[]]
+    for i, value in enumerate(values):
+        if math.isfinite(value):
+            x, y = WIDTH * i / max(1, len(values) - 1), HEIGHT * (high - value) / ((high - low) or 1)
+            stretches[-1].append(f"{x:.1f},{y:.1f}")
+        elif stretches[-1]:
+            stretches.append([])
+    # The first point twice: a line to nowhere would not be seen.
+    return [" ".join(points[:1] + points) for points in stretches if points]

@@ -165,7 +165,29 @@ def test_weights_before_after_and_their_difference():
     before, after = torch.tensor([[1.0, -2.0]]), torch.tensor([[1.0, -1.5]])
     drawn = plots.weights(before, after, name="fc")
     assert rows(drawn, "row", "column", "value", panel="fc before") == [(0, 0, 1.0), (0, 1, -2.0)]
-    assert rows(drawn, "value", panel="difference × 2 (at most 0.5)") == [(0.0,), (1.0,)]
+    assert "× 2" in drawn[2].get_title()
+    assert rows(drawn, "value", panel="fc difference") == [(0.0,), (0.5,)], "as it is, not as many times as it is drawn"
+
+
+def test_kernels_are_rows_by_channel_and_place_without_the_gaps_between_them():
+    before = torch.arange(2 * 3 * 3 * 3).reshape(2, 3, 3, 3).float()
+    drawn = plots.weights(before, before + 0.001, name="conv")
+    table = numbers_of(drawn[0].figure)
+    assert table["value"].notna().all() and len(table) == 3 * before.numel()
+    for panel, values in (("conv before", before), ("conv difference", torch.full_like(before, 0.001))):
+        found = rows(drawn, "output", "input", "row", "column", "value", panel=panel)
+        for *place, value in found:
+            assert value == pytest.approx(values[tuple(place)].item(), abs=1e-5)
+        assert len({tuple(place) for *place, _ in found}) == before.numel()
+
+
+def test_rows_of_a_head_are_called_old_or_new():
+    drawn = plots.head_row_change([0.0, 0.0, 0.5], border=2, border_labels=("rows of A", "rows of B"))
+    assert rows(drawn, "series", "category", "value") == [
+        ("rows of A", 0, 0.0),
+        ("rows of A", 1, 0.0),
+        ("rows of B", 2, 0.5),
+    ]
 
 
 def test_roc_curves_are_named_micro_macro_and_by_class():
@@ -182,7 +204,7 @@ def test_roc_curves_are_named_micro_macro_and_by_class():
 
 def test_layers_that_did_not_change_are_zero_and_not_missing():
     drawn = plots.layer_change({"conv1": 0.0, "fc": 2e-5, "bn": float("nan")})
-    found = dict(rows(drawn, "category", "value"))
+    found = dict(rows(drawn, "y", "x", kind="points"))
     assert found["conv1"] == 0 and found["fc"] == 2e-5 and np.isnan(found["bn"])
 
 
@@ -191,13 +213,161 @@ def test_scattered_points_with_colours(ax):
     assert rows(ax, "kind", "series", "x", "y", "value") == [("points", "s", 1.5, 3, 0.1), ("points", "s", 2.5, 4, 0.9)]
 
 
-def test_pictures_are_no_numbers_and_give_their_captions():
+def test_predictions_are_columns_of_true_and_predicted_classes_and_confidences():
     images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
-    drawn = plots.sample_grid(images, [0, 1], PERSIAN, predictions=[0, 0], confidences=[0.5, 0.97])
-    assert set(rows(drawn, "kind")) == {("text",)}
-    captions = " ".join(text for (text,) in rows(drawn, "text"))
-    assert PERSIAN[0] in captions and "✗" in captions and "97%" in captions
-    assert "value" not in numbers_of(drawn.figure)
+    drawn = plots.sample_grid(images, [0, 2], PERSIAN, predictions=torch.tensor([0, 1]), confidences=[0.5, 0.97])
+    assert list(numbers_of(drawn.figure)) == ["kind", "true", "predicted", "confidence"]
+    assert rows(drawn, "kind", "true", "predicted", "confidence") == [
+        ("picture", PERSIAN[0], PERSIAN[0], 0.5),
+        ("picture", PERSIAN[2], PERSIAN[1], 0.97),
+    ]
+    maps = plots.cam_overlay(images, np.zeros((2, 8, 8)), [0, 1], [1, 1], PERSIAN)
+    assert rows(maps, "true", "predicted") == [(PERSIAN[0], PERSIAN[1]), (PERSIAN[1], PERSIAN[1])]
+
+
+def test_pictures_with_nothing_but_titles_have_no_numbers(ax):
+    images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    for drawn in (
+        plots.sample_grid(images, [0, 1], PERSIAN),
+        plots.class_gallery(images, [0, 1], PERSIAN),
+        plots.filters(torch.rand(4, 3, 3, 3, generator=torch.Generator())),
+        plots.feature_maps({"conv1": np.ones((4, 3, 3))}, image=images[0]),
+    ):
+        assert numbers_of(drawn.figure) is None
+    ax.text(0, -3, "a text's place is no number")
+    assert numbers_of(ax.figure) is None
+
+
+def test_numbers_in_grids_are_cells_of_their_matrix():
+    drawn = plots.number_grids({"input": [[1, -2], [3, 4]], "sum": [[0.5]]}, signs=("=",))
+    assert rows(drawn, "series", "row", "column", "value") == [
+        ("input", 0, 0, 1),
+        ("input", 0, 1, -2),
+        ("input", 1, 0, 3),
+        ("input", 1, 1, 4),
+        ("sum", 0, 0, 0.5),
+    ]
+
+
+def test_artists_without_a_label_are_told_apart(ax):
+    ax.plot([1, 2], [3, 4])
+    ax.plot([1, 2], [5, 6])
+    ax.plot([1, 2], [7, 8], label="named")
+    ax.scatter([1], [9])
+    assert rows(ax, "series", "y", kind="line") == [
+        ("line 1", 3),
+        ("line 1", 4),
+        ("line 2", 5),
+        ("line 2", 6),
+        ("named", 7),
+        ("named", 8),
+    ]
+    assert numbers_of(ax.figure).query("kind == 'points'")["series"].isna().all()
+
+
+@pytest.mark.parametrize("names", ["ticks", "categories", "noted"])
+def test_a_band_over_named_places_stands_beside_its_line(ax, names):
+    x = ["low", "middle", "high"] if names == "categories" else [0, 1, 2]
+    ax.plot(x, [1.0, 2.0, 3.0], label="a")
+    ax.fill_between(x, [0.5, 1.5, 2.5], [1.5, 2.5, 3.5], label="a")
+    ax.fill_between(x, [0, 0, 0], [9, 9, 9], label="alone")
+    if names == "ticks":
+        ax.set_xticks(x, ["low", "middle", "high"])
+    if names == "noted":
+        plots.style.name_places(ax.xaxis, ["low", "middle", "high"])
+    assert rows(ax, "x", "y", "lower", "upper", series="a") == [
+        ("low", 1.0, 0.5, 1.5),
+        ("middle", 2.0, 1.5, 2.5),
+        ("high", 3.0, 2.5, 3.5),
+    ]
+    assert rows(ax, "x", "upper", series="alone") == [("low", 9.0), ("middle", 9.0), ("high", 9.0)]
+
+
+def test_only_bars_at_a_named_tick_have_its_name(ax):
+    ax.hist([0.2, 0.3, 0.6, 1.1, 5.1], bins=np.arange(0, 6.5, 0.5))
+    ax.set_xticks([0, 2.25, 5], ["none", "some", "all"])
+    named = {category: value for category, value in rows(ax, "category", "value") if isinstance(category, str)}
+    assert named == {"some": 0.0}, "of the others each is beside its tick"
+    assert rows(ax, "category", "value")[0] == (0.25, 2.0)
+
+
+def test_bars_of_three_groups_have_the_names_of_their_ticks_and_one_between_them_has_none(ax):
+    for i in range(3):
+        ax.bar(np.arange(2) + 0.27 * (i - 1), [1, 2], width=0.27, label=f"s{i}")
+    ax.set_xticks([0, 1], ["a", "b"])
+    assert {category for (category,) in rows(ax, "category")} == {"a", "b"}
+    ax.bar([0.5], [3], width=0.01, label="between")
+    assert rows(ax, "category", series="between") == [(0.5,)]
+
+
+def test_bars_on_other_bars_have_their_bottom(ax):
+    ax.bar(["a", "b"], [1, 2], label="lower")
+    ax.bar(["a", "b"], [3, 4], bottom=[1, 2], label="upper")
+    assert rows(ax, "category", "value", "bottom", series="upper") == [("a", 3, 1.0), ("b", 4, 2.0)]
+    assert numbers_of(ax.figure)["bottom"].isna().tolist() == [True, True, False, False]
+    lying = plt.subplots()[1]
+    lying.barh([0, 1], [3, 4], left=[0.5, 0])
+    assert rows(lying, "value", "bottom") == [(3, 0.5), (4, 0.0)]
+
+
+def test_lying_error_bars_have_their_ends(ax):
+    ax.errorbar([1, 2], [3.0, 4.0], xerr=[0.5, 1.0], yerr=[0.25, 0.5], label="both")
+    ax.errorbar([1, 2], [3.0, 4.0], xerr=0.5, fmt="none", label="bars alone")
+    assert rows(ax, "x", "x_lower", "x_upper", "y", "lower", "upper", series="both") == [
+        (1, 0.5, 1.5, 3.0, 2.75, 3.25),
+        (2, 1.0, 3.0, 4.0, 3.5, 4.5),
+    ]
+    assert rows(ax, "y", "x_lower", "x_upper", series="bars alone") == [(3.0, 0.5, 1.5), (4.0, 1.5, 2.5)]
+
+
+def test_upright_and_lying_stretches_and_bands(ax):
+    ax.vlines([1, 2], 0, [3, -4], label="v")
+    ax.hlines([5], 1, 2, label="h")
+    ax.fill_betweenx([7, 8], [0, 1], [2, 3], label="b")
+    ax.stem([1, 2], [3, 4], label="s")
+    assert rows(ax, "kind", "x", "lower", "upper", series="v") == [("range", 1.0, 0.0, 3.0), ("range", 2.0, -4.0, 0.0)]
+    assert rows(ax, "kind", "y", "x_lower", "x_upper", series="h") == [("range", 5.0, 1.0, 2.0)]
+    assert rows(ax, "kind", "y", "x_lower", "x_upper", series="b") == [("band", 7.0, 0.0, 2.0), ("band", 8.0, 1.0, 3.0)]
+    assert rows(ax, "x", "y", series="s") == [(1, 3), (2, 4)]
+
+
+@pytest.mark.parametrize(
+    ("draw", "named"),
+    [
+        (lambda ax: ax.boxplot([[1, 2, 3, 9]]), "box plot"),
+        (lambda ax: ax.boxplot([[1, 2, 3, 9]], patch_artist=True), "PathPatch"),
+        (lambda ax: ax.pie([1, 2]), "Wedge"),
+        (lambda ax: ax.stairs([1, 2]), "StepPatch"),
+        (lambda ax: ax.contour(np.outer([1, 2, 3], [1, 2, 3])), "QuadContourSet"),
+    ],
+)
+def test_what_is_not_read_is_said(ax, draw, named):
+    ax.plot([1, 2], label="a")
+    draw(ax)
+    with pytest.warns(UserWarning, match=f"lack what it draws as .*{named}"):
+        table = numbers_of(ax.figure)
+    assert set(table["series"].dropna()) == {"a"} or named == "PathPatch"
+
+
+def test_borders_frames_and_spans_are_nothing_that_is_missing(ax):
+    ax.plot([1, 2])
+    ax.axvspan(0, 1)
+    ax.axhspan(0, 1)
+    ax.add_patch(plt.Rectangle((0, 0), 1, 1))
+    ax.annotate("here", (1, 1), (2, 2), arrowprops={"arrowstyle": "->"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(numbers_of(ax.figure)) == 2
+
+
+def test_tick_labels_that_only_say_their_place_are_no_names(ax):
+    ax.plot([0.0, 0.5], [0.5, 1.0])
+    ax.set_xticks([0, 0.5], ["0", "50%"])
+    plots.style.percent_ticks(ax.yaxis)
+    ax.set_yticks([0.5, 1.0])
+    assert rows(ax, "x", "y") == [(0.0, 0.5), (0.5, 1.0)]
+    ax.set_xticks([0, 0.5], ["8", "16"])
+    assert rows(ax, "x", "y") == [("8", 0.5), ("16", 1.0)]
 
 
 def test_a_figure_of_nothing_has_no_numbers(ax):

@@ -90,7 +90,16 @@ def test_a_figure_is_shown_as_vectors_and_closed(shown, wrap):
     assert shown[-1]["application/pdf"].startswith("JVBER")  # "%PDF" in base64
     drawn = content(shown)
     assert drawn.pop("csv") == "kind,x,y\nline,0.0,1\nline,1.0,2\n"
-    assert drawn == {"kind": "figure", "name": "some_curve", "caption": "A caption.", "alt": "A caption."}
+    assert drawn == {"kind": "figure", "name": "some_curve", "caption": "A caption.", "alt": "Line: from 1 to 2."}
+
+
+def test_a_given_alternative_text_is_kept_and_a_figure_of_nothing_has_its_caption(shown):
+    _, ax = plt.subplots()
+    ax.plot([1, 2])
+    record.figure(ax, "some_curve", "A caption.", alt="It rises.")
+    assert content(shown)["alt"] == "It rises."
+    record.figure(plt.subplots()[1], "nothing", "A caption.")
+    assert content(shown)["alt"] == "A caption."
 
 
 def test_the_same_figure_gives_the_same_bytes(shown):
@@ -216,7 +225,8 @@ def test_numbers_of_one_unit_have_equally_many_decimals_and_whole_ones_none(show
         record.Number("e", "time", 0.5, unit="s"),
     ]
     record.numbers(entries, "results", "A caption.")
-    assert [row[2] for row in content(shown)["rows"]] == ["0.0612 ± 0.0100", "1.5000", "9", "12.345 s", "0.500 s"]
+    texts = [row[2].rstrip() for row in content(shown)["rows"]]  # without the room for a deviation
+    assert texts == ["0.0612 ± 0.0100", "1.5000", "9", "12.345 s", "0.500 s"]
 
 
 def test_numbers_are_csv_unrounded_with_their_difference(shown):
@@ -276,7 +286,7 @@ def test_rows_may_hold_quantities_of_their_own_formats_and_best(shown):
     record.table(frame, "t", "A caption.", formats=formats, best=best, stds=frame / 10, by_row=True)
     assert content(shown)["columns"] == ["quantity", "m", "n"]
     assert content(shown)["rows"] == [
-        ["accuracy", "50.0% ± 5.0%", "75.0% ± 7.5%"],
+        ["accuracy", "50.0 ± 5.0\u00a0%", "75.0 ± 7.5\u00a0%"],
         ["seconds", "2.00 ± 0.20", "1.00 ± 0.10"],
     ]
     assert content(shown)["bold"] == [[0, 2], [1, 2]] and content(shown)["align"] == ["left", "right", "right"]
@@ -298,6 +308,15 @@ def test_a_figure_whose_numbers_cannot_be_read_is_recorded_without_them(shown, m
     assert content(shown)["csv"] == "" and "image/svg+xml" in shown[-1]
 
 
+def test_a_figure_that_cannot_be_put_into_words_keeps_its_numbers(shown, monkeypatch):
+    monkeypatch.setattr(record, "alt_text", lambda figure: 1 / 0)
+    _, ax = plt.subplots()
+    ax.plot([1, 2])
+    with pytest.warns(UserWarning, match="ZeroDivisionError"):
+        record.figure(ax, "curve", "A caption.")
+    assert content(shown)["csv"] and content(shown)["alt"] == "A caption."
+
+
 def test_numpy_numbers_are_recorded_as_plain_ones(shown):
     record.numbers([record.Number("a", "A", np.float32(0.5), std=np.float64(0.1), runs=np.int64(2))], "results", "A.")
     (recorded,) = content(shown)["numbers"]
@@ -308,6 +327,13 @@ def test_a_reading_is_markdown(shown):
     record.reading("It is **so**.")
     assert shown[-1]["text/markdown"] == "It is **so**."
     assert content(shown) == {"kind": "reading", "text": "It is **so**."}
+
+
+def test_a_reading_has_the_minus_sign_of_the_tables(shown):
+    name = record.literal("-5 conv2-1")
+    record.reading(f"Accuracy changes by {-28.7:+.1f} points in {name}, `x=-1`, 1-3.")
+    assert content(shown)["text"] == f"Accuracy changes by −28.7 points in {name}, `x=-1`, 1-3."
+    assert shown[-1]["text/plain"] == "Accuracy changes by −28.7 points in -5 conv2-1, `x=-1`, 1-3."
 
 
 def test_the_commit_is_given_and_a_folder_without_git_is_no_error(monkeypatch, tmp_path):

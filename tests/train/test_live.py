@@ -256,8 +256,8 @@ def test_training_goes_on_when_drawing_fails(kernel, broken):
 def test_numbers_that_are_not_finite_leave_a_gap():
     rows = [{"train_loss": loss, "val_loss": 2.0, "train_accuracy": 0.5, "val_accuracy": 0.5} for loss in (1, 0, 3)]
     rows[1]["train_loss"], rows[2]["val_loss"] = math.inf, math.nan
-    train_loss, val_loss, *accuracies = lines(live._curves(rows))
-    assert train_loss == [(0, 100), (0, 100), (250, 0)]
+    first, last, val_loss, *accuracies = lines(live._curves(rows))
+    assert first == [(0, 100), (0, 100)] and last == [(250, 0), (250, 0)], "not joined over what lies between"
     assert val_loss == [(0, 50), (0, 50), (125, 50)]
     assert accuracies == [[(0, 0), (0, 0), (125, 0), (250, 0)]] * 2
 
