@@ -27,7 +27,7 @@ from helpers.report.engine import RunFailed, Watch
 from helpers.report.inputs import helpers_used
 from helpers.report.parameters import defaults
 from helpers.report.progress import Row
-from helpers.report.run import NotRun
+from helpers.report.run import ONE_AT_A_TIME, NotRun
 from helpers.report.workspace import Refused, Task, load, write
 
 WAIT_FOR_SCHEDULER = 15.0
@@ -113,7 +113,10 @@ class Cluster:
             raise NotebookFailed(f"{name}: {message}")
 
     def _answer(self, task: Task, time_limit: float | None) -> worker.Answer:
-        notebook = load(task.notebook)
+        with ONE_AT_A_TIME:
+            notebook = load(task.notebook)
+            helpers = helpers_used(notebook, root=task.root)
+            parameters = {**defaults(notebook, name=task.name), **task.parameters}
         order = worker.Order(
             name=task.name,
             notebook=task.notebook.read_text(encoding="utf-8"),
@@ -121,10 +124,9 @@ class Cluster:
             working_folder=str(task.root) if self._here else "",
             time_limit=time_limit,
             slots=self._slots(),
-            helpers=helpers_used(notebook, root=task.root),
+            helpers=helpers,
             run=self._run,
         )
-        parameters = {**defaults(notebook, name=task.name), **task.parameters}
         needs_gpu = str(parameters.get("DEVICE", "")).startswith("cuda")
         refusals: dict[str, str] = {}
         deaths = 0

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from helpers.report.inputs import Earlier
 
 
+ONE_AT_A_TIME = threading.Lock()
+"""What several threads must not do at once: Python 3.11 fails when two of them read sources into syntax trees, and the
+libraries that draw pages import parts of themselves when they are needed, unguarded."""
+
+
 class NotRun(WorkbookError):
     """A notebook that was not run, for reasons that lie outside of it; what its earlier runs left stays as it is."""
 
@@ -97,7 +102,8 @@ def render_again(task: Task, settings: Settings, *, stamp: "Earlier", progress: 
         then = earlier(executed)
         if then is None or then.inputs != stamp.inputs:
             raise NotRun("another command has run it meanwhile: run this one again")
-        return with_new_prose(load(executed), load(task.notebook))
+        with ONE_AT_A_TIME:
+            return with_new_prose(load(executed), load(task.notebook))
 
     with progress.row(task.name) as row:
         return _alone(_Job(task, settings, row, stamp), renewed)
@@ -130,9 +136,6 @@ def _report(job: "_Job", executed: "Callable[[], NotebookNode]") -> None:
         job.outcome.error = "; ".join(filter(None, [job.outcome.error, f"{type(error).__name__}: {error}"]))
     finally:
         job.running.unlink(missing_ok=True)
-
-
-_DRAWING = threading.Lock()
 
 
 class _Job:
@@ -180,8 +183,7 @@ class _Job:
     def report(self, executed: "NotebookNode") -> None:
         self._row.step("writing the report")
         started = time.monotonic()
-        # One at a time: the libraries that draw pages import parts of themselves when they are needed, unguarded.
-        with _DRAWING:
+        with ONE_AT_A_TIME:
             self.outcome.error = self._writer.write(executed)
         self.outcome.render_seconds = time.monotonic() - started
 
