@@ -46,8 +46,8 @@ def test_summary_and_per_class_agree_with_scikit_learn(data):
     frame = evaluate.per_class(logits, labels, range(logits.shape[1]))
     assert list(frame.index[frame["accuracy"].notna()]) == list(present)
     for name, score in {"precision": sk.precision_score, "accuracy": sk.recall_score, "f1": sk.f1_score}.items():
-        per = score(labels, predictions, labels=present, average=None, zero_division=0)
-        np.testing.assert_allclose(frame[name].dropna(), per)
+        per = score(labels, predictions, labels=present, average=None, zero_division=np.nan)
+        np.testing.assert_allclose(frame.loc[present, name], per)  # NaN where scikit-learn has it, and nowhere else
 
 
 @given(sets())
@@ -125,9 +125,12 @@ def test_worked_example_per_class():
     np.testing.assert_allclose(frame["f1"], [0.5, 2 / 3, 2 / 3, np.nan])
 
 
-def test_class_never_predicted_counts_as_zero_and_absent_class_does_not_count():
+def test_a_class_never_predicted_has_no_precision_and_counts_as_zero_in_the_mean():
     logits, labels = np.eye(3)[[0, 0]], np.array([0, 1])
-    assert evaluate.per_class(logits, labels, "abc")["precision"].tolist()[:2] == [0.5, 0.0]
+    frame = evaluate.per_class(logits, labels, "abc")
+    np.testing.assert_array_equal(frame["precision"], [0.5, np.nan, np.nan])
+    np.testing.assert_array_equal(frame["f1"], [2 / 3, 0, np.nan])
+    # The third class has no images: it doesn't count.
     assert evaluate.summary(logits, labels)["precision"] == 0.25
 
 
@@ -330,7 +333,43 @@ def test_a_later_improvement_is_told_from_where_early_stopping_ends():
     late = history(train_loss=[1.0] * 9, val_loss=[3, 2, 2, 2, 2, 2, 2, 2, 1])
     reading = evaluate.read_curves(late, patience=3)
     assert (reading.best_epoch, reading.stop_epoch) == (9, 2)
-    assert "rested after epoch 2" in reading.text and "could stop" not in reading.text
+    assert "patience of 3 would have ended the training after epoch 5 and gone back to epoch 2." in reading.text
+    assert "could stop" not in reading.text
+
+
+def test_a_gap_that_opens_with_the_last_epoch_has_no_course():
+    opening = history(train_loss=[3, 2, 1], val_loss=[3, 2, 1.5])
+    reading = evaluate.read_curves(opening)
+    assert reading.gap_onset == reading.last_epoch == 3
+    assert "0.500 at the last one. Verdict" in reading.text
+    longer = evaluate.read_curves(history(train_loss=[3, 1.5, 1], val_loss=[3, 2, 1.5]))
+    assert "at the last one; it stays open from epoch 2 on and has not levelled off." in longer.text
+
+
+@pytest.mark.parametrize("best", ["accuracy", "loss"])
+def test_the_marks_are_explained_by_what_finds_them(best):
+    losses = [3, 2, 1, 1.5, 1.5, 1.5, 0.5]
+    frame = history(train_loss=[1.0] * 7, val_loss=losses, val_accuracy=[0.1] * 6 + [0.9])
+    stop = evaluate.stopping_epoch(frame, patience=3)
+    assert stop == 3 and min(losses[stop : stop + 3]) >= losses[stop - 1]
+    text = evaluate.marks(best, patience=3)
+    assert f"{'highest' if best == 'accuracy' else 'lowest'} validation {best}" in text
+    assert "go back to after 3 epochs in which the validation loss had not fallen" in text
+
+
+def test_the_marks_name_the_patience_that_is_the_rule_s_own():
+    losses = history(val_loss=[1.0] * (evaluate.PATIENCE + 1))
+    assert evaluate.stopping_epoch(losses) == 1
+    assert evaluate.stopping_epoch(losses.iloc[:-1]) is None
+    assert f"after {evaluate.PATIENCE} epochs" in evaluate.marks()
+    with pytest.raises(EvaluationError, match="not 'val_loss'"):
+        evaluate.marks("val_loss")
+
+
+def test_runs_are_counted_in_words():
+    assert evaluate.over_runs(1) == "one run each"
+    assert evaluate.over_runs(1, each=False) == "one run"
+    assert evaluate.over_runs(3) == "means of 3 runs ± standard deviation"
 
 
 @pytest.mark.parametrize(

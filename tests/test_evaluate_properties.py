@@ -52,7 +52,9 @@ def test_every_number_agrees_with_scikit_learn_whatever_classes_are_there(data):
     shares = sk.precision_recall_fscore_support(labels, predictions, labels=classes, zero_division=np.nan)
     absent = frame["support"] == 0
     assert frame.loc[absent, ["accuracy", "precision", "f1"]].isna().all(axis=None)
-    assert not frame.loc[~absent, ["accuracy", "precision", "f1"]].isna().any(axis=None)
+    assert not frame.loc[~absent, ["accuracy", "f1"]].isna().any(axis=None)
+    assert (frame["precision"].isna() == absent | (frame["predicted"] == 0)).all()
+    np.testing.assert_allclose(frame.loc[~absent, "precision"], shares[0][~absent])
     np.testing.assert_array_equal(frame["support"], shares[3])
     np.testing.assert_allclose(frame.loc[~absent, "accuracy"], shares[1][~absent])
     matrix = evaluate.confusion(logits, labels)

@@ -274,10 +274,10 @@ def by_hand(entry: Entry, *, root: Path) -> str:
 
 
 def describe_where(path: Path) -> str:
-    """A folder as reports name it: readers recognise it, and it says nothing private about this machine.
+    """A folder as reports name it: readers recognise it, and it says nothing about how this machine is laid out.
 
-    Paths inside the project are relative to its root, those in a data folder elsewhere begin with WORKBOOK_DATA,
-    shared system folders stand as they are; of any other path only the last part is left.
+    Paths inside the project are relative to its root, those in a data folder elsewhere begin with WORKBOOK_DATA; where
+    a package has put a data set, the package is named; of any other path only the last part is left.
     """
     # No Path.resolve(): a link inside the project should keep the name that the project gives it.
     path = Path(os.path.abspath(path))
@@ -285,6 +285,14 @@ def describe_where(path: Path) -> str:
         return path.relative_to(ROOT).as_posix()
     if path.is_relative_to(DATA):
         return (Path("WORKBOOK_DATA") / path.relative_to(DATA)).as_posix()
-    if path.is_relative_to("/usr/share") or path.is_relative_to("/usr/local/share"):
-        return path.as_posix()
-    return path.name
+    return _package_of(path) or path.name
+
+
+def _package_of(path: Path) -> str:
+    """The package that put a data set into this folder, in words; "" if it is none of theirs."""
+    for entry in ENTRIES.values():
+        if entry.system_folder and path == Path("/usr") / entry.system_folder:
+            return f"Debian's package {entry.package}"
+        if entry.system_folder and path in folders(entry, root=DATA):
+            return f"{entry.system_folder} of an installed package"
+    return ""

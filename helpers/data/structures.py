@@ -23,7 +23,8 @@ class Source:
     Attributes:
         name: as `load` takes it.
         title: as a report shows it, "CIFAR-100" say.
-        where: the folder or package that they were read from, or how they were made.
+        where: the folder or package that they were read from, in words or relative to the project; or how they were
+            made.
         stands_in_for: the title of the data set that these images stand in for; "" for real images.
     """
 

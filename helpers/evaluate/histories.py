@@ -9,6 +9,9 @@ import pandas as pd
 
 from helpers.evaluate.inputs import EvaluationError
 
+PATIENCE = 5
+"""Epochs in a row without an improvement after which a training counts as having stopped, unless another is given."""
+
 
 def best_epoch(history: pd.DataFrame, column: str = "val_accuracy") -> int:
     """The epoch with the largest accuracy or the smallest loss; the first of equals.
@@ -25,12 +28,13 @@ def best_epoch(history: pd.DataFrame, column: str = "val_accuracy") -> int:
 
 
 def stopping_epoch(
-    history: pd.DataFrame, column: str = "val_loss", *, patience: int = 5, min_delta: float = 0.0
+    history: pd.DataFrame, column: str = "val_loss", *, patience: int = PATIENCE, min_delta: float = 0.0
 ) -> int | None:
-    """The epoch after which ``column`` stopped improving, as early stopping would have found it.
+    """The epoch after which ``column`` stopped improving: the one whose weights early stopping would go back to.
 
-    It is the last improvement before the first ``patience`` epochs in a row without one. A later, better epoch, which
-    early stopping would not have lived to see, does not count; `best_epoch` finds it.
+    It is the last improvement before the first ``patience`` epochs in a row without one, and early stopping would have
+    ended the training ``patience`` epochs after it. A later, better epoch, which it would not have lived to see, does
+    not count; `best_epoch` finds it.
 
     Args:
         history: indexed by epoch.
@@ -79,7 +83,8 @@ class CurveReading:
     Attributes:
         metric: "loss" or "accuracy".
         best_epoch: the epoch with the best validation value.
-        stop_epoch: the epoch after which validation stopped improving, or None if it had not.
+        stop_epoch: the epoch that early stopping would go back to (see `stopping_epoch`), or None.
+        patience: how many epochs after it early stopping would have ended the training.
         last_epoch: the last epoch of the run.
         gap_at_best: gap between training and validation at ``best_epoch``, in the metric's unit.
         gap_at_end: the same at ``last_epoch``.
@@ -92,6 +97,7 @@ class CurveReading:
     metric: str
     best_epoch: int
     stop_epoch: int | None
+    patience: int
     last_epoch: int
     gap_at_best: float
     gap_at_end: float
@@ -115,16 +121,25 @@ class CurveReading:
         elif self.stop_epoch == self.best_epoch:
             parts.append("and does not improve after that: training could stop there.")
         else:
-            parts.append(f"though it rested after epoch {self.stop_epoch}, where early stopping would have ended it.")
-        parts.append(f"The gap to training is {self._amount(self.gap_at_best)} at the best epoch")
-        parts.append(f"and {self._amount(self.gap_at_end)} at the last one;")
+            parts.append(
+                f"though early stopping with a patience of {self.patience} would have ended the training after epoch "
+                f"{self.stop_epoch + self.patience} and gone back to epoch {self.stop_epoch}."
+            )
         parts.append(
-            "it is small at the end." if self.gap_onset is None else f"it stays open from epoch {self.gap_onset} on"
+            f"The gap to training is {self._amount(self.gap_at_best)} at the best epoch and "
+            f"{self._amount(self.gap_at_end)} at the last one{self._course_of_gap}."
         )
-        if self.gap_onset is not None:
-            level = self.gap_level_from
-            parts.append("and has not levelled off." if level is None else f"and is level from epoch {level} on.")
         return " ".join(parts) + f" Verdict: {self.verdict}."
+
+    @property
+    def _course_of_gap(self) -> str:
+        if self.gap_onset is None:
+            return "; it is small at the end"
+        if self.gap_onset == self.last_epoch:
+            return ""  # one epoch is no course
+        level = self.gap_level_from
+        then = "has not levelled off" if level is None else f"is level from epoch {level} on"
+        return f"; it stays open from epoch {self.gap_onset} on and {then}"
 
     def _amount(self, value: float) -> str:
         return f"{value:.3f}" if self.metric == "loss" else f"{100 * value:.1f} points"
@@ -134,7 +149,7 @@ def read_curves(
     history: pd.DataFrame,
     metric: str = "loss",
     *,
-    patience: int = 5,
+    patience: int = PATIENCE,
     min_delta: float = 0.0,
     tolerance: float = 0.1,
 ) -> CurveReading:
@@ -173,6 +188,7 @@ def read_curves(
         metric=metric,
         best_epoch=best,
         stop_epoch=stop,
+        patience=patience,
         last_epoch=last,
         gap_at_best=float(gaps[best]),
         gap_at_end=float(gaps[last]),

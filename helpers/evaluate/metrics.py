@@ -29,8 +29,9 @@ def summary(logits: Array, labels: Array, *, class_names: Sequence[str] | None =
         class_names: K names, only to check that the logits have as many columns as the data set has classes.
 
     Returns:
-        ``accuracy``; ``precision``, ``recall`` and ``f1``, macro averages over the classes with images;
-        ``top5_accuracy`` for K > 5; all of them shares (0 to 1); and ``loss``, the mean cross entropy in nats.
+        ``accuracy``; ``precision``, ``recall`` and ``f1``, macro averages over the classes with images, the precision
+        of one that is never predicted counted as 0; ``top5_accuracy`` for K > 5; all of them shares (0 to 1); and
+        ``loss``, the mean cross entropy in nats.
 
     Raises:
         EvaluationError: as for `accuracy`, or for a wrong number of class names.
@@ -38,8 +39,9 @@ def summary(logits: Array, labels: Array, *, class_names: Sequence[str] | None =
     scores, truth = checked(logits, labels)
     frame = per_class(scores, truth, range(scores.shape[1]) if class_names is None else class_names)
     result = {"accuracy": float(np.mean(scores.argmax(axis=1) == truth))}
-    result |= {"precision": float(frame["precision"].mean()), "recall": float(frame["accuracy"].mean())}
-    result["f1"] = float(frame["f1"].mean())
+    present = frame[frame["support"] > 0]
+    result["precision"] = float(present["precision"].fillna(0).mean())
+    result |= {"recall": float(present["accuracy"].mean()), "f1": float(present["f1"].mean())}
     if scores.shape[1] > 5:
         first_five = np.argsort(-scores, axis=1, kind="stable")[:, :5]
         result["top5_accuracy"] = float(np.mean((first_five == truth[:, None]).any(axis=1)))
@@ -59,7 +61,7 @@ def per_class(logits: Array, labels: Array, class_names: Sequence[Any]) -> pd.Da
     Returns:
         One row a class, the index named "class": ``support`` (images of the class), ``predicted`` (how many images the
         network calls so), ``accuracy`` (the share of its images that are recognised, that is, recall), ``precision``
-        and ``f1``.
+        and ``f1``; NaN where they are undefined (see `helpers.evaluate`).
 
     Raises:
         EvaluationError: as for `accuracy`, or for a wrong number of class names.
@@ -73,8 +75,9 @@ def per_class(logits: Array, labels: Array, class_names: Sequence[Any]) -> pd.Da
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
         truth, predictions, labels=classes, average=None, zero_division=0
     )
-    columns = {"support": support, "predicted": np.bincount(predictions, minlength=len(classes))}
-    shares = {"accuracy": recall, "precision": precision, "f1": f1}
+    predicted = np.bincount(predictions, minlength=len(classes))
+    columns = {"support": support, "predicted": predicted}
+    shares = {"accuracy": recall, "precision": np.where(predicted > 0, precision, np.nan), "f1": f1}
     columns |= {name: np.where(support > 0, values, np.nan) for name, values in shares.items()}
     return pd.DataFrame(columns, index=pd.Index(list(class_names), name="class"))
 

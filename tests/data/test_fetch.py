@@ -343,8 +343,21 @@ def test_find_takes_the_data_folder_before_a_packages(tmp_path: Path, monkeypatc
 
 def test_places_are_named_without_private_paths(tmp_path: Path):
     assert catalogue.describe_where(ROOT / "data/cifar-10-batches-py") == "data/cifar-10-batches-py"
-    assert catalogue.describe_where(Path("/usr/share/datasets/x")) == "/usr/share/datasets/x"
     assert catalogue.describe_where(tmp_path / "secret/photos") == "photos"
+    assert catalogue.describe_where(Path("/usr/share/datasets/x")) == "x"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "words"),
+    [
+        ("/usr", "Debian's package dataset-fashion-mnist"),
+        ("/usr/local", "share/datasets/fashion-mnist of an installed package"),
+    ],
+)
+def test_a_data_set_of_a_package_is_named_by_the_package(prefix: str, words: str):
+    folder = Path(prefix) / catalogue.get("fashion_mnist").system_folder
+    assert folder in catalogue.folders(catalogue.get("fashion_mnist"), root=DATA)
+    assert catalogue.describe_where(folder) == words
 
 
 def test_how_to_get_names_every_way():
