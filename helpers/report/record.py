@@ -157,7 +157,8 @@ def table(
         frame: a pandas DataFrame; a named index becomes the first columns, an unnamed one is dropped.
         name: snake_case, unique in the notebook.
         caption: what the table shows, units included.
-        formats: column -> format string, such as "{:.1%}"; other floats get three decimals. NaN is shown as "–".
+        formats: column -> format string, such as "{:.1%}"; with a sign ("{:+.1%}"), or with "points" behind it, for
+            differences of shares, which are in points. Other floats get three decimals. NaN is shown as "–".
         best: column -> "max" or "min": the best entry of that column is set in bold.
         stds: a DataFrame with the same index and some of the columns: standard deviations, shown behind a "±" where
             they aren't NaN.
