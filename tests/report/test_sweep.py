@@ -45,13 +45,13 @@ def test_a_sweep_runs_what_is_missing_and_a_failed_point_stops_no_other(tmp_path
     assert sweep("SEED=0,1", "RATE=0.1") == dict.fromkeys(
         ["RATE=0.1,SEED=0", "RATE=0.1,SEED=1"], "runs: never run before"
     )
-    done = sweep("SEED=0,1,13", "RATE=0.1,0.2", "--jobs", "2", status=1)
-    assert len(done) == 6 and [name for name, what in done.items() if what == "unchanged"] == [
+    done = sweep("SEED=0,1,2,3,4,13", "RATE=0.1,0.2", "--jobs", "2", status=1)
+    assert len(done) == 12 and [name for name, what in done.items() if what == "unchanged"] == [
         "RATE=0.1,SEED=0",
         "RATE=0.1,SEED=1",
     ]
     measured = {(row["RATE"], row["SEED"]): row for row in rows(folder)}
-    assert len(measured) == 6
+    assert len(measured) == 12
     for (rate, seed), row in measured.items():
         if seed == "13":
             assert row["run_state"] == "FAILED" and "an unlucky one" in row["run_error"] and not row["accuracy"]
