@@ -156,9 +156,8 @@ class Cluster:
         """
         reasons = self._reasons(needs_gpu, refusals)
         if reasons and all(reasons.values()):
-            told = "; ".join(f"{address}: {reason}" for address, reason in reasons.items())
-            raise NoWorker(f"no worker takes it. {told}")
-        return sorted(address for address, reason in reasons.items() if not reason)
+            raise _nobody(reasons)
+        return _fit(reasons)
 
     def _reasons(self, needs_gpu: bool, refusals: dict[str, str]) -> dict[str, str]:
         """Why each worker that is there can't be asked; "" if it can."""
@@ -196,13 +195,20 @@ class Cluster:
             future = self._client.submit(_addressed, order, key=key, workers=able, resources=resources)
             self._futures.add(future)
         try:
+            last_fit = time.monotonic()
             while not _is_done(future):
                 self._require_scheduler()
-                workers = self._workers()
-                runs = self._started.get(order.name) in workers
-                if workers and not runs and self._able(needs_gpu, refusals) != able:
+                reasons = self._reasons(needs_gpu, refusals)
+                if _fit(reasons):
+                    last_fit = time.monotonic()
+                runs = self._started.get(order.name) in reasons
+                if not runs and _fit(reasons) not in ([], able):
                     future.cancel(force=True)
                     return None
+                # The one that it ran on has gone; others may come, but not for ever.
+                if not runs and reasons and time.monotonic() - last_fit > WAIT_FOR_WORKERS:
+                    future.cancel(force=True)
+                    raise _nobody(reasons)
             return future.result()
         except (FutureCancelledError, FuturesCancelledError) as error:
             if self._stopped:
@@ -247,6 +253,15 @@ class Cluster:
             row.step(news["step"])
         else:
             row.printed(news["printed"])
+
+
+def _fit(reasons: dict[str, str]) -> list[str]:
+    return sorted(address for address, reason in reasons.items() if not reason)
+
+
+def _nobody(reasons: dict[str, str]) -> NoWorker:
+    told = "; ".join(f"{address}: {reason}" for address, reason in reasons.items())
+    return NoWorker(f"no worker takes it. {told}")
 
 
 def _is_done(future: Future) -> bool:

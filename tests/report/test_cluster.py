@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from helpers import ROOT
-from helpers.report import cli
+from helpers.report import cli, cluster
 from helpers.report.batch import Batch, _widest
 from helpers.report.incremental import Work
 from helpers.report.workspace import Task
@@ -263,6 +263,7 @@ def test_workers_come_and_go_and_strangers_are_let_alone(tmp_path, workers, monk
     run = run_apart(tmp_path, "--scheduler", workers.address, "--format", "html", "--timeout", "200")
     until(lambda: marker.exists() and marker.read_text() == "first", what="the only worker that can run it")
     workers.kill("first")
+    time.sleep(2 * cluster.LOOK_AGAIN)  # the stranger is alone for a while, which is no reason to give up
     workers.add("second")
     said = run.communicate(timeout=WAIT)[1]
     assert "ran on second" in printed(tmp_path, "01_killed"), said
@@ -306,8 +307,6 @@ def test_notebooks_that_wait_for_each_other_never_share_the_processors():
 
 
 def test_a_scheduler_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
-    from helpers.report import cluster
-
     monkeypatch.setattr(cluster, "WAIT_FOR_SCHEDULER", 1.0)
     write(tmp_path, "01_one")
     assert cli.main(["--scheduler", "tcp://127.0.0.1:1"], root=tmp_path) == 2
