@@ -105,9 +105,8 @@ def _side_by_side(batch: Batch, settings: Settings, cluster: "Cluster", progress
         try:
             while waiting or running:
                 # One more than there are workers: while a report is written, its worker has the next notebook.
-                for work in list(_ready(waiting, running.values(), batch.after))[
-                    : max(0, cluster.slots + 1 - len(running))
-                ]:
+                room = max(0, cluster.slots + 1 - len(running))
+                for work in list(_ready(waiting, running.values(), batch.after))[:room]:
                     waiting.remove(work)
                     running[pool.submit(_do, work, settings, progress, cluster)] = work
                 for future in wait(running, LOOK_AGAIN, return_when=FIRST_COMPLETED).done:

@@ -199,10 +199,11 @@ class Cluster:
             while not _is_done(future):
                 self._require_scheduler()
                 reasons = self._reasons(needs_gpu, refusals)
-                if _fit(reasons):
+                fit = _fit(reasons)
+                if fit:
                     last_fit = time.monotonic()
                 runs = self._started.get(order.name) in reasons
-                if not runs and _fit(reasons) not in ([], able):
+                if not runs and fit not in ([], able):
                     future.cancel(force=True)
                     return None
                 # The one that it ran on has gone; others may come, but not for ever.
