@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from helpers import WorkbookError
-from helpers.report import cells, clean
+from helpers.report import cells, clean, tables
 from helpers.report.record import MIME
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ BEST_FIRST = (
     "text/latex",
     "text/plain",
 )
-SHOWN = ("reported", "value", "difference")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -322,7 +321,7 @@ class _Reader:
             self._claim("table", content["name"])
             for number, row in zip(content.get("numbers", []), content["rows"], strict=False):
                 self._claim("number", number["name"])
-                self.numbers[number["name"]] = {"shown": dict(zip(SHOWN, row[1:], strict=True)), **number}
+                self.numbers[number["name"]] = {"shown": dict(zip(tables.KEYS, row[1:], strict=True)), **number}
             self.blocks.append(self._table(content))
 
     def _figure(self, content: dict[str, Any], data: dict[str, Any]) -> Figure:
