@@ -49,7 +49,8 @@ class Dropout(nn.Dropout):
         words = torch.empty(math.ceil(activations.numel() / 8), dtype=torch.int64).random_(-(2**63), None)
         # In the memory layout of the activations, whatever it is: which random byte goes where doesn't matter.
         random = words.view(torch.uint8).as_strided(activations.shape, activations.stride())
-        mask = (random >= dropped).to(activations.dtype)
+        # In place, the comparison gives bytes of 0 and 1: these convert several times as fast as booleans.
+        mask = random.ge_(dropped).to(activations.dtype)
         return activations * mask.mul_(256 / (256 - dropped))
 
 

@@ -12,7 +12,6 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -25,14 +24,13 @@ import psutil
 
 from helpers import ROOT, WorkbookError
 from helpers.report.workspace import Workspace
+from tests.command import report_command
 
 TIMES = {
     *("seconds", "seconds an epoch", "seconds for that", "s an epoch", "s for that", "s/epoch", "training, s"),
     *("images/s", "layers run once", "epochs from a checkpoint"),
 }
 """Columns (and first cells of rows) that differ between any two runs, and those that say what a checkpoint saved."""
-
-_COMMAND = "import sys; from pathlib import Path; from helpers.report.cli import main; sys.exit(main(root=Path('.')))"
 
 
 class KillingError(WorkbookError):
@@ -99,7 +97,7 @@ class Folder:
         own = {"WORKBOOK_DATA": "data", "TORCH_HOME": "torch", "HF_HUB_CACHE": "hub"}
         places = {name: str(self.root / folder) for name, folder in own.items()}
         with self._log.open("w") as log:
-            command = [sys.executable, "-c", _COMMAND, self.notebook, *self.options]
+            command = report_command(".", self.notebook, *self.options)
             environment = {**os.environ, **places, "PYTHONPATH": str(ROOT)}
             return subprocess.Popen(command, cwd=self.root, env=environment, stdout=log, stderr=log)
 

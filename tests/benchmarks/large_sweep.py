@@ -7,7 +7,6 @@ import argparse
 import csv
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -18,6 +17,7 @@ import nbformat
 import psutil
 
 from helpers import ROOT
+from tests.command import report_command
 
 CELLS = [
     "SEED = 0\nRATE = 0.1",
@@ -38,11 +38,9 @@ def main(argv: Sequence[str]) -> int:
         _write_notebook(folder)
         (folder / "tmp").mkdir()
         arguments = ["01", "--jobs", str(options.jobs), "--sweep", f"SEED=1..{seeds}", "RATE=0.1,0.2"]
-        code = "import sys; from pathlib import Path; from helpers.report.cli import main; "
-        code += f"sys.exit(main({arguments!r}, root=Path({name!r})))"
         started = time.perf_counter()
         run = subprocess.Popen(
-            [sys.executable, "-c", code],
+            report_command(name, *arguments),
             cwd=ROOT,
             env={**os.environ, "TMPDIR": str(folder / "tmp")},
             stdout=subprocess.DEVNULL,

@@ -4,13 +4,13 @@ import argparse
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from helpers import DATA, ROOT, WorkbookError
+from tests.command import report_command
 
 
 class RunFailed(WorkbookError):
@@ -45,11 +45,9 @@ def _run(notebooks: Sequence[str], profile: str, jobs: int) -> float:
         for entry in DATA.iterdir():
             if entry.name != "cache":
                 (data / entry.name).symlink_to(entry.resolve())
-        code = "import sys; from pathlib import Path; from helpers.report.cli import main; "
-        code += f"sys.exit(main({[*notebooks, '--profile', profile, '--jobs', str(jobs)]!r}, root=Path({name!r})))"
         started = time.perf_counter()
         run = subprocess.run(
-            [sys.executable, "-c", code],
+            report_command(name, *notebooks, "--profile", profile, "--jobs", str(jobs)),
             cwd=ROOT,
             env={**os.environ, "WORKBOOK_DATA": str(data)},
             capture_output=True,

@@ -1,7 +1,10 @@
 """Decoding against pixels that the tests write themselves."""
 
 import struct
+import threading
+import time
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -215,15 +218,33 @@ def test_options_out_of_range(tmp_path: Path, options: dict) -> None:
         decode(save(tmp_path / "a.png", noise(8, 8)), **options)
 
 
-@pytest.mark.parametrize("side", [4, 64])  # small files are read by one thread, large ones by many
-def test_decode_all_keeps_the_order_and_leaves_bad_files_out(tmp_path: Path, side: int) -> None:
-    pixels = noise(100 * side, side, 3).reshape(100, side, side, 3)
+@pytest.mark.parametrize("number", [100, 300])  # within the trial of one thread, and beyond the one of many
+def test_decode_all_keeps_the_order_and_leaves_bad_files_out(tmp_path: Path, number: int) -> None:
+    pixels = noise(number * 4, 4, 3).reshape(number, 4, 4, 3)
     paths = [save(tmp_path / f"{i}.png", image) for i, image in enumerate(pixels)]
-    for index in (0, 57):
+    broken = [0, 57, number - 1]
+    for index in broken:
         paths[index].write_text("broken")
     images, bad = decode_all(paths, image_size=None, channels=None)
-    np.testing.assert_array_equal(images, np.delete(pixels, [0, 57], axis=0).transpose(0, 3, 1, 2))
-    assert list(bad) == [0, 57] and bad[57].startswith("57.png: ")
+    np.testing.assert_array_equal(images, np.delete(pixels, broken, axis=0).transpose(0, 3, 1, 2))
+    assert list(bad) == broken and bad[57].startswith("57.png: ")
+
+
+@pytest.mark.parametrize("waiting", [True, False])  # for the disk, or for Python's lock
+def test_decode_all_takes_the_threads_that_help(monkeypatch: pytest.MonkeyPatch, waiting: bool) -> None:
+    threads, lock = [], threading.Lock()
+
+    def slow(path: Path, **options) -> np.ndarray:
+        threads.append(threading.current_thread())
+        with nullcontext() if waiting else lock:
+            time.sleep(0.004 if waiting or threads[-1] is not threading.main_thread() else 0.001)
+        return np.zeros((3, 4, 4), np.uint8)
+
+    monkeypatch.setattr("helpers.data.decode.decode", slow)
+    images, bad = decode_all([Path(f"{i}.png") for i in range(400)], image_size=None, channels=3)
+    assert len(images) == 400 and not bad
+    assert (threading.main_thread() in threads[-100:]) is not waiting
+    assert (len(set(threads[-100:])) > 1) is waiting
 
 
 def test_decode_all_of_bad_files_only(tmp_path: Path) -> None:

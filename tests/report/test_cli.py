@@ -10,6 +10,7 @@ import pytest
 from helpers import ROOT
 from helpers.report import batch, cli
 from helpers.report.run import Outcome
+from tests.command import report_command
 
 HEAVY = (
     "torch",
@@ -219,11 +220,8 @@ def test_list_shows_titles_parameters_and_profiles(root, capsys):
 
 
 def test_a_list_whose_reader_has_had_enough_ends_quietly(root):
-    call = f"main(['--list'], root=Path({str(root)!r}))"
-    code = f"from pathlib import Path; from helpers.report.cli import main; exit({call})"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(report_command(root, "--list"), cwd=ROOT, **pipes) as process:
         process.stdout.close()
         said = process.stderr.read()
     assert (process.returncode, said) == (0, "")

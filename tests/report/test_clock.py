@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 
 import nbformat
@@ -11,6 +10,7 @@ import pytest
 
 from helpers import ROOT
 from helpers.files import locked
+from tests.command import report_command
 
 YEAR = 366 * 24 * 3600
 JUMPING = """\
@@ -77,14 +77,12 @@ def run(tmp_path):
         "CLOCK_OFFSET": str(tmp_path / "offset"),
         "WORKBOOK_DATA": str(tmp_path / "data"),
     }
-    code = "import sys; from pathlib import Path; from helpers.report.cli import main"
-    code += "; sys.exit(main(['--format', 'html'], root=Path('.')))"
 
     def start(*sources: str) -> tuple[str, dict]:
         cells = [nbformat.v4.new_markdown_cell("# Time"), *map(nbformat.v4.new_code_cell, sources)]
         (tmp_path / "notebooks").mkdir(exist_ok=True)
         nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "01_time.ipynb")
-        command = [sys.executable, "-c", code]
+        command = report_command(".", "--format", "html")
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
         said = done.stdout + done.stderr
         assert "Traceback" not in said

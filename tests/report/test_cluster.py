@@ -21,6 +21,7 @@ from helpers.report import cli, cluster
 from helpers.report.batch import Batch, _widest
 from helpers.report.incremental import Work
 from helpers.report.workspace import Task
+from tests.command import report_command
 
 WAIT = 90.0  # seconds for what takes two on an idle machine
 TWO_AT_ONCE = """\
@@ -150,6 +151,17 @@ class Workers:
         )
 
 
+def run_apart(root: Path, *arguments: str) -> subprocess.Popen:
+    """The command in a process of its own, which heeds Ctrl-C: a background job's child may ignore it."""
+    return subprocess.Popen(
+        report_command(root, *arguments),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
 @pytest.fixture
 def workers(tmp_path, mark) -> Iterator[Workers]:
     made = Workers(tmp_path / "cluster")
@@ -178,12 +190,7 @@ def test_a_worker_that_lacks_a_data_set_or_a_gpu_is_passed_over_and_a_killed_one
 
     marker = tmp_path / "marker"
     write(tmp_path, "03_killed", WHERE, KILLED_ONCE, parameters=f"SEED = 3\nMARKER = {str(marker)!r}")
-    arguments = [
-        "-c",
-        f"import sys; from helpers.report.cli import main; from pathlib import Path; "
-        f"sys.exit(main({[*command, '03']!r}, root=Path({str(tmp_path)!r})))",
-    ]
-    run = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    run = run_apart(tmp_path, *command, "03")
     until(lambda: marker.exists() and marker.read_text(), what="the first worker")
     first = marker.read_text()
     workers.kill(first)
@@ -198,19 +205,7 @@ def test_ctrl_c_stops_what_runs_on_a_worker(tmp_path, workers, mark):
     workers.add("only")
     marker = tmp_path / "marker"
     write(tmp_path, "01_killed", KILLED_ONCE, parameters=f"SEED = 3\nMARKER = {str(marker)!r}")
-    arguments = [
-        "-c",
-        f"import sys; from helpers.report.cli import main; from pathlib import Path; "
-        f"sys.exit(main(['--scheduler', {workers.address!r}], root=Path({str(tmp_path)!r})))",
-    ]
-    # A background job's child may ignore Ctrl-C.
-    run = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    run = run_apart(tmp_path, "--scheduler", workers.address)
     until(marker.exists, what="the kernel")
     run.send_signal(signal.SIGINT)
     said = run.communicate(timeout=WAIT)[1]
@@ -238,15 +233,6 @@ def other_version(name):
 
 importlib.metadata.version = other_version
 """
-
-
-def run_apart(root: Path, *arguments: str) -> subprocess.Popen:
-    """The command in a process of its own."""
-    code = (
-        "import sys; from helpers.report.cli import main; from pathlib import Path; "
-        f"sys.exit(main({list(arguments)!r}, root=Path({str(root)!r})))"
-    )
-    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
 
 def test_workers_come_and_go_and_strangers_are_let_alone(tmp_path, workers, monkeypatch):

@@ -26,6 +26,7 @@ from helpers.report.record import MIME
 from helpers.report.run import NotRun, run
 from helpers.report.workspace import Workspace
 from helpers.report.writing import FORMATS, Settings
+from tests.command import report_command
 
 PARAMETERS = "EPOCHS = 3\nSEED = 0"
 IMPORTS = "import os, sys, warnings\nfrom tqdm import tqdm\nfrom helpers.report import record"
@@ -143,6 +144,18 @@ def test_the_kernel_is_this_python_in_the_workbooks_folder(session):
     assert session.executed("01_fine").metadata.language_info.version == sys.version.split()[0]
 
 
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [({}, {"GOMP_SPINCOUNT": "3000"}), ({"OMP_WAIT_POLICY": "PASSIVE"}, {}), ({"GOMP_SPINCOUNT": "7"}, {})],
+)
+def test_how_threads_wait_is_the_users_to_say(monkeypatch: pytest.MonkeyPatch, own: dict, expected: dict) -> None:
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    assert engine.waiting() == expected
+
+
 def test_progress_bars_are_shown_and_kept_out_of_the_notebook(session):
     drawn = session.terminal.lines()
     assert any("01_fine" in line and "cell 4/6" in line and "method 1, epoch 2/2" in line for line in drawn)
@@ -258,11 +271,8 @@ def test_papermill_alone_gives_the_same_results_from_any_folder(root, session, t
 
 def test_ctrl_c_stops_the_kernel_and_keeps_what_ran(tmp_path):
     write_notebook(tmp_path / "notebooks", "06_long", IMPORTS, RESULT, "while True:\n    pass")
-    call = f"main(['06'], root=Path({str(tmp_path)!r}))"
-    code = f"from pathlib import Path; from helpers.report.cli import main; exit({call})"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(report_command(tmp_path, "06"), cwd=ROOT, **pipes) as process:
         next(line for line in process.stderr if "cell 4/4" in line)
         kernels = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)

@@ -13,7 +13,7 @@ from tests.benchmarks.contest import table
 from tests.benchmarks.contest.images import ContestError, link_images
 from tests.benchmarks.contest.job import MOMENTUM, Job
 from tests.benchmarks.contest.runs import Run, run_all
-from tests.benchmarks.contestants import CONTESTANTS
+from tests.benchmarks.contestants import COMPARISONS, CONTESTANTS
 
 
 def make_parser(prog: str, text: str, *, peers: Sequence[str], images: int, epochs: int) -> argparse.ArgumentParser:
@@ -40,10 +40,10 @@ def make_parser(prog: str, text: str, *, peers: Sequence[str], images: int, epoc
     parser.add_argument(
         "--contestants",
         nargs="+",
-        choices=["ours", "ours-float32", *peers],
+        choices=["ours", *peers, *COMPARISONS],
         default=["ours", *peers],
         metavar="NAME",
-        help=f"ours, ours-float32, {', '.join(peers)} (default: all but ours-float32)",
+        help=f"ours, {', '.join(peers)} (default: these); for comparison {', '.join(COMPARISONS)}",
     )
     return parser
 

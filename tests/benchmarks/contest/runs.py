@@ -16,14 +16,13 @@ import torch
 
 from helpers import ROOT, evaluate
 from helpers.data import ImageData
+from helpers.report import engine
 from tests.benchmarks.contest.images import ContestError
 from tests.benchmarks.contest.job import Job
 from tests.benchmarks.contestants import CONTESTANTS
 
 SAMPLE_SECONDS = 2.0
 """Between two looks at the workers' memory. A look takes 15 ms of a core for each: more often, it would slow them."""
-# As the report command sets it: threads that wait asleep leave the core to the worker processes.
-WAITING = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,8 @@ def run(job: Job, test: ImageData) -> Run:
         weights = Path(scratch, "weights.pt")
         command = [sys.executable, "-m", "tests.benchmarks.contest", json.dumps(asdict(job)), str(weights)]
         # With the fault handler a library that crashes says where.
-        environment = {**os.environ, **WAITING, "WORKBOOK_DATA": scratch, "PYTHONFAULTHANDLER": "1"}
+        waiting = engine.waiting() if CONTESTANTS[job.contestant].waits_like_reports else {}
+        environment = {**os.environ, **waiting, "WORKBOOK_DATA": scratch, "PYTHONFAULTHANDLER": "1"}
         process = subprocess.Popen(
             [*command, str(time.time())],
             cwd=ROOT,

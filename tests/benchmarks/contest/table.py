@@ -7,18 +7,19 @@ from importlib import metadata
 from importlib.util import find_spec
 from statistics import mean, median, stdev
 
+from helpers.report import engine
 from helpers.train import choose_compute
-from tests.benchmarks.contest.runs import WAITING, Run
-from tests.benchmarks.contestants import CONTESTANTS
+from tests.benchmarks.contest.runs import Run
+from tests.benchmarks.contestants import COMPARISONS, CONTESTANTS
 
 
 def machine(workers: int) -> str:
     """Processor, threads, versions of what is compared, and how busy other programs keep the machine."""
     packages = [name for name in ("torch", "torchvision", "lightning", "fastai") if find_spec(name)]
     versions = [f"{name} {metadata.version(name)}" for name in packages]
-    waiting = ", ".join(f"{name}={value}" for name, value in WAITING.items())
+    waiting = ", ".join(f"{name}={value}" for name, value in engine.waiting().items()) or "threads that wait as set"
     return (
-        f"Machine: {choose_compute('cpu').description}, loaders with {workers} workers each, {waiting}; "
+        f"Machine: {choose_compute('cpu').description}, loaders with {workers} workers each, {waiting} for ours; "
         f"Python {platform.python_version()}, {', '.join(versions)}; {_load()}"
     )
 
@@ -60,7 +61,7 @@ def results(runs: Sequence[Run], num_images: int) -> str:
 def ratios(runs: Sequence[Run]) -> str:
     """How many times as fast `ours` is as each other contestant: the median over seeds, and from least to most.
 
-    The last row has the smallest of the peers' medians in each column; "ours-float32" is no peer.
+    The last row has the smallest of the peers' medians in each column; `COMPARISONS` are no peers.
     """
     quantities: dict[str, Callable[[Run], float]] = {
         "epoch 1": lambda run: run.first_seconds,
@@ -68,7 +69,7 @@ def ratios(runs: Sequence[Run]) -> str:
         "in all": lambda run: run.total_seconds,
     }
     others = [name for name in _names(runs) if name != "ours"]
-    peers = [name for name in others if CONTESTANTS[name].is_peer]
+    peers = [name for name in others if name not in COMPARISONS]
     rows = [["ours against", *quantities, "memory", "accuracy, points"]]
     for name in others:
         pairs = _pairs(runs, name)

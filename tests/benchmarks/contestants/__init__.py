@@ -15,15 +15,14 @@ class Contestant(NamedTuple):
         module: the file of this folder.
         package: what must be installed for it.
         precision: what it is asked to compute in; None: what the command line says.
+        waits_like_reports: whether its threads wait for each other as in the report command, see
+            `helpers.report.engine.waiting`; else as PyTorch's do.
     """
 
     module: str
     package: str = "torch"
     precision: str | None = None
-
-    @property
-    def is_peer(self) -> bool:
-        return self.module != "ours"
+    waits_like_reports: bool = False
 
     @property
     def is_installed(self) -> bool:
@@ -31,9 +30,12 @@ class Contestant(NamedTuple):
 
 
 CONTESTANTS = {
-    "ours": Contestant("ours"),
-    "ours-float32": Contestant("ours", precision="float32"),
+    "ours": Contestant("ours", waits_like_reports=True),
+    "ours-float32": Contestant("ours", precision="float32", waits_like_reports=True),
     "pytorch": Contestant("plain", "torchvision"),
     "lightning": Contestant("lightning_loop", "lightning"),
     "fastai": Contestant("fastai_loop", "fastai"),
+    "pytorch-tuned": Contestant("plain", "torchvision", waits_like_reports=True),
 }
+COMPARISONS = ("ours-float32", "pytorch-tuned")
+"""What is neither ours nor a peer: it shows what a part of the difference comes from."""
