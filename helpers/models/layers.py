@@ -47,10 +47,10 @@ class Dropout(nn.Dropout):
             return super().forward(activations)
         activations = activations if _is_dense(activations) else activations.contiguous()
         words = torch.empty(math.ceil(activations.numel() / 8), dtype=torch.int64).random_(-(2**63), None)
-        # In the memory layout of the activations, whatever it is: which random byte goes where doesn't matter.
-        random = words.view(torch.uint8).as_strided(activations.shape, activations.stride())
         # In place, the comparison gives bytes of 0 and 1: these convert several times as fast as booleans.
-        mask = random.ge_(dropped).to(activations.dtype)
+        kept = words.view(torch.uint8).ge_(dropped)
+        # In the memory layout of the activations, whatever it is: which random byte goes where doesn't matter.
+        mask = kept.as_strided(activations.shape, activations.stride()).to(activations.dtype)
         return activations * mask.mul_(256 / (256 - dropped))
 
 
