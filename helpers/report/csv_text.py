@@ -25,6 +25,7 @@ def csv_text(columns: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        text = value.replace("\r", "")  # which ends a line for some readers, quoted or not
+        # A carriage return ends a line for some readers, quoted or not; Python 3.10 writes no NUL.
+        text = value.replace("\r", "").replace("\0", "")
         return f"'{text}" if text.startswith(FORMULA_STARTS) else text
     return "" if isinstance(value, float) and math.isnan(value) else value

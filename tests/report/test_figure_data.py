@@ -405,6 +405,10 @@ def test_csv_is_read_back_as_it_was():
     assert back == [["تی‌شرت", "0.30000000000000004", "3"], ['a, "b"\nc', "", ""], ["", str(np.float32(0.1)), "5"]]
 
 
+def test_what_no_csv_can_hold_is_left_out():
+    assert csv_text(["a\0b\rc"], [["\0"]]) == 'abc\n""\n'
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r=", "\n", "＝"])
 def test_no_cell_is_a_formula_and_numbers_stay_numbers(start):
     (cell, number), header = [
