@@ -151,7 +151,7 @@ def main(scratch: Path) -> None:
     for dying in kills:
         process = start(folder, log, output, dying)
         if dying is None:
-            time.sleep(moments.uniform(0, duration / 8))
+            time.sleep(moments.uniform(0, duration / 5))
             os.kill(process, signal.SIGKILL)
             killed_at_random.append(process)
         statuses.append(status(process))
