@@ -3,6 +3,13 @@
 import sys
 from pathlib import Path
 
+CODE = """\
+import sys
+from pathlib import Path
+from helpers.report.cli import main
+sys.exit(main(sys.argv[2:], root=Path(sys.argv[1])))"""
+"""The command as a program: its first argument is the folder that holds ``notebooks``."""
+
 
 def report_command(root: Path | str, *arguments: str) -> list[str]:
     """What to start; ``helpers`` must be importable there, from the working folder or by PYTHONPATH.
@@ -11,6 +18,4 @@ def report_command(root: Path | str, *arguments: str) -> list[str]:
         root: the folder that holds ``notebooks``.
         arguments: as after ``python -m helpers.report``.
     """
-    code = "import sys; from pathlib import Path; from helpers.report.cli import main; "
-    code += "sys.exit(main(sys.argv[2:], root=Path(sys.argv[1])))"
-    return [sys.executable, "-c", code, str(root), *arguments]
+    return [sys.executable, "-c", CODE, str(root), *arguments]

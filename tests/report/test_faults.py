@@ -14,6 +14,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from helpers.files import locked
+from tests.command import CODE, report_command
 
 TITLE = "# کار من, <b>über</b> & ‘nine’ 😀"
 NUMBER = """\
@@ -33,9 +34,6 @@ def write_notebook(root: Path, *sources: str, parameters: str = "EPOCHS = 3") ->
     nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / "01_one.ipynb")
 
 
-COMMAND = (
-    "import sys; from pathlib import Path; from helpers.report.cli import main; sys.exit(main([], root=Path('.')))"
-)
 DYING = f"""\
 import os, signal
 replace = os.replace
@@ -48,13 +46,13 @@ def die_or_replace(source, target):
 
 
 os.replace = die_or_replace
-{COMMAND}"""
+{CODE}"""
 """The report command, killed when it is about to put a file of this name in its place."""
 
 
-def start(root: Path, code: str = COMMAND, **options) -> subprocess.Popen:
+def start(root: Path, code: str = CODE, **options) -> subprocess.Popen:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
-    return subprocess.Popen([sys.executable, "-c", code], cwd=root, **pipes, **options)
+    return subprocess.Popen([sys.executable, "-c", code, "."], cwd=root, **pipes, **options)
 
 
 def files(root: Path) -> set[str]:
@@ -127,9 +125,9 @@ def test_surroundings_of_every_kind(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a user name space")
 def test_a_read_only_checkout_is_refused_with_the_reason(tmp_path):
     write_notebook(tmp_path, FIGURE)
-    mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && exec "$2" -c "$3"'
+    mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && shift && exec "$@"'
     call = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount]
-    call += ["sh", tmp_path, sys.executable, COMMAND]
+    call += ["sh", tmp_path, *report_command(".")]
     answer = subprocess.run(call, capture_output=True, text=True)
     if "unshare" in answer.stderr or "mount:" in answer.stderr:
         pytest.skip("this machine lets nobody mount a file system")

@@ -13,6 +13,7 @@ from helpers.report.pdf.compile import Part, compile_parts
 from helpers.report.pdf.markdown import Piece
 from helpers.report.pdf.tables import Cell, Grid
 from helpers.report.pdf.typst_text import array, words
+from helpers.report.tables import KEYS
 
 _COLUMNS = ["Quantity", "Reported earlier", "This run", "Difference", "Images"]
 _ALIGN = ["left", "right", "right", "right", "left"]
@@ -132,7 +133,7 @@ def _grid(chapters: Sequence[Chapter]) -> Grid:
 def _compared_rows(document: Document) -> list[list[str]]:
     stand_in = book.is_stand_in(document)
     rows = compared(document.numbers, document.key_numbers, stand_in=bool(stand_in))
-    return [[row[key] for key in ("label", "reported", "value", "difference")] + [_IMAGES[stand_in]] for row in rows]
+    return [[row[key] for key in ("label", *KEYS)] + [_IMAGES[stand_in]] for row in rows]
 
 
 def _findings(chapters: Sequence[Chapter]) -> list[Part]:
