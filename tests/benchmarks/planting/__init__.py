@@ -1,1 +1,0 @@
-"""What the benchmark `planted_faults` plants, and how."""
