@@ -173,6 +173,117 @@ def test_importing_changes_no_settings_and_use_style_does():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+# --- what they say they drew
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_says_what_it_drew_in_a_table_with_the_columns_that_it_names(name):
+    for ax in np.ravel(DRAWINGS[name]()):
+        said = ax.workbook
+        assert said["kind"] in ("lines", "points", "bars", "matrix", "images")
+        assert isinstance(said["frame"], pd.DataFrame) and len(said["frame"])
+        named = [said[role] for role in ("x", "y", "series") if said[role]]
+        assert set(named) <= set(said["frame"].columns) and len(named) >= (0 if said["kind"] == "images" else 2)
+
+
+def said_by(ax):
+    """(kind, {(series, x): y}) of what an Axes says was drawn in it."""
+    frame, kind, x, y, series = (ax.workbook[name] for name in ("frame", "kind", "x", "y", "series"))
+    places = zip(frame[series], frame[x], strict=True) if series else frame[x]
+    return kind, dict(zip(places, frame[y], strict=True))
+
+
+def test_curves_say_every_epoch_and_which_are_marked():
+    frame = history(3)
+    axes = plots.learning_curves(frame, best_epoch=2, stop_epoch=2)
+    for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
+        expected = {("training", epoch): frame.loc[epoch, f"train_{metric}"] for epoch in frame.index}
+        expected |= {("validation", epoch): frame.loc[epoch, f"val_{metric}"] for epoch in frame.index}
+        assert said_by(ax) == ("lines", expected)
+        marked = ax.workbook["frame"].set_index("epoch")["marked"].dropna()
+        assert marked.to_dict() == {2: "best and stop"}
+
+
+def test_curves_over_seeds_say_means_and_deviations():
+    runs = [history(3), history(3, shift=0.1)]
+    ax = plots.compare_curves({"both": runs, "one": runs[0]}, "val_loss")
+    values = pd.concat([run["val_loss"] for run in runs], axis=1)
+    kind, said = said_by(ax)
+    assert kind == "lines" and ax.workbook["y"] == "validation loss"
+    for epoch in runs[0].index:
+        assert said["both", epoch] == pytest.approx(values.loc[epoch].mean())
+        assert said["one", epoch] == runs[0].loc[epoch, "val_loss"]
+    deviations = ax.workbook["frame"].set_index("run")["standard deviation"]
+    np.testing.assert_allclose(deviations["both"], values.std(axis=1))
+    assert deviations["one"].isna().all()
+    assert "standard deviation" not in plots.compare_curves({"one": runs[0]}).workbook["frame"]
+
+
+def test_bars_say_names_in_full_and_deviations():
+    frame = evaluate.per_class(*logits(), AWKWARD)
+    kind, said = said_by(plots.per_class_bars(frame, {"f1": "F1"}))
+    assert kind == "bars" and said == {("F1", name): frame.loc[name, "f1"] for name in AWKWARD}
+    for draw, kind in ((plots.bars_with_error, "bars"), (plots.setting_curves, "lines")):
+        ax = draw(METHODS, METHODS / 10)
+        expected = {(column, row): METHODS.loc[row, column] for column in METHODS for row in METHODS.index}
+        assert said_by(ax) == (kind, expected)
+        np.testing.assert_allclose(ax.workbook["frame"]["standard deviation"], METHODS.to_numpy().T.ravel() / 10)
+        assert "standard deviation" not in draw(METHODS).workbook["frame"]
+
+
+def test_a_confusion_matrix_says_shares_and_counts():
+    counts = np.array([[3, 1], [0, 4]])
+    ax = plots.confusion(counts, ["a", "$b_1$"])
+    shares = {("a", "a"): 75, ("a", "$b_1$"): 25, ("$b_1$", "a"): 0, ("$b_1$", "$b_1$"): 100}
+    assert said_by(ax) == ("matrix", shares)
+    assert ax.workbook["frame"]["images"].tolist() == [3, 1, 0, 4]
+    assert said_by(plots.confusion(counts, "ab", normalize=False))[1]["a", "b"] == 1
+
+
+def test_roc_curves_say_their_points_and_areas():
+    curves = evaluate.roc(*logits())
+    frame = plots.roc(curves, AWKWARD, worst=1).workbook["frame"]
+    micro = frame[frame["curve"] == f"micro average (AUC {curves.micro.auc:.3f})"]
+    np.testing.assert_array_equal(micro["false positive rate"], curves.micro.fpr)
+    np.testing.assert_array_equal(micro["true positive rate"], curves.micro.tpr)
+    assert frame["curve"].nunique() == 3
+
+
+def test_images_say_what_is_written_at_them():
+    pictures = images(2)
+    frame = plots.sample_grid(pictures, [4, 1], AWKWARD, predictions=[4, 0], confidences=[0.5, 0.75]).workbook["frame"]
+    assert frame.to_dict("list") == {
+        "true class": [AWKWARD[4], AWKWARD[1]],
+        "predicted class": [AWKWARD[4], AWKWARD[0]],
+        "confidence": [0.5, 0.75],
+    }
+    assert plots.class_gallery(pictures, [0, 1], AWKWARD).workbook["frame"]["class"].tolist() == list(AWKWARD)
+    maps = plots.feature_maps({"conv": WEIGHT[0]}, channels=2, image=pictures[0]).workbook["frame"]
+    strongest = np.argsort(-np.abs(WEIGHT[0].numpy()).mean(axis=(1, 2)))[:2]
+    assert maps.to_numpy().tolist()[1:] == [["conv", "9 × 3 × 3", str(channel)] for channel in strongest]
+    filters = plots.filters(WEIGHT[:, :3]).workbook["frame"]
+    np.testing.assert_allclose(filters["highest weight"], WEIGHT[:, :3].amax(dim=(1, 2, 3)), rtol=1e-6)
+
+
+def test_weights_and_changes_say_themselves_and_not_what_is_magnified():
+    after = WEIGHT + 0.001
+    for ax, weight in zip(plots.weights(WEIGHT, after), (WEIGHT, after, after - WEIGHT), strict=True):
+        frame = ax.workbook["frame"].set_index(["output channel", "input channel", "row", "column"])
+        assert len(frame) == 8 * 8 * 9
+        assert frame.loc[(7, 6, 2, 1), "weight"] == pytest.approx(weight[7, 6, 2, 1].item(), abs=1e-6)
+    matrix = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert said_by(plots.weights(matrix, matrix)[0]) == ("matrix", {(0, 0): 1, (0, 1): 2, (1, 0): 3, (1, 1): 4})
+    kind, said = said_by(plots.head_row_change([0, 0.5], border=1))
+    assert kind == "bars" and said == {("old rows", 0): 0, ("new rows", 1): 0.5}
+    assert said_by(plots.layer_change({"a": 0.1, "b": 0.0})) == ("points", {"a": 0.1, "b": 0.0})
+
+
+def test_grids_of_numbers_say_each_cell():
+    frame = plots.number_grids({"a": [[1, 2]], "b": [[3], [4]]}).workbook["frame"]
+    cells = frame.set_index(["matrix", "row", "column"])["value"].to_dict()
+    assert cells == {("a", 0, 0): 1, ("a", 0, 1): 2, ("b", 0, 0): 3, ("b", 1, 0): 4}
+
+
 # --- curves
 
 

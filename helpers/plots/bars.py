@@ -13,6 +13,7 @@ from helpers.plots.style import (
     PlotError,
     axes_or_new,
     bar_look,
+    drawn,
     legend_above,
     name_places,
     percent_ticks,
@@ -73,7 +74,10 @@ def per_class_bars(
     ax.tick_params(axis="y", length=0)
     if len(names) > 1:
         legend_above(ax, bars, list(names.values()))
-    return ax
+    place = str(frame.index.name or "class")
+    shown = frame[list(names)].rename(columns=names).rename_axis(place).reset_index()
+    shown = shown.melt(place, var_name="quantity", value_name=xlabel)
+    return drawn(ax, shown, kind="bars", x=place, y=xlabel, series="quantity")
 
 
 @styled
@@ -132,7 +136,8 @@ def bars_with_error(
     ax.tick_params(axis="x", length=0)
     if len(values.columns) > 1:
         legend_above(ax, bars, [str(column) for column in values.columns])
-    return ax
+    place = str(means.index.name or "group")
+    return drawn(ax, tidy_means(values, spread, place, ylabel), kind="bars", x=place, y=ylabel, series="quantity")
 
 
 def means_and_spread(means: pd.DataFrame, stds: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -148,6 +153,19 @@ def means_and_spread(means: pd.DataFrame, stds: pd.DataFrame | None) -> tuple[pd
     if not (spread.index.equals(values.index) and spread.columns.equals(values.columns)):
         raise PlotError("means and stds need the same rows and columns")
     return values, spread
+
+
+def tidy_means(values: pd.DataFrame, spread: pd.DataFrame, place: str, quantity: str) -> pd.DataFrame:
+    """Both in long form, a row for each mean; without deviations where there are none."""
+    frames = {quantity: values, "standard deviation": spread}
+    long = [
+        frame.set_axis(pd.Index(frame.index.map(str), name=place))
+        .rename_axis(columns=None)
+        .reset_index()
+        .melt(place, var_name="quantity", value_name=name)
+        for name, frame in frames.items()
+    ]
+    return long[0].assign(**{"standard deviation": long[1]["standard deviation"]}).dropna(axis="columns", how="all")
 
 
 def _texts(values: pd.DataFrame, percent: bool) -> pd.DataFrame:

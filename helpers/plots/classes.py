@@ -5,6 +5,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.image import AxesImage
@@ -20,6 +21,7 @@ from helpers.plots.style import (
     WIDTH,
     PlotError,
     axes_or_new,
+    drawn,
     legend_beside,
     line_look,
     note_numbers,
@@ -87,7 +89,10 @@ def confusion(
         _write_cells(ax, image, values, counts if counted else None)
     if groups is not None:
         _draw_groups(ax, groups)
-    return ax
+    value = "% of the true class's images" if normalize else "images"
+    frame = pd.DataFrame({"true class": rows, "predicted class": columns, value: values.ravel()})
+    frame["images"] = counts.ravel()
+    return drawn(ax, frame, kind="matrix", x="predicted class", y=value, series="true class")
 
 
 @styled
@@ -121,7 +126,12 @@ def roc(curves: RocCurves, class_names: Sequence[str], *, worst: int = 3, ax: Ax
     labels = [f"AUC {area}  {shortened(label, 28)}" for (label, _), area in zip(entries, areas, strict=True)]
     legend = legend_beside(ax, [*lines, chance], [*labels, "AUC 0.500  chance"])
     legend.set_title("each class against the rest", prop={"size": SMALL})
-    return ax
+    parts = [
+        {"curve": f"{label} (AUC {area})", "false positive rate": curve.fpr, "true positive rate": curve.tpr}
+        for (label, curve), area in zip(entries, areas, strict=True)
+    ]
+    frame = pd.concat(map(pd.DataFrame, parts), ignore_index=True)
+    return drawn(ax, frame, kind="lines", x="false positive rate", y="true positive rate", series="curve")
 
 
 def _order(groups: Mapping[str, Sequence[int]] | None, size: int) -> NDArray[np.int64]:

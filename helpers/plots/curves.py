@@ -16,6 +16,7 @@ from helpers.plots.style import (
     WIDTH,
     PlotError,
     axes_or_new,
+    drawn,
     legend_beside,
     line_look,
     percent_ticks,
@@ -67,7 +68,14 @@ def learning_curves(
         names = _split_names(history, splits, metric)
         ends[ax] = _lines(ax, {name: history[[f"{split}_{metric}"]] for split, name in names.items()})
         _label_axes(ax, metric)
-        _mark_epochs(ax, {"best": best_epoch, "stop": stop_epoch, "resumed after": resume_epoch})
+        marks = _mark_epochs(ax, {"best": best_epoch, "stop": stop_epoch, "resumed after": resume_epoch})
+        frame = pd.concat(
+            pd.DataFrame({"split": name, "epoch": history.index, metric: history[f"{split}_{metric}"]})
+            for split, name in names.items()
+        )
+        if marks:
+            frame["marked"] = frame["epoch"].map(marks)
+        drawn(ax, frame.reset_index(drop=True), kind="lines", x="epoch", y=metric, series="split")
     _name_lines(ends)
     return panels
 
@@ -102,9 +110,22 @@ def compare_curves(
     frames = {label: pd.concat([run[column] for run in histories], axis=1) for label, histories in seeds.items()}
     ends = _lines(ax, frames)
     split, _, metric = column.rpartition("_")
-    _label_axes(ax, metric, ylabel or f"{SPLIT_NAMES.get(split, split.replace('_', ' '))} {metric}".strip())
+    quantity = ylabel or f"{SPLIT_NAMES.get(split, split.replace('_', ' '))} {metric}".strip()
+    _label_axes(ax, metric, quantity)
     _name_lines({ax: ends})
-    return ax
+    frame = pd.concat(
+        pd.DataFrame(
+            {
+                "run": str(label),
+                "epoch": values.index,
+                quantity: values.mean(axis=1),
+                "standard deviation": values.std(axis=1),
+            }
+        )
+        for label, values in frames.items()
+    )
+    frame = frame.reset_index(drop=True).dropna(axis="columns", how="all")
+    return drawn(ax, frame, kind="lines", x="epoch", y=quantity, series="run")
 
 
 def _split_names(
@@ -162,8 +183,8 @@ def _label_axes(ax: Axes, metric: str, ylabel: str | None = None) -> None:
     tidy(ax)
 
 
-def _mark_epochs(ax: Axes, named: Mapping[str, int | None]) -> None:
-    """Upright lines at named epochs, each with its name over the axes, where no curve is."""
+def _mark_epochs(ax: Axes, named: Mapping[str, int | None]) -> dict[int, str]:
+    """Upright lines at named epochs, each with its name over the axes, where no curve is; returns these names."""
     names: dict[int, list[str]] = {}
     for name, epoch in named.items():
         if epoch is not None:
@@ -188,3 +209,4 @@ def _mark_epochs(ax: Axes, named: Mapping[str, int | None]) -> None:
             color=GREY,
             annotation_clip=False,
         )
+    return {epoch: " and ".join(names[epoch]) for epoch in epochs}

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from helpers.plots.images import Array, sample_grid
-from helpers.plots.style import GREY, SMALL, WIDTH, PlotError, axes_or_new, name_pictures, shortened, styled
+from helpers.plots.style import GREY, SMALL, WIDTH, PlotError, axes_or_new, drawn, name_pictures, shortened, styled
 
 # Even steps of lightness, readable with any colour vision and in grey print.
 MAP = "viridis"
@@ -48,7 +49,8 @@ def feature_maps(
         rows.append((name, _size(maps), [maps[i] for i in strongest], [f"{i}" for i in strongest]))
     ax = _rows(rows, channels, ax)
     name_pictures(ax, [f"{name} ({size})" for name, size, _, _ in rows])
-    return ax
+    tiles = [(name, size, channel) for name, size, _, channels in rows for channel in channels]
+    return drawn(ax, pd.DataFrame(tiles, columns=["layer", "size", "channel"]), kind="images", x="layer")
 
 
 @styled
@@ -84,7 +86,9 @@ def filters(weights: Array, *, columns: int = 8, ax: Axes | None = None) -> Axes
     ax.annotate(note, (0.5, 0), **below, fontsize=SMALL, color=GREY, ha="center", va="top")
     ax.set(xlim=(0, columns * (1 + gap) - gap), ylim=(gap - rows * (tall + gap), 0), aspect="equal")
     ax.axis("off")
-    return ax
+    ends = {"lowest weight": kernels.min(axis=(1, 2, 3)), "highest weight": kernels.max(axis=(1, 2, 3))}
+    frame = pd.DataFrame({"filter": range(len(kernels)), **ends})
+    return drawn(ax, frame, kind="images")
 
 
 @styled

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
@@ -19,6 +20,7 @@ from helpers.plots.style import (
     WIDTH,
     PlotError,
     axes_or_new,
+    drawn,
     name_pictures,
     note_numbers,
     shortened,
@@ -78,7 +80,12 @@ def sample_grid(
         noted = {column: [str(class_names[label]) for label in classes] for column, classes in answers.items()}
         noted |= {} if confidences is None else {"confidence": [float(share) for share in confidences]}
         note_numbers(ax, kind="picture", **noted)
-    return ax
+    frame = pd.DataFrame({"true class": [str(class_names[label]) for label in truth]})
+    if guesses is not None:
+        frame["predicted class"] = [str(class_names[label]) for label in guesses]
+        if confidences is not None:
+            frame["confidence"] = np.asarray(confidences, dtype=float)
+    return drawn(ax, frame, kind="images", x="true class", y="" if guesses is None else "predicted class")
 
 
 @styled
@@ -113,7 +120,7 @@ def class_gallery(
     captions = [_two_lines(name, length) for name in class_names]
     ax = _tiles(np.stack(shown), captions, np.zeros(len(shown), dtype=bool), columns, 6.5, ax)
     name_pictures(ax, class_names)
-    return ax
+    return drawn(ax, pd.DataFrame({"class": [str(name) for name in class_names]}), kind="images", x="class")
 
 
 def _two_lines(name: str, length: int) -> list[str]:

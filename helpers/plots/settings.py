@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from helpers.plots.bars import means_and_spread
+from helpers.plots.bars import means_and_spread, tidy_means
 from helpers.plots.ends import label_ends
-from helpers.plots.style import axes_or_new, line_look, name_places, percent_ticks, styled, tidy
+from helpers.plots.style import axes_or_new, drawn, line_look, name_places, percent_ticks, styled, tidy
 
 
 @styled
@@ -39,8 +39,8 @@ def setting_curves(
     places, ends = np.arange(len(values)), []
     for i, column in enumerate(values.columns):
         look = {**line_look(i), "marker": "o", "markersize": 4, "capsize": 3, "elinewidth": 1}
-        drawn = ax.errorbar(places, values[column].to_numpy(), spread[column].to_numpy(), label=str(column), **look)
-        ends.append((str(column), drawn.lines[0]))
+        bars = ax.errorbar(places, values[column].to_numpy(), spread[column].to_numpy(), label=str(column), **look)
+        ends.append((str(column), bars.lines[0]))
     length = max(8, 90 // len(means))  # characters that fit beneath a setting
     ax.set_xticks(places, [textwrap.fill(str(setting), length) for setting in means.index], parse_math=False)
     name_places(ax.xaxis, means.index)
@@ -51,4 +51,5 @@ def setting_curves(
         percent_ticks(ax.yaxis)
     tidy(ax)
     label_ends(ax, ends)
-    return ax
+    place = xlabel or "setting"
+    return drawn(ax, tidy_means(values, spread, place, ylabel), kind="lines", x=place, y=ylabel, series="quantity")

@@ -6,6 +6,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -162,6 +163,21 @@ def note_numbers(ax: Axes, *, kind: str, **columns: Any) -> None:
 def name_pictures(ax: Axes, names: Sequence[Any]) -> None:
     """Notes what the pictures in the axes are called in full, for the text that is read aloud in place of them."""
     ax.picture_names = [str(name) for name in names]
+
+
+def drawn(ax: Axes, frame: pd.DataFrame, *, kind: str, x: str = "", y: str = "", series: str = "") -> Axes:
+    """Notes at the Axes what is drawn in it, of which `record.figure` makes the CSV file and the spoken text.
+
+    Args:
+        ax: where it is drawn; returned.
+        frame: the numbers drawn, unrounded, in long form; the names of its columns are the CSV file's header.
+        kind: "lines", "points", "bars", "matrix" or "images" (a row for each, with what is written at it).
+        x: the column of places (epochs, names, a matrix's columns), of images the column with what they show.
+        y: the column of numbers, of images the predicted class.
+        series: the column that says which line, bars or row of the matrix a number belongs to.
+    """
+    ax.workbook = {"frame": frame, "kind": kind, "x": x, "y": y, "series": series}
+    return ax
 
 
 def shortened(name: Any, length: int) -> str:

@@ -20,6 +20,7 @@ from helpers.plots.style import (
     WIDTH,
     PlotError,
     axes_or_new,
+    drawn,
     name_places,
     note_numbers,
     percent_ticks,
@@ -76,7 +77,11 @@ def head_row_change(
             ax.annotate(
                 text, (x, 1), xytext=(0, 3), xycoords="axes fraction", textcoords="offset points", color=colour, ha=side
             )
-    return ax
+    row = "row of the head (class)"
+    frame = pd.DataFrame({row: rows, ylabel: values})
+    if border is not None:
+        frame.insert(1, "rows", np.where(rows < border, *border_labels))
+    return drawn(ax, frame, kind="bars", x=row, y=ylabel, series="" if border is None else "rows")
 
 
 @styled
@@ -118,7 +123,8 @@ def layer_change(
     ax.minorticks_off()
     if not values[values > 0].size:
         ax.set_xticks([])
-    return ax
+    frame = pd.DataFrame({"layer": series.index.map(str), xlabel: values})
+    return drawn(ax, frame, kind="points", x="layer", y=xlabel)
 
 
 @styled
@@ -171,6 +177,11 @@ def weights(
                 ax.axhline(border - 0.5, color=WARNING, linewidth=1)
     for ax, (panel, numbers) in zip(axes, panels.items(), strict=True):
         _note_weights(ax, panel, numbers)
+        values, places = _shown(numbers), np.indices(_shown(numbers).shape)
+        named = ("output channel", "input channel", "row", "column") if old.ndim == 4 else ("row (class)", "input")
+        frame = pd.DataFrame({name: place.ravel() for name, place in zip(named, places, strict=True)})
+        frame["weight"] = values.ravel()
+        drawn(ax, frame, kind="matrix", x=named[1], y="weight", series=named[0])
     axes[0].set_ylabel("output channel" if old.ndim == 4 else "row (class)")
     if old.ndim == 4:
         axes[1].set_xlabel("input channel")

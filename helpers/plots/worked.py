@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,7 @@ from helpers.plots.style import (
     WIDTH,
     PlotError,
     axes_or_new,
+    drawn,
     note_numbers,
     styled,
 )
@@ -67,7 +69,12 @@ def number_grids(
     ax.set(xlim=(-0.1, columns + 0.1), ylim=(rows + 0.1, -1), aspect="equal")
     ax.axis("off")
     _note(ax, grids)
-    return ax
+    parts = [
+        pd.DataFrame(grid).rename_axis("row").reset_index().melt("row", var_name="column").assign(matrix=title)
+        for title, grid in grids.items()
+    ]
+    frame = pd.concat(parts, ignore_index=True)[["matrix", "row", "column", "value"]]
+    return drawn(ax, frame, kind="matrix", x="column", y="value", series="row")
 
 
 def _note(ax: Axes, grids: Mapping[str, NDArray]) -> None:
