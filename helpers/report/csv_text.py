@@ -3,11 +3,13 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 # What makes a spreadsheet run a cell as a formula (OWASP, "CSV Injection"); the last four are full-width signs.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?inf", re.ASCII | re.IGNORECASE)
 
 
 def csv_text(columns: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
@@ -20,6 +22,15 @@ def csv_text(columns: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([_cell(column) for column in columns])
     writer.writerows([_cell(value) for value in row] for row in rows)
+    return stream.getvalue()
+
+
+def guarded(text: str) -> str:
+    """CSV text that others may have written, without cells that a spreadsheet would run as formulas."""
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    stream = io.StringIO()
+    cells = ([cell if _NUMBER.fullmatch(cell) else _cell(cell) for cell in row] for row in rows)
+    csv.writer(stream, lineterminator="\n").writerows(cells)
     return stream.getvalue()
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from helpers import WorkbookError
 from helpers.report import cells, clean, tables
-from helpers.report.record import MIME
+from helpers.report.csv_text import guarded
+from helpers.report.record import MIME, NAMES, is_name
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -186,7 +187,8 @@ def read(notebook: "NotebookNode", *, name: str = "") -> Document:
     """The document in an executed notebook.
 
     A run that failed is a document too, whose last block is the Failure. So is a run that recorded two figures, tables
-    or numbers under one name: results may have taken hours, and the page with all of them names the mistake.
+    or numbers under one name, or one under a name that is no file's: results may have taken hours, and the page with
+    all others names the mistake.
 
     Args:
         notebook: nbformat 4, as papermill, nbconvert or JupyterLab saved it.
@@ -210,7 +212,7 @@ def _read(notebook: "NotebookNode", name: str) -> Document:
     key = notebook.metadata.get("workbook", {})
     reader = _Reader(_has_provenance(notebook), key.get("peak_mib"))
     reader.read(notebook.cells)
-    failure = _failure(notebook) or reader.duplicate
+    failure = _failure(notebook) or reader.misnamed
     run = notebook.metadata.get("papermill", {})
     return Document(
         title=reader.title or name,
@@ -220,8 +222,8 @@ def _read(notebook: "NotebookNode", name: str) -> Document:
         duration=run.get("duration"),
         finished=_utc(run.get("end_time")),
         failed=failure is not None,
-        key_figure=key.get("key_figure", ""),
-        key_numbers=tuple(key.get("key_numbers", [])),
+        key_figure=_text(key.get("key_figure", "")),
+        key_numbers=tuple(map(_text, key.get("key_numbers", []))),
     )
 
 
@@ -240,7 +242,7 @@ class _Reader:
         self.blocks: list[Block] = []
         self.numbers: dict[str, dict[str, Any]] = {}
         self.parameters: dict[str, Any] = {}
-        self.duplicate: Failure | None = None
+        self.misnamed: Failure | None = None
         self._names: set[tuple[str, str]] = set()
         self._code_cells = 0
 
@@ -314,19 +316,17 @@ class _Reader:
             self.blocks.append(Provenance(rows, clean.private(content["warning"])))
         elif kind == "reading":
             self.blocks.append(Reading(cells.in_prose(content["text"])))
-        elif kind == "figure":
-            self._claim("figure", content["name"])
+        elif kind == "figure" and self._claim("figure", content["name"]):
             self.blocks.append(self._figure(content, data))
-        elif kind in ("table", "numbers"):
-            self._claim("table", content["name"])
+        elif kind in ("table", "numbers") and self._claim("table", content["name"]):
             for number, row in zip(content.get("numbers", []), content["rows"], strict=False):
-                self._claim("number", number["name"])
-                self.numbers[number["name"]] = {"shown": dict(zip(tables.KEYS, row[1:], strict=True)), **number}
+                if self._claim("number", number["name"]):
+                    self.numbers[number["name"]] = {"shown": dict(zip(tables.KEYS, row[1:], strict=True)), **number}
             self.blocks.append(self._table(content))
 
     def _figure(self, content: dict[str, Any], data: dict[str, Any]) -> Figure:
         svg, pdf = data["image/svg+xml"], base64.b64decode(data["application/pdf"])
-        number, csv = self._next_number(Figure), content.get("csv", "")
+        number, csv = self._next_number(Figure), guarded(content.get("csv", ""))
         return Figure(content["name"], content["caption"], content["alt"], svg, pdf, number, csv)
 
     def _table(self, content: dict[str, Any]) -> Table:
@@ -340,18 +340,35 @@ class _Reader:
             number=self._next_number(Table),
             values=[list(row) for row in content.get("values", [])],
             names=list(content.get("names", [])),
-            csv=content.get("csv", ""),
+            csv=guarded(content.get("csv", "")),
         )
 
     def _next_number(self, kind: type) -> int:
         return 1 + sum(isinstance(block, kind) for block in self.blocks)
 
-    def _claim(self, kind: str, name: str) -> None:
-        """Notes a name as taken; the first name that is taken twice becomes the document's failure."""
-        if (kind, name) in self._names and self.duplicate is None:
-            message = f"this notebook records two {kind}s under the name {name!r}: give each its own"
-            self.duplicate = Failure("DuplicateName", message, "", self._code_cells)
-        self._names.add((kind, name))
+    def _claim(self, kind: str, name: Any) -> bool:
+        """Whether it can be called so; the first name that cannot, or is taken, becomes the document's failure.
+
+        Checked here as well as where it is recorded: it becomes a path, and a notebook may come from anybody.
+        """
+        usable = is_name(name)
+        if not usable:
+            self._misname("UnusableName", f"a {kind}'s name, {name!r}, {NAMES}")
+        elif (kind, name) in self._names:
+            self._misname(
+                "DuplicateName", f"this notebook records two {kind}s under the name {name!r}: give each its own"
+            )
+        self._names.add((kind, str(name)))
+        return usable
+
+    def _misname(self, error: str, message: str) -> None:
+        self.misnamed = self.misnamed or Failure(error, message, "", self._code_cells)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} in its metadata is no text")
+    return value
 
 
 def _has_provenance(notebook: "NotebookNode") -> bool:

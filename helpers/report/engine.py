@@ -101,8 +101,8 @@ def execute(task: Task, output: Path, watch: Watch, *, threads: int | None = Non
     """
     papermill_engines.register(ENGINE, _Engine)
     papermill.execute_notebook(
-        str(task.notebook),
-        str(output),
+        _literal(task.notebook),
+        _literal(output),
         parameters=task.parameters,
         engine_name=ENGINE,
         kernel_name="python3",
@@ -112,6 +112,11 @@ def execute(task: Task, output: Path, watch: Watch, *, threads: int | None = Non
         watch=watch,
         threads=threads,
     )
+
+
+def _literal(path: Path) -> str:
+    """The path as papermill takes it, which would fill parameters into braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def add_failure(cell: NotebookNode, name: str, message: str) -> None:

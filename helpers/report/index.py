@@ -9,6 +9,7 @@ from typing import Any
 from helpers.report import durations
 from helpers.report.compared import compared, key_numbers
 from helpers.report.html import environment, svg_picture
+from helpers.report.record import is_name
 from helpers.report.workspace import BOOK
 
 THUMBNAIL_BYTES = 600_000
@@ -105,7 +106,7 @@ def _content(path: Path) -> dict[str, Any] | None:
 
 
 def _drawings(folder: Path, names: list[str]) -> dict[str, str]:
-    paths = {name: folder / f"{name}.svg" for name in names}
+    paths = {name: folder / f"{name}.svg" for name in names if is_name(name)}
     return {name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.is_file()}
 
 

@@ -26,6 +26,8 @@ from helpers.report.minus_signs import with_minus_signs
 from helpers.report.tables import Number, RecordError
 
 MIME = "application/vnd.workbook.v1+json"
+NAMES = "names a file: use lower-case ASCII letters, digits and _, such as 'test_accuracy', 100 at most"
+LONGEST_NAME = 100
 VERSIONS_SHOWN = ("torch", "torchvision", "timm", "scikit-learn", "pandas", "matplotlib")
 
 
@@ -244,9 +246,14 @@ def _render(fig: Any, kind: str) -> bytes:
     return buffer.getvalue()
 
 
+def is_name(name: Any) -> bool:
+    """Whether a figure, table or number can be called so: its files have this name."""
+    return isinstance(name, str) and re.fullmatch(r"[a-z_][a-z0-9_]*", name) is not None and len(name) <= LONGEST_NAME
+
+
 def _checked_name(name: str) -> str:
-    if not (name.isascii() and name.isidentifier() and name == name.lower()):
-        raise RecordError(f"{name!r} names a file: use lower-case ASCII letters, digits and _, such as 'test_accuracy'")
+    if not is_name(name):
+        raise RecordError(f"{name!r} {NAMES}")
     return name
 
 

@@ -18,6 +18,10 @@ BOOK = "workbook.pdf"
 """All reports of a profile as one book."""
 QUICK = "quick"
 """The profile of the notebooks' own defaults: it needs no file."""
+TAKEN = ("index", "workbook")
+"""What stands over the reports is called so."""
+MARKS = (".interrupted", ".last-good")
+"""End the names of what a run leaves beside its report."""
 
 
 class Refused(WorkbookError):
@@ -77,12 +81,16 @@ class Workspace:
 
         Raises:
             UnknownName: for a name that no notebook has, or several have; or if there is no notebook at all.
+            Refused: for a notebook whose report would overwrite another file, or be overwritten.
         """
         chosen = list(dict.fromkeys(self._find(name) for name in names)) if names else self.numbered()
         if not chosen:
             raise UnknownName(f"there is no notebook in {self.notebooks}")
-        stems = [path.stem for path in chosen]
-        twice = next((path for path in chosen if stems.count(path.stem) > 1), None)
+        for path in chosen:
+            _check_name(path.stem)
+        # Some file systems don't tell capitals from small letters.
+        stems = [path.stem.casefold() for path in chosen]
+        twice = next((path for path in chosen if stems.count(path.stem.casefold()) > 1), None)
         if twice is not None:
             raise UnknownName(f"two of the notebooks are called {twice.stem}: their reports would overwrite each other")
         return chosen
@@ -145,6 +153,19 @@ class Task:
     reports: Path
     figures: Path
     root: Path
+
+
+def _check_name(stem: str) -> None:
+    """Raises Refused for a notebook whose report cannot have the notebook's name."""
+    name = stem.casefold()
+    if name in TAKEN:
+        raise Refused(f"a notebook cannot be called {stem}: its report would be overwritten; rename it")
+    if name.startswith(".") or name.endswith(MARKS) or not name.isprintable():
+        marks = " or ".join(MARKS)
+        raise Refused(
+            f"a notebook cannot be called {stem!r}: its name must not begin with a dot, end with {marks}, or hold "
+            "control characters; rename it"
+        )
 
 
 def make_folder(folder: Path) -> None:

@@ -1,6 +1,8 @@
 """What is read out of an executed notebook: blocks, numbers, the error; and what is left out."""
 
 import base64
+import csv
+import io
 import sysconfig
 import time
 from pathlib import Path
@@ -33,8 +35,8 @@ def shown(data, kind="display_data"):
     return v4.new_output(kind, data=data)
 
 
-def figure(name):
-    content = {"kind": "figure", "name": name, "caption": f"the caption of {name}", "alt": "a line"}
+def figure(name, csv=""):
+    content = {"kind": "figure", "name": name, "caption": f"the caption of {name}", "alt": "a line", "csv": csv}
     drawing = {"image/svg+xml": "<svg/>", "application/pdf": base64.b64encode(b"%PDF").decode()}
     return shown({MIME: content, **drawing})
 
@@ -228,6 +230,40 @@ def test_two_results_of_one_name_fail_and_are_all_kept(outputs, kind):
     assert f"two {kind} under the name 'same'" in made.blocks[-1].message
     assert len(made.blocks) == 4
     assert not document.read(notebook(code("x", figure("same"), table("same", [])))).failed
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "tables/x", "..", "", "Upper", "a\n", "ä", "x" * 101, 3, None])
+def test_a_result_whose_name_is_no_files_is_left_out_and_named(name):
+    for outputs in ([figure(name)], [table(name, [])], [numbers("table", name)], [numbers(name, "number")]):
+        made = document.read(notebook(code("x", figure("good"), *outputs)))
+        assert made.failed and "names a file" in made.blocks[-1].message and repr(name) in made.blocks[-1].message
+        blocks = [block for block in made.blocks if isinstance(block, Figure | Table)]
+        assert {block.name for block in blocks} <= {"good", "table"} and set(made.numbers) == set()
+
+
+@pytest.mark.parametrize(
+    "about", [{"key_figure": ["a"]}, {"key_figure": None}, {"key_numbers": [1]}, {"key_numbers": 3}, 3]
+)
+def test_metadata_of_another_kind_are_damage_and_named(about):
+    made = notebook(code("x"))
+    made.metadata["workbook"] = about
+    with pytest.raises(document.DamagedNotebook, match="the notebook 01_x is damaged"):
+        document.read(made, name="01_x")
+
+
+def test_no_cell_of_a_csv_file_runs_as_a_formula_whoever_wrote_the_notebook():
+    lines = ["=cmd|x,x", "-1.5,-2e-05", "+1,@a", '"=a,""b""",\'=c', '"\tx","\n=y"', "-inf,-cmd", "–,−3"]
+    made = document.read(notebook(code("x", figure("f", "\n".join(lines) + "\n"))))
+    rows = list(csv.reader(io.StringIO(made.blocks[1].csv)))
+    assert rows == [
+        ["'=cmd|x", "x"],
+        ["-1.5", "-2e-05"],
+        ["+1", "'@a"],
+        ['\'=a,"b"', "'=c"],
+        ["'\tx", "'\n=y"],
+        ["-inf", "'-cmd"],
+        ["–", "−3"],
+    ]
 
 
 def test_progress_bars_are_dropped_and_the_lines_around_them_join():

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import psutil
@@ -13,7 +14,9 @@ import pypdf
 import pytest
 from bs4 import BeautifulSoup
 
+from helpers import ROOT
 from helpers.files import locked
+from helpers.report.record import MIME
 from tests.command import CODE, report_command
 
 TITLE = "# کار من, <b>über</b> & ‘nine’ 😀"
@@ -27,11 +30,11 @@ axes = plt.figure().add_subplot(title="دقت")
 record.figure(axes, "drawing", "شکل")"""
 
 
-def write_notebook(root: Path, *sources: str, parameters: str = "EPOCHS = 3") -> None:
+def write_notebook(root: Path, *sources: str, parameters: str = "EPOCHS = 3", name: str = "01_one") -> None:
     first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
     cells = [nbformat.v4.new_markdown_cell(TITLE), first, *map(nbformat.v4.new_code_cell, sources)]
     (root / "notebooks").mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / "01_one.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / f"{name}.ipynb")
 
 
 DYING = f"""\
@@ -108,18 +111,39 @@ def test_two_runs_of_one_notebook_do_not_meet(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="C locales and paths differ elsewhere")
 def test_surroundings_of_every_kind(tmp_path):
-    """Spaces, Persian and quotes in the path; no home, no git, and the C locale."""
-    root = tmp_path / "کار من & 'co'"
-    write_notebook(root, FIGURE)
-    bare = {"PATH": os.devnull, "LC_ALL": "C"}
+    """Spaces, Persian, quotes and braces in the path and the name; no home, no git, and the C locale."""
+    root, name = tmp_path / "کار من & 'co' {course}", "1 ä#%<x>[1]{b}?*"
+    write_notebook(root, FIGURE, name=name)
+    bare = {"PATH": os.devnull, "LC_ALL": "C", "PYTHONPATH": str(ROOT)}
     with start(root, env=bare) as process:
         said = process.communicate(timeout=100)
     assert process.returncode == 0, said
-    content = json.loads((root / "reports" / "quick" / "01_one.json").read_text(encoding="utf-8"))
+    reports = root / "reports" / "quick"
+    content = json.loads((reports / f"{name}.json").read_text(encoding="utf-8"))
     assert content["title"] == "کار من, <b>über</b> & ‘nine’ 😀" and content["numbers"]["epochs"]["value"] == 3
-    page = (root / "reports" / "quick" / "01_one.html").read_text(encoding="utf-8")
+    page = (reports / f"{name}.html").read_text(encoding="utf-8")
     assert "شکل" in page and "&lt;b&gt;über" in page and "<b>über" not in page
-    assert (root / "reports" / "quick" / "01_one.pdf").stat().st_size > 10_000
+    assert (reports / f"{name}.pdf").stat().st_size > 10_000
+    index = BeautifulSoup((reports / "index.html").read_text(encoding="utf-8"), "html.parser")
+    linked = {unquote(link["href"]) for link in index.select(".files a")}
+    assert linked == {f"{name}.{suffix}" for suffix in ("html", "pdf", "ipynb", "json")}
+
+
+def test_no_name_in_a_notebook_writes_outside_the_figures(tmp_path):
+    """What `record` refuses, written by hand."""
+    outside = [f"{tmp_path}/absolute", "../../../../up", "../up"]
+    drawing = '"image/svg+xml": "<svg/>", "application/pdf": "JVBERg=="'
+    shown = [f'{{"kind": "figure", "name": {name!r}, "caption": "", "alt": "", "csv": "a"}}' for name in outside]
+    displays = [f'display({{"{MIME}": {content}, {drawing}}}, raw=True)' for content in shown]
+    write_notebook(tmp_path, FIGURE, "\n".join(displays))
+    with start(tmp_path) as process:
+        said = process.communicate(timeout=100)
+    assert process.returncode == 1, said
+    assert f"UnusableName: a figure's name, '{outside[0]}', names a file" in "".join(said)
+    drawn = {path.relative_to(tmp_path) for suffix in ("svg", "csv") for path in tmp_path.rglob(f"*.{suffix}")}
+    figures = Path("figures", "quick", "01_one")
+    assert drawn == {figures / "drawing.svg", figures / "tables" / "results.csv"}
+    assert not list(tmp_path.parent.glob("*.svg"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a user name space")

@@ -8,7 +8,7 @@ import pytest
 from helpers import ROOT
 from helpers.report import parameters
 from helpers.report.parameters import BadFile, BadValue, checked, parse, plan
-from helpers.report.workspace import NotWritable, UnknownName, UnreadableNotebook, Workspace
+from helpers.report.workspace import NotWritable, Refused, UnknownName, UnreadableNotebook, Workspace
 
 CELL = """\
 # Where the images come from.
@@ -102,6 +102,22 @@ def test_a_number_that_two_notebooks_share_is_refused(workspace, notebook):
 
 def test_two_notebooks_of_one_name_are_refused(workspace, notebook, tmp_path):
     other = tmp_path / "01_cnn_on_a.ipynb"
+    other.write_bytes(notebook.read_bytes())
+    with pytest.raises(UnknownName, match="overwrite each other"):
+        workspace.choose(["1", str(other)])
+
+
+@pytest.mark.parametrize(
+    "name", ["index", "Index", "WORKBOOK", "01_a.interrupted", "01_a.last-good", ".01_a", "01\x1b[2J"]
+)
+def test_a_notebook_whose_report_another_file_would_overwrite_is_refused(workspace, name):
+    path = write_notebook(workspace, name)
+    with pytest.raises(Refused, match="cannot be called"):
+        workspace.choose([str(path)])
+
+
+def test_two_notebooks_whose_names_differ_in_capitals_are_refused(workspace, notebook, tmp_path):
+    other = tmp_path / "01_CNN_on_a.ipynb"
     other.write_bytes(notebook.read_bytes())
     with pytest.raises(UnknownName, match="overwrite each other"):
         workspace.choose(["1", str(other)])
