@@ -46,6 +46,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
+def leads_nowhere(path: Path | os.DirEntry) -> bool:
+    """Whether it is a symbolic link to what isn't there, or one of links that lead in a circle."""
+    return path.is_symlink() and not os.path.exists(path)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
     """Whether this process alone holds a lock, until the context ends; the system takes it from a killed process.

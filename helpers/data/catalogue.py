@@ -14,7 +14,7 @@ from pathlib import Path
 
 from helpers import DATA, ROOT
 from helpers.data.errors import MissingDataError, UnknownDataError
-from helpers.data.folder import LAYOUT, has_classes
+from helpers.data.folder import LAYOUT, check_links, has_classes
 
 SYSTEM_PREFIXES = tuple(dict.fromkeys((Path("/usr"), Path("/usr/local"), Path(sys.prefix))))
 """Where packages of the system or of the Python environment put shared files."""
@@ -236,11 +236,13 @@ def find(name: str, *, root: Path = DATA) -> Path | None:
 
     Raises:
         UnknownDataError: for a name that the catalogue lacks.
+        DataError: for a link in its place that leads nowhere.
     """
     entry = known(name)
     if isinstance(entry, LocalSet):
         folder = Path(root) / entry.name
         return folder if has_classes(folder) else None
+    check_links(folders(entry, root=root))
     for folder in folders(entry, root=root):
         if all(file_in(entry, folder, file) for file in entry.files):
             return folder

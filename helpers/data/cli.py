@@ -7,7 +7,7 @@ from pathlib import Path
 
 from helpers import DATA, WorkbookError
 from helpers.data import catalogue
-from helpers.data.errors import UnknownDataError
+from helpers.data.errors import DataError, UnknownDataError
 from helpers.data.fetch import fetch
 
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -122,7 +122,10 @@ def print_rows(rows: Sequence[tuple[str, str, str]]) -> None:
 
 
 def _state(entry: catalogue.Entry | catalogue.LocalSet, root: Path) -> str:
-    folder = catalogue.find(entry.name, root=root)
+    try:
+        folder = catalogue.find(entry.name, root=root)
+    except DataError as error:  # a broken link, say: the others are listed all the same
+        return f"unclear: {error}"
     if folder is not None:
         return f"here, {_megabytes(folder)}, from {catalogue.describe_where(folder)}"
     if isinstance(entry, catalogue.LocalSet):

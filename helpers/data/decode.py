@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from helpers import storage
 from helpers.data.errors import BadImageError, DataError
+from helpers.files import leads_nowhere
 
 MAX_PIXELS = 89_000_000
 """More pixels than this are taken for a decompression bomb. It lies just below the number at which Pillow warns."""
@@ -60,6 +61,8 @@ def decode(path: Path, *, image_size: int | None, channels: int | None) -> np.nd
             ``image_size`` below 1.
     """
     _check_options(image_size, channels)
+    if leads_nowhere(path):
+        raise BadImageError(f"{path.name}: a symbolic link that leads nowhere, or back to where it began")
     try:
         with Image.open(path, formats=_formats()) as image:
             if image.width * image.height > MAX_PIXELS:

@@ -14,6 +14,7 @@ from helpers.data.cache import FileStamp, cache_file, load_images, store_images
 from helpers.data.decode import decode_all, image_suffixes
 from helpers.data.errors import BadImageError, ClassMismatchError, DataError, EmptyFolderError, MissingDataError
 from helpers.data.structures import ImageData, Source
+from helpers.files import leads_nowhere
 
 LAYOUT = "train/<class>/<image files>, with val/ and test/ beside train/ if you have them, or one folder for each class"
 """What a folder looks like that `read` understands, in words for messages."""
@@ -36,7 +37,8 @@ def read(
     It holds ``train/<class>/*``, optionally with ``val`` (or ``valid``, ``validation``) and ``test``, in any case; or,
     if there is no ``train``, one folder for each class. Images lie directly in their class's folder: deeper ones,
     hidden files and folders, and files whose suffix is not an image's are left out. Classes come in natural order ("2"
-    before "10"), images in the order of class and file name.
+    before "10"), images in the order of class and file name. A link counts as what it leads to; one of an image that
+    leads nowhere is a file that is no readable image.
 
     Args:
         root: the folder.
@@ -56,7 +58,7 @@ def read(
         EmptyFolderError: if it has no classes, or a class no (readable) images.
         ClassMismatchError: if ``val`` or ``test`` has a class that ``train`` lacks.
         BadImageError: for files that are no readable images, unless ``skip_bad``; and for different sizes.
-        DataError: for two validation folders, or a file that may not be read.
+        DataError: for two validation folders, a link of a folder that leads nowhere, or a file that may not be read.
         StorageError: if neither memory nor the data folder's disk has room for the images.
     """
     root = Path(root)
@@ -71,8 +73,13 @@ def read(
 
 
 def has_classes(root: Path) -> bool:
-    """Whether there is at least one class folder. Empty ``train``, ``val`` and ``test`` are none: `read` needs more."""
+    """Whether there is at least one class folder. Empty ``train``, ``val`` and ``test`` are none: `read` needs more.
+
+    Raises:
+        DataError: for a link that leads nowhere.
+    """
     root = Path(root)
+    check_links([root])
     folders = _subfolders(root) if root.is_dir() else []
     return any(path.name.lower() not in _SPLIT_NAMES or _subfolders(path) for path in folders)
 
@@ -84,12 +91,26 @@ def natural_order(name: str) -> tuple:
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
 
 
+def check_links(folders: Sequence[Path]) -> None:
+    """Refuses links that lead nowhere: without them a data set, a split or a class would be missing in silence.
+
+    Raises:
+        DataError: there are such links; it names them.
+    """
+    if broken := [_shown(folder) for folder in folders if leads_nowhere(folder)]:
+        raise DataError(
+            f"symbolic links that lead nowhere, or back to where they began: {_first_few(broken)}. "
+            "Repair or delete them"
+        )
+
+
 def _showable(name: str) -> str:
     """A file's name, which may hold anything but "/", as text that is safe in a terminal, a figure or a page."""
     return _UNSHOWABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), name)
 
 
 def _scan(root: Path) -> Scan:
+    check_links([root])
     if not root.is_dir():
         raise MissingDataError(f"there is no folder {_shown(root)}: put images there as {LAYOUT}")
     return {split: _scan_split(root, split, folder) for split, folder in _split_folders(root).items()}
@@ -128,7 +149,10 @@ def _split_folders(root: Path) -> dict[str, Path]:
 
 def _subfolders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+    # A link to an image may lie beside the folders of classes, as an image may.
+    check_links([folder / entry.name for entry in shown if entry.is_symlink() and not _is_named_as_image(entry.name)])
+    names = [entry.name for entry in shown if not leads_nowhere(entry) and entry.is_dir()]
     return [folder / name for name in sorted(names, key=natural_order)]
 
 
@@ -137,18 +161,23 @@ def _has_images(folder: Path) -> bool:
 
 
 def _image_entries(folder: Path) -> Iterator[os.DirEntry]:
-    suffixes = image_suffixes()
     with os.scandir(folder) as entries:
         for entry in entries:
-            suffix = os.path.splitext(entry.name)[1].lower()
-            if suffix in suffixes and not entry.name.startswith(".") and entry.is_file():
+            if entry.name.startswith(".") or not _is_named_as_image(entry.name):
+                continue
+            if leads_nowhere(entry) or entry.is_file():
                 yield entry
+
+
+def _is_named_as_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in image_suffixes()
 
 
 def _stamps(root: Path, folder: Path) -> list[FileStamp]:
     prefix = folder.relative_to(root).as_posix()
-    stats = sorted((entry.name, entry.stat()) for entry in _image_entries(folder))
-    return [FileStamp(f"{prefix}/{name}", stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    # A link that leads nowhere has a stamp of its own: it is named like any other file that can't be read.
+    found = [(entry.name, entry.stat(follow_symlinks=not leads_nowhere(entry))) for entry in _image_entries(folder)]
+    return [FileStamp(f"{prefix}/{name}", stat.st_size, stat.st_mtime_ns) for name, stat in sorted(found)]
 
 
 def _class_names(scan: Scan) -> tuple[str, ...]:
@@ -224,7 +253,7 @@ def _source(root: Path) -> Source:
 
 def _shown(path: Path) -> str:
     """Relative to the repository, or just the name: the rest of the path is nobody's business in a report."""
-    path = path.resolve()
+    path = Path(os.path.abspath(path))  # a link keeps its own name
     return _showable(path.relative_to(helpers.ROOT).as_posix() if path.is_relative_to(helpers.ROOT) else path.name)
 
 

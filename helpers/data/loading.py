@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from helpers import DATA, ROOT, shapes, storage
-from helpers.data import catalogue, cifar, folder, idx
+from helpers.data import catalogue, cifar, duplicates, folder, idx
 from helpers.data.errors import ClassMismatchError, DataError, MissingDataError, SplitError, UnknownDataError
 from helpers.data.splitting import Choice
 from helpers.data.structures import ImageData, Source, Splits
@@ -87,7 +87,7 @@ def load(
     choices = _three_splits(_first_classes(parts, num_classes), val_fraction, seed)
     limits = _per_class(train_per_class, test_per_class, val_fraction)
     choices = {name: choice.limit(limits[name], seed) for name, choice in choices.items()}
-    return Splits(*(_converted(part, image_size, channels) for part in _copied(choices, num_classes)))
+    return _compared(*(_converted(part, image_size, channels) for part in _copied(choices, num_classes)))
 
 
 def _check_options(
@@ -124,7 +124,7 @@ def _folder_path(text: str, root: Path) -> Path:
     path = Path(text).expanduser()
     # Not the working folder: it is another one in JupyterLab, under papermill and under the report command.
     places = [path] if path.is_absolute() else [ROOT / path, root / path]
-    return next((place for place in places if place.is_dir()), places[0])
+    return next((place for place in places if place.is_dir() or place.is_symlink()), places[0])
 
 
 def _unknown(name: str) -> str:
@@ -188,7 +188,13 @@ def _draw(
     for stream, per_class in sizes.items():
         images, labels = shapes.draw(number, per_class, image_size or SHAPES_SIZE, seed, stream=stream, first=first)
         drawn.append(_converted(ImageData(images, labels, class_names, stream, source), None, channels))
-    return Splits(*drawn)
+    return _compared(*drawn)
+
+
+def _compared(*parts: ImageData) -> Splits:
+    """The three splits, whose source says which images are there more than once."""
+    source = replace(parts[0].source, duplicates=duplicates.describe(*parts))
+    return Splits(*(replace(part, source=source) for part in parts))
 
 
 def _converted(data: ImageData, image_size: int | None, channels: int | None) -> ImageData:

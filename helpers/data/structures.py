@@ -26,12 +26,14 @@ class Source:
         where: the folder or package that they were read from, in words or relative to the project; or how they were
             made.
         stands_in_for: the title of the data set that these images stand in for; "" for real images.
+        duplicates: which images are there more than once, in words; "" for none.
     """
 
     name: str
     title: str
     where: str
     stands_in_for: str = ""
+    duplicates: str = ""
 
     @property
     def stand_in(self) -> bool:
@@ -39,13 +41,19 @@ class Source:
 
     @property
     def warning(self) -> str:
-        """What a report says loudly; "" for real images."""
-        if not self.stand_in:
-            return ""
-        return (
-            f"STAND-IN DATA: {self.title.lower()}, not {self.stands_in_for}. "
-            f"The numbers say how the methods behave, nothing about {self.stands_in_for}."
-        )
+        """What a report says loudly; "" for real images, each of which is there once."""
+        warnings = []
+        if self.stand_in:
+            warnings.append(
+                f"STAND-IN DATA: {self.title.lower()}, not {self.stands_in_for}. "
+                f"The numbers say how the methods behave, nothing about {self.stands_in_for}."
+            )
+        if self.duplicates:
+            warnings.append(
+                f"DUPLICATES in {self.title}: {self.duplicates}. What a network has learned by heart it gets right: "
+                "take the copies away."
+            )
+        return " ".join(warnings)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -173,11 +181,12 @@ class Splits(TableRepr):
 
     @property
     def counts(self) -> str:
-        """How many images of which size, in words."""
-        return (
+        """How many images of which size, in words, and which of them are there more than once."""
+        counts = (
             f"{len(self.train):,} training, {len(self.val):,} validation, {len(self.test):,} test images; "
             f"{self.num_classes} classes; {_size(self.train)} (channels × height × width)"
         )
+        return "; ".join(filter(None, [counts, self.source.duplicates]))
 
     def select_classes(self, classes: Sequence[int]) -> "Splits":
         """`ImageData.select_classes` on each split."""

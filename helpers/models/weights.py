@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from helpers import DATA, ROOT
 from helpers.data.catalogue import describe_where
-from helpers.files import expansion, memory_missing
+from helpers.files import expansion, leads_nowhere, memory_missing
 from helpers.models.architectures import Architecture, build
 from helpers.models.layers import ModelError
 from helpers.models.packaged import PACKAGED, PackagedWeights
@@ -60,7 +60,7 @@ def find(architecture: Architecture, *, root: Path = DATA) -> WeightsFile | None
         root: the data folder.
 
     Raises:
-        WeightsError: several files in the data folder fit the name.
+        WeightsError: several files in the data folder fit the name, or a link there leads nowhere.
     """
     return (
         _in_data_folder(architecture, root)
@@ -219,12 +219,14 @@ def _in_data_folder(architecture: Architecture, root: Path) -> WeightsFile | Non
     # Not every name that begins so: vgg16_bn-… and resnet50d.pth are other networks.
     own_name = re.compile(rf"{re.escape(architecture.name)}(-.*)?")
     folder = weights_folder(root)
+    _check_link(folder)
     files = sorted(folder.iterdir()) if folder.is_dir() else []
-    fitting = [
-        file
-        for file in files
-        if file.suffix in SUFFIXES and (file.name in official or own_name.fullmatch(file.stem)) and file.is_file()
+    named = [
+        file for file in files if file.suffix in SUFFIXES and (file.name in official or own_name.fullmatch(file.stem))
     ]
+    for file in named:
+        _check_link(file)
+    fitting = [file for file in named if file.is_file()]
     if len(fitting) > 1:
         raise WeightsError(
             f"{describe_where(folder)} holds several files of weights for {architecture.name}: "
@@ -234,6 +236,15 @@ def _in_data_folder(architecture: Architecture, root: Path) -> WeightsFile | Non
         return None
     # "Taken from": what the user put there is believed, not known, to be ImageNet's.
     return WeightsFile(fitting[0], f"{architecture.trained_on}, taken from {describe_where(fitting[0])}")
+
+
+def _check_link(path: Path) -> None:
+    """Refuses a link that leads nowhere: without it other weights would be taken in silence, or random ones."""
+    if leads_nowhere(path):
+        raise WeightsError(
+            f"{describe_where(path)} is a symbolic link that leads nowhere, or back to where it began: "
+            "repair or delete it"
+        )
 
 
 def _in_torch_cache(architecture: Architecture) -> WeightsFile | None:

@@ -159,7 +159,7 @@ def key_figure(document: Document) -> Figure | None:
 def is_stand_in(document: Document) -> bool | None:
     """Whether its images stand in for others; None for a run that ended before it said what they are."""
     sources = [block for block in document.blocks if isinstance(block, Provenance)]
-    return any(source.warning for source in sources) if sources else None
+    return any(source.stand_in for source in sources) if sources else None
 
 
 def failure(document: Document) -> str:

@@ -64,10 +64,17 @@ class Code:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the numbers come from: rows of (label, text); ``warning`` says loudly that images are a stand-in, or ""."""
+    """Where the numbers come from: rows of (label, text).
+
+    ``warning`` says loudly that images are a stand-in, or that some are there more than once; else "".
+    """
 
     rows: list[tuple[str, str]]
     warning: str
+
+    @property
+    def stand_in(self) -> bool:
+        return "STAND-IN DATA" in self.warning
 
 
 @dataclass(frozen=True)

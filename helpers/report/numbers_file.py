@@ -30,7 +30,7 @@ def content(document: Document, *, name: str, profile: str) -> dict[str, Any]:
         "error": _error(document),
         "duration_seconds": document.duration,
         "finished": document.finished,
-        "stand_in": next((source.warning for source in sources if source.warning), ""),
+        "stand_in": next((source.warning for source in sources if source.stand_in), ""),
         "provenance": {label: text for source in sources for label, text in source.rows},
         "parameters": document.parameters,
         "numbers": {key: _without(number, "name") for key, number in document.numbers.items()},

@@ -130,15 +130,14 @@ def _scan(folder: str, prefix: str, depth: int) -> Iterator[tuple[str, int, int]
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
-                if depth:
-                    yield from _scan(entry.path, f"{prefix}{entry.name}/", depth - 1)
-                continue
             try:
-                status = entry.stat()
-            except OSError:  # a link that leads nowhere
+                is_folder, status = entry.is_dir(), entry.stat()
+            except OSError:  # a link that leads nowhere, or in a circle
                 continue
-            yield f"{prefix}{entry.name}", status.st_size, status.st_mtime_ns
+            if not is_folder:
+                yield f"{prefix}{entry.name}", status.st_size, status.st_mtime_ns
+            elif depth:
+                yield from _scan(entry.path, f"{prefix}{entry.name}/", depth - 1)
 
 
 def _state(files: Files) -> str:

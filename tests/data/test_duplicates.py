@@ -1,0 +1,102 @@
+"""Images that are in a data set more than once are said, wherever they are."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import data
+from helpers.report import record
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """Noise: ten images of two classes for training, four for validation, six for testing."""
+    numbers = np.random.default_rng(0)
+    for split, per_class in (("train", 5), ("val", 2), ("test", 3)):
+        for name in ("cat", "dog"):
+            (tmp_path / "pets" / split / name).mkdir(parents=True)
+            for number in range(per_class):
+                pixels = numbers.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "pets" / split / name / f"{number}.png")
+    return tmp_path / "pets"
+
+
+def duplicates(folder: Path, **options) -> str:
+    splits = data.load(f"folder:{folder}", own="cifar10", root=folder.parent, **options)
+    assert {part.source.duplicates for part in splits.all} == {splits.source.duplicates}
+    return splits.source.duplicates
+
+
+def test_nothing_is_said_of_a_set_that_has_each_image_once(pets: Path) -> None:
+    assert duplicates(pets) == duplicates(pets, train_per_class=1, image_size=9, channels=1) == ""
+
+
+@pytest.mark.parametrize(
+    ("copied", "to", "said"),
+    [
+        ("train/cat/0.png", "test/cat/9.png", "1 of 7 test images is among the training images"),
+        ("train/cat/0.png", "val/cat/9.png", "1 of 5 validation images is among the training images"),
+        ("val/cat/0.png", "test/cat/9.png", "1 of 7 test images is among the validation images"),
+        ("train/cat/0.png", "train/cat/9.png", "1 copy within the training images"),
+        ("test/dog/0.png", "test/dog/9.png", "1 copy within the test images"),
+        ("val/cat/0.png", "val/dog/9.png", "1 copy within the validation images; 1 image in several classes"),
+    ],
+)
+def test_one_copy_is_found(pets: Path, copied: str, to: str, said: str) -> None:
+    shutil.copy(pets / copied, pets / to)
+    assert duplicates(pets) == said
+
+
+def test_a_copy_in_another_format_is_a_copy(pets: Path) -> None:
+    Image.open(pets / "train/dog/1.png").save(pets / "test/dog/x.bmp")
+    assert duplicates(pets) == "1 of 7 test images is among the training images"
+
+
+def test_a_class_that_is_linked_twice(pets: Path) -> None:
+    (pets / "train/kitten").symlink_to("cat")
+    assert duplicates(pets) == "5 copies within the training images; 5 images in several classes"
+
+
+def test_a_test_folder_that_is_the_training_folder(pets: Path) -> None:
+    shutil.rmtree(pets / "test")
+    (pets / "test").symlink_to("train")
+    assert duplicates(pets) == "10 of 10 test images are among the training images"
+
+
+def test_copies_that_a_split_by_chance_puts_on_both_sides(pets: Path) -> None:
+    cats = sorted((pets / "train/cat").iterdir())
+    for number, cat in enumerate([*cats, *cats]):
+        shutil.copy(cat, pets / f"train/cat/copy {number}.png")
+    for split in ("val", "test"):
+        shutil.rmtree(pets / split)
+    said = duplicates(pets)  # 15 cats of 5 kinds: 3 are for testing, 2 for validation
+    assert "test images are among the training images" in said and "copies within the training images" in said
+
+
+@pytest.mark.parametrize("size", [8, 32])
+def test_no_drawn_shape_is_drawn_twice(size: int, tmp_path: Path) -> None:
+    splits = data.load("auto", own="cifar100", root=tmp_path, image_size=size, channels=1, train_per_class=40)
+    assert splits.source.duplicates == ""
+
+
+def test_the_report_says_it_loudly(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(pets / "train/cat", pets / "test/cat", dirs_exist_ok=True)
+    splits = data.load(f"folder:{pets}", own="cifar10", root=pets.parent)
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    compute = SimpleNamespace(description="a processor", precision_description="float32")
+    record.provenance({}, data=splits, compute=compute, weights="random")
+    found = "5 of 8 test images are among the training images"
+    assert shown[0][record.MIME]["warning"].startswith(f"DUPLICATES in images in pets: {found}. ")
+    assert found in dict(shown[0][record.MIME]["rows"])["Images"]
+    assert found in splits._repr_html_()
+
+
+def test_of_stand_ins_and_of_copies_both_are_said() -> None:
+    source = data.Source("shapes", "Drawn shapes", "", "CIFAR-10", duplicates="1 image is there twice")
+    assert source.warning.startswith("STAND-IN DATA: drawn shapes, not CIFAR-10.")
+    assert "DUPLICATES in Drawn shapes: 1 image is there twice." in source.warning

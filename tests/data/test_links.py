@@ -1,0 +1,103 @@
+"""Symbolic links below the data folder: followed, or named where they lead nowhere or in a circle."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from helpers import data
+from helpers.data import catalogue, cli
+from helpers.models import WeightsError, backbone
+
+
+def circle(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(path.name)
+    return path
+
+
+def nowhere(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to("not/there")
+    return path
+
+
+@pytest.fixture(params=[circle, nowhere])
+def broken(request: pytest.FixtureRequest):
+    """Makes a link that leads in a circle, or nowhere."""
+    return request.param
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    for number in range(12):
+        path = tmp_path / "photographs" / ("cat", "dog")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), number).save(path)
+    return tmp_path / "photographs"
+
+
+def load(folder: Path, name: str = "auto", **options) -> data.Splits:
+    return data.load(name, own="photographs", root=folder.parent, **options)
+
+
+@pytest.mark.parametrize("name", ["auto", "photographs", "folder:photographs"])
+@pytest.mark.parametrize("link", ["photographs", "photographs/train", "photographs/train/cat", "photographs/cat"])
+def test_a_broken_folder_is_named_and_nothing_stands_in_for_it(tmp_path: Path, broken, name: str, link: str) -> None:
+    broken(tmp_path / link)
+    with pytest.raises(data.DataError, match=rf"lead nowhere.*: {Path(link).name}\. Repair"):
+        load(tmp_path / "photographs", name)
+
+
+def test_a_broken_image_is_a_bad_file(photographs: Path, broken) -> None:
+    broken(photographs / "cat/13.png")
+    with pytest.raises(data.BadImageError, match=r"1 of 13 files in photographs .*cat/13\.png: a symbolic link"):
+        load(photographs)
+    with pytest.warns(UserWarning, match=r"cat/13\.png"):
+        assert sum(map(len, load(photographs, skip_bad=True).all)) == 12
+    (photographs / "cat/13.png").unlink()
+    Image.new("L", (4, 4), 99).save(photographs / "cat/13.png")
+    assert sum(map(len, load(photographs).all)) == 13  # repaired: not taken from the cache
+
+
+def test_a_class_called_train_may_hold_a_broken_image(photographs: Path, broken) -> None:
+    (photographs / "dog").rename(photographs / "train")
+    broken(photographs / "train/x.png")
+    with pytest.warns(UserWarning, match=r"train/x\.png"):
+        assert load(photographs, skip_bad=True).class_names == ("cat", "train")
+
+
+def test_links_that_lead_somewhere_are_followed(photographs: Path, tmp_path: Path) -> None:
+    photographs.rename(tmp_path / "elsewhere")
+    photographs.symlink_to("elsewhere")
+    (tmp_path / "elsewhere/cat/loop").symlink_to(tmp_path / "elsewhere")
+    assert sum(map(len, load(photographs).all)) == 12
+    assert load(photographs).source.where == "photographs"
+
+
+@pytest.mark.parametrize("folder", ["photographs", "cifar-10-batches-py", "cache"])
+def test_the_list_goes_on_behind_a_broken_folder(tmp_path: Path, broken, capsys, folder: str) -> None:
+    broken(tmp_path / folder)
+    assert cli.main(["list"], root=tmp_path) == 0
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert {"cifar10", "cifar100", "photographs", "three_animals", "shapes"} <= set(rows)
+    for name, place in (("photographs", "photographs"), ("cifar10", "cifar-10-batches-py")):
+        assert ("lead nowhere" in rows[name]) == (place == folder)
+
+
+def test_a_broken_folder_of_a_public_set_is_named(tmp_path: Path, broken) -> None:
+    broken(tmp_path / catalogue.get("cifar10").folder)
+    with pytest.raises(data.DataError, match="cifar-10-batches-py"):
+        data.load("auto", own="cifar10", root=tmp_path)
+
+
+@pytest.mark.parametrize("link", ["weights", "weights/resnet18.pth"])
+def test_broken_weights_are_named_and_nothing_random_stands_in_for_them(tmp_path: Path, broken, link: str) -> None:
+    broken(tmp_path / link)
+    with pytest.raises(WeightsError, match=f"{Path(link).name} is a symbolic link that leads nowhere"):
+        backbone("resnet18", root=tmp_path)
+
+
+def test_a_broken_link_among_the_weights_of_others_is_no_matter(tmp_path: Path, broken) -> None:
+    broken(tmp_path / "weights/resnet50.pth")
+    assert not backbone("resnet18", root=tmp_path).pretrained
