@@ -50,8 +50,8 @@ class Source:
             )
         if self.duplicates:
             warnings.append(
-                f"DUPLICATES in {self.title}: {self.duplicates}. What a network has learned by heart it gets right: "
-                "take the copies away."
+                f"DUPLICATES in {self.title}: {self.duplicates}. What a network has learned from it may know by "
+                "heart, which makes the numbers too good: take the copies away where you can."
             )
         return " ".join(warnings)
 

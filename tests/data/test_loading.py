@@ -124,7 +124,7 @@ def test_a_named_data_set_that_is_missing_is_an_error_with_the_way_to_get_it(tmp
 
 def test_auto_takes_the_experiments_own_data_and_else_the_stand_in(fashion, no_system_folders, tmp_path_factory):
     here = data.load("auto", own="fashion_mnist", root=fashion)
-    assert here.source.name == "fashion_mnist" and here.source.warning == ""
+    assert here.source.name == "fashion_mnist" and not here.source.stand_in
     elsewhere = data.load("auto", own="fashion_mnist", root=tmp_path_factory.mktemp("empty"), train_per_class=2)
     assert elsewhere.source.name == "shapes"
     assert "not Fashion-MNIST" in elsewhere.source.warning
