@@ -12,26 +12,35 @@ library or the workbook's code was updated, say, a warning tells what has change
 import hashlib
 import io
 import json
+import os
 import re
 import warnings
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from helpers import WorkbookError, files
 from helpers.files import expansion, memory_missing
+from helpers.train.code import hash_code
 
 FORMAT = 1
 NOT_COMPUTING = ("__main__", "cli", "download", "packaged", "weights", "live", "result")
 """Files of helpers/models that find weights, which are in a training's settings themselves, and those of helpers/train
 that show a training."""
-SURROUNDINGS = ("device", "precision", "versions", "code")
+SURROUNDINGS = ("device", "threads", "precision", "versions", "code")
 """What of a training's settings a notebook rarely chooses itself."""
-_HASHED = ("code", "data", "initial weights", "network")  # hashes, which say nothing to anybody
+_HASHED = (
+    "code",
+    "data",
+    "initial weights",
+    "network",
+    "augmentation",
+    "optimizer's code",
+)  # hashes, which say nothing to anybody
 Settings = dict[str, Any]
 
 
@@ -51,6 +60,8 @@ class CheckpointFile:
         settings: JSON-able; all that decides how the training goes, but for the number of epochs.
         epochs: how long the training is to be. A shorter one of the same settings is a start for it.
     """
+
+    _written: ClassVar[set[Path]] = set()  # by this process
 
     def __init__(self, folder: Path, settings: Settings, epochs: int) -> None:
         self.folder = Path(folder)
@@ -72,6 +83,7 @@ class CheckpointFile:
         try:
             with files.replacing(self.path) as stream:
                 _save(content, stream)
+            self._written.add(self.path)
         except OSError as error:
             raise CheckpointError(
                 f"The checkpoint can't be written to the folder {self.folder.name!r}: {error.strerror}. Make room "
@@ -118,6 +130,8 @@ class CheckpointFile:
         for path in self.folder.glob(f"{self.key}-*.pt"):
             if match := re.fullmatch(rf"{self.key}-(\d+)\.pt", path.name):
                 lengths[int(match[1])] = path
+        if os.environ.get("WORKBOOK_TRAIN_ANEW") == "1":  # what this run made itself is none of an earlier one's
+            lengths = {length: path for length, path in lengths.items() if path in self._written}
         return [lengths[length] for length in sorted(lengths, reverse=True) if length <= self.epochs]
 
 
@@ -208,12 +222,29 @@ def hash_tensors(*tensors: Tensor) -> str:
     return digest.hexdigest()
 
 
-def describe_network(model: nn.Module) -> Settings:
-    """The network's part of the settings: structure, weights at the start, and what is frozen."""
+def describe_network(model: nn.Module, optim: torch.optim.Optimizer) -> Settings:
+    """What is trained: the tensors that it begins with, and what is frozen."""
+    states = [value for state in optim.state.values() for value in state.values() if isinstance(value, Tensor)]
     return {
-        "network": hashlib.blake2b(repr(model).encode(), digest_size=8).hexdigest(),
-        "initial weights": hash_tensors(*model.state_dict().values()),
+        "initial weights": hash_tensors(*model.state_dict().values(), *states),
         "frozen": [name for name, parameter in model.named_parameters() if not parameter.requires_grad],
+    }
+
+
+def describe_code(model: nn.Module, augment: object, optimizer: object, optim: torch.optim.Optimizer) -> Settings:
+    """What computes in a training: hashes of the network's code and structure, the augmentation's, the optimizer's.
+
+    Raises:
+        UnreadableError: some of it can't be read.
+    """
+    named = {id(tensor): name for name, tensor in model.state_dict(keep_vars=True).items()}
+    named |= {id(model): "network", id(optim): "optimizer"}
+    own = {key: value for key, value in vars(optim).items() if key not in ("state", "param_groups")}
+    hooks = {key: list(own.pop(key).values()) for key in list(own) if "_hooks" in key}
+    return {
+        "network": hash_code(model, named, "network"),
+        "augmentation": hash_code(augment, named, "augment"),
+        "optimizer's code": hash_code((optimizer, type(optim), own, hooks), named, "optimizer"),
     }
 
 

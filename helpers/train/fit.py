@@ -8,6 +8,7 @@ anywhere and goes on gives the same numbers as one that never stopped, and a che
 import hashlib
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +22,15 @@ from torch import Tensor, nn
 from helpers.data import ImageData
 from helpers.train.checkpoint import (
     CheckpointFile,
+    CheckpointWarning,
+    describe_code,
     describe_groups,
     describe_network,
     hash_sources,
     hash_tensors,
     library_versions,
 )
+from helpers.train.code import UnreadableError
 from helpers.train.compute import Compute, choose_compute
 from helpers.train.frozen import cached_front, channels_last, run, train_mode
 from helpers.train.interrupt import InterruptFlag
@@ -102,7 +106,9 @@ def fit(
         extra: further splits to evaluate after each epoch under these names; nothing is chosen by them.
         seed: of the order, dropout and augmentation. The initial weights are the network's own.
         compute: from `choose_compute`.
-        checkpoint: a folder. The training keeps a file there, named by all its settings, and goes on from it.
+        checkpoint: a folder. The training keeps a file there, named by all that decides how it goes, your own code
+            included, and goes on from it. Where some of that can't be read, it goes without and a `CheckpointWarning`
+            says why. With WORKBOOK_TRAIN_ANEW=1 in the environment, files of earlier runs are written over, not read.
         checkpoint_every: epochs between two checkpoints.
         move_frozen_statistics: let the running statistics of frozen BatchNorm layers move, as naive code does.
         cache_frozen: run leading frozen layers once over the data where that gives the same result: without
@@ -118,8 +124,6 @@ def fit(
         CheckpointError: a checkpoint can't be written; the one before it is as it was.
         TrainingStopped: after Ctrl-C.
     """
-    if checkpoint is not None and " at 0x" in repr(augment):
-        raise TrainError("With a checkpoint, augment must say what it is: give it a repr (a dataclass has one).")
     compute = (compute or choose_compute()).for_network(model)
     if reserved := {"train", "val"} & set(extra or {}):
         raise TrainError(f"extra splits need names other than train and val; one is called {reserved.pop()!r}")
@@ -134,23 +138,30 @@ def fit(
         "optimizer": type(optim).__name__,
         "parameter groups": describe_groups(model, optim),
         "schedule": schedule if schedule == "constant" else f"{schedule} over {epochs} epochs",
-        "augmentation": repr(augment),
         "seed": seed,
         "precision": compute.precision,
         "device": compute.device.type,
+        "threads": torch.get_num_threads() if compute.device.type == "cpu" else None,
         "frozen statistics": "moving" if move_frozen_statistics else "kept",
         "frozen layers": "cached" if cache_frozen else "run in every epoch",
         "versions": library_versions(),
         "code": hash_sources(),
     }
-    settings |= describe_network(model)
-    settings["data"] = {name: hash_tensors(split.images, split.labels) for name, split in data.items()}
+    settings |= describe_network(model, optim)
+    settings["data"] = hashes = {name: hash_tensors(d.images, d.labels) for name, d in data.items()}
     stopped = _stopped.pop(model, None)
-    if stopped and {**settings, "initial weights": stopped[0]["initial weights"]} == stopped[0]:
+    try:
+        settings |= describe_code(model, augment, optimizer, optim)
+    except UnreadableError as error:
+        settings = None
+        if stopped or checkpoint is not None:
+            message = f"{label}: nothing is resumed and no checkpoint kept, since none could be told from another: "
+            warnings.warn(f"{message}{error}.", CheckpointWarning, stacklevel=2)
+    if stopped and settings and {**settings, "initial weights": stopped[0]["initial weights"]} == stopped[0]:
         settings = stopped[0]  # the same training: it began with other weights than the network has now
     else:
         stopped = None
-    file = CheckpointFile(checkpoint, settings, epochs) if checkpoint is not None else None
+    file = CheckpointFile(checkpoint, settings, epochs) if checkpoint is not None and settings else None
     progress, resumed_from = _take_up(model, optim, stopped, file)
 
     rest, cached_layers, cache_seconds = model, 0, 0.0
@@ -159,7 +170,7 @@ def fit(
         if cache_frozen and augment is None and progress.epoch < epochs:
             train_mode(model, move_frozen_statistics)
             images = {name: split.images for name, split in splits.items()}
-            cached_layers, rest, images, cache_seconds = cached_front(model, images, settings["data"], compute)
+            cached_layers, rest, images, cache_seconds = cached_front(model, images, hashes, compute)
             splits = {name: _Split(images[name], split.labels) for name, split in splits.items()}
 
     order_length, num_batches = _epoch_length(len(train), batch_size)
@@ -227,9 +238,11 @@ def fit(
     history = pd.DataFrame(progress.history, columns=_columns(data)).set_index("epoch")
     result = Result(history, progress.best_epoch, progress.best_state, resumed_from, cached_layers, cache_seconds)
     if progress.epoch < epochs:
-        _stopped[model] = (settings, _state(model, optim, progress))
+        if settings:
+            _stopped[model] = (settings, _state(model, optim, progress))
         where = f"epoch {progress.epoch + 1}, after {progress.batch} of its {num_batches} batches"
-        raise TrainingStopped(f"{label}: stopped in {where}. Run the same cell again to go on from there.", result)
+        hint = " Run the same cell again to go on from there." if settings else ""
+        raise TrainingStopped(f"{label}: stopped in {where}.{hint}", result)
     return result
 
 

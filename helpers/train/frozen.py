@@ -1,6 +1,5 @@
 """What frozen layers do in a training: they compute as in evaluation, and leading ones run once over the data."""
 
-import hashlib
 import math
 import time
 import warnings
@@ -12,13 +11,12 @@ from torch import Tensor, nn
 
 from helpers import storage
 from helpers.models import flat_layers
-from helpers.train.checkpoint import hash_sources, hash_tensors
+from helpers.train.checkpoint import hash_sources
+from helpers.train.code import UnreadableError, hash_code
 from helpers.train.compute import Compute
 
 KEPT_LIMIT = 2**30
 """Bytes of activations that are kept for further trainings with the same frozen layers and the same images."""
-LIBRARIES = ("torch", "torchvision", "timm", "helpers")
-"""Whose layers do what their settings and versions say; the code of a notebook's own layers may change at any time."""
 
 
 class Front(NamedTuple):
@@ -136,23 +134,11 @@ def _run_once(frozen: nn.Module, key: str, images: Tensor, compute: Compute) -> 
 
 def _fingerprint(layers: nn.Module, compute: Compute) -> str:
     """A hash of all that decides what layers give; "" where that can't be told, so that nothing is kept."""
-    described = [hash_sources(), str(compute.device), compute.precision]
-    for name, module in layers.named_modules():
-        has_hooks = module._forward_pre_hooks or module._forward_hooks
-        if has_hooks or type(module).__module__.partition(".")[0] not in LIBRARIES:
-            return ""
-        own = vars(module).keys() - vars(nn.Module()).keys()
-        settings = {key: _described(vars(module)[key]) for key in sorted(own)}
-        described.append(f"{name} {type(module)} {module.extra_repr()} {module.training} {settings}")
-    text = "\n".join(described)
-    if " at 0x" in text:  # a function or object: what it does is not in its name
+    modes = [module.training for module in layers.modules()]
+    try:
+        return f"{hash_code((layers, modes), {})} {hash_sources()} {compute.device} {compute.precision}"
+    except UnreadableError:
         return ""
-    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-    return f"{digest} {hash_tensors(*layers.parameters(), *layers.buffers())}"
-
-
-def _described(value: object) -> str:
-    return hash_tensors(value) if isinstance(value, Tensor) else repr(value)
 
 
 def _is_frozen(module: nn.Module) -> bool:

@@ -1,6 +1,7 @@
 import copy
 import math
 import os
+import shutil
 import signal
 
 import pandas as pd
@@ -153,7 +154,9 @@ def test_it_leaves_the_global_generator_alone(make_images, cpu):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
-def test_a_training_from_a_checkpoint_equals_an_uninterrupted_one(make_images, cpu, tmp_path, optimizer, schedule):
+def test_a_training_from_a_checkpoint_equals_an_uninterrupted_one(
+    make_images, cpu, tmp_path, at_step, monkeypatch, optimizer, schedule
+):
     images, val = make_images(8, size=12), make_images(3, size=12, seed=1)
     options = {
         "epochs": 4,
@@ -166,22 +169,13 @@ def test_a_training_from_a_checkpoint_equals_an_uninterrupted_one(make_images, c
     whole = dropout_network()
     expected = train.fit(whole, images, val, **options)
 
-    class Stop(Exception):
-        pass
+    def crash():
+        raise ZeroDivisionError
 
-    calls = 0
-
-    def stop_in_epoch_3(batch):
-        nonlocal calls
-        calls += 1
-        if calls > 2 * 4 + 2:
-            raise Stop
-        return options["augment"](batch)
-
-    # A crash in the middle of the third epoch.
-    crashing = _Named(stop_in_epoch_3, repr(options["augment"]))
-    with pytest.raises(Stop):
-        train.fit(dropout_network(), images, val, checkpoint=tmp_path, **{**options, "augment": crashing})
+    at_step(2 * 4 + 3, crash)  # in the middle of the third epoch
+    with pytest.raises(ZeroDivisionError):
+        train.fit(dropout_network(), images, val, checkpoint=tmp_path, **options)
+    monkeypatch.undo()
     resumed = dropout_network()
     result = train.fit(resumed, images, val, checkpoint=tmp_path, **options)
     assert result.resumed_from == 2
@@ -189,19 +183,6 @@ def test_a_training_from_a_checkpoint_equals_an_uninterrupted_one(make_images, c
     assert same_history(expected.history, result.history)
     assert result.best_epoch == expected.best_epoch
     assert all(torch.equal(result.best_state[name], value) for name, value in expected.best_state.items())
-
-
-class _Named:
-    """A function that a checkpoint can't tell from another: it has that one's repr."""
-
-    def __init__(self, function, name):
-        self.function, self.name = function, name
-
-    def __call__(self, batch):
-        return self.function(batch)
-
-    def __repr__(self):
-        return self.name
 
 
 def test_a_finished_training_is_taken_from_its_checkpoint(make_images, cpu, tmp_path, monkeypatch):
@@ -252,6 +233,36 @@ def test_another_training_is_never_resumed(make_images, cpu, tmp_path, change):
     assert train.fit(small_network(), make_images(4), make_images(4), **options).resumed_from == 1
 
 
+def test_with_other_threads_it_is_another_training(make_images, cpu, tmp_path):
+    """Sums depend on how they are cut into parts."""
+    options = {"epochs": 1, "checkpoint": tmp_path, "compute": cpu}
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        train.fit(small_network(), make_images(4), make_images(4), **options)
+        torch.set_num_threads(2)
+        with pytest.warns(train.CheckpointWarning, match="its threads is 1, not 2"):
+            assert train.fit(small_network(), make_images(4), make_images(4), **options).resumed_from == 0
+        torch.set_num_threads(1)
+        assert train.fit(small_network(), make_images(4), make_images(4), **options).resumed_from == 1
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_run_that_is_to_train_anew_reads_its_own_checkpoints_alone(make_images, cpu, tmp_path, monkeypatch):
+    images, before, after = make_images(4), tmp_path / "before", tmp_path / "after"
+    train.fit(small_network(), images, images, epochs=1, checkpoint=before, compute=cpu)
+    shutil.copytree(before, after)  # as another process would have left it
+    monkeypatch.setenv("WORKBOOK_TRAIN_ANEW", "1")
+    resumed = [
+        train.fit(small_network(), images, images, epochs=epochs, checkpoint=after, compute=cpu).resumed_from
+        for epochs in (1, 3)
+    ]
+    assert resumed == [0, 1]
+    monkeypatch.delenv("WORKBOOK_TRAIN_ANEW")
+    assert train.fit(small_network(), images, images, epochs=3, checkpoint=after, compute=cpu).resumed_from == 3
+
+
 def test_other_data_or_another_network_is_never_resumed(make_images, cpu, tmp_path):
     options = {"epochs": 1, "checkpoint": tmp_path, "compute": cpu}
     images, others = make_images(4), make_images(4, seed=1)
@@ -272,19 +283,6 @@ def test_which_parameters_an_optimizer_holds_is_part_of_the_key(make_images, cpu
     train.fit(small_network(), images, images, optimizer=only("bn1_1.weight"), **options)
     assert train.fit(small_network(), images, images, optimizer=only("bn1_2.weight"), **options).resumed_from == 0
     assert train.fit(small_network(), images, images, optimizer=only("bn1_1.weight"), **options).resumed_from == 1
-
-
-def test_an_augmentation_that_does_not_say_what_it_is_cannot_be_resumed(make_images, cpu, tmp_path):
-    with pytest.raises(train.TrainError, match="repr"):
-        train.fit(
-            small_network(),
-            make_images(2),
-            make_images(2),
-            epochs=1,
-            augment=lambda x: x,
-            checkpoint=tmp_path,
-            compute=cpu,
-        )
 
 
 def test_extra_splits_cannot_take_the_place_of_others(make_images, cpu):
@@ -366,33 +364,10 @@ def test_a_failed_write_leaves_the_checkpoint_as_it_was(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == [file.path.name]
 
 
-@pytest.fixture
-def press_ctrl_c():
-    """Presses Ctrl-C in a training step of a network, counted from 1, and returns what the stopped training leaves."""
-
-    def press(network, step, *data, **options):
-        steps = 0
-
-        def count(module, inputs):
-            nonlocal steps
-            steps += module.training
-            if steps == step:
-                steps += 1
-                os.kill(os.getpid(), signal.SIGINT)
-
-        hook = network.register_forward_pre_hook(count)
-        with pytest.raises(train.TrainingStopped) as stopped:
-            train.fit(network, *data, **options)
-        hook.remove()
-        return stopped.value
-
-    return press
-
-
 @pytest.mark.parametrize("new_network", [False, True])
 @pytest.mark.parametrize("with_file", [False, True])
 def test_ctrl_c_stops_after_a_batch_and_the_next_call_goes_on(
-    make_images, cpu, tmp_path, press_ctrl_c, with_file, new_network
+    make_images, cpu, tmp_path, press_ctrl_c, at_step, with_file, new_network
 ):
     """With the same network, or with a new one from the checkpoint; without either the training starts anew."""
     images = make_images(8)
@@ -407,8 +382,7 @@ def test_ctrl_c_stops_after_a_batch_and_the_next_call_goes_on(
     assert list(stopped.result.history.index) == [1]
 
     network = small_network() if new_network else network
-    steps = []
-    network.register_forward_pre_hook(lambda module, inputs: steps.append(1) if module.training else None)
+    steps = at_step(0, None)
     result = train.fit(network, images, images, **options)
     assert len(steps) == (12 if new_network and not with_file else 6)
     assert same_weights(network, whole)

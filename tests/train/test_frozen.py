@@ -1,5 +1,6 @@
 """What frozen layers do: they compute as in evaluation, and run once over the data, also inside nested sequences."""
 
+import threading
 from collections import OrderedDict
 from pathlib import Path
 
@@ -13,8 +14,17 @@ from helpers.train.frozen import run, train_mode
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept():
+def convolved(monkeypatch):
+    """How many images each convolution took, one after the other; and nothing is kept from the test before."""
     frozen._kept.clear()
+    convolve, counts = nn.functional.conv2d, []
+
+    def counted(images, *arguments, **options):
+        counts.append(len(images))
+        return convolve(images, *arguments, **options)
+
+    monkeypatch.setattr(nn.functional, "conv2d", counted)
+    return counts
 
 
 class Residual(nn.Module):
@@ -85,71 +95,113 @@ def test_run_gives_what_the_layers_give(cpu):
     assert run(layers, images[:0], cpu).shape == (0, 8, 298, 298)
 
 
-class Counted(nn.Conv2d):
-    """Counts the images that pass any of its kind. Passes for a library's: a notebook's own layers aren't kept."""
-
-    __module__ = "helpers.models.counted"
-    images = 0
-
-    def forward(self, images):
-        Counted.images += len(images)
-        return super().forward(images)
-
-
-def counted_network(*, seed: int = 0, padding: int = 0) -> nn.Sequential:
+def frozen_network(*, seed: int = 0, padding: int = 0) -> nn.Sequential:
+    """Normalize, convolution and pooling are frozen, the head trains."""
     with models.seeded(4):
-        front = [models.Normalize([0.5] * 3, [0.25] * 3), Counted(3, 8, 3, padding=padding)]
+        front = [models.Normalize([0.5] * 3, [0.25] * 3), nn.Conv2d(3, 8, 3, padding=padding)]
     with models.seeded(seed):
         network = nn.Sequential(*front, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
     network[1].requires_grad_(False)
     return network
 
 
-def images_through_front(network: nn.Module, images, val, compute) -> int:
-    """How many images pass the frozen layers in a training, beside the two that show how many outputs there are."""
-    Counted.images = 0
-    result = train.fit(network, images, val, epochs=3, compute=compute)
-    assert result.cached_layers == 4 and result.cache_seconds > 0
-    return Counted.images - 2
-
-
-def test_another_training_finds_the_activations_again(make_images, cpu):
+@pytest.fixture
+def through_front(make_images, cpu, convolved):
+    """Trains a network and tells how many images pass its frozen layers, and the losses."""
     images, val = make_images(8), make_images(4, seed=1, split="val")
-    assert images_through_front(counted_network(), images, val, cpu) == len(images) + len(val)
-    assert images_through_front(counted_network(seed=1), images, val, cpu) == 0, "another head"
-    assert images_through_front(counted_network(), images, make_images(4, seed=2), cpu) == 16, "another validation set"
+
+    def train_it(network, images=images, val=val):
+        convolved.clear()
+        result = train.fit(network, images, val, epochs=3, compute=cpu)
+        assert result.cached_layers == 4 and result.cache_seconds > 0
+        # Beside two that show how many outputs there are.
+        return sum(convolved) - 2, result.history.drop(columns="seconds")
+
+    return train_it
 
 
-def test_activations_are_never_stale(make_images, cpu):
-    images, val = make_images(8), make_images(4, seed=1, split="val")
-    every_image = len(images) + len(val)
-    images_through_front(counted_network(), images, val, cpu)
+def test_another_training_finds_the_activations_again(make_images, through_front):
+    assert through_front(frozen_network())[0] == 32 + 16
+    assert through_front(frozen_network(seed=1))[0] == 0, "another head"
+    assert through_front(frozen_network(), val=make_images(4, seed=2))[0] == 16, "another validation set"
 
-    other_weights = counted_network()
+
+class Scaled(nn.Conv2d):
+    """A layer of one's own."""
+
+    factor = 1.0
+
+    def forward(self, images):
+        return super().forward(images) * self.factor
+
+
+def own_layer(network):
+    network[1].__class__ = Scaled
+
+
+def edited_layer(network):
+    class Scaled(nn.Conv2d):
+        factor = 1.0
+
+        def forward(self, images):
+            return super().forward(images) + self.factor
+
+    network[1].__class__ = Scaled
+
+
+def attribute(network):
+    own_layer(network)
+    network[1].factor = 2.0
+
+
+def weights(network):
     with torch.no_grad():
-        other_weights[1].bias[3] += 1e-3
-    assert images_through_front(other_weights, images, val, cpu) == every_image
-
-    assert images_through_front(counted_network(padding=1), images, val, cpu) == every_image, "another setting"
-
-    assert images_through_front(counted_network(), images, val, cpu) == 0
-    private = counted_network()
-    private[1]._factor = 2.0
-    assert images_through_front(private, images, val, cpu) == every_image
+        network[1].bias[3] += 1.0
 
 
-@pytest.mark.parametrize("kind", ["hook", "function", "of a notebook"])
-def test_what_may_change_under_its_name_is_not_kept(make_images, cpu, monkeypatch, kind):
-    images, val = make_images(8), make_images(4, seed=1, split="val")
+def setting(network):
+    network[2] = nn.AdaptiveMaxPool2d(1)
+
+
+def hook(network):
+    network[1].register_forward_hook(lambda module, inputs, output: output * 2)
+
+
+def other_hook(network):
+    network[1].register_forward_hook(lambda module, inputs, output: output * 3)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (own_layer, edited_layer),
+        (own_layer, attribute),
+        (own_layer, weights),
+        (own_layer, setting),
+        (own_layer, hook),
+        (hook, other_hook),
+    ],
+)
+def test_activations_are_never_stale(through_front, first, second):
+    numbers = []
+    for change in (first, first, second, second):
+        network = frozen_network()
+        change(network)
+        numbers.append(through_front(network))
+    passed = [number for number, _ in numbers]
+    assert passed == [48, 0, 48, 0]
+    frozen._kept.clear()
+    fresh = frozen_network()
+    second(fresh)
+    expected = through_front(fresh)[1]
+    assert numbers[2][1].equals(expected) and numbers[3][1].equals(expected) and not numbers[0][1].equals(expected)
+
+
+def test_what_cannot_be_read_is_not_kept(through_front):
     for _ in range(2):
-        network = counted_network()
-        if kind == "hook":
-            network[1].register_forward_hook(lambda module, inputs, output: output * 2)
-        elif kind == "function":
-            network[1].activation = lambda values: values
-        else:
-            monkeypatch.setattr(Counted, "__module__", "__main__")
-        assert images_through_front(network, images, val, cpu) == len(images) + len(val)
+        network = frozen_network()
+        network[1].lock = threading.Lock()
+        assert through_front(network)[0] == 48
 
 
 def test_layers_that_work_in_place_change_no_activations(make_images, cpu):
@@ -160,7 +212,7 @@ def test_layers_that_work_in_place_change_no_activations(make_images, cpu):
     images, val = make_images(8), make_images(4, seed=1, split="val")
     losses = []
     for cache in (True, True, False):
-        network = counted_network()
+        network = frozen_network()
         network[-1] = Doubling(8, 4)
         nn.init.constant_(network[-1].weight, 0.1)
         nn.init.zeros_(network[-1].bias)
@@ -175,7 +227,7 @@ def test_a_frozen_part_behind_a_trained_layer_drops_nothing(make_images, cpu):
     images, val = make_images(8), make_images(4, seed=1, split="val")
     losses = []
     for cache in (True, False):
-        network = counted_network()
+        network = frozen_network()
         with models.seeded(5):
             network[-1] = nn.Linear(8, 8)
             network.append(nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.9)).requires_grad_(False))
@@ -193,25 +245,25 @@ def test_a_layer_that_draws_something_is_not_run_once(make_images, cpu):
 
     images, val = make_images(8), make_images(4, seed=1, split="val")
     for layer in (Noise(), nn.RReLU(), nn.Dropout2d(0.5)):
-        network = nn.Sequential(*counted_network()[:2], layer, *counted_network()[2:])
+        network = nn.Sequential(*frozen_network()[:2], layer, *frozen_network()[2:])
         network[1].requires_grad_(False)
         assert train.fit(network, images, val, epochs=1, compute=cpu).cached_layers == 2
 
 
-def test_what_is_kept_is_bounded(make_images, cpu, monkeypatch):
+def test_what_is_kept_is_bounded(make_images, cpu, monkeypatch, through_front):
     images, val = make_images(8), make_images(4, seed=1, split="val")
     activations = len(images) * 8 * 4  # 8 features in float32
     monkeypatch.setattr(frozen, "KEPT_LIMIT", 2 * activations)
     for bias in range(4):
-        network = counted_network()
+        network = frozen_network()
         nn.init.constant_(network[1].bias, float(bias))
         train.fit(network, images, val, epochs=1, compute=cpu)
         assert sum(kept.activations.nbytes for kept in frozen._kept.values()) <= 2 * activations
     assert len(frozen._kept) >= 2, "the last ones stay"
 
     monkeypatch.setattr(frozen, "KEPT_LIMIT", activations - 1)
-    assert images_through_front(counted_network(), images, val, cpu) == len(images) + len(val)
-    assert images_through_front(counted_network(), images, val, cpu) == len(images), "only val's can be kept"
+    assert through_front(frozen_network())[0] == 32 + 16
+    assert through_front(frozen_network())[0] == 32, "only val's can be kept"
 
 
 def mapped_files(folder: Path) -> int:
@@ -222,11 +274,11 @@ def mapped_files(folder: Path) -> int:
 def test_large_activations_lie_in_a_file_and_give_the_same(make_images, cpu, monkeypatch, tmp_path):
     images, val = make_images(16), make_images(4, seed=1, split="val")
     monkeypatch.setattr("helpers.DATA", tmp_path)
-    front, results = counted_network()[:4].eval(), []
+    front, results = frozen_network()[:4].eval(), []
     for share in (storage.SHARE, 0):
         monkeypatch.setattr(storage, "SHARE", share)
         frozen._kept.clear()
-        network = counted_network()
+        network = frozen_network()
         train.fit(network, images, val, epochs=2, batch_size=8, compute=cpu)
         activations = run(front, images.images, cpu)
         assert mapped_files(tmp_path) == (share == 0)
@@ -250,7 +302,7 @@ def test_without_room_on_the_disk_frozen_layers_run_in_every_epoch(make_images, 
     for allocate in (empty, full_disk):
         monkeypatch.setattr(storage, "empty", allocate)
         frozen._kept.clear()
-        network = counted_network()
+        network = frozen_network()
         if allocate is full_disk:
             with pytest.warns(UserWarning, match="in every epoch, not once: no room"):
                 result = train.fit(network, images, val, epochs=2, compute=cpu)
