@@ -23,8 +23,8 @@ import torch
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from helpers import ROOT, data, evaluate, models, plots, train
-from helpers.report import document, html, pdf, record
+from helpers import ROOT, data, evaluate, models, plots, record, train
+from helpers.report import document, html, pdf
 
 # Code in files
 

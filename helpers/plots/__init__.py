@@ -2,7 +2,7 @@
 
 Each function takes computed numbers and an optional ``ax`` (or ``axes``) to draw into, and returns the Axes that it
 drew in; it never shows, saves or closes a figure, draws no random number, and leaves matplotlib's settings alone.
-Without ``ax`` it opens a new figure as wide as a printed page's text. `helpers.report.record.figure` closes it; whoever
+Without ``ax`` it opens a new figure as wide as a printed page's text. `helpers.record.figure` closes it; whoever
 calls from elsewhere does so with ``matplotlib.pyplot.close(ax.figure)``.
 
 Class names are shown as they are: ``$`` and ``_`` have no meaning, and matplotlib 3.11 and newer shape Persian and

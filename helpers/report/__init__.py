@@ -1,4 +1,4 @@
-"""From notebooks to reports: ``python -m helpers.report``. A notebook itself needs nothing of this but ``record``.
+"""From notebooks to reports: ``python -m helpers.report``.
 
-Nothing is imported here: ``from helpers.report import record`` and ``--help`` must stay quick.
+Nothing is imported here: ``--help`` must stay quick.
 """

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,14 +18,13 @@ _TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # tqdm with a known total ("name:  40%|████      | 4/10 [00:01<00:02, …]") and without ("name: 7it [00:01, 6.9it/s]").
 _PROGRESS = re.compile(r"\d+%\|.{0,400}\||\d+\s?\w{1,9} \[\d+:\d\d(?::\d\d)?, ")
-# Bars are at most as wide as a terminal.
-_PROGRESS_LENGTH = 1000
-# "/usr/lib/python3/x.py:12: UserWarning: text", also Windows paths and "<frozen importlib._bootstrap>:1: …".
-_WARNING = re.compile(r"\s*(?:/|[A-Za-z]:\\|<)[^\n]{0,400}?:\d+: \w{0,60}Warning\b")
-_WARNING_LINES = 20
-_SOURCE_LINE = re.compile(r"  \S")
-# What an expression statement at a cell's end shows of an object without a text of its own.
-_BARE_OBJECT = re.compile(r"\[?<[^<>\n]{0,200}(?: at 0x[0-9a-fA-F]+|: >|\bAxes)[^<>\n]{0,100}>")
+# "/usr/lib/python3/x.py:12: UserWarning: text", also Windows paths and "<frozen importlib._bootstrap>:1: …". The source
+# line, indented by two, ends a message of several lines; where it is missing, one line is dropped.
+_WARNING = re.compile(
+    r"^[ \t]*(?:/|[A-Za-z]:\\|<)[^\n]{0,400}?:\d+: \w{0,60}Warning\b[^\n]*\n?"
+    r"(?:(?:(?!  \S)[^\n]*\n){0,19}  \S[^\n]*\n?)?",
+    re.MULTILINE,
+)
 
 
 def printable(text: str) -> str:
@@ -41,36 +39,21 @@ def printed(text: str) -> str:
     """
     kept = []
     for line in _TERMINAL.sub("", text).split("\n"):
-        states = [state for state in line.split("\r") if state]
-        state = states[-1] if states else ""
+        state = next((state for state in reversed(line.split("\r")) if state), "")
         rewritten = "\r" in line.rstrip("\r")
-        if is_progress(state) or (rewritten and not state.strip()):
-            continue
-        kept.append(_UNPRINTABLE.sub("", state))
+        if not is_progress(state) and (state.strip() or not rewritten):
+            kept.append(_UNPRINTABLE.sub("", state))
     return "\n".join(kept)
 
 
 def is_progress(line: str) -> bool:
-    """Whether ``line`` is a tqdm bar."""
-    return len(line) < _PROGRESS_LENGTH and _PROGRESS.search(line) is not None
+    """Whether ``line`` is a tqdm bar; these are at most as wide as a terminal."""
+    return len(line) < 1000 and _PROGRESS.search(line) is not None
 
 
 def without_warnings(text: str) -> str:
     """``text`` without Python's warnings, which name files of the machine: from their first to their source line."""
-    lines = text.split("\n")
-    return "\n".join(_outside_warnings(lines))
-
-
-def _outside_warnings(lines: list[str]) -> Iterator[str]:
-    i = 0
-    while i < len(lines):
-        if not _WARNING.match(lines[i]):
-            yield lines[i]
-            i += 1
-            continue
-        # The source line, indented by two, ends a message of several lines; where it is missing, one line is dropped.
-        following = lines[i + 1 : i + _WARNING_LINES]
-        i += 1 + next((n + 1 for n, line in enumerate(following) if _SOURCE_LINE.match(line)), 0)
+    return _WARNING.sub("", text)
 
 
 def private(text: str) -> str:
@@ -80,29 +63,20 @@ def private(text: str) -> str:
     Python and its packages "…".
     """
     # Path.home() raises where there is no home folder, as in some containers.
-    names = _places(Path(os.path.expanduser("~")))
+    names, pattern = _places(Path(os.path.expanduser("~")))
 
     def shown(found: re.Match[str]) -> str:
         name, slash = names[found["folder"]], found["slash"] or ""
         return name + slash if name else "" if slash else "."
 
-    return _pattern(tuple(names)).sub(shown, text)
+    return pattern.sub(shown, text)
 
 
 @lru_cache(maxsize=1)
-def _places(home: Path) -> dict[str, str]:
+def _places(home: Path) -> tuple[dict[str, str], re.Pattern[str]]:
     """Folders of this machine and what pages call them, longest first: of two that fit, the inner one counts."""
     python = [sys.prefix, sys.base_prefix, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))]
     found = {**dict.fromkeys(python, "…"), str(home): "~", str(home.resolve()): "~", str(ROOT): "", str(DATA): "data"}
-    return {folder: found[folder] for folder in sorted(found, key=len, reverse=True) if Path(folder).name}
-
-
-@lru_cache(maxsize=1)
-def _pattern(folders: tuple[str, ...]) -> re.Pattern[str]:
-    choices = "|".join(map(re.escape, folders))
-    return re.compile(rf"(?<![\w.~…-])(?P<folder>{choices})(?:(?P<slash>[/\\])|(?![\w-]|\.\w))")
-
-
-def is_bare_object(text: str) -> bool:
-    """Whether ``text`` only says that there is an object, such as ``<Axes: >`` or ``[<Line2D at 0x7f…>]``."""
-    return _BARE_OBJECT.match(text.strip()) is not None
+    names = {folder: found[folder] for folder in sorted(found, key=len, reverse=True) if Path(folder).name}
+    choices = "|".join(map(re.escape, names))
+    return names, re.compile(rf"(?<![\w.~…-])(?P<folder>{choices})(?:(?P<slash>[/\\])|(?![\w-]|\.\w))")

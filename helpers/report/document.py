@@ -1,16 +1,18 @@
 """An executed notebook as a plain document: a title and a list of blocks, which HTML and PDF draw each in its way."""
 
 import base64
+import csv
+import io
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from helpers import WorkbookError
-from helpers.report import cells, clean, tables
-from helpers.report.csv_text import guarded
-from helpers.report.record import MIME, NAMES, is_name
+from helpers.record import MIME, NAMES, Number, csv_of_table, csv_text, is_name
+from helpers.report import clean
+from helpers.report.minus_signs import in_prose
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -30,11 +32,20 @@ BEST_FIRST = (
     "text/latex",
     "text/plain",
 )
+NUMBER = (*(attribute.name for attribute in fields(Number)), "shown")
 WIDGET = "application/vnd.jupyter.widget-view+json"
+# A fenced block, in which nothing is a heading; else a level-1 heading of either form.
+_TITLE = re.compile(
+    r"^ {0,3}(?P<fence>```|~~~).*?(?:^ {0,3}(?P=fence)|\Z)"
+    r"|^ {0,3}#[ \t](?=[^\n]*\S)(?P<marked>[^\n]+)\n?|^(?=[^\n]*\S)(?P<underlined>[^\n]+)\n {0,3}=+[ \t]*(?:\n|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+# What an expression statement at a cell's end shows of an object without a text of its own.
+_BARE_OBJECT = re.compile(r"\[?<[^<>\n]{0,200}(?: at 0x[0-9a-fA-F]+|: >|\bAxes)[^<>\n]{0,100}>")
 
 
 class DamagedNotebook(WorkbookError):
-    """A notebook whose cells or outputs aren't as Jupyter and ``helpers.report.record`` write them."""
+    """A notebook whose cells or outputs aren't as Jupyter and ``helpers.record`` write them."""
 
 
 @dataclass(frozen=True)
@@ -209,29 +220,10 @@ def read(notebook: "NotebookNode", *, name: str = "") -> Document:
         DamagedNotebook: if something isn't where it belongs.
     """
     try:
-        return _read(notebook, name)
+        return _Reader(notebook).document(name)
     except Exception as error:  # nbformat only warns of what is missing or wrong, and it may be anything.
         why = f"{type(error).__name__}: {error}"
         raise DamagedNotebook(f"the notebook {name} is damaged ({why}): run it again") from error
-
-
-def _read(notebook: "NotebookNode", name: str) -> Document:
-    key = notebook.metadata.get("workbook", {})
-    reader = _Reader(_has_provenance(notebook), key.get("peak_mib"))
-    reader.read(notebook.cells)
-    failure = _failure(notebook) or reader.misnamed
-    run = notebook.metadata.get("papermill", {})
-    return Document(
-        title=reader.title or name,
-        blocks=reader.blocks + ([failure] if failure else []),
-        numbers=reader.numbers,
-        parameters=reader.parameters or private(dict(run.get("parameters", {}))),
-        duration=run.get("duration"),
-        finished=_utc(run.get("end_time")),
-        failed=failure is not None,
-        key_figure=_text(key.get("key_figure", "")),
-        key_numbers=tuple(map(_text, key.get("key_numbers", []))),
-    )
 
 
 def private(content: Any) -> Any:
@@ -242,63 +234,80 @@ def private(content: Any) -> Any:
 class _Reader:
     """Walks through the cells; collects blocks, and what is known once for the whole document."""
 
-    def __init__(self, has_provenance: bool, peak_mib: float | None) -> None:
-        self._peak_mib = peak_mib
-        self._hidden_tags = HIDDEN_INPUT_TAGS | (PARAMETER_TAGS if has_provenance else set())
-        self.title = ""
-        self.blocks: list[Block] = []
-        self.numbers: dict[str, dict[str, Any]] = {}
-        self.parameters: dict[str, Any] = {}
-        self.misnamed: Failure | None = None
+    def __init__(self, notebook: "NotebookNode") -> None:
+        self._notebook = notebook
+        self._about = notebook.metadata.get("workbook", {})
+        self._title = ""
+        self._blocks: list[Block] = []
+        self._numbers: dict[str, dict[str, Any]] = {}
+        self._parameters: dict[str, Any] = {}
+        self._misnamed: Failure | None = None
         self._names: set[tuple[str, str]] = set()
-        self._code_cells = 0
+        self._cell = 0
 
-    def read(self, cells: list["NotebookNode"]) -> None:
-        for cell in cells:
-            self._code_cells += cell.cell_type == "code"
+    def document(self, name: str) -> Document:
+        outputs = [output for cell in self._notebook.cells for output in cell.get("outputs", [])]
+        recorded = [output.get("data", {}).get(MIME, {}) for output in outputs]
+        has_provenance = any(content.get("kind") == "provenance" for content in recorded)
+        hidden = HIDDEN_INPUT_TAGS | (PARAMETER_TAGS if has_provenance else set())
+        for cell in self._notebook.cells:
+            self._cell += cell.cell_type == "code"
             tags = set(cell.metadata.get("tags", []))
             if tags & REMOVED_TAGS:
                 continue
             if cell.cell_type == "markdown":
                 self._markdown(cell)
             elif cell.cell_type == "code":
-                self._code(cell, tags)
+                self._code(cell, tags, hidden)
+        failure = _failure(self._notebook) or self._misnamed
+        run = self._notebook.metadata.get("papermill", {})
+        return Document(
+            title=self._title or name,
+            blocks=self._blocks + ([failure] if failure else []),
+            numbers=self._numbers,
+            parameters=self._parameters or private(dict(run.get("parameters", {}))),
+            duration=run.get("duration"),
+            finished=_utc(run.get("end_time")),
+            failed=failure is not None,
+            key_figure=_text(self._about.get("key_figure", "")),
+            key_numbers=tuple(map(_text, self._about.get("key_numbers", []))),
+        )
 
     def _markdown(self, cell: "NotebookNode") -> None:
         text = clean.printable(cell.source)
-        if not self.title:
-            self.title, text = _take_title(text)
+        if not self._title:
+            self._title, text = _take_title(text)
         if text.strip():
-            self.blocks.append(Markdown(text.strip("\n"), dict(cell.get("attachments", {}))))
+            self._blocks.append(Markdown(text.strip("\n"), dict(cell.get("attachments", {}))))
 
-    def _code(self, cell: "NotebookNode", tags: set[str]) -> None:
+    def _code(self, cell: "NotebookNode", tags: set[str], hidden: set[str]) -> None:
         source = clean.printable(cell.source).strip("\n")
         if source.strip():
-            hidden = tags & self._hidden_tags or cell.metadata.get("jupyter", {}).get("source_hidden", False)
+            is_hidden = tags & hidden or cell.metadata.get("jupyter", {}).get("source_hidden", False)
             if tags & PARAMETER_TAGS:
                 source = clean.private(source)
-            self.blocks.append(Code(source, self._code_cells, shown=not hidden, key="key" in tags))
+            self._blocks.append(Code(source, self._cell, shown=not is_hidden, key="key" in tags))
         if "remove-output" in tags:
             return
         for output in cell.get("outputs", []):
             if output.output_type == "stream":
-                self._stream(output)
+                self._printed(output)
             elif output.output_type in ("display_data", "execute_result"):
                 self._shown(output.data)
 
-    def _stream(self, output: "NotebookNode") -> None:
+    def _printed(self, output: "NotebookNode") -> None:
         text = clean.printed(output.text)
         if output.name == "stderr":
             text = clean.without_warnings(text)
         if not text.strip():
             return
-        block = Output("text/plain", text.strip("\n"), self._code_cells)
-        last = self.blocks[-1] if self.blocks else None
+        text = text.strip("\n")
+        last = self._blocks[-1] if self._blocks else None
         # Lines that only a progress bar had parted are one paragraph.
-        if isinstance(last, Output) and (last.mime, last.cell) == (block.mime, block.cell):
-            block = Output(block.mime, f"{last.content}\n{block.content}", block.cell)
-            self.blocks.pop()
-        self.blocks.append(block)
+        if isinstance(last, Output) and (last.mime, last.cell) == ("text/plain", self._cell):
+            text = f"{last.content}\n{text}"
+            self._blocks.pop()
+        self._blocks.append(Output("text/plain", text, self._cell))
 
     def _shown(self, data: dict[str, Any]) -> None:
         if MIME in data:
@@ -309,32 +318,33 @@ class _Reader:
             return
         content = data[mime] if mime.startswith("image/") else clean.printable(data[mime])
         if mime == "text/markdown":
-            self.blocks.append(Markdown(content))
-        elif content.strip() and not (mime == "text/plain" and clean.is_bare_object(content)):
-            self.blocks.append(Output(mime, content, self._code_cells))
+            self._blocks.append(Markdown(content))
+        elif content.strip() and not (mime == "text/plain" and _BARE_OBJECT.match(content.strip())):
+            self._blocks.append(Output(mime, content, self._cell))
 
     def _recorded(self, content: dict[str, Any], data: dict[str, Any]) -> None:
         kind = content["kind"]
         if kind == "provenance":
-            self.parameters = private(content["parameters"])
+            self._parameters = private(content["parameters"])
             rows = [(label, clean.private(text)) for label, text in content["rows"]]
-            if self._peak_mib:
-                rows.append(("Peak memory", f"{self._peak_mib:,.0f} MiB resident in the notebook's process"))
-            self.blocks.append(Provenance(rows, clean.private(content["warning"])))
+            if peak := self._about.get("peak_mib"):
+                rows.append(("Peak memory", f"{peak:,.0f} MiB resident in the notebook's process"))
+            self._blocks.append(Provenance(rows, clean.private(content["warning"])))
         elif kind == "reading":
-            self.blocks.append(Reading(cells.in_prose(content["text"])))
+            self._blocks.append(Reading(in_prose(content["text"])))
         elif kind == "figure" and self._claim("figure", content["name"]):
-            self.blocks.append(self._figure(content, data))
+            self._blocks.append(self._figure(content, data))
         elif kind in ("table", "numbers") and self._claim("table", content["name"]):
-            for number, row in zip(content.get("numbers", []), content["rows"], strict=False):
+            for number in content.get("numbers", []):
                 if self._claim("number", number["name"]):
-                    self.numbers[number["name"]] = {"shown": dict(zip(tables.KEYS, row[1:], strict=True)), **number}
-            self.blocks.append(self._table(content))
+                    self._numbers[number["name"]] = {key: number[key] for key in NUMBER}
+            self._blocks.append(self._table(content))
 
     def _figure(self, content: dict[str, Any], data: dict[str, Any]) -> Figure:
         svg, pdf = data["image/svg+xml"], base64.b64decode(data["application/pdf"])
-        number, csv = self._next_number(Figure), guarded(content.get("csv", ""))
-        return Figure(content["name"], content["caption"], content["alt"], svg, pdf, number, csv)
+        # Anybody may have written it: once more without cells that a spreadsheet would run as formulas.
+        behind = csv_text(csv.reader(io.StringIO(content.get("csv", ""), newline="")))
+        return Figure(content["name"], content["caption"], content["alt"], svg, pdf, self._next_number(Figure), behind)
 
     def _table(self, content: dict[str, Any]) -> Table:
         return Table(
@@ -347,11 +357,11 @@ class _Reader:
             number=self._next_number(Table),
             values=[list(row) for row in content.get("values", [])],
             names=list(content.get("names", [])),
-            csv=guarded(content.get("csv", "")),
+            csv=csv_of_table(content),
         )
 
     def _next_number(self, kind: type) -> int:
-        return 1 + sum(isinstance(block, kind) for block in self.blocks)
+        return 1 + sum(isinstance(block, kind) for block in self._blocks)
 
     def _claim(self, kind: str, name: Any) -> bool:
         """Whether it can be called so; the first name that cannot, or is taken, becomes the document's failure.
@@ -369,18 +379,13 @@ class _Reader:
         return usable
 
     def _misname(self, error: str, message: str) -> None:
-        self.misnamed = self.misnamed or Failure(error, message, "", self._code_cells)
+        self._misnamed = self._misnamed or Failure(error, message, "", self._cell)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} in its metadata is no text")
     return value
-
-
-def _has_provenance(notebook: "NotebookNode") -> bool:
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    return any(output.get("data", {}).get(MIME, {}).get("kind") == "provenance" for output in outputs)
 
 
 def _with_texts(content: Any, change: Callable[[str], str]) -> Any:
@@ -393,26 +398,12 @@ def _with_texts(content: Any, change: Callable[[str], str]) -> Any:
 
 
 def _take_title(text: str) -> tuple[str, str]:
-    """The first level-1 heading, as plain text, and the text without it; ("", text) where there is none."""
-    lines = text.split("\n")
-    fenced = False
-    for i, line in enumerate(lines):
-        if re.match(r" {0,3}(```|~~~)", line):
-            fenced = not fenced
-        if fenced:
-            continue
-        heading = re.match(r" {0,3}#[ \t]+(.*)", line)
-        if heading and heading[1].strip():
-            return _plain(heading[1]), "\n".join(lines[:i] + lines[i + 1 :])
-        if i > 0 and lines[i - 1].strip() and re.fullmatch(r" {0,3}=+[ \t]*", line):
-            return _plain(lines[i - 1]), "\n".join(lines[: i - 1] + lines[i + 1 :])
+    """The first level-1 heading without closing marks, links, code and emphasis marks, and the text without it."""
+    for found in _TITLE.finditer(text):
+        if heading := found["marked"] or found["underlined"]:
+            words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"[ \t]+#+[ \t]*$", "", heading))
+            return re.sub(r"[`*]", "", words).strip(), text[: found.start()] + text[found.end() :]
     return "", text
-
-
-def _plain(heading: str) -> str:
-    """A heading's text without closing marks, links, code and emphasis marks."""
-    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"[ \t]+#+[ \t]*$", "", heading))
-    return re.sub(r"[`*]", "", text).strip()
 
 
 def _failure(notebook: "NotebookNode") -> Failure | None:
@@ -422,11 +413,8 @@ def _failure(notebook: "NotebookNode") -> Failure | None:
         for output in cell.get("outputs", []):
             # A notebook may end itself with exit(): papermill counts that as success too.
             if output.output_type == "error" and not (output.ename == "SystemExit" and output.evalue in ("", "0")):
-                name, message, traceback = (
-                    clean.private(clean.printable(text))
-                    for text in (output.ename, output.evalue, "\n".join(output.traceback))
-                )
-                return Failure(name, message, traceback, i)
+                texts = (output.ename, output.evalue, "\n".join(output.traceback))
+                return Failure(*(clean.private(clean.printable(text)) for text in texts), i)
         # A kernel that died leaves no error output, only papermill's mark on the cell.
         if cell.metadata.get("papermill", {}).get("exception"):
             return Failure("Interrupted", "the run ended in this cell and left no error message", "", i)
@@ -436,7 +424,6 @@ def _failure(notebook: "NotebookNode") -> Failure | None:
 def _utc(stamp: str | None) -> str | None:
     if stamp is None:
         return None
-    moment = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc).isoformat(timespec="seconds")
+    moment = datetime.fromisoformat(stamp)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC).isoformat(timespec="seconds")

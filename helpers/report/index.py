@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from helpers.record import is_name
 from helpers.report import durations
 from helpers.report.compared import compared, key_numbers
 from helpers.report.html import environment, svg_picture
-from helpers.report.record import is_name
 from helpers.report.workspace import BOOK
 
 THUMBNAIL_BYTES = 600_000

@@ -1,4 +1,4 @@
-"""Minus signs in Markdown: a number's hyphen becomes "−", wherever it is a text's and not a machine's."""
+"""Numbers in Markdown as tables have them: minus signs, and per-cent signs behind a space."""
 
 import re
 
@@ -19,6 +19,19 @@ _AS_TYPED_OR_NEGATIVE = re.compile(
     """,
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
+# What stays as it is (code, formulas, tags, addresses), or else a number's per-cent sign.
+_TYPED_OR_PERCENT = re.compile(
+    r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)|\$[^$\n]+\$|<[^<>\n]*>|\]\([^()\n]*\)|https?://\S+|(?<=\d) ?%(?!\w)", re.DOTALL
+)
+
+
+def in_prose(markdown: str) -> str:
+    """The text with minus signs, and with per-cent signs behind a space at which no line ends.
+
+    So readings can be written with Python's own formats, such as ``f"{share:+.1%}"``, and look like prose and tables.
+    """
+    text = with_minus_signs(markdown)
+    return _TYPED_OR_PERCENT.sub(lambda found: "\u00a0%" if found[0] in ("%", " %") else found[0], text)
 
 
 def with_minus_signs(markdown: str) -> str:

@@ -167,7 +167,7 @@ def missing_results(notebook: "NotebookNode", document: "Document") -> str:
 
     recorded = {block.name for block in document.blocks if isinstance(block, Figure | Table)} | set(document.numbers)
     if not recorded:
-        return "the notebook recorded no figure, table or number (helpers.report.record does that)"
+        return "the notebook recorded no figure, table or number (helpers.record does that)"
     key_figure = [document.key_figure] if document.key_figure else []
     expected = [*notebook.metadata.get("workbook", {}).get("expects", []), *key_figure, *document.key_numbers]
     missing = [name for name in dict.fromkeys(expected) if not fnmatch.filter(recorded, name)]

@@ -50,7 +50,7 @@ TRAINING = """\
 import torch
 from helpers import CHECKPOINTS, models, train
 from helpers.data import ImageData, Source
-from helpers.report import record
+from helpers import record
 labels = torch.arange(4).repeat(4)
 images = ImageData(
     torch.zeros(16, 1, 2, 2, dtype=torch.uint8), labels, tuple("abcd"), "train", Source("zeros", "Zeros", "a test")
@@ -120,6 +120,6 @@ def test_a_lock_is_no_older_than_its_holder(run, tmp_path):
         assert "another run is making this report" in run("1")[0]
     lock.touch()
     os.utime(lock, (now + YEAR, now + YEAR))
-    number = "from helpers.report import record; record.numbers([record.Number('one', 'One', 1.0)], 'results', 'One.')"
+    number = "from helpers import record; record.numbers([record.Number('one', 'One', 1.0)], 'results', 'One.')"
     said, report = run(number)
     assert report["status"] == "ok", said

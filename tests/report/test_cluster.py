@@ -27,13 +27,13 @@ WAIT = 90.0  # seconds for what takes two on an idle machine
 TWO_AT_ONCE = """\
 import os, time
 from pathlib import Path
-from helpers.report import record
+from helpers import record
 Path(f"here-{NAME}").write_text("")
 while len(list(Path().glob("here-*"))) < 2:
     time.sleep(0.05)
 print("threads", os.environ.get("OMP_NUM_THREADS"))"""
 RESULT = """\
-from helpers.report import record
+from helpers import record
 record.numbers([record.Number("seed", "Seed", float(SEED))], "results", "What the run gave.")"""
 WHERE = "import os\nprint('ran on', os.environ['WORKER_NAME'], 'in', os.getcwd())"
 # The first worker that gets this one is killed meanwhile.

@@ -16,12 +16,12 @@ from bs4 import BeautifulSoup
 
 from helpers import ROOT
 from helpers.files import locked
-from helpers.report.record import MIME
+from helpers.record import MIME
 from tests.command import CODE, report_command
 
 TITLE = "# کار من, <b>über</b> & ‘nine’ 😀"
 NUMBER = """\
-from helpers.report import record
+from helpers import record
 record.numbers([record.Number("epochs", "Epochs", float(EPOCHS))], "results", "What the run gave.")"""
 FIGURE = f"""\
 from matplotlib import pyplot as plt

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers import WorkbookError
-from helpers.report import document, parameters, record
+from helpers import WorkbookError, record
+from helpers.report import document, parameters
 from helpers.report.document import Document
 from helpers.report.workspace import UnreadableNotebook, load
 

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers.report import clean, document, html, index, numbers_file, record, safe_html
+from helpers import record
+from helpers.report import clean, document, html, index, numbers_file, safe_html
 from helpers.report.document import Document, Markdown, Output
 
 # The same examples in every run.

@@ -33,7 +33,7 @@ from helpers.report.inputs import (
 from helpers.report.workspace import UnreadableNotebook, load
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-IMPORTS = "import pandas as pd\n\nfrom helpers import data, models\nfrom helpers.report import record"
+IMPORTS = "import pandas as pd\n\nfrom helpers import data, models, record"
 PARAMETERS = 'DATASET = "auto"\nEPOCHS = 3\nBACKBONES = ["resnet50"]'
 LOADING = 'images = data.load(DATASET, own="photographs")'
 CODE = "network = models.arc2(10, 1)\nprint(EPOCHS)"
@@ -319,7 +319,7 @@ def test_each_notebook_depends_on_its_own_networks_only():
 def test_of_the_report_only_what_records_counts():
     for path in NOTEBOOKS:
         modules = fingerprint(plain.read(path), parameters={})["helpers"]
-        assert "helpers.report.record" in modules
+        assert "helpers.record" in modules
         assert not {"helpers.report.html", "helpers.report.pdf", "helpers.report.run", "helpers.report.cli"} & {
             *modules
         }

@@ -13,7 +13,8 @@ import pypdf
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from helpers.report import document, pdf, record
+from helpers import record
+from helpers.report import document, pdf
 from helpers.report.document import Code, Document, Failure, Markdown, Output, Provenance, Table
 from helpers.report.pdf.typst_text import breakable
 

@@ -20,16 +20,16 @@ import psutil
 import pytest
 
 from helpers import ROOT
+from helpers.record import MIME
 from helpers.report import book, cli, document, engine
 from helpers.report.progress import Progress, Row
-from helpers.report.record import MIME
 from helpers.report.run import NotRun, run
 from helpers.report.workspace import Workspace
 from helpers.report.writing import FORMATS, Settings
 from tests.command import report_command
 
 PARAMETERS = "EPOCHS = 3\nSEED = 0"
-IMPORTS = "import os, sys, warnings\nfrom tqdm import tqdm\nfrom helpers.report import record"
+IMPORTS = "import os, sys, warnings\nfrom tqdm import tqdm\nfrom helpers import record"
 TRAINING = """\
 print("before")
 for epoch in range(EPOCHS):
@@ -307,7 +307,8 @@ def drawing(name: str) -> nbformat.NotebookNode:
 
 def measured(**values: float | None) -> nbformat.NotebookNode:
     unknown = {"std": None, "runs": 1, "reported": None, "unit": ""}
-    numbers = [{"name": name, "label": name, "value": value, **unknown} for name, value in values.items()]
+    shown = {name: {"reported": "–", "value": str(value), "difference": "–"} for name, value in values.items()}
+    numbers = [{"name": n, "label": n, "value": value, **unknown, "shown": shown[n]} for n, value in values.items()]
     rows = [[name, "–", str(value), "–"] for name, value in values.items()]
     table = {"columns": ["Quantity", "Reported", "This run", "Difference"], "rows": rows, "align": ["left"] * 4}
     return recorded({"kind": "numbers", "name": "results", "caption": "R.", "bold": [], "numbers": numbers, **table})

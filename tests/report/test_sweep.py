@@ -10,7 +10,7 @@ from helpers.report import batch, cli
 from helpers.report.run import Outcome
 
 RESULT = """\
-from helpers.report import record
+from helpers import record
 if SEED == 13:
     raise ValueError("an unlucky one")
 record.numbers([record.Number("accuracy", "Test accuracy", 0.5 + RATE + SEED / 100, unit="%")], "results", "R.")"""

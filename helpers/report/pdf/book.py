@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from helpers.record import KEYS
 from helpers.report import book, references
 from helpers.report.book import Chapter
 from helpers.report.compared import compared
@@ -13,7 +14,6 @@ from helpers.report.pdf.compile import Part, compile_parts
 from helpers.report.pdf.markdown import Piece
 from helpers.report.pdf.tables import Cell, Grid
 from helpers.report.pdf.typst_text import array, words
-from helpers.report.tables import KEYS
 
 _COLUMNS = ["Quantity", "Reported earlier", "This run", "Difference", "Images"]
 _ALIGN = ["left", "right", "right", "right", "left"]

@@ -131,6 +131,7 @@ def _panel(ax: "Axes", results: Sequence[Result], quantity: Quantity, layout: La
     elif quantity.unit == "points":
         ax.yaxis.set_major_formatter(lambda difference, _: f"{100 * difference:.4g}")
     style.tidy(ax)
+    _note(ax, results, quantity, layout)
     if layout.is_scatter or is_seed(layout.x):
         _scatter(ax, _having(results, quantity), quantity, layout.x, place)
         return {}
@@ -144,6 +145,21 @@ def _panel(ax: "Axes", results: Sequence[Result], quantity: Quantity, layout: La
         if known:
             lines[label] = _line(ax, known, quantity, layout.x, place, label=label, look=_look(i, numeric), aside=aside)
     return lines
+
+
+def _note(ax: "Axes", results: Sequence[Result], quantity: Quantity, layout: Layout) -> None:
+    import pandas as pd
+
+    from helpers.plots import style
+
+    rows = [{**result.values, quantity.label: recorded(result, quantity)} for result in _having(results, quantity)]
+    style.drawn(
+        ax,
+        pd.DataFrame(rows, columns=[*results[0].values, quantity.label]),
+        kind="points",
+        x=layout.x,
+        y=quantity.label,
+    )
 
 
 def _having(results: Sequence[Result], quantity: Quantity) -> list[Result]:

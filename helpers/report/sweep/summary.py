@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from helpers.record import drawn, literal
 from helpers.report import durations, plain
 from helpers.report.document import Block, Document, Figure, Markdown, Provenance, Reading, Table, private
 from helpers.report.parameters import defaults
-from helpers.report.record import drawn, literal
 from helpers.report.sweep import figure, tables
 from helpers.report.sweep.grid import Point, sweep_folder
 from helpers.report.sweep.results import (

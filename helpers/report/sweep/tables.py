@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from helpers.report import cells, tables
-from helpers.report.csv_text import csv_text
+from helpers import record
+from helpers.record import csv_of_table, csv_text
 from helpers.report.document import Table
 from helpers.report.sweep.results import (
     OK,
@@ -108,7 +108,7 @@ def csv_of_points(results: Sequence[Result]) -> str:
         for quantity in every:
             row += [recorded(result, quantity), *([_std(result, quantity)] if quantity.name in with_std else [])]
         rows.append(row)
-    return csv_text(header, rows)
+    return csv_text([header, *rows])
 
 
 def described(values: Mapping[str, Any]) -> str:
@@ -123,10 +123,10 @@ def shown_value(value: Any) -> str:
 
 def figures_of(quantity: Quantity, mean: float, std: float | None) -> str:
     """A number with its unit, and its deviation if it has one."""
-    scale = 100 if quantity.unit in tables.SHARES else 1
-    decimals = 2 if quantity.unit in tables.SHARES else cells.decimals_for([mean])
-    spread = "" if std is None else f" ± {cells.amount(scale * std, decimals)}"
-    return f"{cells.amount(scale * mean, decimals)}{spread} {quantity.unit}".rstrip()
+    scale = 100 if quantity.unit in record.SHARES else 1
+    decimals = 2 if quantity.unit in record.SHARES else record.decimals_for([mean])
+    spread = "" if std is None else f" ± {record.amount(scale * std, decimals)}"
+    return f"{record.amount(scale * mean, decimals)}{spread} {quantity.unit}".rstrip()
 
 
 def _content(
@@ -139,7 +139,7 @@ def _content(
     import pandas as pd
 
     # Of objects, lest a missing number makes floats of whole ones.
-    return tables.of_frame(
+    return record.table_content(
         pd.DataFrame(frame, dtype=object),
         name,
         formats=formats,
@@ -166,7 +166,7 @@ def _table(name: str, caption: str, content: Mapping[str, Any], number: int, lin
         number,
         content["values"][:MOST_ROWS],
         content["names"],
-        content["csv"],
+        csv_of_table(content),
         list(links[:MOST_ROWS]),
     )
 
@@ -175,7 +175,7 @@ def _headings(quantities: Sequence[Quantity], *, taken: Sequence[str]) -> list[s
     """A heading for each number, with its unit unless that is of shares, which the table adds; no two alike."""
     used, headings = set(taken), []
     for quantity in quantities:
-        heading = f"{quantity.label}, {quantity.unit}" if quantity.unit not in ("", *tables.SHARES) else quantity.label
+        heading = f"{quantity.label}, {quantity.unit}" if quantity.unit not in ("", *record.SHARES) else quantity.label
         headings.append(heading if heading not in used else f"{heading} ({quantity.name})")
         used.add(headings[-1])
     return headings
@@ -186,7 +186,7 @@ def _formats(results: Sequence[Result], quantities: Sequence[Quantity], headings
     for quantity, heading in zip(quantities, headings, strict=True):
         values = [given for result in results if (given := recorded(result, quantity)) is not None]
         of_shares = {"%": "{:.2%}", "points": "{:+.2%}"}
-        formats[heading] = of_shares.get(quantity.unit) or f"{{:,.{cells.decimals_for(values)}f}}"
+        formats[heading] = of_shares.get(quantity.unit) or f"{{:,.{record.decimals_for(values)}f}}"
     return formats
 
 

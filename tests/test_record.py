@@ -1,0 +1,468 @@
+"""What a notebook hands over: the outputs of a cell, and what the report reads out of them."""
+
+import io
+import json
+import math
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from helpers import evaluate, plots, record
+from helpers.data import Source
+from helpers.plots.style import drawn
+from helpers.report import document
+
+NAMES = ("circle", "square", "گربه")
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The MIME bundles that were displayed."""
+    bundles = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: bundles.append(bundle))
+    yield bundles
+    plt.close("all")
+    for bundle in bundles:  # whatever is recorded must be writable as strict JSON
+        json.dumps(bundle, allow_nan=False)
+
+
+def content(shown):
+    return shown[-1][record.MIME]
+
+
+def read(shown):
+    """The last output as the report has it."""
+    output = new_output("display_data", json.loads(json.dumps(shown[-1])))
+    return document.read(new_notebook(cells=[new_code_cell("", outputs=[output])]))
+
+
+def block(shown):
+    return read(shown).blocks[0]
+
+
+def lines_of(shown):
+    return block(shown).csv.splitlines()
+
+
+# Provenance
+
+
+def data(warning=""):
+    source = SimpleNamespace(title="Some <images>", where="a folder", warning=warning)
+    return SimpleNamespace(source=source, counts="3 training images")
+
+
+COMPUTE = SimpleNamespace(description="a processor", precision_description="float32 (as asked)")
+
+
+def test_provenance_lists_parameters_and_nothing_else(shown):
+    given = {"EPOCHS": 3, "SEEDS": [0, 1], "NAME": "x", "NONE": None}
+    namespace = {**given, "RUNS": {"a": 1}, "epochs": 4, "_X": 1, "F": len, "LISTS": [[1]]}
+    record.provenance(namespace, data=data(), compute=COMPUTE, weights="random")
+    assert read(shown).parameters == given
+    rows = dict(block(shown).rows)
+    assert rows["Initial weights"] == "random" and rows["Device"] == "a processor" and rows["Seed"] == "none"
+    assert rows["Precision"] == "float32 (as asked)" and "torch" in rows["Versions"] and "Python" in rows["Versions"]
+    assert "<images>" in BeautifulSoup(shown[-1]["text/html"], "html.parser").text
+
+
+def named_set(title, stands_in_for, images):
+    return SimpleNamespace(source=Source(title.lower(), title, "somewhere", stands_in_for), counts=f"{images} images")
+
+
+def test_several_data_sets_are_told_apart_and_share_one_warning(shown):
+    sets = {"dogs": named_set("Drawn shapes", "dogs", 5), "cats": named_set("Drawn shapes", "cats", 7)}
+    record.provenance({}, data=sets, compute=COMPUTE, weights="random")
+    rows = dict(block(shown).rows)
+    assert rows["Data set"] == "Drawn shapes" and rows["Images"] == "dogs: 5 images. cats: 7 images"
+    assert block(shown).warning.startswith("STAND-IN DATA: drawn shapes, not dogs or cats.")
+
+    record.provenance({}, data={**sets, "cars": named_set("Cars", "", 2)}, compute=COMPUTE, weights="random")
+    assert dict(block(shown).rows)["Data set"] == "dogs: Drawn shapes. cats: Drawn shapes. cars: Cars"
+    assert "cars" not in block(shown).warning.lower()
+
+
+def test_a_stand_in_is_said_loudly_wherever_it_is_shown(shown):
+    record.provenance({}, data=data("STAND-IN DATA"), compute=COMPUTE, weights="random")
+    assert block(shown).warning == "STAND-IN DATA"
+    assert BeautifulSoup(shown[-1]["text/html"], "html.parser").strong.text == "STAND-IN DATA"
+    assert shown[-1]["text/plain"].startswith("STAND-IN DATA")
+
+
+def test_the_commit_is_given_and_a_folder_without_git_is_no_error(shown, monkeypatch, tmp_path):
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    record.provenance({}, data=data(), compute=COMPUTE, weights="random")
+    assert dict(block(shown).rows)["Git commit"] == "not a git checkout"
+
+
+# Figures
+
+
+@pytest.mark.parametrize("wrap", [lambda ax: ax, lambda ax: ax.figure, lambda ax: [ax], lambda ax: np.array([[ax]])])
+def test_a_figure_is_shown_as_vectors_and_closed(shown, wrap):
+    figure, ax = plt.subplots()
+    ax.plot([1, 2])
+    record.figure(wrap(ax), "some_curve", "A caption.")
+    assert not plt.fignum_exists(figure.number)
+    assert shown[-1]["image/svg+xml"].lstrip().startswith("<?xml")
+    assert shown[-1]["application/pdf"].startswith("JVBER")  # "%PDF" in base64
+    made = block(shown)
+    assert (made.name, made.caption, made.alt, made.csv) == ("some_curve", "A caption.", "A caption.", "")
+
+
+def test_the_same_figure_gives_the_same_bytes(shown):
+    for _ in range(2):
+        record.figure(plots.layer_change({"a": 0.5}), "curve", "A caption.")
+    assert shown[0] == shown[1]
+
+
+def test_what_is_no_figure_is_refused():
+    with pytest.raises(record.RecordError, match="Figure or Axes, not dict"):
+        record.figure({}, "curve", "A caption.")
+
+
+@pytest.mark.parametrize("name", ["Test", "a b", "../up", "ä", "", "a-b", "x" * 101])
+def test_names_must_do_as_file_names(shown, name):
+    for call, what in ((record.table, pd.DataFrame({"a": [1]})), (record.figure, plt.figure()), (record.numbers, [])):
+        with pytest.raises(record.RecordError, match="lower-case"):
+            call(what, name, "A caption.")
+
+
+def test_a_figure_of_ones_own_has_the_numbers_and_words_that_are_given(shown):
+    frame = pd.DataFrame({"y": [1 / 3, math.nan]}, index=pd.Index([1, 2], name="x"))
+    record.figure(plt.subplots()[1].plot([1, 2])[0], "own", "A caption.", alt="It rises.", data=frame)
+    assert lines_of(shown) == ["x,y", f"1,{1 / 3!r}", "2,"] and block(shown).alt == "It rises."
+    record.figure(plots.layer_change({"a": 0.5}), "theirs", "A caption.", data=frame.reset_index(drop=True))
+    assert lines_of(shown)[0] == "y"
+
+
+def test_the_numbers_behind_a_figure_are_read_back_as_they_were_drawn(shown):
+    share = {"circle": 1 / 3, "an, awkward “name”\nof two lines": 0.1, "=1+1": 1e-17, "-2": 0.0}
+    record.figure(plots.layer_change(share), "changes", "A caption.")
+    back = pd.read_csv(io.StringIO(block(shown).csv), dtype={"layer": str})
+    assert back["relative change"].tolist() == list(share.values())
+    assert back["layer"].tolist() == [*list(share)[:2], "'=1+1", "-2"], "no cell runs as a formula"
+
+
+def test_panels_are_told_apart_and_whole_numbers_stay_whole(shown):
+    history = pd.DataFrame({"val_loss": [2.0, 1.0], "val_accuracy": [0.25, 0.5]}, index=pd.Index([1, 2], name="epoch"))
+    record.figure(plots.learning_curves(history), "curves", "A caption.")
+    assert lines_of(shown) == [
+        "panel,split,epoch,loss,accuracy",
+        *("loss,validation,1,2.0,", "loss,validation,2,1.0,"),
+        *("accuracy,validation,1,,0.25", "accuracy,validation,2,,0.5"),
+    ]
+
+
+def test_a_figure_of_very_many_numbers_has_no_csv_file(shown):
+    ax = drawn(plt.subplots()[1], pd.DataFrame({"x": range(200_001), "y": 0.5}), kind="lines", x="x", y="y")
+    with pytest.warns(UserWarning, match="200,001 numbers"):
+        record.figure(ax, "many", "A caption.")
+    assert block(shown).csv == "" and block(shown).alt == "Line of y over x: from 0.5 to 0.5."
+
+
+def history(**columns):
+    return pd.DataFrame(columns, index=pd.RangeIndex(1, 4, name="epoch"))
+
+
+LOSSES = history(train_loss=[4.0234, 2, 1.15], val_loss=[3.5, 1.25, 1.5], val_accuracy=[0.1, 0.555, 0.5])
+MEANS = pd.DataFrame({"on A": [0.5, 0.25], "on B": [1.0, math.nan]}, index=pd.Index(["x", "y"], name="method"))
+MATRIX = np.array([[8, 2, 0], [1, 3, 0], [0, 0, 0]])
+PICTURES = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
+KERNEL = torch.tensor([[1.0, -2.0]])
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (
+            lambda: plots.learning_curves(LOSSES),
+            "Lines of loss over epoch: training from 4.02 to 1.15, validation from 3.5 to 1.5 (lowest 1.25 at 2). "
+            "Line of accuracy over epoch: validation from 10.0% to 50.0% (highest 55.5% at 2).",
+        ),
+        (
+            lambda: plots.compare_curves({"Adam, x": history(val_loss=[-1.5, 3, 2]), "b": LOSSES.loc[:1]}, "val_loss"),
+            "Lines of validation loss over epoch: Adam, x from −1.5 to 2; b: 3.5 at 1.",
+        ),
+        (
+            lambda: plots.setting_curves(MEANS, xlabel="what trains"),
+            "Lines of validation accuracy by what trains: on A: x 50.0%, y 25.0%; on B: x 100.0%.",
+        ),
+        (
+            lambda: plots.bars_with_error(MEANS.abs() * 2469, percent=False, ylabel="images"),
+            "Bars of images by method: on A: x 1,234, y 617; on B: x 2,469.",
+        ),
+        (
+            lambda: plots.layer_change({f"layer {i}": share for i, share in enumerate([0.5, 0, 0, 2, 1e-5, 0.5])}),
+            "Points of relative change by layer: lowest 0% at 2 of 6, highest 200.0% at layer 3.",
+        ),
+        (
+            lambda: plots.head_row_change([0.0] * 8 + [0.5, 0.25], border=8),
+            "Bars of relative change by row of the head (class): old rows: 0 at all 8; new rows: 8 0.5, 9 0.25.",
+        ),
+        (
+            lambda: plots.confusion(MATRIX, NAMES),
+            "Heat map of true class by predicted class, 9 cells from 0% to 80%, on the diagonal from 75% to 80%, 77.5% "
+            "on average, the most beside it 25%: square as circle.",
+        ),
+        (lambda: plots.class_gallery(PICTURES, [0, 1, 2], NAMES), "Pictures: circle, square, گربه."),
+        (
+            lambda: plots.sample_grid(PICTURES, [0, 1, 0], NAMES, predictions=[0, 2, 0], confidences=[0.5] * 3),
+            "2 of 3 pictures predicted rightly: circle, square taken for گربه.",
+        ),
+        (lambda: plots.filters(torch.ones(4, 3, 5, 5)), "4 filters."),
+        (
+            lambda: plots.weights(KERNEL, KERNEL + 0.25, name="fc"),
+            "fc before: Heat map of row (class) by input, 2 cells from −2 to 1. fc after: Heat map of row (class) by "
+            "input, 2 cells from −1.75 to 1.25. difference × 5 (at most 0.25): Heat map of row (class) by input, 2 "
+            "cells all 0.25.",
+        ),
+    ],
+)
+def test_a_figure_tells_in_words_what_it_shows(shown, draw, said):
+    record.figure(draw(), "figure", "A caption.")
+    assert block(shown).alt == said
+
+
+def test_roc_curves_tell_their_areas(shown):
+    rng = np.random.default_rng(0)
+    curves = evaluate.roc(rng.normal(size=(60, 3)), rng.integers(0, 3, 60))
+    record.figure(plots.roc(curves, NAMES, worst=1), "roc", "A caption.")
+    assert f"micro average (AUC {curves.micro.auc:.3f})" in block(shown).alt
+
+
+def test_long_texts_end_between_two_values(shown):
+    runs = {f"a line with quite a long name {i}": history(val_loss=[2.0, 1.0, i]) for i in range(7)}
+    record.figure(plots.compare_curves(runs, "val_loss"), "curves", "A caption.")
+    said = block(shown).alt
+    assert 200 < len(said) <= 300 and said.endswith(" …")
+    assert said.removesuffix(" …").rpartition(", ")[2].startswith("a line with quite a long name")
+
+
+# Tables
+
+
+def column(shown, j=0):
+    return [row[j].replace("\u00a0", " ") for row in content(shown)["rows"]]
+
+
+def test_a_table_keeps_values_and_shows_them_formatted(shown):
+    frame = pd.DataFrame({"name": ["a <b>", "=c"], "share": [0.12345, math.nan], "count": [1234, 5]})
+    frame["ok"] = [True, False]
+    record.table(frame, "some_table", "A caption.", formats={"share": "{:.1%}"}, best={"count": "max"})
+    table = block(shown)
+    assert (table.name, table.caption) == ("some_table", "A caption.")
+    assert table.columns == ["name", "share, %", "count", "ok"]
+    assert table.rows == [["a <b>", "12.3", "1,234", "yes"], ["=c", "–", "5", "no"]]
+    assert table.names == ["name", "share", "count", "ok"]
+    assert table.values == [["a <b>", 0.12345, 1234, True], ["=c", None, 5, False]]
+    assert table.csv == "name,share,count,ok\na <b>,0.12345,1234,True\n'=c,,5,False\n"
+    assert table.align == ["left", "right", "right", "left"] and table.bold == [(0, 2)]
+    html = BeautifulSoup(shown[-1]["text/html"], "html.parser")
+    assert html.td.text == "a <b>" and html.b.text == "1,234"
+
+
+def test_a_named_index_is_a_column_and_an_unnamed_one_is_not(shown):
+    frame = pd.DataFrame({"x": [1]}, index=["row"])
+    record.table(frame, "plain", "A caption.")
+    assert content(shown)["columns"] == ["x"]
+    record.table(frame.rename_axis("class"), "named", "A caption.")
+    assert content(shown)["columns"] == ["class", "x"] and column(shown) == ["row"]
+
+
+def test_columns_may_be_numbers_and_share_a_name(shown):
+    frame = pd.DataFrame([[0.25, 3, 0.5], [0.75, 4, 0.25]], columns=[1, "n", "n"]).rename_axis("n")
+    record.table(frame, "some_table", "A caption.", formats={1: "{:.0%}"}, best={1: "max", "n": "min"})
+    assert content(shown)["columns"] == ["n", "1, %", "n", "n"]
+    assert content(shown)["rows"] == [["0", "25", "3", "0.500"], ["1", "75", "4", "0.250"]]
+    assert content(shown)["bold"] == [[0, 0], [1, 1], [0, 2], [1, 3]]
+
+
+def test_the_minus_sign_is_a_real_one_and_zero_has_none(shown):
+    frame = pd.DataFrame({"plain": [-0.3061, -0.0, -0.0004], "count": [-1200, 0, 3], "text": ["a-1", "-2", "–"]})
+    frame["form"], frame["small"] = [-0.5, -0.001, 0.001], [-1e-5, 1e-5, 0.5]
+    record.table(frame, "some_table", "A caption.", formats={"form": "{:+.1%}", "small": "{:.0e}"})
+    assert content(shown)["rows"] == [
+        ["−0.306", "−1,200", "a-1", "−50.0", "−1e-05"],
+        ["0.000", "0", "-2", "−0.1", "1e-05"],
+        ["0.000", "3", "–", "+0.1", "5e-01"],
+    ]
+
+
+def test_a_column_has_equally_many_decimals_unless_they_say_nothing(shown):
+    frame = pd.DataFrame({"C": [0.001, 10.0, math.nan, 12345.5], "tiny": [1e-7, 1, 2, 3], "n": [1, 20, 3000, 0]})
+    record.table(frame, "t", "A caption.", formats={"C": "{:,g}", "tiny": "{:g}"})
+    assert column(shown) == ["0.001", "10.000", "–", "12,345.5"]
+    assert column(shown, 1) == ["1e-07", "1", "2", "3"] and column(shown, 2) == ["1", "20", "3,000", "0"]
+
+
+def test_what_a_table_does_not_have_is_refused():
+    frame = pd.DataFrame({"share": [1]})
+    for given, message in (
+        ({"formats": {"shar": "{}"}}, "'some_table' has no 'shar'; it has share"),
+        ({"best": {"share": "most"}}, "'max' or 'min'"),
+        ({"stds": pd.DataFrame({"other": [1]})}, "stds need"),
+        ({"stds": pd.DataFrame({"share": [1, 2]})}, "stds need"),
+        ({"formats": {"share": "{}"}, "by_row": True}, "no 'share'; it has 1"),
+    ):
+        with pytest.raises(record.RecordError, match=message):
+            record.table(frame, "some_table", "A caption.", **given)
+
+
+def test_means_stand_with_their_deviations(shown):
+    means = pd.DataFrame({"A": [0.5, 0.25], "B": [0.125, 1.0]}, index=pd.Index(["x", "y"], name="method"))
+    stds = pd.DataFrame({"A": [0.0125, math.nan]}, index=means.index)
+    record.table(means, "t", "A caption.", formats={"A": "{:.1%}", "B": "{:.2f}"}, stds=stds, best={"A": "max"})
+    assert content(shown)["columns"] == ["method", "A, %", "B"]
+    assert content(shown)["rows"] == [["x", "50.0 ± 1.2", "0.12"], ["y", "25.0", "1.00"]]
+    assert content(shown)["align"] == ["left", "right", "right"] and content(shown)["bold"] == [[0, 1]]
+    assert block(shown).values == [["x", 0.5, 0.125], ["y", 0.25, 1.0]]
+    assert lines_of(shown) == ["method,A,A (std),B", "x,0.5,0.0125,0.125", "y,0.25,,1.0"]
+
+
+def test_a_difference_of_shares_is_in_points(shown):
+    frame = pd.DataFrame({"accuracy": [0.5, 0.75], "gap": [-0.125, 0.0], "error": [0.02, math.nan]})
+    formats = {"accuracy": "{:.1%}", "gap": "{:+.1%}", "error": "{:.1%} points"}
+    record.table(frame, "t", "A caption.", formats=formats, stds=frame[["gap"]].abs() / 10)
+    assert content(shown)["columns"] == ["accuracy, %", "gap, points", "error, points"]
+    assert content(shown)["rows"] == [["50.0", "−12.5 ± 1.2", "2.0"], ["75.0", "+0.0 ± 0.0", "–"]]
+
+
+def test_rows_may_hold_quantities_of_their_own_formats_units_and_best(shown):
+    index = pd.Index(["share", "gap", "seconds"], name="quantity")
+    frame = pd.DataFrame({"m": [0.5, 0.1, 2.0], "n": [0.25, -0.2, 1.0]}, index=index)
+    formats, best = {"share": "{:.0%}", "gap": "{:+.1%}", "seconds": "{:.2f}"}, {"share": "max", "seconds": "min"}
+    record.table(frame, "t", "A caption.", formats=formats, best=best, stds=frame.abs() / 10, by_row=True)
+    assert content(shown)["columns"] == ["quantity", "m", "n"]
+    assert column(shown, 1) == ["50 ± 5 %", "+10.0 ± 1.0 points", "2.00 ± 0.20"]
+    assert column(shown, 2) == ["25 ± 2 %", "−20.0 ± 2.0 points", "1.00 ± 0.10"]
+    assert content(shown)["bold"] == [[0, 1], [2, 2]] and content(shown)["align"] == ["left", "right", "right"]
+
+
+def test_texts_of_numbers_are_treated_like_numbers(shown):
+    frame = pd.DataFrame({"a": ["61.2% ± 1.3%", "–"], "b": ["1,234", "+5"], "c": ["3 px", "4"], "d": ["5%", "six"]})
+    record.table(frame.assign(e=["61.2%", "3 points"]), "t", "A caption.")
+    assert content(shown)["columns"] == ["a, %", "b", "c", "d", "e"]
+    assert content(shown)["align"] == ["right", "right", "left", "left", "right"]
+    assert column(shown) == ["61.2 ± 1.3", "–"] and column(shown, 4) == ["61.2%", "3 points"]
+
+
+def test_what_looks_equal_is_equally_bold_and_nothing_where_all_does(shown):
+    frame = pd.DataFrame({"share": [0.90449, 0.9041, 0.903, math.nan], "loss": [0.5001, 0.5, 0.50049, 0.5]})
+    frame["n"] = [2, 1, 1, 3]
+    best = {"share": "max", "loss": "min", "n": "min"}
+    stds = pd.DataFrame({"share": [0.5, 0.1, 0.01, 0]})
+    record.table(frame, "t", "A caption.", formats={"share": "{:.1%}"}, best=best, stds=stds)
+    assert content(shown)["bold"] == [[0, 0], [1, 0], [1, 2], [2, 2]]
+
+
+def test_a_table_may_be_empty(shown):
+    frame = pd.DataFrame({"true": [], "share": []})
+    record.table(frame, "t", "A caption.", formats={"share": "{:.0%}"}, best={"share": "max"})
+    assert (content(shown)["columns"], content(shown)["rows"]) == (["true", "share"], [])
+    assert lines_of(shown) == ["true,share"]
+    record.numbers([], "n", "A caption.")
+    assert content(shown)["rows"] == []
+
+
+# Numbers
+
+Number = record.Number
+
+
+def measured(shown, *entries):
+    record.numbers(entries, "results", "A caption.")
+    return column(shown, 2)
+
+
+@pytest.mark.parametrize(
+    ("number", "texts"),
+    [
+        (Number("a", "A", 0.85, reported=0.9164, unit="%"), ["91.64 %", "85.00 %", "−6.64 points"]),
+        (Number("a", "A", 0.5, std=0.0123, runs=3, unit="%"), ["–", "50.00 ± 1.23 %", "–"]),
+        (Number("a", "A", 0.2833, reported=0.1642, unit="points"), ["16.42 points", "28.33 points", "+11.91 points"]),
+        (Number("a", "A", 0.49999999, reported=0.5, unit="%"), ["50.00 %", "50.00 %", "0.00 points"]),
+        (Number("a", "A", 9, reported=50), ["50", "9", "−41"]),
+        (Number("a", "A", 0.6123, reported=0.6178), ["0.6178", "0.6123", "−0.0055"]),
+        (Number("a", "A", 12345.6, unit="images/s"), ["–", "12,346 images/s", "–"]),
+        (Number("a", "A", 0.012345, unit="s"), ["–", "0.0123 s", "–"]),
+        (Number("a", "A", 0.5, std=math.nan, unit="%"), ["–", "50.00 %", "–"]),
+        (Number("a", "A", math.nan, reported=0.5, unit="%"), ["50.00 %", "–", "–"]),
+    ],
+)
+def test_numbers_stand_beside_reported_ones_with_their_difference(shown, number, texts):
+    record.numbers([number], "results", "A caption.")
+    recorded = read(shown).numbers["a"]
+    assert list(recorded["shown"].values()) == texts
+    unit = f" {number.unit}" if number.unit else ""
+    bare = [text.removesuffix(unit).removesuffix(" points") for text in texts]
+    assert content(shown)["rows"] == [["A", *bare]]  # the unit that all share is in the headings
+    assert recorded["value"] == (None if math.isnan(number.value) else number.value)
+    assert recorded["reported"] == number.reported
+
+
+def test_a_unit_that_all_numbers_share_stands_in_the_headings(shown):
+    percent = [Number("a", "A", 0.5, reported=0.25, unit="%"), Number("b", "B", 0.125, unit="%")]
+    assert measured(shown, *percent) == ["50.00", "12.50"]
+    assert content(shown)["columns"] == ["Quantity", "Reported earlier, %", "This run, %", "Difference, points"]
+    assert measured(shown, *percent, Number("c", "C", 2, unit="s")) == ["50.00 %", "12.50 %", "2 s"]
+    assert content(shown)["columns"] == ["Quantity", "Reported earlier", "This run", "Difference"]
+    assert content(shown)["rows"][0] == ["A", "25.00 %", "50.00 %", "+25.00 points"]
+
+
+def test_numbers_of_one_unit_have_equally_many_decimals_unless_they_say_nothing(shown):
+    entries = [
+        Number("a", "loss", 0.0612, std=0.01),
+        Number("b", "loss", 1.5),
+        Number("c", "epoch", 9, reported=50),
+        Number("d", "epoch", 9.0, std=0.4, runs=3),
+        Number("e", "images", 1234.5),
+        Number("f", "time", 12.345, unit="s"),
+        Number("g", "time", 0.5, unit="s"),
+    ]
+    texts = ["0.0612 ± 0.0100", "1.5000", "9", "9.0000 ± 0.4000", "1,234.5", "12.345 s", "0.500 s"]
+    assert measured(shown, *entries) == texts
+    assert measured(shown, Number("a", "A", 123.4, reported=100.1234)) == ["123.4000"]
+    assert measured(shown, Number("a", "A", 8 + 2 / 3, std=1.1547, runs=3)) == ["8.67 ± 1.15"]
+
+
+def test_numbers_are_csv_unrounded_with_their_difference(shown):
+    entries = [Number("a", "=A", 1 / 3, std=0.1, runs=3, reported=0.25, unit="%"), Number("b", "B", math.nan, unit="s")]
+    record.numbers(entries, "results", "A caption.")
+    assert lines_of(shown) == [
+        "name,label,reported,value,std,runs,difference,unit",
+        f"a,'=A,0.25,{1 / 3!r},0.1,3,{1 / 3 - 0.25!r},share",
+        "b,B,,,,1,,s",
+    ]
+
+
+def test_numpy_numbers_are_recorded_as_plain_ones(shown):
+    record.numbers([Number("a", "A", np.float32(0.5), std=np.float64(0.1), runs=np.int64(2))], "results", "A.")
+    recorded = read(shown).numbers["a"]
+    assert (recorded["value"], recorded["std"], recorded["runs"]) == (0.5, 0.1, 2)
+
+
+def test_a_number_of_several_runs_has_their_mean_and_sample_deviation():
+    made = Number.of("a", "A", pd.Series([0.25, 0.5, 1.0]), reported=0.4, unit="%")
+    assert (made.value, made.runs, made.reported, made.unit) == (1.75 / 3, 3, 0.4, "%")
+    assert made.std == pytest.approx(np.std([0.25, 0.5, 1.0]) * math.sqrt(3 / 2))
+    assert Number.of("a", "A", (value for value in [2])) == Number("a", "A", 2.0)
+    with pytest.raises(record.RecordError, match="'a' needs the value of one run"):
+        Number.of("a", "A", [])
+
+
+# Readings
+
+
+def test_a_reading_is_markdown_and_has_the_signs_of_the_tables_in_the_report(shown):
+    name = record.literal("-5 conv2-1 *x*\n&")
+    record.reading(f"Accuracy **changes** by {-0.287:+.1%} in {name}, `x=-1`, 1-3.")
+    assert shown[-1]["text/markdown"].startswith("Accuracy **changes** by -28.7%")
+    assert shown[-1]["text/plain"] == "Accuracy **changes** by -28.7% in -5 conv2-1 *x* &, `x=-1`, 1-3."
+    assert block(shown) == document.Reading(f"Accuracy **changes** by −28.7\u00a0% in {name}, `x=-1`, 1-3.")
