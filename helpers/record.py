@@ -475,7 +475,9 @@ def _matrix_in_words(note: Mapping[str, Any], write: Write) -> str:
     """The cells' range; of classes against classes what stands on the diagonal, and the most beside it."""
     frame, x, y, series = (note[key] for key in ("frame", "x", "y", "series"))
     known = frame.dropna(subset=y)
-    text = f"heat map of {series} by {x}, {len(frame):,} cells {_range(known[y], write)}"
+    parts = [name for name in frame if name not in (x, y, series) and frame[name].map(type).eq(str).all()]
+    named = "".join(f" ({', '.join(frame[name].unique())})" for name in parts)
+    text = f"heat map of {series} by {x}{named}, {len(frame):,} cells {_range(known[y], write)}"
     on = known[series].eq(known[x]) & known[series].map(type).eq(str)
     if not on.any():
         return text

@@ -218,6 +218,10 @@ KERNEL = torch.tensor([[1.0, -2.0]])
         ),
         (lambda: plots.filters(torch.ones(4, 3, 5, 5)), "4 filters."),
         (
+            lambda: plots.number_grids({"input": np.eye(3), "sum": [[1, 2]]}),
+            "Heat map of row by column (input, sum), 11 cells from 0 to 2.",
+        ),
+        (
             lambda: plots.weights(KERNEL, KERNEL + 0.25, name="fc"),
             "fc before: Heat map of row (class) by input, 2 cells from −2 to 1. fc after: Heat map of row (class) by "
             "input, 2 cells from −1.75 to 1.25. difference × 5 (at most 0.25): Heat map of row (class) by input, 2 "
