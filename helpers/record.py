@@ -436,10 +436,14 @@ def _series_in_words(note: Mapping[str, Any], write: Write) -> str:
     frame = frame.dropna(subset=y)
     parts = frame.groupby(note["series"], sort=False) if note["series"] else [("", frame)]
     is_course = kind == "lines" and not frame[x].map(type).eq(str).any()
-    said = []
-    for name, part in parts:
-        values = _course(part[x], part[y], write) if is_course else _listed(part[x], part[y], write)
-        said.append(f"{name}{'' if values.startswith('from ') else ':'} {values}" if name != "" else values)
+    say = _course if is_course else _listed
+    courses = {str(name): say(part[x], part[y], write) for name, part in parts}
+    said = [
+        f"{name}{'' if values.startswith('from ') else ':'} {values}" if name else values
+        for name, values in courses.items()
+    ]
+    if len(said) > 1 and len(set(courses.values())) == 1:  # as of ROC curves: what tells them apart is in their names
+        said = [*courses, f"each {next(iter(courses.values()))}"]
     mark = "; " if any(", " in text for text in said) else ", "
     about = f"{'line' if kind == 'lines' and len(said) == 1 else kind} of {y} {'over' if is_course else 'by'} {x}"
     return f"{about}: {mark.join(said)}"

@@ -238,7 +238,8 @@ def test_roc_curves_tell_their_areas(shown):
     rng = np.random.default_rng(0)
     curves = evaluate.roc(rng.normal(size=(60, 3)), rng.integers(0, 3, 60))
     record.figure(plots.roc(curves, NAMES, worst=1), "roc", "A caption.")
-    assert f"micro average (AUC {curves.micro.auc:.3f})" in block(shown).alt
+    assert f": micro average (AUC {curves.micro.auc:.3f}), macro average (AUC" in block(shown).alt
+    assert block(shown).alt.endswith(", each from 0 to 1.")
 
 
 def test_long_texts_end_between_two_values(shown):
