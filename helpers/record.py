@@ -318,9 +318,8 @@ def _data_warning(sources: Sequence[Any]) -> str:
 def _is_parameter(name: str, value: Any) -> bool:
     if not name.isupper() or name.startswith("_"):
         return False
-    return all(
-        isinstance(item, str | int | float | bool | None) for item in (value if isinstance(value, list) else [value])
-    )
+    items = value if isinstance(value, list) else [value]
+    return all(isinstance(item, str | int | float | bool | None) for item in items)
 
 
 def _versions() -> str:
@@ -446,7 +445,7 @@ def _series_in_words(note: Mapping[str, Any], write: Write) -> str:
         said = [*courses, f"each {next(iter(courses.values()))}"]
     mark = "; " if any(", " in text for text in said) else ", "
     about = f"{'line' if kind == 'lines' and len(said) == 1 else kind} of {y} {'over' if is_course else 'by'} {x}"
-    return f"{about}: {mark.join(said)}"
+    return f"{about}: {mark.join(said) or 'without values'}"
 
 
 def _course(places: Any, values: Any, write: Write) -> str:

@@ -211,6 +211,7 @@ KERNEL = torch.tensor([[1.0, -2.0]])
             "Heat map of true class by predicted class, 9 cells from 0% to 80%, on the diagonal from 75% to 80%, 77.5% "
             "on average, the most beside it 25%: square as circle.",
         ),
+        (lambda: plots.layer_change({"fc": math.nan}), "Points of relative change by layer: without values."),
         (lambda: plots.class_gallery(PICTURES, [0, 1, 2], NAMES), "Pictures: circle, square, گربه."),
         (
             lambda: plots.sample_grid(PICTURES, [0, 1, 0], NAMES, predictions=[0, 2, 0], confidences=[0.5] * 3),
