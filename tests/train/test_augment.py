@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from helpers.train import RandomAffine
@@ -57,3 +58,54 @@ def test_random_numbers_come_from_the_generator():
         results.append(augment(images))
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
+
+
+def test_a_share_of_the_images_is_flipped():
+    images = torch.rand(1, 1, 8, 8).expand(400, 1, 8, 8)
+    torch.manual_seed(0)
+    flipped = RandomAffine(flip=0.2)(images)
+    assert sum(torch.allclose(image, images[0].flip(2), atol=1e-5) for image in flipped) == pytest.approx(80, abs=25)
+
+
+def test_zoom_is_drawn_between_its_bounds_and_enlarges_above_one():
+    images = torch.zeros(200, 1, 33, 33)
+    images[..., 12:21, 12:21] = 1.0
+    torch.manual_seed(0)
+    sides = RandomAffine(flip=0, zoom=(0.5, 2.0))(images).sum((1, 2, 3)).sqrt() / 9
+    assert 0.45 < sides.min() < 0.6 and 1.8 < sides.max() < 2.05
+    only_larger = RandomAffine(flip=0, zoom=(1.2, 1.5))(images).sum((1, 2, 3)).sqrt() / 9
+    assert only_larger.min() > 1.1 and only_larger.max() < 1.55
+
+
+def test_a_shift_is_a_share_of_width_and_height_either_way():
+    images = torch.zeros(200, 1, 40, 20)
+    images[..., 18:22, 9:11] = 1.0
+    torch.manual_seed(0)
+    shifted = RandomAffine(flip=0, shift=0.25)(images)
+    mass = shifted.sum((1, 2, 3))
+    down = (shifted.sum((1, 3)) * (torch.arange(40) - 19.5)).sum(1) / mass
+    right = (shifted.sum((1, 2)) * (torch.arange(20) - 9.5)).sum(1) / mass
+    for moved, most in ((down, 10), (right, 5)):
+        assert -1.05 * most < moved.min() < -0.9 * most and 0.9 * most < moved.max() < 1.05 * most
+        assert moved.abs().min() < 0.1 * most
+    assert torch.corrcoef(torch.stack([down, right]))[0, 1].abs() < 0.25, "each way by an amount of its own"
+
+
+def test_what_comes_in_from_outside_is_the_image_reflected():
+    """A white column at the border shows twice at most: not smeared over what is empty, and nothing is black there."""
+    images = torch.zeros(200, 1, 16, 16)
+    images[..., 0] = 1.0
+    torch.manual_seed(0)
+    columns = RandomAffine(flip=0, shift=0.25)(images).mean(2).sum((1, 2))
+    assert columns.max() == pytest.approx(2, abs=0.05)
+    white = RandomAffine(flip=0.5, degrees=45, zoom=(0.5, 2), shift=0.25)(torch.ones(50, 1, 16, 16))
+    torch.testing.assert_close(white, torch.ones_like(white))
+
+
+def test_bytes_and_floats_are_augmented_alike():
+    images = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
+    augment, results = RandomAffine(degrees=20, zoom=(0.8, 1.2), shift=0.1), []
+    for each in (images, images.float() / 255):
+        torch.manual_seed(1)
+        results.append(augment(each))
+    torch.testing.assert_close(*results)

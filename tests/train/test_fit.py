@@ -1,4 +1,3 @@
-import copy
 import math
 import os
 import shutil
@@ -33,29 +32,6 @@ def same_history(one, other):
     return True
 
 
-def test_it_learns_and_tells_every_epoch(make_images, cpu):
-    images, val, other = make_images(16), make_images(4, seed=1), make_images(4, seed=2)
-    network = small_network()
-    result = train.fit(
-        network, images, val, epochs=8, batch_size=16, learning_rate=0.01, extra={"b": other}, compute=cpu
-    )
-    expected = [
-        "train_loss",
-        "train_accuracy",
-        "val_loss",
-        "val_accuracy",
-        "b_loss",
-        "b_accuracy",
-        "learning_rate",
-        "seconds",
-    ]
-    assert list(result.history.columns) == expected
-    assert list(result.history.index) == list(range(1, 9))
-    assert result.last["val_accuracy"] > 0.9
-    assert result.history["train_loss"].iloc[-1] < result.history["train_loss"].iloc[0] / 2
-    assert result.best_epoch == result.history["val_accuracy"].idxmax()
-
-
 def test_evaluation_agrees_with_the_whole_set_at_once(make_images, cpu):
     """Sums of counts, not averages of batches: 4 x 300 images are not a whole number of evaluation batches."""
     images, val = make_images(4), make_images(300, seed=1)
@@ -67,20 +43,6 @@ def test_evaluation_agrees_with_the_whole_set_at_once(make_images, cpu):
     torch.testing.assert_close(train.predict(network, val, compute=cpu), logits, atol=1e-5, rtol=1e-4)
     assert result.last["val_accuracy"] == pytest.approx((logits.argmax(1) == val.labels).float().mean().item())
     assert result.last["val_loss"] == pytest.approx(F.cross_entropy(logits, val.labels).item(), rel=1e-4)
-
-
-@pytest.mark.parametrize("seed", range(4))  # of the order: what the short batch holds
-def test_train_loss_weighs_a_short_last_batch_by_its_images(make_images, cpu, seed):
-    """With a rate of next to nothing the running loss is that of the starting weights, over all images."""
-    images = make_images(5, num_classes=4).subset(torch.arange(18))
-    network = nn.Sequential(models.Normalize((0.5,) * 3, (0.25,) * 3), nn.Flatten(), nn.Linear(3 * 64, 4))
-    with torch.no_grad():
-        network[-1].bias[0] = 10.0  # so that the first class's images alone are recognised, five of all
-        logits = network(images.images)
-    options = {"epochs": 1, "batch_size": 16, "optimizer": "sgd", "learning_rate": 1e-12, "seed": seed}
-    result = train.fit(network, images, images, compute=cpu, **options)
-    assert result.last["train_loss"] == pytest.approx(F.cross_entropy(logits, images.labels).item(), rel=1e-4)
-    assert result.last["train_accuracy"] == pytest.approx(5 / 18)
 
 
 @pytest.mark.parametrize("num_images", [17, 16, 1])
@@ -102,46 +64,6 @@ def test_two_runs_agree_bit_for_bit_and_another_seed_does_not(make_images, cpu):
     assert same_weights(networks[0], networks[1])
     assert same_history(results[0].history, results[1].history)
     assert not same_weights(networks[0], networks[2])
-
-
-def test_every_epoch_goes_through_all_images_in_another_order(make_images, cpu):
-    images = make_images(8)
-    images.images[:, 0, 0, 0] = torch.arange(32)
-    seen = []
-
-    def look(batch):
-        seen.extend(batch[:, 0, 0, 0].tolist())
-        return batch / 255
-
-    train.fit(small_network(), images, images, epochs=2, batch_size=8, augment=look, compute=cpu)
-    assert sorted(seen[:32]) == sorted(seen[32:]) == list(range(32))
-    assert seen[:32] != seen[32:] and list(range(32)) not in (seen[:32], seen[32:])
-
-
-def test_every_step_draws_random_numbers_of_its_own(make_images, cpu):
-    images, drawn = make_images(8), []
-
-    def draw(batch):
-        drawn.append(torch.rand(()).item())
-        return batch / 255
-
-    train.fit(small_network(), images, images, epochs=3, batch_size=8, augment=draw, compute=cpu)
-    assert len(drawn) == len(set(drawn)) == 3 * 4
-
-
-def test_steps_are_those_of_a_plain_loop(make_images, cpu):
-    """With all images in one batch, whose order makes no difference."""
-    images = make_images(8)
-    network = nn.Sequential(models.Normalize((0.5,) * 3, (0.25,) * 3), nn.Flatten(), nn.Linear(3 * 64, 4))
-    plain = copy.deepcopy(network)
-    optimizer = torch.optim.SGD(plain.parameters(), lr=0.01, momentum=0.9, weight_decay=0.1)
-    for _ in range(4):
-        optimizer.zero_grad()
-        F.cross_entropy(plain(images.images), images.labels).backward()
-        optimizer.step()
-    options = {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.1}
-    train.fit(network, images, images, epochs=4, batch_size=32, compute=cpu, **options)
-    torch.testing.assert_close(network[-1].weight, plain[-1].weight, atol=1e-6, rtol=1e-4)
 
 
 def test_it_leaves_the_global_generator_alone(make_images, cpu):
@@ -428,58 +350,6 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_batch(make_images, cpu):
         train.fit(small_network(), images, images, epochs=3, batch_size=8, augment=spoil, compute=cpu)
 
 
-def test_l1_is_measured_on_one_hot_targets(make_images, cpu):
-    images = make_images(4)
-    network = small_network()
-    result = train.fit(network, images, images, epochs=1, loss="l1", compute=cpu)
-    logits = train.predict(network, images, compute=cpu)
-    expected = (logits - torch.eye(4)[images.labels]).abs().mean().item()
-    assert result.last["val_loss"] == pytest.approx(expected, rel=1e-5)
-
-
-def test_schedules_start_and_end_where_they_should(make_images, cpu):
-    images = make_images(8)
-
-    def last_rate(schedule):
-        result = train.fit(
-            small_network(), images, images, epochs=4, batch_size=8, learning_rate=0.01, schedule=schedule, compute=cpu
-        )
-        return result.history["learning_rate"].tolist()
-
-    assert last_rate("constant") == [0.01] * 4
-    # A rate belongs to a step: the last of 16 steps begins when 15/16 are done.
-    assert last_rate("cosine")[-1] == pytest.approx(0.005 * (1 + math.cos(math.pi * 15 / 16)))
-    rates = last_rate("one_cycle")
-    assert rates[0] == pytest.approx(0.01 * 3 / 4)
-    assert rates[0] < rates[1] > rates[2] > rates[3]
-
-
-def test_a_frozen_front_runs_once_and_gives_the_same(make_images, cpu):
-    images, val = make_images(16), make_images(4, seed=1)
-    results, networks, calls = [], [], {True: 0, False: 0}
-    for cached in (True, False):
-        network = small_network(seed=2)
-        network[:-1].requires_grad_(False)
-
-        def count(module, inputs, output, cached=cached):
-            calls[cached] += len(inputs[0])
-
-        network.conv1_1.register_forward_hook(count)
-        results.append(
-            train.fit(
-                network, images, val, epochs=5, batch_size=16, learning_rate=0.01, cache_frozen=cached, compute=cpu
-            )
-        )
-        networks.append(network)
-    assert results[0].cached_layers == len(networks[0]) - 1
-    assert results[0].cache_seconds > 0 == results[1].cache_seconds
-    assert results[1].cached_layers == 0
-    assert calls[True] < calls[False] / 4
-    torch.testing.assert_close(networks[0].fc1.weight, networks[1].fc1.weight, atol=1e-5, rtol=1e-4)
-    columns = ["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
-    pd.testing.assert_frame_equal(results[0].history[columns], results[1].history[columns], rtol=1e-4)
-
-
 def test_a_front_that_varies_is_not_cached(make_images, cpu):
     images = make_images(4, size=12)
     dropping = dropout_network()
@@ -497,21 +367,6 @@ def test_a_front_that_varies_is_not_cached(make_images, cpu):
     augmented[:-1].requires_grad_(False)
     result = train.fit(augmented, images, images, epochs=1, compute=cpu, augment=train.RandomAffine())
     assert result.cached_layers == 0
-
-
-def test_an_optimizer_of_ones_own_is_used(make_images, cpu):
-    network = small_network()
-
-    def groups(model):
-        return torch.optim.SGD(
-            [{"params": model[:-1].parameters(), "lr": 1e-30}, {"params": model.fc1.parameters()}], lr=0.1
-        )
-
-    before = network.conv1_1.weight.clone()
-    head = network.fc1.weight.clone()
-    train.fit(network, make_images(4), make_images(4), epochs=1, optimizer=groups, compute=cpu)
-    torch.testing.assert_close(network.conv1_1.weight, before, atol=1e-12, rtol=0)
-    assert not torch.equal(network.fc1.weight, head)
 
 
 @pytest.mark.parametrize(
