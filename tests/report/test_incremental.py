@@ -19,11 +19,10 @@ LOADS = """\
 from helpers import data
 print(len(data.load(DATASET, own="shapes", image_size=8, train_per_class=4, test_per_class=2, num_classes=3).train))"""
 DRAWS = """\
-import matplotlib.pyplot as plt
+import pandas as pd
 from helpers import record
-fig, ax = plt.subplots()
-ax.plot([1, 2])
-record.figure(fig, "curve", "A curve.")"""
+frame = pd.DataFrame({"y": [1, 2]})
+record.figure(frame.plot(), "curve", "A curve.", data=frame)"""
 RESULT = """\
 from helpers import record
 record.numbers([record.Number("seed", "Seed", float(SEED))], "results", "What the run gave.")
