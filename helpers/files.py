@@ -1,22 +1,17 @@
 """Files that are always whole (written under another name beside their place, then renamed), locks, and archives."""
 
-import errno
-import hashlib
 import os
 import re
-import shutil
-import socket
-import tempfile
+import secrets
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
-import psutil
-
-_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
-"""What a network's file system without locks answers."""
+_FORGOTTEN = 24 * 3600.0
+"""Seconds after which a file that is still being written belongs to a process that was killed."""
 
 
 @contextmanager
@@ -24,7 +19,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """A stream to write a file with, which takes its place when the context ends well: flushed, at once, or not at all.
 
     After an error, a full disk say, or when the process is killed, the file that was there stays as it was. What a
-    killed process leaves goes when any file is written there.
+    killed process leaves goes when a file is written there a day later.
 
     Args:
         path: its folder is made.
@@ -33,10 +28,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         OSError: as the operating system gives it, a full disk or a folder that can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path.parent)
-    temporary = _temporary(path)
+    for left in path.parent.glob(".*.part"):
+        with suppress(OSError):  # another process was faster, or it is another user's
+            if time.time() - left.stat().st_mtime > _FORGOTTEN:
+                left.unlink()
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with open(temporary, "wb") as stream:
+        with open(temporary, "xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -56,29 +54,21 @@ def locked(path: Path) -> Iterator[bool]:
     """Whether this process alone holds a lock, until the context ends; the system takes it from a killed process.
 
     Args:
-        path: a file that is made for it, and removed. Where the file system has no locks, everybody holds them.
+        path: a file that is made for it, and removed.
     """
-    import fcntl
+    from filelock import FileLock, Timeout
 
-    while True:
-        with open(path, "w") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise
-                yield True
-                return
-            if not _has_name(stream, path):  # whoever held the lock removed the file after we had opened it
-                continue
-            try:
-                yield True
-            finally:
-                path.unlink(missing_ok=True)
-            return
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        path.unlink(missing_ok=True)  # whoever opened it before and gets it now notices, and makes another
+        lock.release()
 
 
 def expansion(stream: BinaryIO) -> float:
@@ -101,42 +91,3 @@ def memory_missing(error: Exception, *, size: int) -> bool:
     if asked := re.search(r"can't allocate memory: you tried to allocate (\d+) bytes", str(error)):
         return int(asked[1]) <= size
     return isinstance(error, MemoryError) or "can't allocate memory" in str(error)  # PyTorch's is a RuntimeError
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder of its own among the system's temporary ones, removed when the context ends.
-
-    What killed processes left goes when any process makes one.
-    """
-    # Machines may share the folder; and the paths of sockets in it must be short.
-    begin = f"workbook-{hashlib.blake2b(socket.gethostname().encode(), digest_size=3).hexdigest()}-"
-    for folder in Path(tempfile.gettempdir()).glob(f"{begin}*"):
-        process = folder.name.removeprefix(begin).partition("-")[0]
-        if process.isdecimal() and not psutil.pid_exists(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
-    prefix = f"{begin}{os.getpid()}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
-        yield Path(name)
-
-
-def _has_name(stream: TextIO, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _temporary(path: Path) -> Path:
-    # The folder may be shared by machines, whose processes we know nothing about.
-    return path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.part")
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Removes temporary files of processes that are no more."""
-    pattern = re.compile(rf"\..+\.{re.escape(socket.gethostname())}-(\d+)\.part")
-    for name in os.listdir(folder):
-        match = pattern.fullmatch(name)
-        if match and not psutil.pid_exists(int(match[1])):
-            with suppress(OSError):
-                (folder / name).unlink(missing_ok=True)

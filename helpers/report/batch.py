@@ -1,123 +1,212 @@
-"""All runs of one command: one after the other, side by side on this machine, or on a cluster's workers."""
+"""All runs of one command: in which order, how many at once, on this machine or on a cluster's workers."""
 
-from collections import Counter
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from helpers.files import locked
 from helpers.report.incremental import Work
-from helpers.report.progress import Progress
-from helpers.report.run import Execute, Outcome, render_again, run
-from helpers.report.writing import Settings
+from helpers.report.parameters import defaults
+from helpers.report.run import NotRun, Outcome, forget_folders, in_words, keep_interrupted, renewed, write_report
+from helpers.report.workspace import Refused, Settings, Task, Workspace, read
 
 if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
     from helpers.report.cluster import Cluster
+    from helpers.report.kernel import Order, Watch
 
-LOOK_AGAIN = 5.0
-"""Seconds until workers that have come are noticed."""
-MOST_AT_ONCE = 256
-"""Threads that wait for workers, one for each notebook under way."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What is to run.
-
-    Attributes:
-        works: what there is to do, in its order.
-        after: a task's name -> names of those that come before it, if they run at all.
-        jobs: how many run at once on this machine.
-        scheduler: the address of a Dask scheduler whose workers run them, or "".
-    """
-
-    works: Sequence[Work]
-    after: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    jobs: int = 1
-    scheduler: str = ""
+LOOK_AGAIN = 1.0
+"""Seconds from one look at what is going on to the next."""
 
 
-Finished = Callable[[Work, Outcome], None]
+def predecessors(notebooks: Sequence[Path], workspace: Workspace) -> dict[Path, list[Path]]:
+    """The notebooks that have to run before each, as its metadata say (``workbook.after``: names or numbers).
 
-
-def run_batch(batch: Batch, settings: Settings, *, progress: Progress, finished: Finished) -> bool:
-    """Does what there is to do, and writes the reports.
-
-    Args:
-        batch: what to do, and where.
-        settings: of the reports.
-        progress: shows what is going on.
-        finished: called in this thread when a task has ended, in whatever state.
-
-    Returns:
-        Whether all ended: False after Ctrl-C, when those under way were stopped.
+    Those that aren't to run at all are left out.
 
     Raises:
-        NoCluster: if there is no scheduler or no worker at the address.
+        Refused: for a name that no notebook has, or if notebooks wait for each other.
     """
-    at_once = min(batch.jobs, _widest(batch))
-    with progress:
-        if not any(work.reasons for work in batch.works) or (not batch.scheduler and at_once <= 1):
-            return _one_by_one(batch, settings, progress, finished)
-        with _cluster(batch, at_once) as cluster:
-            return _side_by_side(batch, settings, cluster, progress, finished)
-
-
-def _widest(batch: Batch) -> int:
-    """How many notebooks may run at once, as far as they don't wait for each other."""
-    level: dict[str, int] = {}
-    for work in batch.works:
-        if work.reasons:
-            before = batch.after.get(work.task.name, ())
-            level[work.task.name] = 1 + max((level.get(name, 0) for name in before), default=0)
-    return max(Counter(level.values()).values(), default=0)
-
-
-def _do(work: Work, settings: Settings, progress: Progress, execute: Execute | None = None) -> Outcome:
-    if work.reasons:
-        return run(work.task, settings, stamp=work.stamp, execute=execute, progress=progress)
-    return render_again(work.task, settings, stamp=work.stamp, progress=progress)
-
-
-def _one_by_one(batch: Batch, settings: Settings, progress: Progress, finished: Finished) -> bool:
-    for work in batch.works:
+    before = {}
+    for notebook in notebooks:
+        names = read(notebook)["metadata"].get("workbook", {}).get("after", [])
+        if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
+            raise Refused(f'{notebook.stem}: "after" in its metadata must be a list of names, such as ["01_cnn_on_a"]')
         try:
-            outcome = _do(work, settings, progress)
+            before[notebook] = [path for name in names for path in workspace.choose([str(name)]) if path in notebooks]
+        except Refused as error:
+            raise Refused(f"the metadata of {notebook.stem} want it after another notebook, but {error}") from error
+    try:
+        TopologicalSorter(before).prepare()
+    except CycleError as error:
+        circle = " after ".join(path.stem for path in reversed(error.args[1]))
+        raise Refused(f'notebooks wait for each other: {circle}; take one "after" out of their metadata') from error
+    return before
+
+
+def threads_for(kernels: int) -> int:
+    """With how many threads each of so many kernels computes: OMP_NUM_THREADS, or its share of this machine's cores."""
+    own = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # what follows a comma is for nested loops
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(own) if own.isdecimal() and int(own) else max(1, cores // kernels)
+
+
+def run_all(
+    works: Sequence[Work],
+    before: Mapping[str, Iterable[str]],
+    settings: Settings,
+    pool: "Here | Cluster",
+    finished: Callable[[Work, Outcome], None],
+) -> bool:
+    """Runs notebooks, or draws their pages anew, and writes the reports, one after the other.
+
+    Args:
+        works: what there is to do; of those that may run, the first ones run first.
+        before: name -> names of those that come before it, if they run at all.
+        settings: of the reports.
+        pool: runs the notebooks.
+        finished: called when one has ended, in whatever state.
+
+    Returns:
+        Whether all ended: False after Ctrl-C, when those under way were stopped, and their cells kept.
+    """
+    by_name = {work.task.name: work for work in works}
+    sorter = TopologicalSorter({name: [b for b in before.get(name, ()) if b in by_name] for name in by_name})
+    sorter.prepare()
+    ready: list[str] = []
+    with ExitStack() as running:
+        locks: dict[str, ExitStack] = {}
+
+        def end(name: str, executed: "NotebookNode | NotRun | None") -> None:
+            outcome = _outcome(by_name[name], settings, executed)
+            locks.pop(name).close()
+            sorter.done(name)
+            finished(by_name[name], outcome)
+
+        try:
+            while sorter.is_active():
+                ready = [name for name in by_name if name in {*ready, *sorter.get_ready()}]
+                while ready and len(locks) < pool.slots:
+                    name = ready.pop(0)
+                    locks[name] = running.enter_context(ExitStack())
+                    try:
+                        locks[name].enter_context(_alone(by_name[name].task))
+                    except NotRun as error:
+                        end(name, error)
+                        continue
+                    if by_name[name].reasons:
+                        pool.submit(_order(by_name[name].task, settings))
+                    else:
+                        end(name, None)
+                for name, executed in pool.results() if locks else ():
+                    end(name, executed)
         except KeyboardInterrupt:
+            for name, executed in pool.stop():
+                keep_interrupted(executed, by_name[name].task)
             return False
-        finished(work, outcome)
     return True
 
 
-def _cluster(batch: Batch, jobs: int) -> "AbstractContextManager[Cluster]":
-    from helpers.report import cluster
-
-    if batch.scheduler:
-        return cluster.connected(batch.scheduler)
-    return cluster.side_by_side(jobs)
-
-
-def _side_by_side(batch: Batch, settings: Settings, cluster: "Cluster", progress: Progress, finished: Finished) -> bool:
-    waiting: list[Work] = list(batch.works)
-    running: dict[Future[Outcome], Work] = {}
-    with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
+@contextmanager
+def _alone(task: Task) -> Iterator[None]:
+    """Keeps other commands from making the same report."""
+    lock = task.reports / f".{task.name}.lock"
+    with ExitStack() as stack:
         try:
-            while waiting or running:
-                # One more than there are workers: while a report is written, its worker has the next notebook.
-                room = max(0, cluster.slots + 1 - len(running))
-                for work in list(_ready(waiting, running.values(), batch.after))[:room]:
-                    waiting.remove(work)
-                    running[pool.submit(_do, work, settings, progress, cluster)] = work
-                for future in wait(running, LOOK_AGAIN, return_when=FIRST_COMPLETED).done:
-                    finished(running.pop(future), future.result())
-        except KeyboardInterrupt:
-            cluster.stop()
-            return False
-    return True
+            alone = stack.enter_context(locked(lock))
+        except OSError as error:
+            message = f"the file {lock.name} of another run is in the way: delete it ({error.strerror})"
+            raise NotRun(message) from error
+        if not alone:
+            raise NotRun("another run is making this report: wait until it has ended")
+        yield
 
 
-def _ready(waiting: Iterable[Work], running: Iterable[Work], after: Mapping[str, Sequence[str]]) -> Iterator[Work]:
-    """Those whose predecessors have all ended."""
-    unfinished = {work.task.name for work in (*waiting, *running)}
-    return (work for work in waiting if not unfinished & set(after.get(work.task.name, ())))
+def _order(task: Task, settings: Settings) -> "Order":
+    from helpers.report.kernel import Order
+
+    device = {**defaults(read(task.notebook), name=task.name), **task.parameters}.get("DEVICE", "")
+    return Order(
+        name=task.name,
+        notebook=task.notebook.read_text(encoding="utf-8"),
+        parameters=task.parameters,
+        needs_gpu=str(device).startswith("cuda"),
+        folder=str(task.root),
+        time_limit=settings.time_limit,
+        threads=settings.threads or 1,
+        anew=settings.anew,
+    )
+
+
+def _outcome(work: Work, settings: Settings, executed: "NotebookNode | NotRun | None") -> Outcome:
+    """Writes the report of an executed notebook; of its earlier run if that is None."""
+    if isinstance(executed, NotRun):
+        return Outcome(work.task.name, error=str(executed))
+    started = time.monotonic()
+    try:
+        notebook = renewed(work.task, work.stamp) if executed is None else executed
+    except Exception as error:  # A fault in one notebook, ours included, must not take the others along.
+        return Outcome(work.task.name, error=in_words(error))
+    forget_folders(notebook, work.task)
+    outcome = write_report(notebook, work.task, settings, work.stamp)
+    outcome.render_seconds = time.monotonic() - started
+    if executed is not None:
+        outcome.ran = True
+        outcome.execute_seconds = executed.metadata.papermill.get("duration") or 0.0
+        outcome.peak_mib = executed.metadata.get("workbook", {}).get("peak_mib")
+    return outcome
+
+
+class Here:
+    """Runs notebooks on this machine, some at once: a thread waits for each kernel, which is a process of its own."""
+
+    def __init__(self, jobs: int) -> None:
+        self.slots = jobs
+        self._pool = ThreadPoolExecutor(jobs)
+        self._running: dict[Future, tuple[Order, Watch]] = {}
+
+    def submit(self, order: "Order") -> None:
+        from helpers.report.kernel import Watch
+
+        watch = Watch(order.name)
+        self._running[self._pool.submit(_execute, order, watch)] = order, watch
+
+    def results(self) -> "Iterator[tuple[str, NotebookNode | NotRun]]":
+        """Names and executed notebooks of those that have ended; waits a while for the first one."""
+        for _, watch in self._running.values():
+            watch.refresh()
+        for future in wait(self._running, LOOK_AGAIN, return_when=FIRST_COMPLETED).done:
+            order, watch = self._running.pop(future)
+            watch.close()
+            yield order.name, future.result()
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def stop(self) -> "Iterator[tuple[str, NotebookNode]]":
+        """Ends all that is running; names, and notebooks as far as they ran."""
+        for _, watch in self._running.values():
+            watch.stop()
+        for future, (order, watch) in self._running.items():
+            executed = future.result()
+            watch.close()
+            yield order.name, executed
+
+
+def _execute(order: "Order", watch: "Watch") -> "NotebookNode":
+    import nbformat
+
+    from helpers.report import kernel
+
+    try:
+        return kernel.execute(order, watch)
+    except kernel.KernelNotStarted as error:
+        notebook = nbformat.reads(order.notebook, as_version=4)
+        kernel.fail(notebook, "KernelNotStarted", str(error))
+        return notebook

@@ -3,29 +3,54 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers import ROOT
-from helpers.report import closing, overview
-from helpers.report.batch import Batch, run_batch
-from helpers.report.incremental import FORCED, Work, look
-from helpers.report.options import parser
-from helpers.report.order import after, in_order, predecessors
+from helpers.report.clean import printable
 from helpers.report.parameters import defaults, plan
-from helpers.report.plain import read
-from helpers.report.progress import Progress
-from helpers.report.run import Outcome
-from helpers.report.workspace import BOOK, QUICK, Refused, Task, Workspace, load, make_folder
-from helpers.report.writing import Settings
+from helpers.report.workspace import (
+    BOOK,
+    CODE,
+    FORMATS,
+    QUICK,
+    Refused,
+    Settings,
+    Task,
+    Workspace,
+    load,
+    make_folder,
+)
 
 if TYPE_CHECKING:
-    from nbformat import NotebookNode
+    from helpers.report.incremental import Work
+    from helpers.report.run import Outcome
 
 TIME_LIMITS = {"smoke": 600.0, QUICK: 3600.0}
 """Seconds for one notebook where --timeout says nothing; other profiles have no limit."""
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+REASONS_SHOWN = 3
+
+_DESCRIPTION = "Executes notebooks and turns each into a report: one HTML page, one PDF, and its numbers as JSON."
+_EPILOG = """\
+examples:
+  python -m helpers.report                        every notebook, with its own defaults
+  python -m helpers.report 01 06 -p EPOCHS 2      two notebooks, two epochs each
+  python -m helpers.report 02 --profile full      the settings of the original experiment
+  python -m helpers.report 01 --profile smoke --format html
+  python -m helpers.report 02 --sweep SEED=0..4 LEARNING_RATE=1e-3,3e-4 --jobs 2
+  python -m helpers.report --scheduler tls://host:8786
+  python -m helpers.report --list                 what there is to run, and with which parameters
+
+A notebook runs again only if its code, its parameters, the helpers or libraries that it uses or its data changed; if
+only text changed, its pages are drawn anew. --force runs all, and trains anew.
+The reports go to reports/<profile>/, with index.html over them and all of them in workbook.pdf; figures, and the
+numbers behind figures and tables, go to figures/<profile>/<notebook>/; sweeps to reports/<profile>/sweeps/<notebook>/.
+A notebook's parameters come from its own defaults, then the profile, then -f, then -p: the last one counts.
+The exit status is 0 if every notebook went well, 1 if one failed, 2 if nothing was run because of a mistake in the
+command, 130 after Ctrl-C.
+"""
 
 
 def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
@@ -41,7 +66,7 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     Raises:
         SystemExit: from argparse, after --help (0) or a malformed command line (2).
     """
-    options = parser().parse_intermixed_args(argv)
+    options = _parser().parse_intermixed_args(argv)
     workspace = Workspace(root.resolve())
     try:
         if options.list:
@@ -53,40 +78,124 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
             return _sweep(workspace, options)
         return _reports(workspace, options)
     except Refused as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         return REFUSED
     except KeyboardInterrupt:  # while no notebook ran: those that do are told by name
-        print("interrupted", file=sys.stderr)
+        _say("interrupted")
         return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.report",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    notebook = "a number (01), a name or a path; all numbered ones if none is given"
+    add("notebooks", nargs="*", metavar="NOTEBOOK", help=notebook)
+    add("--list", action="store_true", help="lists notebooks, their parameters and profiles, and ends")
+
+    add = parser.add_argument_group("parameters").add_argument
+    add("--profile", default=QUICK, metavar="NAME", help="quick (the default), smoke or full")
+    assignment = {"nargs": 2, "action": "append", "default": [], "metavar": ("NAME", "VALUE")}
+    add("-p", dest="assignments", help="sets a parameter", **assignment)
+    add("-f", type=Path, dest="file", metavar="FILE.yaml", help="sets the parameters in a YAML file")
+    grid = "runs one notebook at each point of a grid: values parted by commas, or a range such as 0..4"
+    add("--sweep", nargs="+", action="extend", default=[], metavar="NAME=VALUES", help=grid)
+    add("--sweep-file", type=Path, metavar="FILE.yaml", help="the same at each of a list of parameter sets")
+
+    group = parser.add_argument_group("execution")
+    group.add_argument("--force", action="store_true", help="runs also what has not changed, and trains anew")
+    where = group.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=_jobs, metavar="N", help="runs N notebooks at a time on this machine (1)")
+    scheduler = "runs them on the workers of a Dask scheduler, such as tls://host:8786"
+    where.add_argument("--scheduler", default="", metavar="ADDRESS", help=scheduler)
+    limit = "stops a notebook that takes longer; 0 for no limit (smoke 600, quick 3600, others none)"
+    group.add_argument("--timeout", type=_seconds, metavar="SECONDS", help=limit)
+
+    add = parser.add_argument_group("reports").add_argument
+    formats = {"type": _formats, "default": FORMATS, "dest": "formats", "metavar": "html,pdf"}
+    add("--format", help="which pages to make (both)", **formats)
+    code = "whose code the PDF shows: no cell's, that of the cells tagged key (the default), or all; HTML folds it"
+    add("--show-code", choices=CODE, default="key", help=code)
+    add("--author", help="on the title page of workbook.pdf")
+    add("--course", help="likewise")
+    return parser
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    formats = tuple(part.strip().lower() for part in text.split(","))
+    if not set(formats) <= set(FORMATS):
+        raise argparse.ArgumentTypeError(f"{text!r} isn't html, pdf or html,pdf")
+    return formats
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a number of notebooks")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a number of seconds")
+    return seconds
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    from helpers.report.batch import threads_for
+
+    default_limit = TIME_LIMITS.get(options.profile)
+    return Settings(
+        profile=options.profile,
+        formats=options.formats,
+        time_limit=default_limit if options.timeout is None else options.timeout or None,
+        show_code=options.show_code,
+        threads=None if options.scheduler else threads_for(options.jobs or 1),
+        anew=options.force,
+    )
 
 
 def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
     """One report for each notebook, and what stands over them."""
+    from helpers.report import overview
+    from helpers.report.batch import predecessors
+
     notebooks = workspace.choose(options.notebooks)
     planned = plan(workspace, notebooks, profile=options.profile, file=options.file, assignments=options.assignments)
     book = overview.book_settings(workspace, author=options.author, course=options.course)
-    workspace.check_writable(options.profile)
+    before = predecessors(notebooks, workspace)
+    for folder in (workspace.reports(options.profile), workspace.figures(options.profile)):
+        make_folder(folder)
     for note in planned.notes:
-        print(f"note: {note}", file=sys.stderr)
-    before = predecessors({notebook: after(read(notebook)) for notebook in notebooks}, workspace)
-    tasks = [
-        workspace.task(options.profile, notebook, planned.values[notebook]) for notebook in in_order(notebooks, before)
-    ]
-    declared = {notebook.stem: [earlier.stem for earlier in earliers] for notebook, earliers in before.items()}
+        _say(f"note: {note}")
+    tasks = [workspace.task(options.profile, notebook, planned.values[notebook]) for notebook in notebooks]
+    names = {notebook.stem: [earlier.stem for earlier in earliers] for notebook, earliers in before.items()}
     settings = _settings(options)
-    works, outcomes, all_ended = _do(tasks, declared, settings, options)
-    problem = ""
-    if outcomes or overview.is_outdated(workspace, settings, book):
+    works, outcomes, all_ended = _do(tasks, names, settings, options)
+
+    def write_over_all() -> str:
+        if not outcomes and not overview.is_outdated(workspace, settings, book):
+            return ""
         problem = overview.write_book(workspace, settings, book)
         overview.write_index(workspace, options.profile)
-    print(closing.table(works, outcomes))
-    _print_place(workspace.reports(options.profile), ("index.html", BOOK))
-    return _closed(works, outcomes, all_ended, problem)
+        return problem
+
+    problem = _problem(write_over_all)
+    _close(works, outcomes, workspace.reports(options.profile), ("index.html", BOOK))
+    return _status(works, outcomes, all_ended, problem)
 
 
 def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
     """One report for each point of a sweep over one notebook's parameters, and a table of all."""
-    from helpers.report import sweep
+    from helpers.report import overview, sweep
+    from helpers.report.incremental import FORCED
 
     notebooks = workspace.choose(options.notebooks) if options.notebooks else []
     if len(notebooks) != 1:
@@ -108,61 +217,115 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
     # An outcome without files left the report of an earlier run.
     renewed = {name for name, outcome in outcomes.items() if outcome.files}
     outdated = [work.task.name for work in works if {*work.reasons} - {FORCED} and work.task.name not in renewed]
-    problem = overview.write_sweep(workspace, settings, notebooks[0], points, outdated=outdated)
-    print(closing.table(works, outcomes))
-    _print_place(tasks[0].reports, overview.SWEEP_FILES)
-    return _closed(works, outcomes, all_ended, problem)
-
-
-def _print_place(folder: Path, over: Sequence[str]) -> None:
-    print(f"in {closing.short(folder)}, with {overview.written(folder, over)} over them")
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    default_limit = TIME_LIMITS.get(options.profile)
-    limit = default_limit if options.timeout is None else options.timeout or None
-    return Settings(options.profile, options.formats, limit, options.show_code)
+    problem = _problem(
+        lambda: overview.write_sweep(workspace, settings, notebooks[0], points, outdated=outdated),
+    )
+    _close(works, outcomes, tasks[0].reports, overview.SWEEP_FILES)
+    return _status(works, outcomes, all_ended, problem)
 
 
 def _do(
-    tasks: Sequence[Task], declared: dict[str, list[str]], settings: Settings, options: argparse.Namespace
-) -> tuple[list[Work], dict[str, Outcome], bool]:
+    tasks: Sequence[Task], before: dict[str, list[str]], settings: Settings, options: argparse.Namespace
+) -> tuple[list["Work"], dict[str, "Outcome"], bool]:
     """What there was to do, the outcomes of what ended, by name, and whether all did: Ctrl-C ends the rest."""
+    from helpers.report.batch import Here, run_all
+    from helpers.report.incremental import look
+
     works = look(tasks, settings, force=options.force, elsewhere=bool(options.scheduler))
-    left = [work for work in works if not work.is_done]
-    progress = Progress(sys.stderr)
     outcomes: dict[str, Outcome] = {}
     for work in works:
-        progress.message(closing.why(work))
+        _say(_why(work))
 
-    def finished(work: Work, outcome: Outcome) -> None:
+    def finished(work: "Work", outcome: "Outcome") -> None:
         outcomes[work.task.name] = outcome
-        progress.message(closing.ended(outcome))
+        _say(f"{outcome.name}  {f'failed: {outcome.error}' if outcome.error else 'ok'}")
 
-    batch = Batch(left, declared, options.jobs or 1, options.scheduler)
-    all_ended = not left or run_batch(batch, settings, progress=progress, finished=finished)
-    return works, outcomes, all_ended
+    left = [work for work in works if not work.is_done]
+    if options.scheduler and any(work.reasons for work in left):
+        from helpers.report.cluster import Cluster
+
+        pool = Cluster(options.scheduler)
+    else:
+        pool = Here(options.jobs or 1)
+    try:
+        return works, outcomes, run_all(left, before, settings, pool, finished)
+    finally:
+        pool.close()
 
 
-def _closed(works: Sequence[Work], outcomes: dict[str, Outcome], all_ended: bool, problem: str) -> int:
+def _problem(write_over_all: Callable[[], str]) -> str:
+    """What went wrong with what stands over the reports, or ""."""
+    try:
+        return write_over_all()
+    except OSError as error:
+        return f"what stands over the reports could not be written: {error.strerror}"
+
+
+def _why(work: "Work") -> str:
+    """A line before the run: what is done with a notebook, and why."""
+    if work.is_done:
+        return f"{work.task.name}  unchanged"
+    doing = "runs" if work.reasons else "is drawn anew"
+    reasons = work.reasons or work.renders
+    more = len(reasons) - REASONS_SHOWN
+    rest = f", and {more} more" if more > 0 else ""
+    return f"{work.task.name}  {doing}: {', '.join(reasons[:REASONS_SHOWN])}{rest}"
+
+
+def _close(works: Sequence["Work"], outcomes: dict[str, "Outcome"], folder: Path, over: Sequence[str]) -> None:
+    """Prints the closing table, one line for each notebook that ended or had nothing to do, and where all is."""
+    from helpers.report.overview import written
+
+    rows = [("notebook", "state", "run s", "report s", "peak MiB", "files")]
+    for work in works:
+        if work.task.name in outcomes:
+            rows.append(_row(outcomes[work.task.name]))
+        elif work.is_done:
+            rows.append((work.task.name, "unchanged", "–", "–", "–", ""))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for name, state, *figures, files in rows:
+        right = [figure.rjust(width) for figure, width in zip(figures, widths[2:5], strict=True)]
+        line = "  ".join([name.ljust(widths[0]), state.ljust(widths[1]), *right, files])
+        print(printable(line).rstrip())
+    place = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    print(printable(f"in {place}, with {written(folder, over)} over them"))
+
+
+def _row(outcome: "Outcome") -> tuple[str, ...]:
+    suffixes = ",".join(path.name.removeprefix(f"{outcome.name}.") for path in outcome.files)
+    return (
+        outcome.name,
+        "FAILED" if outcome.error else "ok" if outcome.ran else "drawn anew",
+        f"{outcome.execute_seconds:.1f}" if outcome.ran else "–",
+        f"{outcome.render_seconds:.1f}",
+        "–" if outcome.peak_mib is None else f"{outcome.peak_mib:.0f}",
+        suffixes and f"{outcome.name}.{{{suffixes}}}",
+    )
+
+
+def _status(works: Sequence["Work"], outcomes: dict[str, "Outcome"], all_ended: bool, problem: str) -> int:
     """The exit status, once what went wrong has been said; ``problem`` is with what stands over the reports."""
     if problem:
-        print(f"error: {problem}", file=sys.stderr)
+        _say(f"error: {problem}")
     if not all_ended:
         stopped = [work.task.name for work in works if not work.is_done and work.task.name not in outcomes]
-        print(
-            f"interrupted: {', '.join(stopped)} did not end; kernels were stopped, what was finished is kept",
-            file=sys.stderr,
-        )
+        _say(f"interrupted: {', '.join(stopped)} did not end; kernels were stopped, what was finished is kept")
         return INTERRUPTED
     return FAILED if problem or any(outcome.error for outcome in outcomes.values()) else OK
+
+
+def _say(text: str) -> None:
+    """A line to stderr above those of the notebooks under way. What notebooks say must not move a terminal's cursor."""
+    from tqdm import tqdm
+
+    tqdm.write(printable(text), file=sys.stderr)
 
 
 def _print_to_the_end(lines: Iterable[str]) -> None:
     """Prints the lines, unless whoever reads them, such as ``head``, has had enough."""
     try:
         for line in lines:
-            print(line)
+            print(printable(line))
         sys.stdout.flush()
     except BrokenPipeError:
         # At its end Python flushes what is left, and would complain once more.
@@ -170,16 +333,12 @@ def _print_to_the_end(lines: Iterable[str]) -> None:
 
 
 def _list(workspace: Workspace, names: Sequence[str]) -> Iterator[str]:
+    from helpers.report.document import read
+
     for notebook in workspace.choose(names):
         content = load(notebook)
         parameters = defaults(content, name=notebook.stem)
         profiles = [p for p in workspace.profiles() if p == QUICK or workspace.profile_file(p, notebook).is_file()]
-        yield f"{notebook.stem}: {_title(content, notebook.stem)}"
+        yield f"{notebook.stem}: {read(content, name=notebook.stem).title}"
         yield f"    profiles: {', '.join(profiles)}"
         yield from (f"    {name} = {value!r}" for name, value in parameters.items())
-
-
-def _title(notebook: "NotebookNode", name: str) -> str:
-    from helpers.report.document import read
-
-    return read(notebook, name=name).title

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from helpers import DATA
 from helpers.report.inputs import Disk, Earlier, Fingerprint, Inputs, changes, earlier, page
 from helpers.report.inputs.changes import NEVER_RUN
-from helpers.report.plain import read
-from helpers.report.workspace import Task
-from helpers.report.writing import Settings
+from helpers.report.workspace import Settings, Task, read
 
 FORCED = "--force"
 FAILED = "its last run failed"

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers.report import clean
-from helpers.report.workspace import BOOK, Workspace, write
-from helpers.report.writing import Settings
+from helpers.report.workspace import BOOK, Settings, Workspace, write
 
 if TYPE_CHECKING:
     from helpers.report.book import BookSettings

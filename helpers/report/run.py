@@ -1,28 +1,22 @@
-"""One notebook from file to finished report: execute it, or take an earlier run, and have its report written."""
+"""From an executed notebook to the files of its report: checked results, drawn pages, and only then new files."""
 
-import threading
-import time
-from collections.abc import Callable
+import errno
+import fnmatch
+import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from helpers import WorkbookError
-from helpers.files import locked
-from helpers.report.progress import Progress, Row
-from helpers.report.workspace import Task, load
-from helpers.report.writing import ReportWriter, Settings, fail
+from helpers.report import clean
+from helpers.report.workspace import FORMATS, Settings, Task, load, write
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-    from helpers.report.engine import Watch
+    from helpers.report.document import Document
     from helpers.report.inputs import Earlier
-
-
-ONE_AT_A_TIME = threading.Lock()
-"""What several threads must not do at once: Python 3.11 fails when two of them read sources into syntax trees, and the
-libraries that draw pages import parts of themselves when they are needed, unguarded."""
 
 
 class NotRun(WorkbookError):
@@ -36,6 +30,7 @@ class Outcome:
     Attributes:
         name: the notebook's, without ``.ipynb``.
         error: why it failed, or was not run, or "".
+        ran: whether it was executed, and not only drawn anew.
         execute_seconds, render_seconds: how long both halves took.
         peak_mib: the most memory that the kernel held, None if unknown.
         files: what was written into the reports folder; [] if the report there is still that of an earlier run.
@@ -43,161 +38,211 @@ class Outcome:
 
     name: str
     error: str = ""
+    ran: bool = False
     execute_seconds: float = 0.0
     render_seconds: float = 0.0
     peak_mib: float | None = None
     files: list[Path] = field(default_factory=list)
 
 
-Execute = Callable[[Task, Path, "Watch"], None]
-"""Runs a task's notebook, as ``engine.execute`` does, and writes the executed one to the path after each cell."""
-
-
-def run(
-    task: Task,
-    settings: Settings,
-    *,
-    stamp: "Earlier | None" = None,
-    execute: Execute | None = None,
-    progress: Progress,
-) -> Outcome:
-    """Runs a notebook and writes its report, a failed run's too; but none if it didn't run at all (`NotRun`).
-
-    Args:
-        task: what to run, and where its report goes.
-        settings: formats, code shown and time limit.
-        stamp: what the run depends on, for the executed notebook to carry if the run goes well.
-        execute: runs the notebook; ``engine.execute`` if None.
-        progress: shows what is going on.
-
-    Returns:
-        The outcome. Errors of the notebook and of its report are in it, not raised, so that other notebooks go on.
+def renewed(task: Task, stamp: "Earlier") -> "NotebookNode":
+    """What the notebook's last run gave, with the prose that the notebook has now.
 
     Raises:
-        KeyboardInterrupt: after the kernel has been stopped and the part that ran kept as <notebook>.interrupted.ipynb.
-    """
-    with progress.row(task.name) as row:
-        job = _Job(task, settings, row, stamp)
-        return _alone(job, lambda: job.execute(execute))
-
-
-def render_again(task: Task, settings: Settings, *, stamp: "Earlier", progress: Progress) -> Outcome:
-    """Writes a report anew from what the notebook's last run gave and the prose that the notebook has now.
-
-    Args:
-        task: whose report it is.
-        settings: formats and code shown.
-        stamp: what that run depended on, and its pages do now.
-        progress: shows what is going on.
-
-    Returns:
-        The outcome, as from `run`; nothing was executed. Nothing is written either if another command has run the
-        notebook since ``stamp`` was made.
+        NotRun: if another command has run the notebook since ``stamp`` was made.
     """
     from helpers.report.inputs import earlier
     from helpers.report.prose import with_new_prose
 
-    def renewed() -> "NotebookNode":
-        executed = task.reports / f"{task.name}.ipynb"
-        then = earlier(executed)
-        if then is None or then.inputs != stamp.inputs:
-            raise NotRun("another command has run it meanwhile: run this one again")
-        with ONE_AT_A_TIME:
-            return with_new_prose(load(executed), load(task.notebook))
-
-    with progress.row(task.name) as row:
-        return _alone(_Job(task, settings, row, stamp), renewed)
+    then = earlier(task.file("ipynb"))
+    if then is None or then.inputs != stamp.inputs:
+        raise NotRun("another command has run it meanwhile: run this one again")
+    return with_new_prose(load(task.file("ipynb")), load(task.notebook))
 
 
-def _alone(job: "_Job", executed: "Callable[[], NotebookNode]") -> Outcome:
-    """Makes the report of what ``executed`` returns, unless another run is making the same one."""
+def forget_folders(executed: "NotebookNode", task: Task) -> None:
+    """A report may be handed on: where this machine keeps its files is nobody's business."""
+    from helpers.report.document import private
+
+    about = executed.metadata.setdefault("papermill", {})
+    for key, path in (("input_path", task.notebook), ("output_path", task.file("ipynb"))):
+        about[key] = str(path.relative_to(task.root)) if path.is_relative_to(task.root) else path.name
+    about["parameters"] = private(about.get("parameters", {}))
+
+
+def write_report(executed: "NotebookNode", task: Task, settings: Settings, stamp: "Earlier | None") -> Outcome:
+    """Checks the results, draws every page, and only then touches the files of earlier runs.
+
+    A failure that shows here only is told by the pages and the numbers, and not by the executed notebook, whose
+    results are good: what the next command needs from it is new pages.
+
+    Returns:
+        What failed in the run or in drawing its pages, as ``error``, and the files: whatever goes wrong in one report
+        must not take the others along.
+    """
+    outcome = Outcome(task.name)
     try:
-        with locked(job.lock) as alone:
-            if alone:
-                _report(job, executed)
-            else:
-                job.outcome.error = "another run is making this report: wait until it has ended"
-    except OSError as error:
-        job.outcome.error = f"the file {job.lock.name} of another run is in the way: delete it ({error.strerror})"
-    return job.outcome
-
-
-def _report(job: "_Job", executed: "Callable[[], NotebookNode]") -> None:
-    try:
-        job.report(executed())
+        _write_report(executed, task, settings, stamp, outcome)
     except KeyboardInterrupt:
-        job.keep_interrupted()
+        keep_interrupted(executed, task)
         raise
-    except NotRun as error:
-        job.outcome.error = str(error)
-    except Exception as error:  # A fault in one report, ours included, must not take the others along.
-        if not job.outcome.files:
-            job.keep_interrupted()
-        job.outcome.error = "; ".join(filter(None, [job.outcome.error, f"{type(error).__name__}: {error}"]))
-    finally:
-        job.running.unlink(missing_ok=True)
+    except Exception as error:
+        if not outcome.files:
+            keep_interrupted(executed, task)
+        outcome.error = "; ".join(filter(None, [outcome.error, in_words(error)]))
+    return outcome
 
 
-class _Job:
-    """One notebook's way to its files, and what became of it so far."""
+def in_words(error: Exception) -> str:
+    """An error as a line for the user: what lies outside of the workbook by what it is, others by their kind too."""
+    if isinstance(error, NotRun):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"the disk is full, the report was not written ({error.strerror}): free some space, then run it again"
+    return f"{type(error).__name__}: {error}"
 
-    def __init__(self, task: Task, settings: Settings, row: Row, stamp: "Earlier | None") -> None:
-        self._task, self._settings, self._row = task, settings, row
-        self._writer = ReportWriter(task, settings, stamp)
-        self.outcome = Outcome(task.name, files=self._writer.files)
-        self.running = task.reports / f".{task.name}.running.ipynb"
-        self.lock = task.reports / f".{task.name}.lock"
 
-    def execute(self, execute: Execute | None) -> "NotebookNode":
-        """The executed notebook, which holds an error output if the run failed for whatever reason.
+def keep_interrupted(executed: "NotebookNode", task: Task) -> None:
+    """Keeps the cells that ran before Ctrl-C, or before a fault of ours: they may have taken hours."""
+    import nbformat
 
-        Raises:
-            NotRun: as from ``execute``.
-        """
-        from helpers.report import engine
-
-        self._row.step("starting the kernel" if execute is None else "waiting for a worker")
-        self.running.unlink(missing_ok=True)
-        watch = engine.Watch(self._row, self._settings.time_limit)
-        started = time.monotonic()
-        failure: Exception | None = None
+    if any(cell.get("execution_count") for cell in executed.cells):
         try:
-            (execute or engine.execute)(self._task, self.running, watch)
-        except NotRun:
-            raise
-        except Exception as error:  # From a cell's exception to a kernel that would not start.
-            failure = error
-        self.outcome.peak_mib = watch.peak_mib
-        executed = load(self.running if self.running.exists() else self._task.notebook)
-        if failure is not None and not isinstance(failure, engine.RunFailed):
-            fail(executed, type(failure).__name__, str(failure))
-        # As the notebook has it: a worker may have been waited for.
-        self.outcome.execute_seconds = (
-            executed.metadata.get("papermill", {}).get("duration") or time.monotonic() - started
-        )
-        self._forget_folders(executed)
-        if watch.peak_mib:
-            executed.metadata.setdefault("workbook", {})["peak_mib"] = round(watch.peak_mib)
-        return executed
+            write(task.file("interrupted.ipynb"), nbformat.writes(executed))
+        except OSError:  # that there is no room for it is told for the report itself
+            return
 
-    def report(self, executed: "NotebookNode") -> None:
-        self._row.step("writing the report")
-        started = time.monotonic()
-        with ONE_AT_A_TIME:
-            self.outcome.error = self._writer.write(executed)
-        self.outcome.render_seconds = time.monotonic() - started
 
-    def keep_interrupted(self) -> None:
-        """Keeps the cells that ran before Ctrl-C, or before a fault of ours: they may have taken hours."""
-        if self.running.exists():
-            self.running.replace(self._writer.file("interrupted.ipynb"))
+def _write_report(
+    executed: "NotebookNode", task: Task, settings: Settings, stamp: "Earlier | None", outcome: Outcome
+) -> None:
+    import nbformat
 
-    def _forget_folders(self, executed: "NotebookNode") -> None:
-        """A report may be handed on: where this machine keeps its files is nobody's business."""
-        from helpers.report.document import private
+    from helpers.report import numbers_file
+    from helpers.report.document import Failure, read, with_failure
 
-        root = self._task.root
-        paths = executed.metadata.setdefault("papermill", {})
-        for key, path in (("input_path", self._task.notebook), ("output_path", self._writer.file("ipynb"))):
-            paths[key] = str(path.relative_to(root)) if path.is_relative_to(root) else path.name
-        paths["parameters"] = private(paths.get("parameters", {}))
+    ran = read(executed, name=task.name)
+    problem = "" if ran.failed else missing_results(executed, ran)
+    document = with_failure(ran, "MissingResults", problem) if problem else ran
+    pages, faults = _draw(document, task, settings)
+    if faults and not document.failed:
+        document = with_failure(document, "PageNotDrawn", "; ".join(faults))
+        # Once more, so that the page that can be drawn says that the other one failed.
+        pages, later_faults = _draw(document, task, settings)
+        faults = [fault for fault in later_faults if fault not in faults]
+    failures = [block for block in document.blocks if isinstance(block, Failure)]
+    errors = [f"{block.name}: {block.message}{f' (cell {block.cell})' if block.cell else ''}" for block in failures]
+    outcome.error = "; ".join([*errors, *faults])
+    _put_stamp(executed, stamp, ran_well=not ran.failed, drawn_well=not document.failed)
+    numbers = numbers_file.content(document, name=task.name, profile=settings.profile)
+    _make_room(task, failed=document.failed)
+    _write_drawings(document, task.figures)
+    contents = {
+        "ipynb": nbformat.writes(executed),
+        "json": json.dumps(numbers, indent=2, ensure_ascii=False) + "\n",
+        **pages,
+    }
+    for suffix, content in contents.items():
+        write(task.file(suffix), content)
+        outcome.files.append(task.file(suffix))
+
+
+def _put_stamp(executed: "NotebookNode", stamp: "Earlier | None", *, ran_well: bool, drawn_well: bool) -> None:
+    """Only a run that went well is good for later commands, and only pages that did."""
+    about = executed.metadata.setdefault("workbook", {})
+    for kind, is_good in (("inputs", ran_well), ("page", drawn_well)):
+        about.pop(kind, None)
+        if stamp is not None and is_good:
+            about[kind] = getattr(stamp, kind)
+
+
+def _draw(document: "Document", task: Task, settings: Settings) -> tuple[dict[str, str | bytes], list[str]]:
+    """The pages by format, and for each that could not be drawn, why."""
+    from helpers.report import html, pdf
+    from helpers.report.document import with_code
+
+    folded = document if settings.show_code != "none" else with_code(document, "none")
+    makers = {
+        "html": lambda: html.render(folded, name=task.name, profile=settings.profile),
+        "pdf": lambda: pdf.render(with_code(document, settings.show_code)),
+    }
+    pages: dict[str, str | bytes] = {}
+    faults: list[str] = []
+    for suffix in FORMATS:
+        if suffix in settings.formats:
+            try:
+                pages[suffix] = makers[suffix]()
+            except Exception as error:  # Whatever a page's maker stumbles on, the other page and the numbers are good.
+                message = clean.private(clean.printable(f"{type(error).__name__}: {error}"))
+                faults.append(f"the {suffix.upper()} page could not be drawn: {message}")
+    return pages, faults
+
+
+def _make_room(task: Task, *, failed: bool) -> None:
+    """A good report that a failure would replace becomes the last good one; other pages of earlier runs go."""
+    was_good = _status(task.file("json")) == "ok"
+    for suffix in FORMATS:
+        page, last_good = task.file(suffix), task.file(f"last-good.{suffix}")
+        if failed and was_good and page.exists():
+            page.replace(last_good)
+        if not failed:
+            last_good.unlink(missing_ok=True)
+        # Also a page of a format that this run does not make: it would show other numbers than the new ones.
+        page.unlink(missing_ok=True)
+    task.file("interrupted.ipynb").unlink(missing_ok=True)
+
+
+def _status(numbers_file: Path) -> str:
+    try:
+        return json.loads(numbers_file.read_text(encoding="utf-8"))["status"]
+    except (OSError, ValueError, KeyError):
+        return "none"
+
+
+def missing_results(notebook: "NotebookNode", document: "Document") -> str:
+    """What a run that finished should have recorded and did not, in words; "" if nothing is missing.
+
+    A notebook's metadata names the figures, tables and numbers that it must record: ``workbook.expects``, and what
+    stands for it on the index, ``workbook.key_figure`` and ``workbook.key_numbers``. Names may be patterns, "*_roc"
+    say, where a parameter decides how many there are; one result at least has to match. The text may name more, as
+    ``@fig-NAME`` and ``@tbl-NAME``.
+    """
+    from helpers.report import references
+    from helpers.report.document import Figure, Table
+
+    recorded = {block.name for block in document.blocks if isinstance(block, Figure | Table)} | set(document.numbers)
+    if not recorded:
+        return "the notebook recorded no figure, table or number (helpers.record does that)"
+    key_figure = [document.key_figure] if document.key_figure else []
+    expected = [*notebook.metadata.get("workbook", {}).get("expects", []), *key_figure, *document.key_numbers]
+    missing = [name for name in dict.fromkeys(expected) if not fnmatch.filter(recorded, name)]
+    if missing:
+        return f"the notebook's metadata expects results that the run did not record: {', '.join(missing)}"
+    unknown = references.missing(document)
+    if unknown:
+        return f"the text refers to figures or tables that the run did not record: {', '.join(unknown)}"
+    unusable = [name for name, number in document.numbers.items() if not _finite(number["value"])]
+    return f"numbers that aren't finite: {', '.join(unusable)}" if unusable else ""
+
+
+def _finite(value: Any) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _write_drawings(document: "Document", folder: Path) -> None:
+    """Each figure as SVG and PDF, and the numbers behind figures and tables as CSV; what an earlier run drew goes."""
+    from helpers.report.document import Figure, Table
+
+    files: dict[Path, str | bytes] = {}
+    for block in document.blocks:
+        if isinstance(block, Figure):
+            files |= {folder / f"{block.name}.svg": block.svg, folder / f"{block.name}.pdf": block.pdf}
+        if isinstance(block, Figure | Table) and block.csv:
+            # A table may have the name of a figure.
+            place = folder / "tables" if isinstance(block, Table) else folder
+            files[place / f"{block.name}.csv"] = block.csv
+    for stale in [*folder.glob("*.*"), *folder.glob("tables/*.csv")]:
+        if stale.suffix in (".svg", ".pdf", ".csv") and stale not in files:
+            stale.unlink()
+    for path, content in files.items():
+        write(path, content)

@@ -1,6 +1,7 @@
 """Where notebooks, profiles, reports and drawings lie, and which notebooks a name on the command line means."""
 
 import difflib
+import json
 import os
 import re
 import tempfile
@@ -18,6 +19,8 @@ BOOK = "workbook.pdf"
 """All reports of a profile as one book."""
 QUICK = "quick"
 """The profile of the notebooks' own defaults: it needs no file."""
+FORMATS = ("html", "pdf")
+CODE = ("none", "key", "all")
 TAKEN = ("index", "workbook")
 """What stands over the reports is called so."""
 MARKS = (".interrupted", ".last-good")
@@ -28,16 +31,53 @@ class Refused(WorkbookError):
     """A command line that cannot be carried out: raised before anything runs."""
 
 
-class UnknownName(Refused):
-    """A notebook, profile or parameter that does not exist; the message gives the nearest one that does."""
-
-
 class UnreadableNotebook(Refused):
     """A file that is not a Jupyter notebook, or one whose parameters cell breaks the rules."""
 
 
-class NotWritable(Refused):
-    """A folder that reports or drawings must go to, and cannot."""
+@dataclass(frozen=True)
+class Settings:
+    """How the reports are made.
+
+    Attributes:
+        profile: whose parameters they are; reports name it.
+        formats: of the page, from `FORMATS`.
+        time_limit: seconds that all cells of one notebook together may take, or None.
+        show_code: whose code reports show, from `CODE`. HTML folds code, so "key" leaves it all there.
+        threads: that each kernel computes with; None for what its machine has.
+        anew: whether trainings leave their checkpoints aside.
+    """
+
+    profile: str
+    formats: Sequence[str] = FORMATS
+    time_limit: float | None = None
+    show_code: str = "key"
+    threads: int | None = None
+    anew: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run of a notebook: what runs, and where its report goes.
+
+    Attributes:
+        notebook: the file to run, which stays as it is.
+        parameters: values for its parameters cell to override.
+        name: its reports' file names, without suffix.
+        reports: the folder of its reports.
+        figures: the folder of its drawings.
+        root: the folder that its kernel works in.
+    """
+
+    notebook: Path
+    parameters: dict[str, Any]
+    name: str
+    reports: Path
+    figures: Path
+    root: Path
+
+    def file(self, suffix: str) -> Path:
+        return self.reports / f"{self.name}.{suffix}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +104,7 @@ class Workspace:
     def figures(self, profile: str) -> Path:
         return self.root / "figures" / profile
 
-    def task(self, profile: str, notebook: Path, parameters: dict[str, Any]) -> "Task":
+    def task(self, profile: str, notebook: Path, parameters: dict[str, Any]) -> Task:
         """A notebook's run at a profile."""
         figures = self.figures(profile) / notebook.stem
         return Task(notebook, parameters, notebook.stem, self.reports(profile), figures, self.root)
@@ -78,36 +118,22 @@ class Workspace:
 
         Args:
             names: numbers ("01" or "1"), names ("01_cnn_on_a", "template") or paths.
-
-        Raises:
-            UnknownName: for a name that no notebook has, or several have; or if there is no notebook at all.
-            Refused: for a notebook whose report would overwrite another file, or be overwritten.
         """
         chosen = list(dict.fromkeys(self._find(name) for name in names)) if names else self.numbered()
         if not chosen:
-            raise UnknownName(f"there is no notebook in {self.notebooks}")
+            raise Refused(f"there is no notebook in {self.notebooks}")
         for path in chosen:
             _check_name(path.stem)
         # Some file systems don't tell capitals from small letters.
         stems = [path.stem.casefold() for path in chosen]
         twice = next((path for path in chosen if stems.count(path.stem.casefold()) > 1), None)
         if twice is not None:
-            raise UnknownName(f"two of the notebooks are called {twice.stem}: their reports would overwrite each other")
+            raise Refused(f"two of the notebooks are called {twice.stem}: their reports would overwrite each other")
         return chosen
 
     def check_profile(self, profile: str) -> None:
-        """Raises UnknownName unless there is such a profile."""
         if profile not in self.profiles():
-            raise UnknownName(f"there is no profile {profile!r}{nearest(profile, self.profiles())}")
-
-    def check_writable(self, profile: str) -> None:
-        """Makes the folders for reports and drawings.
-
-        Raises:
-            NotWritable: if a folder cannot be made or written to.
-        """
-        for folder in (self.reports(profile), self.figures(profile)):
-            make_folder(folder)
+            raise Refused(f"there is no profile {profile!r}{nearest(profile, self.profiles())}")
 
     def _find(self, name: str) -> Path:
         if name.endswith(".ipynb") and "/" in name.replace(os.sep, "/"):
@@ -119,11 +145,9 @@ class Workspace:
         else:
             found = [path for path in candidates if path.stem == stem]
         if len(found) > 1:
-            raise UnknownName(
-                f"{name!r} means several notebooks: {', '.join(path.stem for path in found)}; give a name"
-            )
+            raise Refused(f"{name!r} means several notebooks: {', '.join(path.stem for path in found)}; give a name")
         if not found:
-            raise UnknownName(f"there is no notebook {name!r}{nearest(name, [path.stem for path in candidates])}")
+            raise Refused(f"there is no notebook {name!r}{nearest(name, [path.stem for path in candidates])}")
         return found[0]
 
     def _find_path(self, path: Path) -> Path:
@@ -131,32 +155,11 @@ class Workspace:
             if candidate.is_file():
                 return candidate.resolve()
         known = [str(found.relative_to(self.root)) for found in sorted(self.notebooks.glob("*.ipynb"))]
-        raise UnknownName(f"there is no notebook {str(path)!r}{nearest(str(path), known)}")
-
-
-@dataclass(frozen=True)
-class Task:
-    """One run of a notebook: what runs, and where its report goes.
-
-    Attributes:
-        notebook: the file to run, which stays as it is.
-        parameters: values for its parameters cell to override.
-        name: its reports' file names, without suffix.
-        reports: the folder of its reports.
-        figures: the folder of its drawings.
-        root: the folder that its kernel works in.
-    """
-
-    notebook: Path
-    parameters: dict[str, Any]
-    name: str
-    reports: Path
-    figures: Path
-    root: Path
+        raise Refused(f"there is no notebook {str(path)!r}{nearest(str(path), known)}")
 
 
 def _check_name(stem: str) -> None:
-    """Raises Refused for a notebook whose report cannot have the notebook's name."""
+    """Refuses a notebook whose report cannot have the notebook's name."""
     name = stem.casefold()
     if name in TAKEN:
         raise Refused(f"a notebook cannot be called {stem}: its report would be overwritten; rename it")
@@ -169,16 +172,12 @@ def _check_name(stem: str) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder that files are to be written into.
-
-    Raises:
-        NotWritable: if it cannot be made or written to.
-    """
+    """Makes a folder that files are to be written into; refused if it cannot be made or written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise NotWritable(f"cannot write to {folder}: {error.strerror}; free the way, or allow writing") from error
+        raise Refused(f"cannot write to {folder}: {error.strerror}; free the way, or allow writing") from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -206,6 +205,21 @@ def load(path: Path) -> "NotebookNode":
         raise UnreadableNotebook(f"cannot read the notebook {path}: {' '.join(str(error).split())[:200]}") from error
 
 
+def read(path: Path) -> dict[str, Any]:
+    """A notebook file as `load` gives it, but not validated: nbformat takes over a second to import."""
+    try:
+        notebook = json.loads(path.read_bytes())
+        if notebook["nbformat"] != 4:
+            return load(path)
+        for cell in notebook["cells"]:
+            cell["source"] = "".join(cell["source"])
+            if not isinstance(cell["cell_type"], str) or not isinstance(cell["metadata"], dict):
+                return load(path)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return load(path)  # whose message says what is wrong
+    return notebook
+
+
 def write(path: Path, content: str | bytes) -> None:
     """Writes a file under a temporary name beside it, then renames it: no reader ever meets half a file."""
     with files.replacing(path) as stream:
@@ -215,3 +229,6 @@ def write(path: Path, content: str | bytes) -> None:
 def _number(stem: str) -> int:
     digits = re.match(r"\d+", stem, re.ASCII)
     return int(digits[0]) if digits else -1
+
+
+UnknownName = NotWritable = Refused

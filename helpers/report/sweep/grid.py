@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from helpers.report import plain
+from helpers.report import workspace as plain
 from helpers.report.parameters import checked, defaults, plan, read_yaml
 from helpers.report.sweep.names import point_name
 from helpers.report.sweep.values import BadSweep, values_of

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from helpers.record import drawn, literal
-from helpers.report import durations, plain
+from helpers.report import durations
+from helpers.report import workspace as plain
 from helpers.report.document import Block, Document, Figure, Markdown, Provenance, Reading, Table, private
 from helpers.report.parameters import defaults
 from helpers.report.sweep import figure, tables

@@ -1,0 +1,390 @@
+"""Executing a notebook: papermill with a kernel of the running Python, a time limit for the whole, and live progress.
+
+papermill, nbclient and jupyter_client take a second to import: import this module inside a function.
+"""
+
+import logging
+import os
+import re
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import psutil
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, papermill_engines
+from tqdm import tqdm
+from traitlets.config import Config
+
+from helpers import ROOT, WorkbookError
+from helpers.report import clean
+
+ENGINE = "workbook"
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Environment variables by which torch and NumPy are told with how many threads to compute."""
+_LONGEST_SOCKET_FOLDER = 80
+"""Bytes: Unix sockets' paths end at about 100 of them, the file name included."""
+
+# nbclient logs what it also raises; the exceptions' messages are enough.
+_LOG = logging.getLogger(__name__)
+_LOG.propagate = False
+_LOG.addHandler(logging.NullHandler())
+
+
+class _CellFailed(WorkbookError):
+    """A cell that did not end well; its outputs hold the error."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A notebook to execute, as plain data: another machine may do it.
+
+    Attributes:
+        name: its reports' name.
+        notebook: its content, as text.
+        parameters: values for its parameters cell to override.
+        needs_gpu: whether it wants one.
+        folder: that the kernel works in; "" for the root of the workbook there.
+        time_limit: seconds for all its cells, or None.
+        threads: that the kernel computes with.
+        anew: whether its trainings leave their checkpoints aside.
+    """
+
+    name: str
+    notebook: str
+    parameters: dict[str, Any]
+    needs_gpu: bool
+    folder: str
+    time_limit: float | None
+    threads: int
+    anew: bool
+
+
+class Watch:
+    """A notebook under way: its line of progress, which a terminal redraws and a log gets for each cell, and its end.
+
+    Args:
+        name: of the notebook.
+        shown: False where nobody looks on.
+    """
+
+    def __init__(self, name: str, *, shown: bool = True) -> None:
+        self._name, self._shown = name, shown
+        self._started = time.monotonic()
+        self._pid: int | None = None
+        self._stopped = False
+        self._lock = threading.Lock()
+        self._bar = tqdm(
+            desc=f"{name}  starting the kernel",
+            bar_format="{desc} |{bar:10}| {elapsed}{postfix}",
+            file=sys.stderr,
+            disable=None if shown else True,
+            leave=False,
+            dynamic_ncols=True,
+        )
+
+    def close(self) -> None:
+        self._bar.close()
+
+    def cell(self, number: int, total: int) -> None:
+        """The notebook goes on to another cell."""
+        if not self._bar.disable:
+            self._bar.total, self._bar.n = total, number - 1
+            self._bar.set_postfix_str("", refresh=False)
+            self._bar.set_description_str(f"{self._name}  cell {number}/{total}")
+        elif self._shown:
+            elapsed = tqdm.format_interval(time.monotonic() - self._started)
+            print(f"{self._name}  cell {number}/{total}  {elapsed}", file=sys.stderr, flush=True)
+
+    def printed(self, text: str) -> None:
+        """A cell wrote ``text`` to stderr: the newest progress bar in it, if any, is shown."""
+        bars = [state for state in re.split(r"[\r\n]", text) if clean.is_progress(state)]
+        if bars:
+            self._bar.set_postfix_str(clean.printable(bars[-1]).strip(), refresh=False)
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Shows the time that has passed."""
+        self._bar.refresh()
+
+    def begin(self, pid: int) -> None:
+        """The kernel's process has started: it leads a process group of its own."""
+        with self._lock:
+            self._pid = pid
+        if self._stopped:
+            self.end()
+
+    def stop(self) -> None:
+        """Kills the kernel, or will as soon as it has started: the run ends as one whose kernel died."""
+        self._stopped = True
+        self.end()
+
+    def end(self) -> None:
+        """Ends the kernel and what it may have left."""
+        with self._lock, suppress(ProcessLookupError, PermissionError):
+            if self._pid is not None:
+                os.killpg(self._pid, signal.SIGKILL)
+
+
+class KernelNotStarted(WorkbookError):
+    """The kernel's process ended before its first cell."""
+
+
+def execute(order: Order, watch: Watch) -> NotebookNode:
+    """Runs a notebook.
+
+    Returns:
+        The executed notebook, however the run ended: an error is in the outputs of the cell that it ended in, and the
+        most MiB of memory that the kernel held in the metadata, as ``workbook.peak_mib``.
+
+    Raises:
+        KernelNotStarted: if there is no kernel to run a cell.
+    """
+    papermill_engines.register(ENGINE, _Engine)
+    executed: list[NotebookNode] = []
+    # A short name: the paths of sockets in it must be short.
+    with tempfile.TemporaryDirectory(prefix="workbook-", ignore_cleanup_errors=True) as folder:
+        source = Path(folder, "notebook.ipynb")
+        source.write_text(order.notebook, encoding="utf-8")
+        try:
+            papermill.execute_notebook(
+                str(source).replace("{", "{{").replace("}", "}}"),  # which papermill would fill parameters into
+                None,
+                parameters=order.parameters,
+                engine_name=ENGINE,
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                order=order,
+                watch=watch,
+                scratch=Path(folder),
+                executed=executed,
+            )
+        except KernelNotStarted:
+            raise
+        except _CellFailed:
+            pass
+        except Exception as error:  # from a library below, or of ours: what ran is kept
+            executed = executed or [nbformat.reads(order.notebook, as_version=4)]
+            fail(executed[0], type(error).__name__, str(error))
+    return executed[0]
+
+
+def add_failure(cell: NotebookNode, name: str, message: str) -> None:
+    """Puts an error into a code cell's outputs, as if the cell had raised it."""
+    cell.outputs.append(nbformat.v4.new_output("error", ename=name, evalue=message, traceback=[]))
+
+
+def fail(notebook: NotebookNode, name: str, message: str) -> None:
+    """Marks the notebook as failed by an error after its last code cell that ran, or in its first one."""
+    if all(cell.cell_type != "code" for cell in notebook.cells):
+        notebook.cells.append(nbformat.v4.new_code_cell())
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    ran = [cell for cell in code_cells if cell.execution_count is not None]
+    add_failure((ran[-1:] or code_cells)[0], name, message)
+
+
+class _Engine(NBClientEngine):
+    """papermill's engine for one run: a client of ours, in a temporary folder of its own."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        *,
+        order: Order,
+        watch: Watch,
+        scratch: Path,
+        executed: list[NotebookNode],
+        **_: Any,
+    ) -> None:
+        executed.append(nb_man.nb)
+        nb_man.now = _steady_clock(nb_man.start_time)
+        client = _Client(
+            nb_man,
+            order,
+            watch,
+            said=scratch / "kernel.log",
+            kernel_name=kernel_name,
+            kernel_manager_class=_KernelManager,
+            config=Config(KernelManager=_connection(scratch)),
+            log=_LOG,
+            # An output of many megabytes needs its time on a busy machine.
+            iopub_timeout=60,
+            # Results are in the notebook; a kernel that has loaded torch needs a second to stop by itself.
+            shutdown_kernel="immediate",
+        )
+        client.execute(env=_environment(order), cwd=order.folder or str(ROOT))
+
+
+def _steady_clock(start: datetime) -> Callable[[], datetime]:
+    """The time, by a clock that nobody sets while the notebook runs: papermill's durations are differences of it."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux's first one goes on while a laptop sleeps
+    begun = time.clock_gettime(clock)
+    return lambda: start + timedelta(seconds=time.clock_gettime(clock) - begun)
+
+
+class _KernelManager(AsyncKernelManager):
+    """Starts this Python, whatever kernel the user's Jupyter folders call "python3"."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="Python 3 (ipykernel)", language="python")
+
+
+class _Client(PapermillNotebookClient):
+    """Runs the cells: reports progress, ends the run at its time limit, tells a dead kernel from a raised error."""
+
+    def __init__(self, nb_man: Any, order: Order, watch: Watch, *, said: Path, **options: Any) -> None:
+        super().__init__(nb_man, timeout_func=self._remaining, **options)
+        self._limit, self._watch, self._said = order.time_limit, watch, said
+        self._deadline: float | None = None
+        self._process: Any = None
+
+    def execute(self, **options: Any) -> NotebookNode:
+        try:
+            # What the process itself writes (a crash's trace, a library's chatter) would tear the progress line.
+            with self._said.open("wb") as said:
+                return super().execute(stdout=said, stderr=said, **options)
+        finally:
+            self._watch.end()
+
+    def start_new_kernel(self, **options: Any) -> None:
+        super().start_new_kernel(**options)
+        self._process = self.km.provisioner.process
+        self._watch.begin(self._process.pid)
+
+    def start_new_kernel_client(self) -> Any:
+        try:
+            return super().start_new_kernel_client()
+        except RuntimeError as error:
+            raise KernelNotStarted(f"{error}{self._last_words()}") from error
+
+    def papermill_execute_cells(self) -> None:
+        if self._limit is not None:
+            self._deadline = time.monotonic() + self._limit
+        code_cells = [index for index, cell in enumerate(self.nb.cells) if cell.cell_type == "code"]
+        for index, cell in enumerate(self.nb.cells):
+            if index in code_cells:
+                self._watch.cell(code_cells.index(index) + 1, len(code_cells))
+            self.nb_man.cell_start(cell, index)
+            try:
+                self._execute_or_explain(cell, index)
+            except _CellFailed as error:
+                self.nb_man.cell_exception(cell, cell_index=index, exception=error)
+                raise
+            finally:
+                self._note_memory()
+                self.nb_man.cell_complete(cell, cell_index=index)
+
+    def output(self, outs: list, msg: dict, display_id: str | None, cell_index: int) -> NotebookNode | None:
+        """Adds an output to the cell's; progress bars go to the progress line instead, warnings nowhere."""
+        if msg["msg_type"] == "stream":
+            content = msg["content"]
+            if content["name"] == "stderr":
+                self._watch.printed(content["text"])
+            if content["name"] == "stderr" or "\r" in content["text"]:
+                content["text"] = clean.printed(content["text"])
+                if content["name"] == "stderr":
+                    # The executed notebook is handed on as well: warnings tell where this machine keeps its files.
+                    content["text"] = clean.without_warnings(content["text"])
+                if not content["text"].strip():
+                    return None
+        added = super().output(outs, msg, display_id, cell_index)
+        _join_streams(outs)
+        return added
+
+    def _execute_or_explain(self, cell: NotebookNode, index: int) -> None:
+        try:
+            self.execute_cell(cell, index)
+        except CellExecutionError as error:
+            raise _CellFailed from error
+        except CellTimeoutError as error:
+            limit = tqdm.format_interval(self._limit or 0)
+            stopped = f"the notebook was stopped at its limit of {limit}; --timeout sets another"
+            add_failure(cell, "NotebookTimeout", str(error) if "IOPub" in str(error) else stopped)
+            raise _CellFailed from error
+        except DeadKernelError as error:
+            add_failure(cell, "KernelDied", self._why_dead())
+            raise _CellFailed from error
+
+    def _remaining(self, cell: NotebookNode | None) -> float | None:
+        # nbclient takes 0 for "no limit".
+        return None if self._deadline is None else max(0.001, self._deadline - time.monotonic())
+
+    def _why_dead(self) -> str:
+        code = self._process.poll()
+        if code == -signal.SIGKILL:
+            why = "was killed (SIGKILL), as Linux does to a process when memory runs out: try fewer or smaller images"
+        elif code is not None and code < 0:
+            why = f"crashed ({signal.Signals(-code).name})"
+        else:
+            why = f"ended by itself (exit code {code})"
+        return f"the kernel {why}{self._last_words()}"
+
+    def _last_words(self) -> str:
+        text = clean.printable(self._said.read_text(errors="replace")).strip()
+        return f". It wrote:\n{text[-2000:]}" if text else ""
+
+    def _note_memory(self) -> None:
+        peak = _peak_mib(self._process.pid)
+        if peak is not None:
+            about = self.nb.metadata.setdefault("workbook", {})
+            about["peak_mib"] = max(round(peak), about.get("peak_mib", 0))
+
+
+def _connection(folder: Path) -> dict[str, Any]:
+    """The kernel's connection: sockets in a folder of its own, as TCP ports of kernels started together may collide."""
+    sockets = len(os.fsencode(folder)) < _LONGEST_SOCKET_FOLDER
+    return {"connection_file": str(folder / "kernel.json"), "transport": "ipc" if sockets else "tcp"}
+
+
+def _environment(order: Order) -> dict[str, str]:
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    # How PyTorch's threads wait for each other: one that waits spins for a while before it sleeps. Measured on two
+    # cores, training in bfloat16: 1,800 images/s by default, 1,590 with threads that sleep at once, 1,830 with this
+    # number of turns, 1,880 with 10,000; with one other busy program 540, 740, 670, 620.
+    waiting = {} if {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys() else {"GOMP_SPINCOUNT": "3000"}
+    fixed = {
+        **dict.fromkeys(THREADS, str(order.threads)),
+        # A report started inside JupyterLab or Colab inherits the variables by which a kernel knows that somebody
+        # looks on.
+        "WORKBOOK_LIVE": "0",
+        **({"WORKBOOK_TRAIN_ANEW": "1"} if order.anew else {}),
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
+    return {**waiting, **os.environ, **fixed}
+
+
+def _join_streams(outputs: list[NotebookNode]) -> None:
+    """Joins the last two outputs if both were printed to one stream, which kernels send in pieces."""
+    if len(outputs) > 1 and outputs[-1].output_type == "stream" and outputs[-2].get("name") == outputs[-1].name:
+        last = outputs.pop()
+        outputs[-1].text += last.text
+
+
+def _peak_mib(pid: int) -> float | None:
+    """The most memory that a process has held at once (Linux), or holds now (elsewhere); None if it has gone."""
+    with suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
+    with suppress(psutil.Error):
+        return psutil.Process(pid).memory_info().rss / 2**20
+    return None
