@@ -91,7 +91,8 @@ def run_all(
 
         try:
             while sorter.is_active():
-                ready = [name for name in by_name if name in {*ready, *sorter.get_ready()}]
+                free = {*ready, *sorter.get_ready()}
+                ready = [name for name in by_name if name in free]
                 while ready and len(locks) < pool.slots:
                     name = ready.pop(0)
                     locks[name] = running.enter_context(ExitStack())

@@ -13,7 +13,7 @@ import pytest
 from helpers.report import cli, incremental
 from helpers.report.inputs import gather
 from helpers.report.workspace import Workspace
-from helpers.report.writing import Settings
+from helpers.report.workspace import Settings
 
 LOADS = """\
 from helpers import data

@@ -16,7 +16,7 @@ from pypdf import PdfReader
 from helpers import plots, record
 from helpers.report import numbers_file
 from helpers.report.document import read
-from helpers.report.writing import _write_drawings
+from helpers.report.run import _write_drawings
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from helpers import ROOT
 from helpers.report import html, pdf, references
 from helpers.report.document import Block, Document, Figure, Markdown, Output, Reading, Table, read
 from helpers.report.workspace import load
-from helpers.report.writing import missing_results
+from helpers.report.run import missing_results
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="90pt" height="60pt"><rect width="80" height="50"/></svg>'
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -16,7 +16,7 @@ class Contestant(NamedTuple):
         package: what must be installed for it.
         precision: what it is asked to compute in; None: what the command line says.
         waits_like_reports: whether its threads wait for each other as in the report command, see
-            `helpers.report.engine.waiting`; else as PyTorch's do.
+            `helpers.report.kernel.waiting`; else as PyTorch's do.
     """
 
     module: str
