@@ -1,5 +1,7 @@
 """The command line: what it says, what it refuses, and what it asks of a run."""
 
+import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +10,9 @@ import nbformat
 import pytest
 
 from helpers import ROOT
-from helpers.report import batch, cli
+from helpers.report import batch, cli, kernel
 from helpers.report.run import Outcome
+from helpers.report.workspace import Settings, Workspace
 from tests.command import report_command
 
 HEAVY = (
@@ -44,14 +47,23 @@ def root(tmp_path):
 
 
 class Runs:
-    """Stands in for ``run``: notes what would have been run, and gives the outcomes that a test asks for."""
+    """Stands in for kernels and pages: notes what would have been run, and gives the outcomes that a test asks for."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple] = []
+        self.asked: list[kernel.Order] = []
+        self.settings: Settings | None = None
         self.failing = self.interrupted = ""
 
-    def __call__(self, task, settings, *, stamp, execute, progress) -> Outcome:
-        self.asked.append((task.name, settings, task.parameters))
+    @property
+    def names(self) -> list[str]:
+        return [order.name for order in self.asked]
+
+    def execute(self, order: kernel.Order, watch: kernel.Watch) -> nbformat.NotebookNode:
+        self.asked.append(order)
+        return nbformat.v4.new_notebook(metadata={"papermill": {}})
+
+    def write_report(self, executed, task, settings, stamp) -> Outcome:
+        self.settings = settings
         if task.name == self.interrupted:
             raise KeyboardInterrupt
         error = "ValueError: no" if task.name == self.failing else ""
@@ -61,7 +73,8 @@ class Runs:
 @pytest.fixture
 def runs(monkeypatch):
     runs = Runs()
-    monkeypatch.setattr(batch, "run", runs)
+    monkeypatch.setattr(kernel, "execute", runs.execute)
+    monkeypatch.setattr(batch, "write_report", runs.write_report)
     return runs
 
 
@@ -81,17 +94,11 @@ def test_help_imports_nothing_heavy_and_shows_examples():
     assert all(len(line) <= 120 for line in said.splitlines())
 
 
-def test_neither_the_command_nor_the_package_imports_what_is_heavy():
-    loaded = "print([name for name in sys.modules if name.split('.')[0] in HEAVY])"
-    code = f"import sys; HEAVY = {HEAVY}; import helpers.report.cli, helpers.report.__init__; {loaded}"
-    assert python(code).stdout.strip() == "[]"
-
-
 def test_every_notebook_is_run_at_its_own_defaults(root, runs, capsys):
     assert cli.main([], root=root) == 0
-    assert [(name, parameters) for name, _, parameters in runs.asked] == [("01_cnn_on_a", {}), ("02_transfer", {})]
-    settings = runs.asked[0][1]
-    assert (settings.profile, tuple(settings.formats), settings.time_limit) == ("quick", ("html", "pdf"), 3600)
+    assert [(order.name, order.parameters) for order in runs.asked] == [("01_cnn_on_a", {}), ("02_transfer", {})]
+    assert (runs.settings.profile, tuple(runs.settings.formats)) == ("quick", ("html", "pdf"))
+    assert {order.time_limit for order in runs.asked} == {3600}
     rows = capsys.readouterr().out.splitlines()
     assert rows[1].split()[:2] == ["01_cnn_on_a", "ok"]
     assert rows[1].endswith("01_cnn_on_a.{html}")
@@ -109,24 +116,38 @@ def test_what_was_written_over_the_reports_is_told(root, runs, capsys):
 def test_options_may_stand_anywhere(root, runs):
     arguments = ["--format", "html", "01", "-p", "EPOCHS", "2", "--timeout", "9", "02", "-p", "EPOCHS", "3"]
     assert cli.main(arguments, root=root) == 0
-    assert [(name, parameters) for name, _, parameters in runs.asked] == [
-        ("01_cnn_on_a", {"EPOCHS": 3}),
-        ("02_transfer", {"EPOCHS": 3}),
-    ]
-    assert tuple(runs.asked[0][1].formats) == ("html",)
-    assert runs.asked[0][1].time_limit == 9
+    assert {order.name: order.parameters for order in runs.asked} == {
+        "01_cnn_on_a": {"EPOCHS": 3},
+        "02_transfer": {"EPOCHS": 3},
+    }
+    assert tuple(runs.settings.formats) == ("html",)
+    assert runs.asked[0].time_limit == 9
 
 
 def test_a_time_limit_of_zero_is_none(root, runs):
     assert cli.main(["01", "--profile", "smoke", "--timeout", "0"], root=root) == 0
     assert cli.main(["01", "--profile", "smoke"], root=root) == 0
-    assert [settings.time_limit for _, settings, _ in runs.asked] == [None, 600]
-    assert runs.asked[0][2] == {"EPOCHS": 1}
+    assert [order.time_limit for order in runs.asked] == [None, 600]
+    assert runs.asked[0].parameters == {"EPOCHS": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "own", "threads"),
+    [([], None, 6), (["--jobs", "2"], None, 3), (["--jobs", "9"], None, 1), (["--jobs", "2"], "5", 5), ([], "1", 1)],
+)
+def test_the_number_of_threads_is_fixed_when_the_command_starts(root, runs, monkeypatch, arguments, own, threads):
+    """However much is left to run; what the user has set stands."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if own is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", own)
+    assert cli.main(["01", *arguments], root=root) == 0
+    assert [(order.threads, order.anew) for order in runs.asked] == [(threads, False)]
 
 
 def test_a_parameter_that_only_some_have_is_noted(root, runs, capsys):
     assert cli.main(["-p", "SEEDS", "[3]"], root=root) == 0
-    assert [parameters for _, _, parameters in runs.asked] == [{}, {"SEEDS": [3]}]
+    assert [order.parameters for order in runs.asked] == [{}, {"SEEDS": [3]}]
     assert "note: SEEDS is not a parameter of 01_cnn_on_a" in capsys.readouterr().err
 
 
@@ -195,7 +216,7 @@ def test_ctrl_c_ends_the_row(root, runs, capsys):
     assert "interrupted: 01_cnn_on_a, 02_transfer did not end" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("place", ["helpers.report.cli.look", "helpers.report.overview.write_index"])
+@pytest.mark.parametrize("place", ["helpers.report.incremental.look", "helpers.report.overview.write_index"])
 def test_ctrl_c_while_no_notebook_runs_is_no_crash(root, runs, capsys, monkeypatch, place):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -225,3 +246,76 @@ def test_a_list_whose_reader_has_had_enough_ends_quietly(root):
         process.stdout.close()
         said = process.stderr.read()
     assert (process.returncode, said) == (0, "")
+
+
+# In which order
+
+
+def declare(root: Path, **after: object) -> None:
+    """Writes notebooks, ``_2=["1"]`` for one that is to run after 01."""
+    for path in (root / "notebooks").glob("*.ipynb"):
+        path.unlink()
+    for number in range(1, 5):
+        about = {"workbook": {"after": after[f"_{number}"]}} if f"_{number}" in after else {}
+        notebook = nbformat.v4.new_notebook(metadata=about)
+        nbformat.write(notebook, root / "notebooks" / f"0{number}_{'abcd'[number - 1]}.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "after", "order"),
+    [
+        ("312", {}, "312"),
+        *(("21", {"_2": [name]}, "12") for name in ("01_a", "01", "1", 1, "01_a.ipynb")),
+        ("4321", {"_4": ["3"], "_3": ["2", "1"], "_2": ["1"]}, "1234"),
+        ("23", {"_2": ["1"]}, "23"),
+    ],
+)
+def test_what_a_notebook_takes_something_over_from_comes_first(root, runs, chosen, after, order):
+    declare(root, **after)
+    assert cli.main([*chosen, "--format", "html"], root=root) == 0
+    assert [name[1] for name in runs.names] == [*order]
+
+
+def test_any_declarations_without_a_circle_are_kept(root, runs):
+    pick = random.Random(0)
+    for _ in range(5):
+        ranks = pick.sample(range(1, 5), 4)
+        after = {f"_{n}": [str(m) for m in ranks[: ranks.index(n)] if pick.random() < 0.5] for n in ranks}
+        declare(root, **after)
+        runs.asked.clear()
+        assert cli.main([*map(str, pick.sample(ranks, 4)), "--jobs", "2"], root=root) == 0
+        order = [int(name[:2]) for name in runs.names]
+        assert sorted(order) == [1, 2, 3, 4]
+        for name, names in after.items():
+            assert all(order.index(int(other)) < order.index(int(name[1:])) for other in names)
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        ({"_1": ["1"]}, "01_a after 01_a"),
+        ({"_1": ["3"], "_3": ["2"], "_2": ["1"]}, "01_a after 03_c after 02_b after 01_a"),
+        (
+            {"_2": ["01_aa"]},
+            "02_b want it after another notebook, but there is no notebook '01_aa'; did you mean '01_a'",
+        ),
+        ({"_2": "01_a"}, "list of names"),
+        ({"_2": [None]}, "list of names"),
+    ],
+)
+def test_an_order_that_cannot_be_kept_is_refused(root, runs, capsys, after, message):
+    declare(root, **after)
+    assert cli.main([], root=root) == 2
+    said = capsys.readouterr().err
+    # A circle may be told from any of its notebooks on.
+    assert message in said or (" after " in message and all(name in said for name in message.split(" after ")))
+    assert runs.asked == []
+
+
+def test_the_workbooks_own_notebooks_run_after_those_they_need():
+    workspace = Workspace(ROOT)
+    names = {
+        later.stem[:2]: [one.stem[:2] for one in earlier]
+        for later, earlier in batch.predecessors(workspace.numbered(), workspace).items()
+    }
+    assert "01" in names["02"] and "07" in names["08"]

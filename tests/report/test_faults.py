@@ -59,7 +59,8 @@ def start(root: Path, code: str = CODE, **options) -> subprocess.Popen:
 
 
 def files(root: Path) -> set[str]:
-    return {path.name for path in (root / "reports" / "quick").iterdir()}
+    """What is to be seen: half a file that a kill left is hidden, and goes a day later."""
+    return {path.name for path in (root / "reports" / "quick").glob("[!.]*")}
 
 
 def test_after_a_killed_command_no_kernel_stays_and_the_next_run_is_whole(tmp_path):

@@ -12,8 +12,7 @@ import pytest
 
 from helpers.report import cli, incremental
 from helpers.report.inputs import gather
-from helpers.report.workspace import Workspace
-from helpers.report.workspace import Settings
+from helpers.report.workspace import Settings, Workspace
 
 LOADS = """\
 from helpers import data

@@ -17,7 +17,7 @@ from helpers import ROOT
 from helpers.data import catalogue
 from helpers.models import packaged, weights
 from helpers.models.architectures import Architecture
-from helpers.report import plain
+from helpers.report import workspace as plain
 from helpers.report.inputs import (
     Disk,
     Inputs,
@@ -544,7 +544,7 @@ def test_nothing_heavy_is_imported():
     code = """
 import sys
 from helpers import ROOT
-from helpers.report import inputs, order, plain, prose
+from helpers.report import inputs, prose
 for path in (ROOT / "notebooks").glob("*.ipynb"):
     inputs.fingerprint(plain.read(path), parameters={})
 heavy = {"torch", "numpy", "pandas", "matplotlib", "nbformat", "papermill", "jsonschema"}

@@ -1,5 +1,6 @@
 """Which notebooks and values a command line means, and what is refused before anything runs."""
 
+import itertools
 from pathlib import Path
 
 import nbformat
@@ -7,8 +8,8 @@ import pytest
 
 from helpers import ROOT
 from helpers.report import parameters
-from helpers.report.parameters import BadFile, BadValue, checked, parse, plan
-from helpers.report.workspace import NotWritable, Refused, UnknownName, UnreadableNotebook, Workspace
+from helpers.report.parameters import checked, parse, plan
+from helpers.report.workspace import Refused, UnreadableNotebook, Workspace
 
 CELL = """\
 # Where the images come from.
@@ -86,24 +87,24 @@ def test_the_template_is_chosen_by_its_name_only(workspace, notebook):
 
 def test_an_unknown_notebook_is_refused_with_the_nearest_name(workspace, notebook):
     write_notebook(workspace, "06_fashion_mnist")
-    with pytest.raises(UnknownName, match=r"did you mean '06_fashion_mnist'\?"):
+    with pytest.raises(Refused, match=r"did you mean '06_fashion_mnist'\?"):
         workspace.choose(["06_fashon_mnist"])
-    with pytest.raises(UnknownName, match=r"'07'.*01_cnn_on_a, 06_fashion_mnist"):
+    with pytest.raises(Refused, match=r"'07'.*01_cnn_on_a, 06_fashion_mnist"):
         workspace.choose(["07"])
-    with pytest.raises(UnknownName, match=r"did you mean 'notebooks/01_cnn_on_a.ipynb'"):
+    with pytest.raises(Refused, match=r"did you mean 'notebooks/01_cnn_on_a.ipynb'"):
         workspace.choose(["notebooks/01_cnn_on_b.ipynb"])
 
 
 def test_a_number_that_two_notebooks_share_is_refused(workspace, notebook):
     write_notebook(workspace, "01_again")
-    with pytest.raises(UnknownName, match="several notebooks: 01_again, 01_cnn_on_a"):
+    with pytest.raises(Refused, match="several notebooks: 01_again, 01_cnn_on_a"):
         workspace.choose(["1"])
 
 
 def test_two_notebooks_of_one_name_are_refused(workspace, notebook, tmp_path):
     other = tmp_path / "01_cnn_on_a.ipynb"
     other.write_bytes(notebook.read_bytes())
-    with pytest.raises(UnknownName, match="overwrite each other"):
+    with pytest.raises(Refused, match="overwrite each other"):
         workspace.choose(["1", str(other)])
 
 
@@ -119,26 +120,20 @@ def test_a_notebook_whose_report_another_file_would_overwrite_is_refused(workspa
 def test_two_notebooks_whose_names_differ_in_capitals_are_refused(workspace, notebook, tmp_path):
     other = tmp_path / "01_CNN_on_a.ipynb"
     other.write_bytes(notebook.read_bytes())
-    with pytest.raises(UnknownName, match="overwrite each other"):
+    with pytest.raises(Refused, match="overwrite each other"):
         workspace.choose(["1", str(other)])
 
 
 def test_a_folder_without_notebooks_is_refused(workspace):
-    with pytest.raises(UnknownName, match="there is no notebook in"):
+    with pytest.raises(Refused, match="there is no notebook in"):
         workspace.choose([])
 
 
 def test_an_unknown_profile_is_refused_with_the_nearest_name(workspace):
     workspace.check_profile("quick")
     workspace.check_profile("full")
-    with pytest.raises(UnknownName, match=r"no profile 'ful'; did you mean 'full'\? \(there are: quick, full\)"):
+    with pytest.raises(Refused, match=r"no profile 'ful'; did you mean 'full'\? \(there are: quick, full\)"):
         workspace.check_profile("ful")
-
-
-def test_a_reports_folder_that_cannot_be_written_is_refused(workspace):
-    (workspace.root / "reports").write_text("a file in the way")
-    with pytest.raises(NotWritable, match=r"cannot write to .*reports"):
-        workspace.check_writable("quick")
 
 
 # What may stand in a parameters cell
@@ -160,18 +155,11 @@ def test_defaults_are_read_without_running_the_cell(workspace, notebook):
     [
         "import os",
         "EPOCHS = int(8)",
-        "EPOCHS = OTHER",
         "EPOCHS = 2 ** 3",
         "epochs = 8",
-        "EPOCHS: int = 8",
         "A = B = 8",
-        "A, B = 1, 2",
         "SIZES = (1, 2)",
-        "NAMES = {'a', 'b'}",
-        "DATA = b'x'",
         "MAP = {1: 2}",
-        "EPOCHS += 1",
-        "print(8)",
         "EPOCHS = = 8",
         "%matplotlib inline",
     ],
@@ -207,15 +195,6 @@ def test_the_command_line_overrides_the_file_overrides_the_profile(workspace, no
     assert values == {"EPOCHS": 2, "LEARNING_RATE": 1e-4, "DATASET": "cifar10"}
 
 
-def test_quick_needs_no_file_and_changes_nothing(workspace, notebook):
-    assert values_of(workspace, notebook) == {}
-
-
-def test_an_empty_profile_changes_nothing(workspace, notebook):
-    write_profile(workspace, "full", "01_cnn_on_a", "# nothing yet\n")
-    assert values_of(workspace, notebook, profile="full") == {}
-
-
 def test_a_parameter_that_only_some_notebooks_have_is_noted(workspace, notebook):
     other = write_notebook(workspace, "02_other", "SEED = 0")
     bare = write_notebook(workspace, "03_bare", None)
@@ -230,28 +209,19 @@ def test_a_parameter_that_only_some_notebooks_have_is_noted(workspace, notebook)
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("DATASET", "10", "10"),
         ("DATASET", "null", "null"),
         ("DATASET", "folder:/a b/[c]: d", "folder:/a b/[c]: d"),
         ("EPOCHS", "12", 12),
-        ("EPOCHS", "-1", -1),
         ("LEARNING_RATE", "1", 1.0),
-        ("LEARNING_RATE", "0.5", 0.5),
         ("LEARNING_RATE", "1e-4", 1e-4),
-        ("LEARNING_RATE", "1E2", 100.0),
         ("AUGMENT", "false", False),
         ("SEEDS", "[4, 5]", [4, 5]),
-        ("SEEDS", "[]", []),
         ("IMAGE_SIZE", "32", 32),
         ("IMAGE_SIZE", "null", None),
         ("IMAGE_SIZE", "None", None),
-        ("IMAGE_SIZE", "0.5", 0.5),
         ("EPOCHS", "None", None),
-        ("EPOCHS", "null", None),
         ("EPOCHS", "010", 10),
-        ("LEARNING_RATE", "None", None),
         ("LEARNING_RATE", "010", 10.0),
-        ("DATASET", "None", "None"),
     ],
 )
 def test_texts_of_the_command_line_become_values_of_the_defaults_kind(workspace, notebook, name, text, value):
@@ -264,36 +234,29 @@ def test_texts_of_the_command_line_become_values_of_the_defaults_kind(workspace,
     ("name", "text", "message"),
     [
         ("EPOCHS", "two", "EPOCHS must be a whole number .*8.* not 'two'"),
-        ("EPOCHS", "true", "EPOCHS must be a whole number"),
         ("EPOCHS", "2.5", "EPOCHS must be a whole number"),
         ("EPOCHS", "1:30", "EPOCHS must be a whole number"),
-        ("LEARNING_RATE", "1:30", "LEARNING_RATE must be a number"),
         ("EPOCHS", "", "EPOCHS must be a whole number"),
         ("LEARNING_RATE", "true", "LEARNING_RATE must be a number"),
         ("LEARNING_RATE", "nan", "isn't a value that JSON can hold"),
         ("AUGMENT", "None", "AUGMENT must be true or false"),
-        ("AUGMENT", "1", "AUGMENT must be true or false"),
         ("SEEDS", "5", "SEEDS must be a list"),
-        ("SEEDS", "None", "SEEDS must be a list"),
-        ("SEEDS", "[1, null]", "each entry of SEEDS must be a whole number"),
         ("SEEDS", "[1, x]", "each entry of SEEDS must be a whole number"),
         ("SEEDS", "[1", "cannot read '\\[1'"),
         ("IMAGE_SIZE", "2024-01-01", "IMAGE_SIZE must be a number or null .* not '2024-01-01'"),
         ("IMAGE_SIZE", "large", "IMAGE_SIZE must be a number or null"),
-        ("IMAGE_SIZE", "true", "IMAGE_SIZE must be a number or null"),
-        ("IMAGE_SIZE", "[32]", "IMAGE_SIZE must be a number or null"),
         ("IMAGE_SIZE", "inf", "isn't a value that JSON can hold"),
     ],
 )
 def test_a_value_of_another_kind_is_refused(workspace, notebook, name, text, message):
-    with pytest.raises(BadValue, match=message):
+    with pytest.raises(Refused, match=message):
         values_of(workspace, notebook, (name, text))
 
 
 def test_a_list_that_begins_with_none_takes_none_and_numbers(workspace):
     notebook = write_notebook(workspace, "02_other", "SIZES = [None, 32]")
     assert values_of(workspace, notebook, ("SIZES", "[null, 64]")) == {"SIZES": [None, 64]}
-    with pytest.raises(BadValue, match="each entry of SIZES must be a whole number"):
+    with pytest.raises(Refused, match="each entry of SIZES must be a whole number"):
         values_of(workspace, notebook, ("SIZES", "[large]"))
 
 
@@ -301,30 +264,28 @@ def test_a_list_that_holds_none_takes_none_also_as_python_writes_it():
     for text in ("[1, null]", "[1, None]"):
         value = parse(text, [1, 2, None])
         assert checked("UNFROZEN", value, [1, 2, None], where="here") == [1, None]
-    with pytest.raises(BadValue, match="each entry of UNFROZEN must be a whole number"):
+    with pytest.raises(Refused, match="each entry of UNFROZEN must be a whole number"):
         checked("UNFROZEN", [1, "all"], [1, 2, None], where="here")
-    with pytest.raises(BadValue, match="each entry of SEEDS"):
+    with pytest.raises(Refused, match="each entry of SEEDS"):
         checked("SEEDS", [1, None], [0], where="here")
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest_name(workspace, notebook):
-    with pytest.raises(UnknownName, match=r"01_cnn_on_a has no parameter 'EPOCH'; did you mean 'EPOCHS'\?"):
+    with pytest.raises(Refused, match=r"01_cnn_on_a has no parameter 'EPOCH'; did you mean 'EPOCHS'\?"):
         values_of(workspace, notebook, ("EPOCH", "2"))
-    with pytest.raises(UnknownName, match="did you mean 'LEARNING_RATE'"):
+    with pytest.raises(Refused, match="did you mean 'LEARNING_RATE'"):
         values_of(workspace, notebook, ("learning_rate", "2"))
 
 
 def test_a_parameter_that_no_chosen_notebook_has_is_refused(workspace, notebook):
     other = write_notebook(workspace, "02_other", "DEVICE = 'auto'")
-    with pytest.raises(
-        UnknownName, match="none of the chosen notebooks has a parameter 'DEVISE'; did you mean 'DEVICE'"
-    ):
+    with pytest.raises(Refused, match="none of the chosen notebooks has a parameter 'DEVISE'; did you mean 'DEVICE'"):
         plan(workspace, [notebook, other], assignments=[("DEVISE", "cpu")])
 
 
 def test_parameters_for_a_notebook_without_a_parameters_cell_are_refused(workspace):
     bare = write_notebook(workspace, "03_bare", None)
-    with pytest.raises(UnknownName, match="there is no cell tagged 'parameters'"):
+    with pytest.raises(Refused, match="there is no cell tagged 'parameters'"):
         values_of(workspace, bare, ("EPOCHS", "2"))
 
 
@@ -332,7 +293,7 @@ def test_parameters_for_a_notebook_without_a_parameters_cell_are_refused(workspa
 
 
 def test_a_profile_without_a_file_for_the_notebook_is_refused(workspace, notebook):
-    with pytest.raises(BadFile, match=r"cannot read the parameters in .*full.01_cnn_on_a\.yaml: No such file"):
+    with pytest.raises(Refused, match=r"cannot read the parameters in .*full.01_cnn_on_a\.yaml: No such file"):
         values_of(workspace, notebook, profile="full")
 
 
@@ -353,13 +314,13 @@ def test_every_profile_of_the_workbook_is_accepted(profile):
 
 def test_a_profile_with_an_unknown_parameter_is_refused(workspace, notebook):
     write_profile(workspace, "full", "01_cnn_on_a", "BATCHSIZE: 3\nEPOCH: 1\n")
-    with pytest.raises(UnknownName, match=r"01_cnn_on_a.yaml: 01_cnn_on_a has no parameter 'BATCHSIZE'"):
+    with pytest.raises(Refused, match=r"01_cnn_on_a.yaml: 01_cnn_on_a has no parameter 'BATCHSIZE'"):
         values_of(workspace, notebook, profile="full")
 
 
 def test_a_number_that_yaml_reads_as_text_is_refused_with_the_way_to_write_it(workspace, notebook):
     write_profile(workspace, "full", "01_cnn_on_a", "LEARNING_RATE: 1e-4\n")
-    with pytest.raises(BadValue, match=r"01_cnn_on_a.yaml: LEARNING_RATE must be a number .*write 1.0e-3"):
+    with pytest.raises(Refused, match=r"01_cnn_on_a.yaml: LEARNING_RATE must be a number .*write 1.0e-3"):
         values_of(workspace, notebook, profile="full")
 
 
@@ -367,7 +328,7 @@ def test_a_number_that_yaml_reads_as_text_is_refused_with_the_way_to_write_it(wo
 def test_a_file_that_is_no_map_of_parameters_is_refused(workspace, notebook, tmp_path, text):
     file = tmp_path / "mine.yaml"
     file.write_text(text)
-    with pytest.raises(BadFile, match=r"mine.yaml"):
+    with pytest.raises(Refused, match=r"mine.yaml"):
         values_of(workspace, notebook, file=file)
 
 
@@ -377,3 +338,15 @@ def test_a_file_with_a_parameter_of_some_notebooks_is_noted(workspace, notebook,
     file.write_text("SEED: 7\n")
     planned = plan(workspace, [notebook, other], file=file)
     assert (planned.values[other], planned.notes) == ({"SEED": 7}, ["SEED is not a parameter of 01_cnn_on_a"])
+
+
+def test_a_few_lines_of_aliases_are_no_gigabytes(workspace, notebook, tmp_path):
+    """Nine times nine times … ten: what each line names is written out nine times in the next."""
+    names = "abcdefghi"
+    lines = [f"{name}: &{name} [{', '.join(9 * [f'*{before}'])}]" for before, name in itertools.pairwise(names)]
+    file = tmp_path / "mine.yaml"
+    file.write_text("\n".join(["a: &a [10]", *lines, "SEEDS: *i"]))
+    with pytest.raises(Refused, match=r"mine.yaml .*aliases .* aren't allowed"):
+        values_of(workspace, notebook, file=file)
+    with pytest.raises(Refused, match="aliases"):
+        values_of(workspace, notebook, ("SEEDS", "[&a 1, *a]"))

@@ -13,8 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from helpers import ROOT
 from helpers.report import html, pdf, references
 from helpers.report.document import Block, Document, Figure, Markdown, Output, Reading, Table, read
-from helpers.report.workspace import load
 from helpers.report.run import missing_results
+from helpers.report.workspace import load
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="90pt" height="60pt"><rect width="80" height="50"/></svg>'
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

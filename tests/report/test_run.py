@@ -29,7 +29,8 @@ IMPORTS = "import os, sys, time, warnings\nfrom tqdm import tqdm\nfrom helpers i
 TRAINING = """\
 print("before")
 for epoch in range(EPOCHS):
-    for _ in tqdm(range(4), desc=f"method\\x1b]52;c;cm0=\\x07 1, epoch {epoch + 1}/{EPOCHS}", leave=False, mininterval=0):
+    name = f"method\\x1b]52;c;cm0=\\x07 1, epoch {epoch + 1}/{EPOCHS}"
+    for _ in tqdm(range(4), desc=name, leave=False, mininterval=0):
         time.sleep(0.05)
 print("after")
 for _ in tqdm(range(4), desc="a bar that stays"):
