@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -185,7 +185,10 @@ class Here:
         for future in wait(self._running, LOOK_AGAIN, return_when=FIRST_COMPLETED).done:
             order, watch = self._running.pop(future)
             watch.close()
-            yield order.name, future.result()
+            try:
+                yield order.name, future.result()
+            except Exception as error:  # one that could not even begin must not take the others along
+                yield order.name, NotRun(in_words(error))
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -195,9 +198,9 @@ class Here:
         for _, watch in self._running.values():
             watch.stop()
         for future, (order, watch) in self._running.items():
-            executed = future.result()
+            with suppress(Exception):  # one that had not begun
+                yield order.name, future.result()
             watch.close()
-            yield order.name, executed
 
 
 def _execute(order: "Order", watch: "Watch") -> "NotebookNode":

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import data
-from helpers.report import record
+from helpers import data, record
 
 
 @pytest.fixture

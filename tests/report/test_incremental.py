@@ -3,14 +3,13 @@
 import json
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pypdf
 import pytest
 
-from helpers.report import cli, incremental
+from helpers.report import batch, cli, incremental
 from helpers.report.inputs import gather
 from helpers.report.workspace import Settings, Workspace
 
@@ -158,14 +157,14 @@ def test_a_report_is_not_drawn_from_what_another_command_ran_meanwhile(tmp_path,
     write(tmp_path, "01_one", prose="The first text.")
     report()
     write(tmp_path, "01_one", prose="Another text.")
-    run_batch = cli.run_batch
+    run_all = batch.run_all
 
     def after_another_command(*arguments, **options):
-        monkeypatch.setattr(cli, "run_batch", run_batch)
+        monkeypatch.setattr(batch, "run_all", run_all)
         assert cli.main(["--format", "html", "-p", "SEED", "4"], root=tmp_path) == 0
-        return run_batch(*arguments, **options)
+        return run_all(*arguments, **options)
 
-    monkeypatch.setattr(cli, "run_batch", after_another_command)
+    monkeypatch.setattr(batch, "run_all", after_another_command)
     assert cli.main(["--format", "html"], root=tmp_path) == 1
     assert "another command has run it meanwhile: run this one again" in capsys.readouterr().err
     assert report("-p", "SEED", "4") == {"01_one": "unchanged"}
@@ -177,7 +176,7 @@ def test_drawings_that_were_deleted_come_back_without_a_run(tmp_path, report):
     report()
     folder = tmp_path / "figures" / "quick"
     files = {path: path.read_bytes() for path in folder.rglob("*.*")}
-    assert {path.name for path in files} > {"curve.svg", "curve.pdf", "curve.csv"}
+    assert {path.name for path in files} > {"curve.svg", "curve.pdf"}
     shutil.rmtree(folder)
     assert report() == {"01_one": "is drawn anew: curve.svg is missing, curve.pdf is missing"}
     assert {path: path.read_bytes() for path in folder.rglob("*.*")} == files
@@ -240,11 +239,7 @@ def test_data_that_comes_to_the_machine_counts(tmp_path, report, monkeypatch):
 
 
 def test_data_of_this_machine_do_not_count_where_notebooks_run_elsewhere(tmp_path, report, monkeypatch):
-    def here(batch, *arguments, **options):
-        return run_batch(replace(batch, scheduler=""), *arguments, **options)
-
-    run_batch = cli.run_batch
-    monkeypatch.setattr(cli, "run_batch", here)
+    monkeypatch.setattr("helpers.report.cluster.Cluster", lambda address: batch.Here(1))
     elsewhere = ("--scheduler", "tcp://host:8786")
     other_data = tmp_path / "data"
     monkeypatch.setattr(incremental, "DATA", other_data)
@@ -257,9 +252,9 @@ def test_data_of_this_machine_do_not_count_where_notebooks_run_elsewhere(tmp_pat
     assert report(*asked, *elsewhere)["01_one"] == "is drawn anew: prose"
     assert report(*asked)["01_one"] == "unchanged"
     # Until data come to this machine, which matter to it alone.
-    batch = other_data / "cifar-10-batches-py" / "data_batch_1"
-    batch.parent.mkdir(parents=True)
-    batch.write_bytes(b"x")
+    file = other_data / "cifar-10-batches-py" / "data_batch_1"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
     write(tmp_path, "01_one", "print(DATASET)", prose="A third text.")
     assert report(*asked, *elsewhere)["01_one"] == "is drawn anew: prose"
     assert report(*asked)["01_one"].startswith("runs: data cifar10: now on this machine")
@@ -280,9 +275,9 @@ def test_a_notebook_is_read_once_for_all_points_of_a_sweep_and_the_disk_anew_by_
     first = incremental.look(points, Settings("quick"), **options)
     assert len(read) == len(parsed) == 1
     assert [work.stamp.inputs["parameters"]["SEED"] for work in first] == list("01234")
-    batch = tmp_path / "data" / "cifar-10-batches-py" / "data_batch_1"
-    batch.parent.mkdir(parents=True)
-    batch.write_bytes(b"x")
+    file = tmp_path / "data" / "cifar-10-batches-py" / "data_batch_1"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
     second = incremental.look(points, Settings("quick"), **options)
     assert first[0].stamp.inputs["data"] != second[0].stamp.inputs["data"]
 
@@ -290,6 +285,7 @@ def test_a_notebook_is_read_once_for_all_points_of_a_sweep_and_the_disk_anew_by_
 def test_a_notebook_comes_after_the_one_it_takes_something_from(tmp_path, report):
     write(tmp_path, "01_takes", after=["02"])
     write(tmp_path, "02_gives")
-    assert list(report()) == ["02_gives", "01_takes"]
+    report()
+    assert finished(tmp_path, "02_gives") < finished(tmp_path, "01_takes")
     write(tmp_path, "02_gives", after=["01_takes"])
     assert cli.main([], root=tmp_path) == 2

@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from helpers import ROOT
-from helpers.report import book, cli, document, kernel
 from helpers.record import MIME
+from helpers.report import book, cli, document, kernel
 from tests.command import report_command
 
 PARAMETERS = "EPOCHS = 3\nSEED = 0"
@@ -292,7 +292,8 @@ def drawing(name: str) -> nbformat.NotebookNode:
 
 def measured(**values: float | None) -> nbformat.NotebookNode:
     unknown = {"std": None, "runs": 1, "reported": None, "unit": ""}
-    numbers = [{"name": name, "label": name, "value": value, **unknown} for name, value in values.items()]
+    shown = {name: {"reported": "–", "value": str(value), "difference": "–"} for name, value in values.items()}
+    numbers = [{"name": n, "label": n, "value": value, **unknown, "shown": shown[n]} for n, value in values.items()]
     rows = [[name, "–", str(value), "–"] for name, value in values.items()]
     table = {"columns": ["Quantity", "Reported", "This run", "Difference"], "rows": rows, "align": ["left"] * 4}
     return recorded({"kind": "numbers", "name": "results", "caption": "R.", "bold": [], "numbers": numbers, **table})

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import signal
+import time
 
 import nbformat
 import pytest
 
-from helpers.report import batch, cli
-from helpers.report.run import Outcome
+from helpers.report import cli, kernel
+from helpers.report.run import NotRun
 
 RESULT = """\
 from helpers import record
@@ -33,6 +35,10 @@ def sweep(tmp_path, capsys):
         return {name: what for name, what in lines if what.startswith(("runs", "unchanged"))}
 
     return run
+
+
+def throw(error: Exception) -> None:
+    raise error
 
 
 def rows(folder) -> list[dict[str, str]]:
@@ -82,37 +88,38 @@ def test_results_of_earlier_code_are_not_told_as_good_where_the_new_code_has_not
     assert states(folder) == [("ok", "0.6"), ("ok", "0.7"), ("FAILED", "")]
     path = tmp_path / "notebooks" / "01_small.ipynb"
     path.write_text(path.read_text(encoding="utf-8").replace("0.5 +", "0.25 +"), encoding="utf-8")
-    asked, run = [], batch.run
+    asked, execute = [], kernel.execute
 
-    def run_once(task, *arguments, **options):
-        asked.append(task.name)
+    def execute_once(order, watch):
+        asked.append(order.name)
         if len(asked) == 1:
-            return run(task, *arguments, **options)
+            return execute(order, watch)
         if ends_by == "Ctrl-C":
-            raise KeyboardInterrupt
-        return Outcome(task.name, error="no worker takes it")
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(0.5)
+        raise NotRun("no worker takes it")
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "run", run_once)
+        patch.setattr(kernel, "execute", execute_once)
         sweep("SEED=0,10,13", "RATE=0.1", status=130 if ends_by == "Ctrl-C" else 1)
     assert states(folder) == [("ok", "0.35"), ("outdated", ""), ("FAILED", "")]
     assert "something has changed since" in rows(folder)[1]["run_error"]
     assert "1 outdated" in (folder / "index.html").read_text(encoding="utf-8")
     # --force runs what is good: that stays.
-    monkeypatch.setattr(batch, "run", lambda task, *_, **__: Outcome(task.name, error="no worker takes it"))
+    monkeypatch.setattr(kernel, "execute", lambda *_: throw(NotRun("no worker takes it")))
     sweep("SEED=0", "RATE=0.1", "--force", status=1)
     assert states(folder) == [("ok", "0.35")]
 
 
 def test_sweep_may_be_given_once_for_each_parameter(tmp_path, sweep, monkeypatch, capsys):
-    monkeypatch.setattr(batch, "run", lambda task, *_, **__: Outcome(task.name, error="not run"))
-    monkeypatch.setattr(cli.overview, "write_sweep", lambda *_, **__: "")
+    monkeypatch.setattr(kernel, "execute", lambda *_: throw(NotRun("not run")))
+    monkeypatch.setattr("helpers.report.overview.write_sweep", lambda *_, **__: "")
     done = sweep("SEED=0,1", "--sweep", "RATE=0.1,0.2", status=1)
     assert list(done) == ["RATE=0.1,SEED=0", "RATE=0.2,SEED=0", "RATE=0.1,SEED=1", "RATE=0.2,SEED=1"]
 
 
 def test_what_stands_over_the_points_is_told(tmp_path, sweep, monkeypatch, capsys):
-    monkeypatch.setattr(batch, "run", lambda task, *_, **__: Outcome(task.name, error="not run"))
+    monkeypatch.setattr(kernel, "execute", lambda *_: throw(NotRun("not run")))
     for formats, told in (("html", "index.html and sweep.csv"), ("html,pdf", "index.html, sweep.pdf and sweep.csv")):
         assert cli.main(["01", "--sweep", "SEED=0,1", "--format", formats], root=tmp_path) == 1
         assert capsys.readouterr().out.splitlines()[-1].endswith(f"01_small, with {told} over them")
