@@ -544,9 +544,9 @@ def test_nothing_heavy_is_imported():
     code = """
 import sys
 from helpers import ROOT
-from helpers.report import inputs, prose
+from helpers.report import inputs, prose, workspace
 for path in (ROOT / "notebooks").glob("*.ipynb"):
-    inputs.fingerprint(plain.read(path), parameters={})
+    inputs.fingerprint(workspace.read(path), parameters={})
 heavy = {"torch", "numpy", "pandas", "matplotlib", "nbformat", "papermill", "jsonschema"}
 print(sorted(heavy & {*sys.modules}))
 """
