@@ -95,16 +95,17 @@ def run_all(
                 ready = [name for name in by_name if name in free]
                 while ready and len(locks) < pool.slots:
                     name = ready.pop(0)
-                    locks[name] = running.enter_context(ExitStack())
+                    work, locks[name] = by_name[name], running.enter_context(ExitStack())
                     try:
-                        locks[name].enter_context(_alone(by_name[name].task))
-                    except NotRun as error:
-                        end(name, error)
+                        locks[name].enter_context(_alone(work.task))
+                        order = _order(work.task, settings) if work.reasons else None
+                    except Exception as error:  # a file that went meanwhile, say: the others go on
+                        end(name, NotRun(in_words(error)))
                         continue
-                    if by_name[name].reasons:
-                        pool.submit(_order(by_name[name].task, settings))
-                    else:
+                    if order is None:
                         end(name, None)
+                    else:
+                        pool.submit(order)
                 for name, executed in pool.results() if locks else ():
                     end(name, executed)
         except KeyboardInterrupt:

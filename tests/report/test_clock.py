@@ -9,7 +9,6 @@ import nbformat
 import pytest
 
 from helpers import ROOT
-from helpers.files import locked
 from tests.command import report_command
 
 YEAR = 366 * 24 * 3600
@@ -107,19 +106,3 @@ def test_a_clock_that_is_set_changes_no_outcome_and_no_duration(run, tmp_path):
         assert all(0 <= part.metadata.papermill.duration < elapsed for part in (notebook, *notebook.cells))
         told = float(notebook.cells[-1].outputs[0].text)
         assert told == pytest.approx(time.time() - jump, abs=100), "the clock was set"
-
-
-def test_a_lock_is_no_older_than_its_holder(run, tmp_path):
-    """A process that is there holds it, however old it looks; of one that is no more it is nobody's, however new."""
-    lock = tmp_path / "reports" / "quick" / ".01_time.lock"
-    lock.parent.mkdir(parents=True)
-    now = time.time()
-    with locked(lock) as alone:
-        assert alone
-        os.utime(lock, (now - YEAR, now - YEAR))
-        assert "another run is making this report" in run("1")[0]
-    lock.touch()
-    os.utime(lock, (now + YEAR, now + YEAR))
-    number = "from helpers import record; record.numbers([record.Number('one', 'One', 1.0)], 'results', 'One.')"
-    said, report = run(number)
-    assert report["status"] == "ok", said
