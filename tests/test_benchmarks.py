@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from helpers import ROOT, shapes
+from helpers import ROOT
+from helpers.data import shapes
 
 CLASSES = ("2", "10", "b")
 

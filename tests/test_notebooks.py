@@ -15,7 +15,7 @@ import pytest
 from pypdf import PdfReader
 
 from helpers import ROOT, data
-from helpers.data import catalogue
+from helpers.data import sets
 from helpers.report import cli
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -142,7 +142,7 @@ def test_a_network_goes_from_one_notebook_to_the_next(reports, name, words):
     assert any(words in output.data.get("text/plain", "") for output in outputs)
 
 
-@pytest.mark.skipif(catalogue.find("fashion_mnist") is None, reason="Fashion-MNIST is not on this machine")
+@pytest.mark.skipif(sets.find("fashion_mnist") is None, reason="Fashion-MNIST is not on this machine")
 def test_real_fashion_mnist_is_taken_where_it_is():
     splits = data.load("auto", own="fashion_mnist")
     assert [len(split) for split in splits.all] == [48_000, 12_000, 10_000]

@@ -1,37 +1,175 @@
 """Data sets by name: `load` gives uint8 tensors, labels, class names, three splits, and says where they come from."""
 
-from helpers.data.errors import (
-    BadFileError,
-    BadImageError,
-    ClassMismatchError,
-    DataError,
-    EmptyFolderError,
-    FetchError,
-    LabelError,
-    MissingDataError,
-    SplitError,
-    UnknownDataError,
-)
-from helpers.data.loading import load
-from helpers.data.resolution import lower_resolution
-from helpers.data.splitting import split
-from helpers.data.structures import ImageData, Source, Splits
+import math
+from dataclasses import replace
+from pathlib import Path
 
-__all__ = [
-    "BadFileError",
-    "BadImageError",
-    "ClassMismatchError",
-    "DataError",
-    "EmptyFolderError",
-    "FetchError",
-    "ImageData",
-    "LabelError",
-    "MissingDataError",
-    "Source",
-    "SplitError",
-    "Splits",
-    "UnknownDataError",
-    "load",
-    "lower_resolution",
-    "split",
-]
+from torch import Tensor
+
+from helpers import DATA, ROOT
+from helpers.data import folder, sets, shapes
+from helpers.data.structures import (
+    DataError,
+    ImageData,
+    MissingDataError,
+    Source,
+    Splits,
+    duplicates,
+    held_out_mask,
+    limited,
+    lower_resolution,
+    resize,
+    split,
+    to_channels,
+)
+
+__all__ = ["DataError", "ImageData", "MissingDataError", "Source", "Splits", "load", "lower_resolution", "split"]
+
+SHAPES_TRAIN, SHAPES_TEST, SHAPES_SIZE = 100, 25, 32  # drawn images a class, and pixels, where nothing is asked for
+TEST_FRACTION = 0.2  # of a folder that has no test images of its own
+
+Chosen = tuple[ImageData, Tensor]
+"""Some of a split's images: their indices, int64, ascending."""
+
+
+def load(
+    name: str,
+    *,
+    own: str,
+    image_size: int | None = None,
+    num_classes: int | None = None,
+    channels: int | None = None,
+    train_per_class: int | None = None,
+    test_per_class: int | None = None,
+    val_fraction: float = 0.2,
+    seed: int = 0,
+    skip_bad: bool = False,
+    root: Path = DATA,
+) -> Splits:
+    """Loads a data set by name, split into training, validation and test images, and looks for duplicates among them.
+
+    Args:
+        name: of a data set that `python -m helpers.data list` shows: "cifar10" say, or "photographs", a folder of
+            images in the data folder; "folder:<path>" for own images anywhere, see `helpers.data.folder`, the path
+            absolute or from the repository's root or the data folder; "shapes", the drawn stand-in; or "auto": the
+            experiment's own data set where it lies on this machine, else the stand-in.
+        own: the experiment's own data set: a name of `helpers.data.sets`.
+        image_size: height and width in pixels; images of another size are resized by antialiased bilinear
+            interpolation. None: as they come.
+        num_classes: the first classes only. None: all; of the shapes as many as ``own`` has, 100 for CIFAR-100 say.
+        channels: 1 (grey, by luma) or 3 (RGB; grey images are repeated). None: as they come.
+        train_per_class: training images a class at most. Validation images are limited in proportion. None: all; of
+            the shapes 100.
+        test_per_class: test images a class at most. None: all; of the shapes 25.
+        val_fraction: share of the training images that is set aside for validation, unless a folder has its own.
+        seed: decides who is in which split, who is in a limited one, and what the shapes look like.
+        skip_bad: leave out files of a folder that can't be read, with a warning, instead of stopping.
+        root: the folder of data sets.
+
+    Raises:
+        MissingDataError: a named data set that isn't on this machine; the message says how to get it.
+        DataError: no such name, more classes asked for than there are, files or splits that are not as they should be.
+        StorageError: neither memory nor the data folder's disk has room for the images.
+    """
+    counted = {"image_size": image_size, "num_classes": num_classes}
+    counted |= {"train_per_class": train_per_class, "test_per_class": test_per_class}
+    for option, value in counted.items():
+        if value is not None and value < 1:
+            raise DataError(f"{option} is a whole number from 1 on, or None; not {value}")
+    if channels not in (None, 1, 3):
+        raise DataError(f"channels is 1, 3 or None, not {channels}")
+    if not 0 < val_fraction < 1:
+        raise DataError(f"val_fraction lies between 0 and 1; {val_fraction} does not")
+
+    known = sets.get(own)
+    if name == "auto":
+        name = own if sets.find(own, root=root) else "shapes"
+    if name == "shapes":
+        train_per_class, test_per_class = train_per_class or SHAPES_TRAIN, test_per_class or SHAPES_TEST
+    limits = {"train": train_per_class, "val": None, "test": test_per_class}
+    if train_per_class is not None:
+        # Rounded first: 12 * 0.2 / 0.8 is a little more than 3.
+        limits["val"] = math.ceil(round(train_per_class * val_fraction / (1 - val_fraction), 9))
+
+    if name == "shapes":
+        parts = _draw(known, num_classes, limits, image_size or SHAPES_SIZE, seed)
+    else:
+        found = _read(name, root, image_size=image_size, channels=channels, skip_bad=skip_bad)
+        parts = _choose(found, num_classes, val_fraction, limits, seed)
+    parts = [replace(part, images=resize(to_channels(part.images, channels), image_size)) for part in parts]
+    source = replace(parts[0].source, duplicates=duplicates(*parts))
+    return Splits(*(replace(part, source=source) for part in parts))
+
+
+def _read(
+    name: str, root: Path, *, image_size: int | None, channels: int | None, skip_bad: bool
+) -> dict[str, ImageData]:
+    """What there is of "train", "val" and "test", or "all"; from a folder of images in the size asked for."""
+    options = {"image_size": image_size, "channels": channels, "skip_bad": skip_bad, "cache": root / "cache"}
+    if name.startswith("folder:"):
+        path = Path(name.removeprefix("folder:")).expanduser()
+        # Not the working folder: it is another one in JupyterLab, under papermill and under the report command.
+        places = [path] if path.is_absolute() else [ROOT / path, root / path]
+        return folder.read(
+            next((place for place in places if place.is_dir() or place.is_symlink()), places[0]), **options
+        )
+    known, where = sets.get(name), sets.where_it_lies(name, root=root)
+    if isinstance(known, sets.PublicSet):
+        return sets.read(known, where)
+    source = Source(name, known.title, sets.describe_where(where))
+    return {key: replace(part, source=source) for key, part in folder.read(where, **options).items()}
+
+
+def _choose(
+    parts: dict[str, ImageData],
+    num_classes: int | None,
+    val_fraction: float,
+    limits: dict[str, int | None],
+    seed: int,
+) -> list[ImageData]:
+    """The three splits, of the first classes, within limits; makes the test and validation images that are missing."""
+    available = next(iter(parts.values())).num_classes
+    number = available if num_classes is None else num_classes
+    if number > available:
+        raise DataError(f"{number} classes asked for, but the data set has {available}")
+    chosen = {key: (part, (part.labels < number).nonzero().squeeze(1)) for key, part in parts.items()}
+    if "train" not in chosen:
+        chosen["train"] = chosen.pop("all")
+    if "test" not in chosen:
+        chosen["train"], chosen["test"] = _hold_out(chosen["train"], TEST_FRACTION, seed)
+    if "val" not in chosen:
+        # Another seed: with the same one, the images split off twice would be neighbours in one shuffled order.
+        chosen["train"], chosen["val"] = _hold_out(chosen["train"], val_fraction, seed + 1)
+    made = []
+    for key, limit in limits.items():
+        part, indices = chosen[key]
+        if limit is not None:
+            indices = indices[limited(part.labels[indices], part.num_classes, limit, seed)]
+        if len(indices) < len(part):  # else a folder's images stay in its cache file
+            part = part.subset(indices)
+        made.append(replace(part, class_names=part.class_names[:number], split=key))
+    return made
+
+
+def _hold_out(chosen: Chosen, fraction: float, seed: int) -> tuple[Chosen, Chosen]:
+    part, indices = chosen
+    held_out = held_out_mask(part.labels[indices], part.class_names, fraction, seed)
+    return (part, indices[~held_out]), (part, indices[held_out])
+
+
+def _draw(
+    known: sets.PublicSet | sets.LocalSet,
+    num_classes: int | None,
+    limits: dict[str, int],
+    size: int,
+    seed: int,
+) -> list[ImageData]:
+    """The drawn shapes that stand in for a data set."""
+    number, first = num_classes or len(known.shapes), known.shapes.start
+    names = shapes.class_names(number, first=first)
+    source = Source("shapes", "Drawn shapes", "drawn by helpers.data.shapes from the seed", known.title)
+    drawn = []
+    for stream, per_class in limits.items():
+        images, labels = shapes.draw(number, per_class, size, seed, stream=stream, first=first)
+        drawn.append(ImageData(images, labels, names, stream, source))
+    return drawn

@@ -1,29 +1,58 @@
-"""Folders of image files: ``train/<class>/*``, with ``val`` and ``test`` beside ``train``, or just ``<class>/*``."""
+"""Folders of image files: ``train/<class>/*``, with ``val`` and ``test`` beside ``train``, or just ``<class>/*``.
 
+The images are decoded once, into a memory-mapped NumPy file of the cache: what is larger than memory is read from
+there as it is needed. The file's name is made of a slot (the folder, image size and channels) and a key (all the files'
+names, sizes and times, too): when files change, the key does, and the new file takes the old one's place.
+"""
+
+import hashlib
+import json
+import mmap
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+import PIL
 import torch
-from torch import Tensor
+from PIL import Image
+from tqdm import tqdm
 
 import helpers
-from helpers.data.cache import FileStamp, cache_file, load_images, store_images
-from helpers.data.decode import decode_all, image_suffixes
-from helpers.data.errors import BadImageError, ClassMismatchError, DataError, EmptyFolderError, MissingDataError
-from helpers.data.structures import ImageData, Source
-from helpers.files import leads_nowhere
+from helpers import storage
+from helpers.data.decode import BadImageError, decode, image_suffixes
+from helpers.data.structures import DataError, ImageData, MissingDataError, Source
+from helpers.files import leads_nowhere, replacing
 
 LAYOUT = "train/<class>/<image files>, with val/ and test/ beside train/ if you have them, or one folder for each class"
 """What a folder looks like that `read` understands, in words for messages."""
 
+FORMAT_VERSION = 2
+"""To raise whenever decoding or the layout of the cache changes."""
+
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _NOT_CLASSES = ("cars_train", "cars_test", "devkit")  # of Stanford Cars: all classes' images lie in one folder
 _SHOWN = 5
+_CHUNK = 16  # files that a thread decodes in one go
+# Linux would refuse a private map larger than its memory if it had to keep room for it (MAP_NORESERVE).
+_PRIVATE = mmap.MAP_PRIVATE | (0x4000 if sys.platform == "linux" else 0)
+_SMALL_FILE = 16_384  # bytes: of smaller images Pillow does little for which it would let other threads run
 # Control characters, what turns the direction of the text behind it, and bytes that are no UTF-8.
 _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class FileStamp(NamedTuple):
+    """What tells that a file is the same as before: its path below the data set's folder, its bytes and its time."""
+
+    name: str
+    size: int
+    mtime_ns: int
+
 
 Scan = dict[str, dict[str, list[FileStamp]]]
 """Image files by split and class."""
@@ -55,11 +84,9 @@ def read(
 
     Raises:
         MissingDataError: if there is no such folder, or its images aren't in folders of classes (Stanford Cars).
-        EmptyFolderError: if it has no classes, or a class no (readable) images.
-        ClassMismatchError: if ``val`` or ``test`` has a class that ``train`` lacks.
-        BadImageError: for files that are no readable images, unless ``skip_bad``; and for different sizes.
-        DataError: for two validation folders, a link of a folder that leads nowhere, or a file that may not be read.
-        StorageError: if neither memory nor the data folder's disk has room for the images.
+        DataError: if it has no classes, or a class no (readable) images; if ``val`` or ``test`` has a class that
+            ``train`` lacks; for two validation folders, a link of a folder that leads nowhere, or a file that may not
+            be read; for files that are no readable images, unless ``skip_bad``; and for different sizes.
     """
     root = Path(root)
     scan = _scan(root)
@@ -119,7 +146,7 @@ def _scan(root: Path) -> Scan:
 def _scan_split(root: Path, split: str, folder: Path) -> dict[str, list[FileStamp]]:
     classes = {path.name: _stamps(root, path) for path in _subfolders(folder)}
     if not classes:
-        raise EmptyFolderError(f"{_shown(folder)} has no class folders: put images there as {LAYOUT}")
+        raise DataError(f"{_shown(folder)} has no class folders: put images there as {LAYOUT}")
     _check_none_empty(split, classes)
     return classes
 
@@ -186,7 +213,7 @@ def _class_names(scan: Scan) -> tuple[str, ...]:
     for split, classes in scan.items():
         unknown = [repr(name) for name in classes if name not in class_names]
         if unknown:
-            raise ClassMismatchError(
+            raise DataError(
                 f"{split} has classes that train lacks: {_first_few(unknown)}. Give train images of them, "
                 "or take their folders away"
             )
@@ -197,7 +224,7 @@ def _check_none_empty(split: str, classes: dict[str, list[FileStamp]]) -> None:
     empty = [repr(name) for name, files in classes.items() if not files]
     if empty:
         place = "" if split == "all" else f" in {split}"
-        raise EmptyFolderError(
+        raise DataError(
             f"classes without a readable image{place}: {_first_few(empty)}. Put images directly into their folders, "
             f"or take the folders away. Expected is {LAYOUT}"
         )
@@ -205,16 +232,108 @@ def _check_none_empty(split: str, classes: dict[str, list[FileStamp]]) -> None:
 
 def _images(
     root: Path, files: Sequence[FileStamp], image_size: int | None, channels: int | None, cache: Path | None
-) -> tuple[Tensor, dict[int, str]]:
-    """From the cache, or decoded and then kept there. See `helpers.data.decode.decode_all`."""
-    path = cache and cache_file(cache, root, files, image_size=image_size, channels=channels)
-    kept = path and load_images(path, len(files))
-    if kept:
+) -> tuple[np.ndarray, dict[int, str]]:
+    """The readable images, uint8 (N, C, H, W), kept ones or decoded; and what is wrong with the others, by index."""
+    paths = [root / file.name for file in files]
+    file = cache and _cache_file(cache, root, files, image_size, channels)
+    if file and (kept := _cached(file, len(files))):
         return kept
-    images, bad = decode_all([root / file.name for file in files], image_size=image_size, channels=channels)
-    if path:
-        store_images(path, images, bad)
-    return images, bad
+    shape = (len(files), *_first_shape(paths, image_size, channels))
+    workers = 1 if sum(stamp.size for stamp in files) < _SMALL_FILE * len(files) else os.cpu_count() or 1
+    if file:
+        try:
+            with replacing(file) as stream:
+                pixels = np.lib.format.open_memmap(stream.name, "w+", np.uint8, shape)
+                # The room is taken at once: where it ran out later, writing to the mapped file would kill the process.
+                os.posix_fallocate(stream.fileno(), 0, os.path.getsize(stream.name))
+                bad = _decode_into(pixels, paths, image_size, channels, workers)
+                pixels.flush()
+                file.with_suffix(".json").write_text(json.dumps(bad))
+            for older in file.parent.glob(f"{file.name.partition('-')[0]}-*"):
+                if older.stem != file.stem:
+                    older.unlink(missing_ok=True)
+            if kept := _cached(file, len(files)):
+                return kept
+        except OSError as error:
+            warnings.warn(f"the decoded images can't be kept in {_shown(cache)} ({error.strerror})", stacklevel=3)
+    pixels = storage.empty(shape, torch.uint8).numpy()
+    bad = _decode_into(pixels, paths, image_size, channels, workers)
+    return pixels[: len(files) - len(bad)], bad
+
+
+def _cache_file(
+    cache: Path, root: Path, files: Sequence[FileStamp], image_size: int | None, channels: int | None
+) -> Path:
+    slot = [str(root.resolve()), image_size, channels]
+    # Another Pillow may bring another JPEG decoder, whose pixels differ by a bit.
+    key = [FORMAT_VERSION, PIL.__version__, slot, files]
+    one, other = (hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16] for value in (slot, key))
+    return cache / f"{one}-{other}.npy"
+
+
+def _cached(file: Path, number_of_files: int) -> tuple[np.ndarray, dict[int, str]] | None:
+    """What was kept, or None if there is nothing usable. What is written into the images never reaches the file."""
+    try:
+        bad = {int(index): reason for index, reason in json.loads(file.with_suffix(".json").read_text()).items()}
+        kept = np.load(file, mmap_mode="r", allow_pickle=False)
+        if kept.dtype != np.uint8 or kept.ndim != 4 or len(kept) != number_of_files:
+            return None
+        with file.open("rb") as stream:
+            memory = mmap.mmap(stream.fileno(), 0, _PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+    except (OSError, ValueError, EOFError):  # not there, or damaged
+        return None
+    images = np.frombuffer(memory, np.uint8, offset=kept.offset).reshape(kept.shape)
+    return images[: number_of_files - len(bad)], bad
+
+
+def _first_shape(paths: Sequence[Path], image_size: int | None, channels: int | None) -> tuple[int, int, int]:
+    """That of the first image that can be read."""
+    for path in paths:
+        try:
+            return decode(path, image_size=image_size, channels=channels).shape
+        except BadImageError:
+            continue
+    return channels or 3, image_size or 0, image_size or 0
+
+
+def _decode_into(
+    pixels: np.ndarray, paths: Sequence[Path], image_size: int | None, channels: int | None, workers: int
+) -> dict[int, str]:
+    """Fills an array (N, C, H, W) with the readable images, without gaps; returns what is wrong with the others."""
+    bad: dict[int, str] = {}
+
+    def fill(indices: range) -> int:
+        for index in indices:
+            try:
+                image = decode(paths[index], image_size=image_size, channels=channels)
+            except BadImageError as error:
+                bad[index] = str(error)
+                continue
+            if image.shape != pixels.shape[1:]:
+                raise DataError(
+                    f"the images differ in size: {paths[index].parent.name}/{paths[index].name} has "
+                    f"{_size(image)} pixels, the first one {_size(pixels)}. Set IMAGE_SIZE, and all are resized to it"
+                )
+            pixels[index] = image
+        return len(indices)
+
+    chunks = [range(start, min(start + _CHUNK, len(paths))) for start in range(0, len(paths), _CHUNK)]
+    with (
+        warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+        ThreadPoolExecutor(workers) as pool,
+        tqdm(total=len(paths), desc="reading images", unit=" images", leave=False) as bar,
+    ):
+        for done in pool.map(fill, chunks):
+            bar.update(done)
+    readable = [index for index in range(len(paths)) if index not in bad]
+    for place, index in enumerate(readable):
+        if place != index:
+            pixels[place] = pixels[index]
+    return dict(sorted(bad.items()))
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[-1]} × {image.shape[-2]}"
 
 
 def _report_bad(root: Path, files: Sequence[FileStamp], bad: dict[int, str], skip_bad: bool) -> None:
@@ -222,7 +341,7 @@ def _report_bad(root: Path, files: Sequence[FileStamp], bad: dict[int, str], ski
     problems = [_showable(f"{os.path.dirname(files[index].name)}/{reason}") for index, reason in bad.items()]
     message = f"{len(bad)} of {len(files):,} files in {_shown(root)} can't be used: {_first_few(problems, '; ')}"
     if not skip_bad:
-        raise BadImageError(f"{message}. Repair or delete them, or read with skip_bad=True to leave them out")
+        raise DataError(f"{message}. Repair or delete them, or read with skip_bad=True to leave them out")
     warnings.warn(f"{message}. They are left out", stacklevel=3)
 
 
@@ -234,10 +353,10 @@ def _without(bad: set[FileStamp], scan: Scan) -> Scan:
     return kept
 
 
-def _to_splits(images: Tensor, scan: Scan, class_names: tuple[str, ...], source: Source) -> dict[str, ImageData]:
+def _to_splits(images: np.ndarray, scan: Scan, class_names: tuple[str, ...], source: Source) -> dict[str, ImageData]:
     labels = {name: label for label, name in enumerate(class_names)}
     shown = tuple(map(_showable, class_names))
-    splits, start = {}, 0
+    splits, start, images = {}, 0, torch.from_numpy(images)
     for split, classes in scan.items():
         counts = torch.tensor([len(files) for files in classes.values()])
         split_labels = torch.tensor([labels[name] for name in classes]).repeat_interleave(counts)

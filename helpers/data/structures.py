@@ -1,5 +1,7 @@
-"""What a data set is in memory: tensors, names, and where they come from."""
+"""What a data set is in memory (tensors, names, where they come from), how it is split, scaled and checked."""
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -7,13 +9,23 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from helpers import storage
-from helpers.data.errors import LabelError
+from helpers import WorkbookError, storage
 from helpers.reprs import Row, TableRepr
 
 MOST_NAMES = 10
 MOST_ROWS = 60
 """Of classes that a notebook's cell shows."""
+
+_CHUNK = 1024  # images that are worked on at once: few enough that floating point copies of them stay small
+_IN_WORDS = {"train": "training", "val": "validation", "test": "test"}
+
+
+class DataError(WorkbookError):
+    """Something is wrong with a data set, or with what was asked of it."""
+
+
+class MissingDataError(DataError):
+    """A data set that is known but does not lie on this machine."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ class ImageData(TableRepr):
         source: where the images come from.
 
     Raises:
-        LabelError: shapes, dtypes or label values that do not fit together.
+        DataError: shapes, dtypes or label values that do not fit together.
     """
 
     images: Tensor
@@ -81,16 +93,16 @@ class ImageData(TableRepr):
 
     def __post_init__(self) -> None:
         if self.images.dtype == torch.uint8 and self.images.dim() != 4:
-            raise LabelError(f"images are uint8 (N, C, H, W), not of shape {tuple(self.images.shape)}")
+            raise DataError(f"images are uint8 (N, C, H, W), not of shape {tuple(self.images.shape)}")
         if self.images.dtype != torch.uint8 and not self.images.is_floating_point():
-            raise LabelError(f"images are uint8, or floating point activations; not {self.images.dtype}")
+            raise DataError(f"images are uint8, or floating point activations; not {self.images.dtype}")
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
-            raise LabelError(
+            raise DataError(
                 f"labels are int64, one an image: ({len(self.images)},), not {self.labels.dtype} "
                 f"{tuple(self.labels.shape)}"
             )
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
-            raise LabelError(
+            raise DataError(
                 f"labels of the {self.split} split go from {self.labels.min()} to {self.labels.max()}, but there are "
                 f"{len(self.class_names)} class names: labels must be 0 to {len(self.class_names) - 1}"
             )
@@ -102,14 +114,15 @@ class ImageData(TableRepr):
         return f"<{self.split}: {len(self):,} images of {self.source.title}, {_size(self)}, {self.num_classes} classes>"
 
     def _rows(self) -> list[Row]:
-        counts = self.class_counts()
-        present = int((counts > 0).sum())
+        present = self.class_counts()[self.class_counts() > 0].tolist()
+        least, most = min(present, default=0), max(present, default=0)
+        each = f"{least:,}" if least == most else f"{least:,} to {most:,}"
         return [
             ("Data set", self.source.title),
             ("Source", self.source.where),
             ("Split", self.split),
             ("Images", f"{len(self):,}, {_size(self)}, {str(self.images.dtype).removeprefix('torch.')}"),
-            ("Classes", f"{self.num_classes}, {present} of them with images, {_between(counts[counts > 0])} each"),
+            ("Classes", f"{self.num_classes}, {len(present)} of them with images, {each} each"),
             ("Names", _listed(self.class_names)),
         ]
 
@@ -126,25 +139,29 @@ class ImageData(TableRepr):
 
     def subset(self, indices: Tensor) -> "ImageData":
         """A copy of the images at these indices (or where a boolean mask is true), in this order."""
-        return replace(self, images=storage.take(self.images, indices), labels=self.labels[indices])
+        if indices.dtype == torch.bool:
+            indices = indices.nonzero().squeeze(1)
+        images = storage.empty((len(indices), *self.images.shape[1:]), self.images.dtype)
+        torch.index_select(self.images, 0, indices, out=images)
+        return replace(self, images=images, labels=self.labels[indices])
 
     def select_classes(self, classes: Iterable[int]) -> "ImageData":
         """The images of these classes. Labels and class names stay as they are: class i is still i.
 
         Raises:
-            LabelError: for a class that the data set does not have.
+            DataError: for a class that the data set does not have.
         """
         wanted = torch.tensor(list(classes), dtype=torch.int64)
         if len(wanted) == 0 or wanted.min() < 0 or wanted.max() >= self.num_classes:
-            raise LabelError(f"select classes from 0 to {self.num_classes - 1}, at least one; not {wanted.tolist()}")
+            raise DataError(f"select classes from 0 to {self.num_classes - 1}, at least one; not {wanted.tolist()}")
         return self.subset(torch.isin(self.labels, wanted))
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel over all pixels, on the scale 0 to 1."""
         # Counting the 256 values is exact, and needs no floating point copy of the images.
         counts = torch.zeros(self.images.shape[1], 256, dtype=torch.int64)
-        for rows in storage.chunks(self.images):
-            for channel, pixels in enumerate(self.images[rows].unbind(1)):
+        for images in self.images.split(_CHUNK):
+            for channel, pixels in enumerate(images.unbind(1)):
                 counts[channel] += torch.bincount(pixels.reshape(-1), minlength=256)
         values = torch.arange(256, dtype=torch.float64) / 255
         means, stds = [], []
@@ -196,10 +213,10 @@ class Splits(TableRepr):
         """The first classes (data set A) and the others (B); both keep their labels and all class names.
 
         Raises:
-            LabelError: one of the two would have no class.
+            DataError: one of the two would have no class.
         """
         if not 1 <= num_classes_a < self.num_classes:
-            raise LabelError(
+            raise DataError(
                 "NUM_CLASSES_A must leave classes for A and for B: "
                 f"{self.source.title} has {self.num_classes}, so it is 1 to {self.num_classes - 1}, not {num_classes_a}"
             )
@@ -227,15 +244,138 @@ class Splits(TableRepr):
         return f"<details><summary>Images by class</summary>{table}</details>"
 
 
+def split(data: ImageData, *, val_fraction: float, seed: int) -> tuple[ImageData, ImageData]:
+    """Splits off a stratified share for validation.
+
+    Args:
+        data: what to split; classes without any image stay without.
+        val_fraction: between 0 and 1. Each class gives this share of its images, rounded, but at least one, and keeps
+            at least one.
+        seed: decides which images go where.
+
+    Returns:
+        The training and the validation part: disjoint, together complete, each in the order of ``data``.
+
+    Raises:
+        DataError: for a share outside 0 to 1, or a class of a single image.
+    """
+    held_out = held_out_mask(data.labels, data.class_names, val_fraction, seed)
+    return data.subset(~held_out), replace(data.subset(held_out), split="val")
+
+
+def held_out_mask(labels: Tensor, class_names: Sequence[str], fraction: float, seed: int) -> Tensor:
+    """True for the share of each class that is held out: bool (N,). See `split`."""
+    if not 0 < fraction < 1:
+        raise DataError(f"the share to hold out lies between 0 and 1; {fraction} does not")
+    held_out = torch.zeros(len(labels), dtype=torch.bool)
+    for label, members in enumerate(_shuffled_members(labels, len(class_names), seed)):
+        if len(members) == 1:
+            raise DataError(
+                f"class {class_names[label]!r} has a single image left to split: give it more, three for training, "
+                "validation and test"
+            )
+        if len(members):
+            number = min(max(1, round(fraction * len(members))), len(members) - 1)
+            held_out[members[:number]] = True
+    return held_out
+
+
+def limited(labels: Tensor, num_classes: int, per_class: int, seed: int) -> Tensor:
+    """Indices of at most so many of each class, ascending: int64. Of one seed, a smaller choice is part of a larger."""
+    members = _shuffled_members(labels, num_classes, seed)
+    return torch.cat([of_class[:per_class] for of_class in members]).sort().values
+
+
+def _shuffled_members(labels: Tensor, num_classes: int, seed: int) -> list[Tensor]:
+    """The indices of each class's images, in an order that the seed decides."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=generator)
+    by_class = order[torch.argsort(labels[order], stable=True)]
+    return list(by_class.split(torch.bincount(labels, minlength=num_classes).tolist()))
+
+
+def duplicates(train: ImageData, val: ImageData, test: ImageData) -> str:
+    """Which images are in two splits, twice in one, or in two classes, pixel for pixel, in words; "" if none is."""
+    labels, hashes = defaultdict(set), {}
+    for part in (test, val, train):
+        pixels = part.images.flatten(1).numpy()
+        hashes[part.split] = [hashlib.blake2b(image, digest_size=16).digest() for image in pixels]
+        for digest, label in zip(hashes[part.split], part.labels.tolist(), strict=True):
+            labels[digest].add(label)
+    found = []
+    for split, other in (("test", "train"), ("test", "val"), ("val", "train")):
+        learned = set(hashes[other])
+        if number := sum(digest in learned for digest in hashes[split]):
+            are = "is" if number == 1 else "are"
+            all_images = f"{len(hashes[split]):,} {_IN_WORDS[split]} images"
+            found.append(f"{number:,} of {all_images} {are} among the {_IN_WORDS[other]} images")
+    for split, digests in hashes.items():
+        if number := len(digests) - len(set(digests)):
+            found.append(f"{number:,} {'copy' if number == 1 else 'copies'} within the {_IN_WORDS[split]} images")
+    if number := sum(len(classes) > 1 for classes in labels.values()):
+        found.append(f"{number:,} {'image' if number == 1 else 'images'} in several classes")
+    return "; ".join(found)
+
+
+def to_channels(images: Tensor, channels: int | None) -> Tensor:
+    """uint8 (N, C, H, W) with one grey channel (luma of ITU-R 601) or three; None: as they are."""
+    if channels is None or channels == images.shape[1]:
+        return images
+    if channels == 3:
+        return images.expand(-1, 3, -1, -1).contiguous()
+    luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    grey = [(part.float() * luma).sum(1, keepdim=True).round().to(torch.uint8) for part in images.split(_CHUNK)]
+    return torch.cat(grey)
+
+
+def resize(images: Tensor, size: int | tuple[int, int] | None) -> Tensor:
+    """uint8 (N, C, H, W) at another size, by antialiased bilinear interpolation on tensors; None: as they are."""
+    shape = (size, size) if isinstance(size, int) else size
+    if shape is None or images.shape[2:] == shape:
+        return images
+    from torchvision.transforms.v2 import functional  # half a second that most runs don't need
+
+    result = storage.empty((*images.shape[:2], *shape), torch.uint8)
+    for part, resized in zip(images.split(_CHUNK), result.split(_CHUNK), strict=True):
+        resized.copy_(functional.resize(part, list(shape), antialias=True))
+    return result
+
+
+def lower_resolution(data: ImageData, size: int) -> ImageData:
+    """Scales images down to ``size`` x ``size`` pixels, and back up to the height and width that they had.
+
+    Both ways by bilinear interpolation with antialiasing: on the way down each pixel is a weighted mean of all the
+    pixels that it replaces, so fine patterns fade to their mean. Without it two pixels in each direction would count,
+    whatever the others hold, and fine patterns would come back as false coarse ones. Values are rounded to whole
+    numbers after each step, as in a file of the small image.
+
+    Args:
+        data: uint8 images (N, C, H, W).
+        size: pixels, from 2 to the shorter side.
+
+    Returns:
+        The same split with uint8 images of the same shape; ``data`` itself where H and W are ``size`` already.
+
+    Raises:
+        DataError: activations instead of images, or a size outside these bounds.
+    """
+    if data.images.dtype != torch.uint8:
+        raise DataError(
+            f"only uint8 images have a resolution; these are {data.images.dtype} of {data.images.dim()} axes"
+        )
+    shape = tuple(data.images.shape[2:])
+    # Not 1: torchvision refuses to resize colour images to a single pixel (seen with torch 2.14 on x86).
+    if not 2 <= size <= min(shape):
+        raise DataError(
+            f"a lower resolution is 2 to {min(shape)} pixels for images of {shape[0]} × {shape[1]}, not {size}"
+        )
+    if shape == (size, size):
+        return data
+    return replace(data, images=resize(resize(data.images, size), shape))
+
+
 def _size(split: ImageData) -> str:
     return " × ".join(str(length) for length in split.images.shape[1:])
-
-
-def _between(counts: Tensor) -> str:
-    if len(counts) == 0:
-        return "0"
-    least, most = int(counts.min()), int(counts.max())
-    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def _listed(names: Sequence[str]) -> str:

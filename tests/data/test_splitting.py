@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.data import ImageData, Source, SplitError, split
-from helpers.data.splitting import Choice
+from helpers.data import DataError, ImageData, Source, split
+from helpers.data.structures import limited
 
 SOURCE = Source("random", "Random colours", "made by a test")
 
@@ -61,38 +61,19 @@ def test_labels_stay_with_their_images():
 
 
 def test_a_class_of_one_image_cannot_be_split():
-    with pytest.raises(SplitError, match="class '1' has a single image"):
+    with pytest.raises(DataError, match="class '1' has a single image"):
         split(numbered([5, 1]), val_fraction=0.2, seed=0)
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5])
 def test_shares_lie_between_0_and_1(fraction):
-    with pytest.raises(SplitError, match="between 0 and 1"):
+    with pytest.raises(DataError, match="between 0 and 1"):
         split(numbered([5, 5]), val_fraction=fraction, seed=0)
-
-
-def limited(data, per_class):
-    return Choice(data, torch.arange(len(data))).limit(per_class, 3).copy()
 
 
 def test_a_smaller_subset_is_part_of_a_larger_one():
     data = numbered([30, 4, 20])
-    small, large = limited(data, 5), limited(data, 10)
+    small, large = (data.subset(limited(data.labels, 3, per_class, seed=3)) for per_class in (5, 10))
     assert small.class_counts().tolist() == [5, 4, 5]
     assert large.class_counts().tolist() == [10, 4, 10]
     assert set(numbers_of(small)) < set(numbers_of(large))
-    assert numbers_of(limited(data, None)) == numbers_of(data)
-
-
-def test_a_limit_starts_at_one():
-    with pytest.raises(SplitError, match="from 1 on"):
-        limited(numbered([3]), 0)
-
-
-def test_choosing_from_a_choice_is_choosing_from_its_copy():
-    data = numbered([20, 30, 9])
-    choice = Choice(data, (data.labels != 1).nonzero().squeeze(1))
-    copy = choice.copy()
-    for chosen, expected in zip(choice.split(0.4, 5), split(copy, val_fraction=0.4, seed=5), strict=True):
-        assert numbers_of(chosen.copy()) == numbers_of(expected)
-    assert numbers_of(choice.limit(7, 3).copy()) == numbers_of(limited(copy, 7))

@@ -1,6 +1,6 @@
-"""What holds for every split: of a choice in memory, and of a folder of files from the files to the three splits."""
+"""What holds for every split: of a folder of files, from the files to the three splits."""
 
-from itertools import count, pairwise
+from itertools import count
 
 import numpy as np
 import pytest
@@ -9,19 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from helpers.data import ImageData, Source, SplitError, load
-from helpers.data.splitting import Choice
+from helpers.data import DataError, load
 
 # The same examples in every run.
 of_folders = settings(max_examples=20, deadline=None, derandomize=True)
-in_memory = settings(max_examples=50, deadline=None, derandomize=True)
 
 FRACTIONS = st.floats(0.05, 0.95)
 SEEDS = st.integers(0, 2**40)
 LAYOUTS = st.sampled_from([("all",), ("train",), ("train", "test"), ("train", "val", "test"), ("train", "val")])
 FEWEST = 3  # images of a class for three splits
 ODD_COUNTS = st.lists(st.integers(FEWEST, 13), min_size=1, max_size=5)
-SOURCE = Source("numbers", "Numbered images", "made by a test")
 
 
 def write_folder(root, layout, counts):
@@ -109,7 +106,7 @@ def test_a_class_too_small_for_three_splits_is_named_and_every_other_set_is_spli
     if not small:
         assert all((part.class_counts() > 0).all() for part in load_folder(root, seed=seed).all)
         return
-    with pytest.raises(SplitError) as error:
+    with pytest.raises(DataError) as error:
         load_folder(root, seed=seed)
     assert any(repr(name) in str(error.value) for name in small)
     assert "give it more, three" in str(error.value)  # also where two are not enough
@@ -117,29 +114,3 @@ def test_a_class_too_small_for_three_splits_is_named_and_every_other_set_is_spli
     good = min(label for label, images in enumerate(counts) if images < FEWEST)
     if good:
         assert load_folder(root, seed=seed, num_classes=good).num_classes == good
-
-
-@in_memory
-@given(
-    counts=st.lists(st.integers(2, 15) | st.just(0), min_size=1, max_size=5).filter(any),
-    limits=st.lists(st.integers(1, 9), min_size=2, max_size=4).map(sorted),
-    fraction=FRACTIONS,
-    seed=SEEDS,
-)
-def test_any_choice_is_split_and_limited_in_its_own_order(counts, limits, fraction, seed):
-    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed + 1))]
-    images = torch.arange(len(labels), dtype=torch.uint8)[:, None, None, None]
-    every = Choice(ImageData(images, labels, tuple("abcde"), "train", SOURCE), torch.arange(len(labels)))
-    stay, go = every.split(fraction, seed)
-    assert torch.equal(torch.cat([stay.indices, go.indices]).sort().values, every.indices)
-    limited = [stay.limit(limit, seed) for limit in limits]
-    for choice in (stay, go, *limited):
-        assert choice.indices.dtype == torch.int64 and (choice.indices.diff() > 0).all()
-        assert torch.equal(choice.copy().images.flatten().long(), choice.indices)
-        assert torch.equal(choice.copy().labels, labels[choice.indices])
-    for smaller, larger in pairwise(limited):
-        assert set(smaller.indices.tolist()) <= set(larger.indices.tolist())
-    for choice, limit in zip(limited, limits, strict=True):
-        counts = torch.bincount(stay.labels, minlength=5)
-        assert torch.equal(torch.bincount(choice.labels, minlength=5), counts.clamp(max=limit))

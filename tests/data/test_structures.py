@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from helpers.data import ImageData, LabelError, Source, Splits
+from helpers.data import DataError, ImageData, Source, Splits
 
 SOURCE = Source("random", "Random colours", "made by a test")
 NAMES = ("cat", "dog", "owl")
@@ -42,7 +42,7 @@ def test_mean_and_std_are_those_of_the_pixels():
     ],
 )
 def test_what_does_not_fit_together_is_refused(labels, images, message):
-    with pytest.raises(LabelError, match=message):
+    with pytest.raises(DataError, match=message):
         image_data(labels, images)
 
 
@@ -51,7 +51,7 @@ def test_activations_of_any_shape_are_allowed():
 
 
 def test_classes_that_do_not_exist_cannot_be_selected():
-    with pytest.raises(LabelError, match="from 0 to 2"):
+    with pytest.raises(DataError, match="from 0 to 2"):
         image_data([0]).select_classes([3])
 
 
@@ -82,5 +82,5 @@ def test_a_cut_gives_the_first_classes_and_the_others():
 @pytest.mark.parametrize("num_classes_a", [0, 3, 80])
 def test_a_cut_leaves_classes_on_both_sides(num_classes_a):
     data = image_data([0, 1, 2])
-    with pytest.raises(LabelError, match=r"NUM_CLASSES_A .* 1 to 2"):
+    with pytest.raises(DataError, match=r"NUM_CLASSES_A .* 1 to 2"):
         Splits(data, data, data).cut(num_classes_a)

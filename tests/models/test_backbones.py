@@ -226,7 +226,7 @@ def test_auto_without_weights_is_random_and_says_how_to_get_them(tmp_path):
     shaped = backbone("resnet18", seed=4, root=tmp_path)
     assert not shaped.pretrained
     assert shaped.origin == "random initialisation: ImageNet weights not on this machine"
-    assert "python -m helpers.models fetch resnet18" in shaped.how_to_get and "resnet18.pth" in shaped.how_to_get
+    assert "python -m helpers.data fetch resnet18" in shaped.how_to_get and "resnet18.pth" in shaped.how_to_get
     asked_for = backbone("resnet18", weights="random", seed=4, root=tmp_path)
     assert torch.equal(asked_for.body.conv1.weight, shaped.body.conv1.weight)
     assert asked_for.origin == "random initialisation, as asked for" and asked_for.how_to_get == ""

@@ -16,8 +16,8 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
 from helpers import models
-from helpers.data import catalogue
-from helpers.data.loading import resize
+from helpers.data import sets
+from helpers.data.structures import resize
 from helpers.models import WeightsError, architectures, backbone, weights
 from helpers.models.packaged import PACKAGED
 from helpers.models.weights import WeightsFile, find, load, read
@@ -139,7 +139,7 @@ def test_a_file_can_be_named(small_state, root, tmp_path, small):
 
 
 def test_a_file_in_the_repository_is_named_from_its_root(small, small_state, tmp_path, monkeypatch):
-    for module in (weights, catalogue):
+    for module in (weights, sets):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     (tmp_path / "mine").mkdir()
     save(small_state, tmp_path / "mine/best.pth")

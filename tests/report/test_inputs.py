@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from helpers import ROOT
-from helpers.data import catalogue
+from helpers.data import sets
 from helpers.models import packaged, weights
 from helpers.models.architectures import Architecture
 from helpers.report import workspace as plain
@@ -248,12 +248,6 @@ def test_docstrings_and_comments_of_modules_do_not_count(folder, same):
     assert changes(then, state(notebook, folder)) == []
 
 
-def test_what_only_type_checkers_import_does_not_count(folder):
-    write(folder / "kit/lazy.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch, kit.second\n")
-    found = state(make_notebook("from kit import one"), folder)
-    assert "kit.second" not in found["helpers"] and "torch" not in found["libraries"]
-
-
 def test_modules_that_cannot_be_read_count_as_they_are(folder):
     notebook = make_notebook("from kit import one")
     write(folder / "kit/lazy.py", b"def slow(: \xff")
@@ -392,12 +386,12 @@ def test_a_folder_of_images_counts(folder, absolute):
 
 
 def test_the_catalogue_is_read_as_python_reads_it(tmp_path):
-    assert {*catalogues.data_sets()} == {*catalogue.ENTRIES, *catalogue.LOCAL_SETS}
-    for name, entry in catalogue.ENTRIES.items():
-        assert catalogues.places(name, data=tmp_path) == catalogue.folders(entry, root=tmp_path)
-    for name in catalogue.LOCAL_SETS:
+    assert {*catalogues.data_sets()} == {*sets.PUBLIC, *sets.LOCAL}
+    for name, known in sets.PUBLIC.items():
+        assert catalogues.places(name, data=tmp_path)[0] == tmp_path / known.folder
+    for name in sets.LOCAL:
         write(tmp_path / name / "train/cat/1.jpg")
-        assert catalogues.places(name, data=tmp_path) == [catalogue.find(name, root=tmp_path)]
+        assert catalogues.places(name, data=tmp_path) == [sets.find(name, root=tmp_path)]
     expected = {(known.network, known.module, known.file) for known in packaged.PACKAGED.values()}
     assert {*catalogues.packaged_weights()} == expected
 

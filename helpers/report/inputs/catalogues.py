@@ -1,7 +1,7 @@
-"""What `helpers.data.catalogue` and `helpers.models.packaged` declare, read from their sources.
+"""What `helpers.data.sets` and `helpers.models.packaged` declare, read from their sources.
 
 Importing them would import PyTorch. What counts is what they give by name as plain values, as in
-``Entry(name="cifar10", folder="cifar-10-batches-py", …)``.
+``PublicSet(name="cifar10", folder="cifar-10-batches-py", …)``.
 """
 
 import ast
@@ -40,9 +40,9 @@ def packaged_weights() -> list[tuple[str, str, str]]:
 
 @lru_cache(maxsize=1)
 def _folders_of_sets() -> dict[str, tuple[str, str]]:
-    downloads = _declared("data/catalogue.py", "Entry")
+    downloads = _declared("data/sets.py", "PublicSet")
     folders = {entry["name"]: (entry["folder"], entry.get("system_folder", "")) for entry in downloads}
-    return folders | {local["name"]: (local["name"], "") for local in _declared("data/catalogue.py", "LocalSet")}
+    return folders | {local["name"]: (local["name"], "") for local in _declared("data/sets.py", "LocalSet")}
 
 
 def _declared(file: str, kind: str) -> list[dict[str, Any]]:

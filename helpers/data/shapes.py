@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from helpers import WorkbookError, storage
+from helpers import storage
+from helpers.data.structures import DataError
 
 CHUNK_PIXELS = 1 << 18
 """Pixels drawn at once: small enough to stay in the processor's cache, which also bounds the memory."""
@@ -31,10 +32,6 @@ _BRIGHTNESS = torch.tensor([0.15, 0.5, 0.85])
 Point = tuple[float, float]
 
 
-class ShapesError(WorkbookError):
-    """A number of classes, of images or of pixels that cannot be drawn."""
-
-
 def class_names(num_classes: int, *, first: int = 0) -> tuple[str, ...]:
     """Names of consecutive classes, such as "striped star".
 
@@ -43,10 +40,10 @@ def class_names(num_classes: int, *, first: int = 0) -> tuple[str, ...]:
         first: the class to begin with, from 0; there are `MAX_CLASSES`.
 
     Raises:
-        ShapesError: if there are not that many classes.
+        DataError: if there are not that many classes.
     """
     if not 0 <= first < first + num_classes <= MAX_CLASSES:
-        raise ShapesError(
+        raise DataError(
             f"the drawn shapes have {MAX_CLASSES} classes, of which {num_classes} from number {first} on can't be taken"
         )
     classes = range(first, first + num_classes)
@@ -74,12 +71,12 @@ def draw(
         0 whatever ``first`` is.
 
     Raises:
-        ShapesError: if an argument is out of range.
+        DataError: if an argument is out of range.
         StorageError: if there is no room for the images, see `helpers.storage.empty`.
     """
     class_names(num_classes, first=first)
     if per_class < 1 or size < 8:
-        raise ShapesError(f"shapes need per_class >= 1 and size >= 8, not {per_class} and {size}")
+        raise DataError(f"shapes need per_class >= 1 and size >= 8, not {per_class} and {size}")
     images = storage.empty((num_classes, per_class, 3, size, size), torch.uint8)
     chunk = max(1, CHUNK_PIXELS // size**2)
     for number, same_class in enumerate(images, start=first):

@@ -5,7 +5,8 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 
-from helpers import shapes
+from helpers import data
+from helpers.data import shapes
 
 
 def test_images_and_labels_have_the_promised_form():
@@ -74,13 +75,13 @@ def test_both_sides_of_a_border_hold_all_outlines_and_five_fillings(block):
     "arguments", [(0, 1, 32), (201, 1, 32), (5, 0, 32), (5, 1, 7)], ids=["none", "too many", "no image", "too small"]
 )
 def test_what_cannot_be_drawn_is_refused(arguments):
-    with pytest.raises(shapes.ShapesError):
+    with pytest.raises(data.DataError):
         shapes.draw(*arguments)
 
 
 @pytest.mark.parametrize(("num_classes", "first"), [(1, -1), (1, 200), (6, 195), (0, 10)])
 def test_classes_that_do_not_exist_are_refused(num_classes, first):
-    with pytest.raises(shapes.ShapesError, match="200 classes"):
+    with pytest.raises(data.DataError, match="200 classes"):
         shapes.draw(num_classes, 1, 16, first=first)
 
 

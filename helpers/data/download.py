@@ -1,0 +1,223 @@
+"""Files from web servers, whole and verified. What a broken download has brought is kept, and the next goes on there.
+
+A file is known by the sum of its content, so that it doesn't matter how many tries it took, or from which of several
+servers each part of it came.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import http.client
+import re
+import shutil
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from helpers import DATA
+from helpers.data import sets
+from helpers.data.structures import DataError
+from helpers.files import replacing
+
+MAX_BYTES = 4_000_000_000
+"""What a server may send: several times the largest file that the workbook asks for."""
+TRIES = 5
+"""Connections to one server for one file, as long as each brings more of it."""
+
+_CHUNK = 1 << 16
+_FAILURES = (OSError, http.client.HTTPException, ValueError)
+
+
+def download(urls: Sequence[str], path: Path, digest: str, *, timeout: float = 30, progress: bool = True) -> None:
+    """Brings one file, from the first server that gives it whole.
+
+    What an earlier try has left beside it isn't asked for again (HTTP's Range). If the whole turns out to be wrong
+    then, it is fetched once more from its start.
+
+    Args:
+        urls: addresses of the file, the preferred one first.
+        path: where to put it; its folder is made.
+        digest: its sum, as "md5:…" or "sha256:…", in hexadecimal digits; the first digits will do.
+        timeout: seconds to wait for a server that says nothing.
+        progress: whether to show a progress bar on stderr.
+
+    Raises:
+        DataError: no server gave it, or another process is getting it; the message says what was kept.
+    """
+    part = path.with_name(f".{path.name}.part")
+    failures = []
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{part}.lock", timeout=0):
+            for url in [] if _has_sum(part, digest) else urls:
+                if failure := _fill(part, url, digest, timeout, progress):
+                    failures.append(f"{url}: {failure}")
+                else:
+                    break
+            Path(f"{part}.lock").unlink()
+            if len(failures) < len(urls):
+                part.replace(path)
+                return
+    except Timeout:
+        raise DataError("another process is downloading the same file: wait for it, or end it") from None
+    except OSError as error:
+        failures.append(_in_words(error, timeout))
+    size = part.stat().st_size if part.is_file() else 0
+    kept = f"{size / 1e6:,.1f} MB are kept, and the next try goes on from there" if size else "nothing was kept"
+    raise DataError(f"{'; '.join(failures)} ({kept})")
+
+
+def _fill(part: Path, url: str, digest: str, timeout: float, progress: bool) -> str:
+    """Completes a file from one server; returns why it could not."""
+    for _ in range(TRIES):
+        begun = part.stat().st_size if part.is_file() else 0
+        try:
+            _receive(part, url, timeout, progress)
+        except _FAILURES as error:
+            failure = _in_words(error, timeout)
+            # 416: what is asked for lies behind the file's end.
+            if isinstance(error, urllib.error.HTTPError) and error.code == 416:
+                part.unlink()
+            elif not part.is_file() or part.stat().st_size <= begun:
+                return failure
+            continue
+        if _has_sum(part, digest):
+            return ""
+        part.unlink()
+        failure = f"what came is another file: its {digest.partition(':')[0].upper()} sum differs"
+        if not begun:  # else the fault may lie in what was there before
+            return failure
+    return failure
+
+
+def _receive(part: Path, url: str, timeout: float, progress: bool) -> None:
+    """One answer of the server, to its end."""
+    begun = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={begun}-"} if begun else {})
+    with urllib.request.urlopen(request, timeout=timeout) as response:
+        if getattr(response, "status", None) != http.client.PARTIAL_CONTENT:
+            begun = 0
+        length = int(response.headers.get("Content-Length") or 0)
+        whole = begun + length if length else None
+        bar = tqdm(
+            desc=part.name[1:],
+            total=whole,
+            initial=begun,
+            unit="B",
+            unit_scale=True,
+            leave=False,
+            disable=not progress,
+        )
+        size = begun
+        with part.open("ab" if begun else "wb") as file, bar:
+            # read1 gives what has come; read would lose the beginning of a piece whose end doesn't come.
+            while chunk := response.read1(_CHUNK):
+                size += len(chunk)
+                if size > MAX_BYTES:
+                    raise ValueError(f"more than {MAX_BYTES / 1e9:g} GB came")
+                file.write(chunk)
+                bar.update(len(chunk))
+    if whole and size < whole:
+        raise ValueError(f"broke off after {size:,} of {whole:,} bytes")
+
+
+def _has_sum(path: Path, digest: str) -> bool:
+    algorithm, _, expected = digest.partition(":")
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest().startswith(expected)
+
+
+def _in_words(error: Exception, timeout: float) -> str:
+    """What a download died of, on one line; servers write part of it, which must not move the terminal's cursor."""
+    if isinstance(error, urllib.error.HTTPError):
+        text = f"the server answered {error.code} {error.reason}"
+    elif isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
+        text = f"the server said nothing for {timeout:g} seconds"
+    elif isinstance(error, urllib.error.URLError):
+        text = f"no connection ({error.reason})"
+    elif isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+    else:
+        text = str(error) or type(error).__name__
+    return re.sub(r"\s+", " ", "".join(letter if letter.isprintable() else " " for letter in text))
+
+
+def fetch(
+    name: str, *, root: Path = DATA, urls: Sequence[str] = (), timeout: float = 30, progress: bool = True
+) -> Path:
+    """Puts a public data set into the data folder, unless a whole one is on this machine already.
+
+    Args:
+        name: "fashion_mnist", "cifar10" or "cifar100".
+        root: the data folder.
+        urls: addresses of mirrors, folders that hold the downloads, tried in order; the data set's own server if none.
+        timeout: seconds to wait for a server that says nothing.
+        progress: whether to show a progress bar on stderr.
+
+    Returns:
+        The folder that holds the files.
+
+    Raises:
+        DataError: for a data set that nobody offers for download, or a download that failed. Files that were in the
+            folder are as they were; what has come lies beside it for the next try, as it does after Ctrl-C.
+    """
+    known = sets.get(name)
+    if isinstance(known, sets.LocalSet):
+        raise DataError(f"{name} can't be fetched. {sets.how_to_get(name, root=root)}")
+    here = sets.find(name, root=root)
+    if here and _is_whole(known, here):
+        return here
+    from torchvision import datasets
+
+    kind = getattr(datasets, known.torchvision)
+    if hasattr(kind, "resources"):
+        server, wanted = kind.mirrors[0], kind.resources
+    else:
+        server, wanted = kind.url.rpartition("/")[0], [(kind.filename, kind.tgz_md5)]
+    parts = root / f".{name}.part"  # on the data folder's own disk, so that finished files move in one step
+    try:
+        for file, md5 in wanted:
+            if not _has_sum(parts / file, f"md5:{md5}"):
+                addresses = [f"{base.rstrip('/')}/{file}" for base in urls or [server]]
+                download(addresses, parts / file, f"md5:{md5}", timeout=timeout, progress=progress)
+        _unpack([parts / file for file, _ in wanted], root / known.folder, parts)
+    except (DataError, OSError) as error:
+        with contextlib.suppress(OSError):  # something is kept
+            parts.rmdir()
+        raise DataError(
+            f"fetching {known.title} failed: {error}. Try again, name a mirror with --url, or "
+            f"{sets.by_hand(known, root=root)}."
+        ) from error
+    shutil.rmtree(parts)
+    return root / known.folder
+
+
+def _is_whole(known: sets.PublicSet, folder: Path) -> bool:
+    try:
+        sets.read(known, folder)
+    except DataError:
+        return False
+    return True
+
+
+def _unpack(packed: Sequence[Path], folder: Path, scratch: Path) -> None:
+    """Puts what is in the downloads, whose sums are right, into the data set's folder: whole files, one by one."""
+    if packed[0].name.endswith(".tar.gz"):
+        with tempfile.TemporaryDirectory(dir=scratch) as unpacked:
+            with tarfile.open(packed[0]) as archive:
+                archive.extractall(unpacked, filter="data")
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in (Path(unpacked) / folder.name).iterdir():
+                file.replace(folder / file.name)
+        return
+    for path in packed:
+        with gzip.open(path) as content, replacing(folder / path.stem) as file:
+            shutil.copyfileobj(content, file)

@@ -1,0 +1,258 @@
+"""The data sets that the notebooks know by name: what they are, where they lie, how to read and to get them.
+
+`PUBLIC` can be downloaded, `LOCAL` are folders of images that only you can put here. Of the public ones torchvision
+knows the files, their addresses and sums, and their layout below the data folder is torchvision's.
+"""
+
+import difflib
+import gzip
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from helpers import DATA, ROOT
+from helpers.data.folder import LAYOUT, check_links, has_classes
+from helpers.data.structures import DataError, ImageData, MissingDataError, Source
+
+SYSTEM_PREFIXES = tuple(dict.fromkeys((Path("/usr"), Path("/usr/local"), Path(sys.prefix))))
+"""Where packages of the system or of the Python environment put shared files."""
+
+
+@dataclass(frozen=True)
+class PublicSet:
+    """A data set that can be downloaded.
+
+    Attributes:
+        name: as `load` and the command line take it.
+        title: as a report shows it.
+        torchvision: its class in ``torchvision.datasets``.
+        folder: where its files lie, below the data folder.
+        files: their names.
+        megabytes: to download.
+        system_folder: where a package puts the files, gzipped, below one of `SYSTEM_PREFIXES`; "" if there is none.
+        package: that package's name in Debian.
+        shapes: the drawn classes of `helpers.data.shapes` that stand in for it.
+    """
+
+    name: str
+    title: str
+    torchvision: str
+    folder: str
+    files: tuple[str, ...]
+    megabytes: int
+    system_folder: str = ""
+    package: str = ""
+    shapes: range = range(10)
+
+
+@dataclass(frozen=True)
+class LocalSet:
+    """A data set that cannot be downloaded: a folder of images of its name in the data folder.
+
+    Attributes:
+        name, title, shapes: as of a `PublicSet`.
+        reason: why it cannot be downloaded; begins a sentence.
+        images: what to put there; stands inside one.
+    """
+
+    name: str
+    title: str
+    reason: str
+    images: str
+    shapes: range
+
+
+PUBLIC = {
+    known.name: known
+    for known in (
+        PublicSet(
+            name="fashion_mnist",
+            title="Fashion-MNIST",
+            torchvision="FashionMNIST",
+            folder="FashionMNIST/raw",
+            files=tuple(
+                f"{part}-{what}" for part in ("train", "t10k") for what in ("images-idx3-ubyte", "labels-idx1-ubyte")
+            ),
+            megabytes=31,
+            system_folder="share/datasets/fashion-mnist",
+            package="dataset-fashion-mnist",
+        ),
+        PublicSet(
+            name="cifar10",
+            title="CIFAR-10",
+            torchvision="CIFAR10",
+            folder="cifar-10-batches-py",
+            files=(*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"),
+            megabytes=170,
+        ),
+        PublicSet(
+            name="cifar100",
+            title="CIFAR-100",
+            torchvision="CIFAR100",
+            folder="cifar-100-python",
+            files=("train", "test", "meta"),
+            megabytes=169,
+            shapes=range(100),
+        ),
+    )
+}
+
+_UNPUBLISHED = "These photographs were never published"
+
+LOCAL = {
+    known.name: known
+    for known in (
+        LocalSet(
+            name="stanford_cars",
+            title="Stanford Cars",
+            reason="The address that torchvision has for Stanford Cars is dead",
+            images="the images of Kaggle's copy or of the authors' archive",
+            shapes=range(20),
+        ),
+        LocalSet(
+            name="photographs",
+            title="ten classes of photographs",
+            reason=_UNPUBLISHED,
+            images="ten classes of your own",
+            shapes=range(10),
+        ),
+        # Other drawn classes than those of "photographs": a network trained on these is carried to the two below.
+        LocalSet(
+            name="dog_behaviours",
+            title="dog behaviours",
+            reason=_UNPUBLISHED,
+            images="your own of what dogs do",
+            shapes=range(100, 105),
+        ),
+        LocalSet(
+            name="three_animals",
+            title="three animals",
+            reason=_UNPUBLISHED,
+            images="your own of dogs, horses and cats",
+            shapes=range(150, 153),
+        ),
+    )
+}
+
+NAMES = ("auto", "shapes", *PUBLIC, *LOCAL, "folder:<path>")
+"""All that `helpers.data.load` takes."""
+
+
+def get(name: str) -> PublicSet | LocalSet:
+    """The data set of this name. A DataError suggests the nearest name if there is none."""
+    if name in PUBLIC:
+        return PUBLIC[name]
+    if name in LOCAL:
+        return LOCAL[name]
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), [*PUBLIC, *LOCAL, "shapes"], n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    raise DataError(f"There is no data set '{name}'.{hint} DATASET is one of: {', '.join(NAMES)}.")
+
+
+def find(name: str, *, root: Path = DATA) -> Path | None:
+    """The folder of this machine that holds all files of a data set, or at least one class of a local one; or None.
+
+    Only looks whether files or folders exist; those of the data folder go before those of installed packages.
+
+    Raises:
+        DataError: for an unknown name, or a link in a data set's place that leads nowhere.
+    """
+    known = get(name)
+    if isinstance(known, LocalSet):
+        return root / name if has_classes(root / name) else None
+    system = [prefix / known.system_folder for prefix in SYSTEM_PREFIXES] if known.system_folder else []
+    check_links([root / known.folder])
+    for folder in [root / known.folder, *system]:
+        if all((folder / file).is_file() or (folder / f"{file}.gz").is_file() for file in known.files):
+            return folder
+    return None
+
+
+def read(known: PublicSet, folder: Path) -> dict[str, ImageData]:
+    """The training and the test images, uint8 (N, C, H, W), as torchvision reads them: CIFAR's files by their sums.
+
+    Raises:
+        DataError: for damaged files.
+    """
+    from torchvision import datasets  # a second that the drawn shapes don't need
+
+    kind = getattr(datasets, known.torchvision)
+    source = Source(known.name, known.title, describe_where(folder))
+    parts = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            root = _torchvisions_root(known, folder, Path(scratch))
+            for split in ("train", "test"):
+                part = kind(root, train=split == "train")
+                images = torch.as_tensor(part.data)
+                images = images[:, None] if images.dim() == 3 else images.permute(0, 3, 1, 2)
+                parts[split] = ImageData(images, torch.as_tensor(part.targets), tuple(part.classes), split, source)
+        except Exception as error:  # damaged files raise almost anything
+            raise DataError(
+                f"{known.title} in {describe_where(folder)} can't be read ({error}): delete that folder, and fetch it "
+                f"anew with `python -m helpers.data fetch {known.name}`"
+            ) from error
+    return parts
+
+
+def _torchvisions_root(known: PublicSet, folder: Path, scratch: Path) -> Path:
+    """The folder above the data set's own. torchvision reads no gzipped files: they are unpacked into ``scratch``."""
+    if folder.match(known.folder) and all((folder / file).is_file() for file in known.files):
+        return folder.parents[len(Path(known.folder).parts) - 1]
+    (scratch / known.folder).mkdir(parents=True)
+    for file in known.files:
+        plain, packed = folder / file, folder / f"{file}.gz"
+        content = plain.read_bytes() if plain.is_file() else gzip.decompress(packed.read_bytes())
+        (scratch / known.folder / file).write_bytes(content)
+    return scratch
+
+
+def how_to_get(name: str, *, root: Path = DATA) -> str:
+    """What to do to have a data set: a sentence for error messages."""
+    known = get(name)
+    if isinstance(known, LocalSet):
+        return f"{known.reason}; put {known.images} into {describe_where(root)}/{name} as {LAYOUT}."
+    command = f"python -m helpers.data fetch {name}"
+    return f"Fetch it once with `{command}` ({known.megabytes} MB), or {by_hand(known, root=root)}."
+
+
+def by_hand(known: PublicSet, *, root: Path) -> str:
+    """How to get a public data set without a command."""
+    text = f"put {', '.join(known.files)} into {describe_where(root)}/{known.folder}"
+    return f"{text}, or install Debian's package {known.package}" if known.package else text
+
+
+def where_it_lies(name: str, *, root: Path) -> Path:
+    """Where a data set lies.
+
+    Raises:
+        MissingDataError: it doesn't lie on this machine.
+    """
+    where = find(name, root=root)
+    if where is None:
+        raise MissingDataError(f"{name} is not on this machine. {how_to_get(name, root=root)}")
+    return where
+
+
+def describe_where(path: Path) -> str:
+    """A folder as reports name it: readers recognise it, and it says nothing about how this machine is laid out.
+
+    Paths inside the project are relative to its root, those in a data folder elsewhere begin with WORKBOOK_DATA; where
+    a package has put a data set, the package is named; of any other path only the last part is left.
+    """
+    # No Path.resolve(): a link inside the project should keep the name that the project gives it.
+    path = Path(os.path.abspath(path))
+    if path.is_relative_to(ROOT):
+        return path.relative_to(ROOT).as_posix()
+    if path.is_relative_to(DATA):
+        return (Path("WORKBOOK_DATA") / path.relative_to(DATA)).as_posix()
+    for known in PUBLIC.values():
+        if known.system_folder and path == Path("/usr") / known.system_folder:
+            return f"Debian's package {known.package}"
+        if known.system_folder and path.match(known.system_folder):
+            return f"{known.system_folder} of an installed package"
+    return path.name
