@@ -19,12 +19,10 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 from pypdf import PdfReader
 
 from helpers import WorkbookError, evaluate, plots
 from helpers.plots import PlotError
-from helpers.plots.ends import label_ends, spread
 from helpers.plots.style import GREY
 from helpers.train import live
 
@@ -61,15 +59,16 @@ METHODS = pd.DataFrame(
     [[0.02, 0.67, 0.15], [0.52, 0.63, 0.54]], index=["method 1", "method 3"], columns=["A", "B", "all"]
 )
 WEIGHT = torch.linspace(-1, 1, 12 * 9 * 9).reshape(12, 9, 3, 3)
+SCORES = evaluate.per_class(*logits(), AWKWARD)[["accuracy", "precision", "f1"]]
 # Every public function with plausible numbers; those that take `ax` get it passed on.
 DRAWINGS = {
-    "learning_curves": lambda **k: plots.learning_curves(history(), best_epoch=3, stop_epoch=5, **k),
+    "learning_curves": lambda **k: plots.learning_curves(history(), resume_epoch=5, **k),
     "compare_curves": lambda **k: plots.compare_curves({"$a$": history(), "_b": [history(), history(shift=0.1)]}, **k),
     "confusion": lambda **k: plots.confusion(
         evaluate.confusion(*logits()), AWKWARD, groups={"$A$": [2, 0], "_B": [1, 3, 4]}, **k
     ),
     "roc": lambda **k: plots.roc(evaluate.roc(*logits()), AWKWARD, **k),
-    "per_class_bars": lambda **k: plots.per_class_bars(evaluate.per_class(*logits(), AWKWARD), **k),
+    "per_class_bars": lambda **k: plots.per_class_bars(SCORES, **k),
     "bars_with_error": lambda **k: plots.bars_with_error(METHODS, METHODS * 0 + 0.01, **k),
     "sample_grid": lambda **k: plots.sample_grid(
         images(), range(5), AWKWARD, predictions=[0, 1, 2, 2, 2], confidences=[0.5] * 5, **k
@@ -118,7 +117,7 @@ def assert_apart(artists):
 
 def test_all_public_functions_are_drawn_here():
     public = {name for name in plots.__all__ if inspect.isfunction(getattr(plots, name))}
-    assert set(DRAWINGS) == public - {"use_style"}
+    assert set(DRAWINGS) == public
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
@@ -148,28 +147,18 @@ def test_fits_a_printed_page_in_readable_letters(name):
     assert sizes and min(sizes) >= SMALLEST_FONT and max(sizes) <= 9
 
 
-@pytest.mark.parametrize("name", sorted(set(DRAWINGS) - {"learning_curves", "weights"}))
+@pytest.mark.parametrize("name", sorted(set(DRAWINGS) - {"weights"}))
 def test_draws_into_the_given_axes(name):
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
-    assert DRAWINGS[name](ax=right) is right
-    assert plt.get_fignums() == [figure.number]
-    assert right.has_data() and not left.has_data()
+    if name == "learning_curves":
+        assert list(DRAWINGS[name](axes=[left, right])) == [left, right]
+    else:
+        assert DRAWINGS[name](ax=right) is right and not left.has_data()
+    assert plt.get_fignums() == [figure.number] and right.has_data()
 
 
-def test_learning_curves_draw_into_given_axes():
-    figure, axes = plt.subplots(2, 1)
-    drawn = DRAWINGS["learning_curves"](axes=axes)
-    assert list(drawn) == list(axes) and plt.get_fignums() == [figure.number]
-    with pytest.raises(PlotError, match="2 metrics need as many axes"):
-        plots.learning_curves(history(), axes=[axes[0]])
-
-
-def test_importing_changes_no_settings_and_use_style_does():
-    code = (
-        "import matplotlib as m; before = dict(m.rcParams); import helpers.plots as p;"
-        "assert before == dict(m.rcParams);"
-        "p.use_style(); assert m.rcParams['pdf.fonttype'] == 42 and m.rcParams['svg.fonttype'] == 'path'"
-    )
+def test_importing_changes_no_settings():
+    code = "import matplotlib as m; before = dict(m.rcParams); import helpers.plots; assert before == dict(m.rcParams)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -193,35 +182,9 @@ def said_by(ax):
     return kind, dict(zip(places, frame[y], strict=True))
 
 
-def test_curves_say_every_epoch_and_which_are_marked():
-    frame = history(3)
-    axes = plots.learning_curves(frame, best_epoch=2, stop_epoch=2)
-    for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
-        expected = {("training", epoch): frame.loc[epoch, f"train_{metric}"] for epoch in frame.index}
-        expected |= {("validation", epoch): frame.loc[epoch, f"val_{metric}"] for epoch in frame.index}
-        assert said_by(ax) == ("lines", expected)
-        marked = ax.workbook["frame"].set_index("epoch")["marked"].dropna()
-        assert marked.to_dict() == {2: "best and stop"}
-
-
-def test_curves_over_seeds_say_means_and_deviations():
-    runs = [history(3), history(3, shift=0.1)]
-    ax = plots.compare_curves({"both": runs, "one": runs[0]}, "val_loss")
-    values = pd.concat([run["val_loss"] for run in runs], axis=1)
-    kind, said = said_by(ax)
-    assert kind == "lines" and ax.workbook["y"] == "validation loss"
-    for epoch in runs[0].index:
-        assert said["both", epoch] == pytest.approx(values.loc[epoch].mean())
-        assert said["one", epoch] == runs[0].loc[epoch, "val_loss"]
-    deviations = ax.workbook["frame"].set_index("run")["standard deviation"]
-    np.testing.assert_allclose(deviations["both"], values.std(axis=1))
-    assert deviations["one"].isna().all()
-    assert "standard deviation" not in plots.compare_curves({"one": runs[0]}).workbook["frame"]
-
-
 def test_bars_say_names_in_full_and_deviations():
     frame = evaluate.per_class(*logits(), AWKWARD)
-    kind, said = said_by(plots.per_class_bars(frame, {"f1": "F1"}))
+    kind, said = said_by(plots.per_class_bars(frame[["f1"]].rename(columns={"f1": "F1"})))
     assert kind == "bars" and said == {("F1", name): frame.loc[name, "f1"] for name in AWKWARD}
     for draw, kind in ((plots.bars_with_error, "bars"), (plots.setting_curves, "lines")):
         ax = draw(METHODS, METHODS / 10)
@@ -229,24 +192,6 @@ def test_bars_say_names_in_full_and_deviations():
         assert said_by(ax) == (kind, expected)
         np.testing.assert_allclose(ax.workbook["frame"]["standard deviation"], METHODS.to_numpy().T.ravel() / 10)
         assert "standard deviation" not in draw(METHODS).workbook["frame"]
-
-
-def test_a_confusion_matrix_says_shares_and_counts():
-    counts = np.array([[3, 1], [0, 4]])
-    ax = plots.confusion(counts, ["a", "$b_1$"])
-    shares = {("a", "a"): 75, ("a", "$b_1$"): 25, ("$b_1$", "a"): 0, ("$b_1$", "$b_1$"): 100}
-    assert said_by(ax) == ("matrix", shares)
-    assert ax.workbook["frame"]["images"].tolist() == [3, 1, 0, 4]
-    assert said_by(plots.confusion(counts, "ab", normalize=False))[1]["a", "b"] == 1
-
-
-def test_roc_curves_say_their_points_and_areas():
-    curves = evaluate.roc(*logits())
-    frame = plots.roc(curves, AWKWARD, worst=1).workbook["frame"]
-    micro = frame[frame["curve"] == f"micro average (AUC {curves.micro.auc:.3f})"]
-    np.testing.assert_array_equal(micro["false positive rate"], curves.micro.fpr)
-    np.testing.assert_array_equal(micro["true positive rate"], curves.micro.tpr)
-    assert frame["curve"].nunique() == 3
 
 
 def test_images_say_what_is_written_at_them():
@@ -258,9 +203,9 @@ def test_images_say_what_is_written_at_them():
         "confidence": [0.5, 0.75],
     }
     assert plots.class_gallery(pictures, [0, 1], AWKWARD).workbook["frame"]["class"].tolist() == list(AWKWARD)
-    maps = plots.feature_maps({"conv": WEIGHT[0]}, channels=2, image=pictures[0]).workbook["frame"]
-    strongest = np.argsort(-np.abs(WEIGHT[0].numpy()).mean(axis=(1, 2)))[:2]
-    assert maps.to_numpy().tolist()[1:] == [["conv", "9 × 3 × 3", str(channel)] for channel in strongest]
+    maps = plots.feature_maps({"conv": WEIGHT[0]}, image=pictures[0]).workbook["frame"]
+    strongest = np.argsort(-np.abs(WEIGHT[0].numpy()).mean(axis=(1, 2)))[:8]
+    assert maps.to_numpy().tolist()[1:] == [["conv", "9 × 3 × 3", channel] for channel in strongest]
     filters = plots.filters(WEIGHT[:, :3]).workbook["frame"]
     np.testing.assert_allclose(filters["highest weight"], WEIGHT[:, :3].amax(dim=(1, 2, 3)), rtol=1e-6)
 
@@ -271,42 +216,68 @@ def test_weights_and_changes_say_themselves_and_not_what_is_magnified():
         frame = ax.workbook["frame"].set_index(["output channel", "input channel", "row", "column"])
         assert len(frame) == 8 * 8 * 9
         assert frame.loc[(7, 6, 2, 1), "weight"] == pytest.approx(weight[7, 6, 2, 1].item(), abs=1e-6)
-    matrix = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    assert said_by(plots.weights(matrix, matrix)[0]) == ("matrix", {(0, 0): 1, (0, 1): 2, (1, 0): 3, (1, 1): 4})
     kind, said = said_by(plots.head_row_change([0, 0.5], border=1))
     assert kind == "bars" and said == {("old rows", 0): 0, ("new rows", 1): 0.5}
     assert said_by(plots.layer_change({"a": 0.1, "b": 0.0})) == ("points", {"a": 0.1, "b": 0.0})
 
 
-def test_grids_of_numbers_say_each_cell():
-    frame = plots.number_grids({"a": [[1, 2]], "b": [[3], [4]]}).workbook["frame"]
-    cells = frame.set_index(["matrix", "row", "column"])["value"].to_dict()
-    assert cells == {("a", 0, 0): 1, ("a", 0, 1): 2, ("b", 0, 0): 3, ("b", 1, 0): 4}
-
-
 # --- curves
 
 
-def test_learning_curves_hold_the_history():
-    frame = history(extra=["test_B"])
-    loss, accuracy = plots.learning_curves(frame, best_epoch=4)
+def lines_of(ax):
+    return {line.get_label(): line for line in ax.lines}
+
+
+def labels_of(ax):
+    """The names at lines' ends and of marked epochs, as they are written."""
+    return {text.get_text(): text for text in ax.texts}
+
+
+def test_learning_curves_hold_the_history_of_a_result_and_mark_its_best_and_stopping_epoch():
+    class Result:
+        history = history(20, extra=["test_B"])
+
+    frame = Result.history
+    frame.loc[7, "val_accuracy"] = 0.95
+    frame.loc[9:, "val_loss"] = frame.loc[8, "val_loss"] + 0.01
+    loss, accuracy = plots.learning_curves(Result)
     for ax, metric in ((loss, "loss"), (accuracy, "accuracy")):
-        lines = {line.get_label(): line for line in ax.lines}
         for label, column in (("training", "train"), ("validation", "val"), ("test B", "test_B")):
-            np.testing.assert_array_equal(lines[label].get_xdata(), frame.index)
-            np.testing.assert_array_equal(lines[label].get_ydata(), frame[f"{column}_{metric}"])
-        assert "best: 4" in texts(ax) and {"training", "validation", "test B"} <= set(texts(ax))
+            values = frame[f"{column}_{metric}"]
+            np.testing.assert_array_equal(lines_of(ax)[label].get_xydata(), np.c_[frame.index, values])
+        assert set(labels_of(ax)) == {"best: 7", "stop: 8", "training", "validation", "test B"}
+        names = {"training": "train", "validation": "val", "test B": "test_B"}
+        told = {(name, k): frame.loc[k, f"{split}_{metric}"] for name, split in names.items() for k in frame.index}
+        assert said_by(ax) == ("lines", told)
+        marked = ax.workbook["frame"].set_index("epoch")["marked"].dropna()
+        assert marked.to_dict() == {7: "best", 8: "stop"}
     assert accuracy.yaxis.get_major_formatter()(0.425) == "42.5%"
     assert accuracy.yaxis.get_major_formatter()(0.4) == "40%"
 
 
+def test_best_can_be_of_the_loss_and_patience_decides_on_the_stop():
+    frame = history(8)
+    frame["val_loss"] = [3, 2, 1, 2, 2, 0.5, 1, 1]
+    assert {"best: 6", "stop: 3"} <= set(labels_of(plots.learning_curves(frame, best="loss", patience=2)[0]))
+    assert {"best: 8"} == {text for text in labels_of(plots.learning_curves(frame)[0]) if ":" in text}
+
+
+def test_a_history_without_validation_or_a_diverged_one_is_drawn_all_the_same():
+    ax = plots.learning_curves(history().filter(like="train"))[0]
+    assert set(labels_of(ax)) == {"training"} and "marked" not in ax.workbook["frame"]
+    diverged = history(6)
+    diverged.loc[3:, "val_loss"] = np.nan
+    diverged.loc[:, "val_accuracy"] = np.nan
+    loss, accuracy = plots.learning_curves(diverged)
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "validation"]
+    assert set(labels_of(accuracy)) == {"training"}
+
+
 def test_learning_curves_name_and_order_the_splits_that_are_asked_for():
-    (ax,) = plots.learning_curves(history(), splits={"val": "held out $B$", "gone": "x"}, metrics=["loss"])
-    assert [line.get_label() for line in ax.lines] == texts(ax) == ["held out $B$"]
+    ax, _ = plots.learning_curves(history(), splits={"val": "held out $B$", "train": "seen", "gone": "x"})
+    assert [line.get_label() for line in ax.lines][:2] == ["held out $B$", "seen"]
     with pytest.raises(PlotError, match="no loss of test"):
-        plots.learning_curves(history(), splits=["test"])
-    with pytest.raises(PlotError, match="no f1"):
-        plots.learning_curves(history(), metrics=["f1"])
+        plots.learning_curves(history(), splits={"test": "test"})
     assert issubclass(PlotError, WorkbookError)
 
 
@@ -320,187 +291,106 @@ def test_epochs_are_whole_numbers_and_few_points_have_markers(epochs):
     assert (ax.lines[0].get_marker() not in ("None", None, "")) == (epochs < 20)
 
 
-def test_line_ends_at_one_height_get_names_that_stay_apart_and_inside():
+def test_line_ends_at_one_height_get_names_that_stay_apart_in_their_order_and_inside():
     frame = history(20, extra=["test_a", "test_b", "test_all"])
-    axes = plots.learning_curves(frame, best_epoch=19, stop_epoch=20)
+    axes = plots.learning_curves(frame)
     figure_of(axes).draw_without_rendering()
     whole = figure_of(axes).bbox
     for ax in axes:
         assert_apart(ax.texts)
         assert all(whole.x0 <= box.x0 and box.x1 <= whole.x1 and box.y1 <= whole.y1 for box in boxes(ax.texts))
-        assert all(box.x0 >= ax.bbox.x1 for box in boxes(t for t in ax.texts if ":" not in t.get_text()))
+        names = [text for text in ax.texts if ":" not in text.get_text()]
+        assert len(names) == 5 and all(box.x0 >= ax.bbox.x1 for box in boxes(names))
+        ends = [lines_of(ax)[text.get_text()].get_ydata()[-1] for text in names]
+        heights = [box.y0 for box in boxes(names)]
+        np.testing.assert_array_equal(np.argsort(heights, kind="stable"), np.argsort(ends, kind="stable"))
+        colours = {to_hex(line.get_color()) for line in ax.lines} - {to_hex(GREY)}
+        leaders = [text.arrow_patch for text in names if text.arrow_patch is not None]
+        assert leaders  # dotted, and in no line's colour: nobody takes them for data
+        assert all(
+            leader.get_linestyle() != "-" and to_hex(leader.get_edgecolor()) not in colours for leader in leaders
+        )
     left, right = (boxes(ax.texts) for ax in axes)
     assert max(box.x1 for box in left) < min(axes[1].get_tightbbox().x0, *(box.x0 for box in right))
 
 
-@pytest.mark.parametrize(("best", "stop"), [(1, 2), (20, 19), (10, 11), (5, 5), (None, 7), (7, None)])
-def test_marked_epochs_have_names_that_stay_apart(best, stop):
-    ax = plots.learning_curves(history(20), best_epoch=best, stop_epoch=stop)[0]
-    figure_of(ax).draw_without_rendering()
-    marks = [text for text in ax.texts if ":" in text.get_text()]
-    assert len(marks) == len({best, stop} - {None})
-    assert_apart(marks)
-    assert all(box.y0 >= ax.bbox.y1 for box in boxes(marks))
-    uprights = {line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1}
-    assert uprights == {best, stop} - {None}
-
-
-def test_three_marked_epochs_have_names_that_stay_apart():
-    axes = plots.learning_curves(history(90), best_epoch=50, stop_epoch=51, resume_epoch=45)
-    figure_of(axes).draw_without_rendering()
-    for ax in axes:
+@pytest.mark.parametrize(
+    ("best", "stop", "resumed"), [(1, 2, None), (20, None, 19), (10, 11, 10), (5, 5, 5), (7, None, None), (12, 13, 9)]
+)
+def test_marked_epochs_have_names_that_stay_apart(best, stop, resumed):
+    frame = history(20)
+    frame.loc[best, "val_accuracy"] = 1
+    frame["val_loss"] = np.linspace(2, 1, 20)
+    frame.loc[(stop or 20) + 1 :, "val_loss"] = 3
+    for ax in plots.learning_curves(frame, resume_epoch=resumed):
+        figure_of(ax).draw_without_rendering()
         marks = [text for text in ax.texts if ":" in text.get_text()]
-        assert [text.get_text() for text in marks] == ["resumed after: 45", "best: 50", "stop: 51"]
+        assert len(marks) == len({best, stop, resumed} - {None})
         assert_apart(marks)
-
-
-def test_spread_moves_as_little_as_needed():
-    np.testing.assert_allclose(spread(np.array([0.9, 0.1]), 0.1), [0.9, 0.1])
-    np.testing.assert_allclose(spread(np.array([0.5, 0.5]), 0.1), [0.45, 0.55])
-    np.testing.assert_allclose(spread(np.array([1.0, 1.0, 0.2]), 0.1), [0.9, 1.0, 0.2])
-    crowded = np.sort(spread(np.full(20, 0.5), 0.1))
-    np.testing.assert_allclose(np.diff(crowded), 0.1)
+        assert all(box.y0 >= ax.bbox.y1 for box in boxes(marks))
+        uprights = {line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1}
+        assert uprights == {best, stop, resumed} - {None}
 
 
 def test_seeds_become_a_mean_and_a_band_of_one_standard_deviation():
     runs = [history(shift=shift) for shift in (0.0, 0.1, 0.5)]
     ax = plots.compare_curves({"three": runs, "one": runs[0]}, "val_loss")
     values = np.array([run["val_loss"] for run in runs])
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), values.mean(axis=0))
-    (band,) = ax.collections
-    corners = band.get_paths()[0].vertices
+    np.testing.assert_allclose(lines_of(ax)["three"].get_ydata(), values.mean(axis=0))
+    np.testing.assert_array_equal(lines_of(ax)["one"].get_ydata(), runs[0]["val_loss"])
+    corners = ax.collections[0].get_paths()[0].vertices
     lows = [corners[corners[:, 0] == epoch, 1].min() for epoch in runs[0].index]
     np.testing.assert_allclose(lows, values.mean(axis=0) - values.std(axis=0, ddof=1))
-    assert ax.get_ylabel() == "validation loss"
+    told, deviations = said_by(ax)[1], ax.workbook["frame"].set_index("run")["standard deviation"]
+    np.testing.assert_allclose([told["three", epoch] for epoch in runs[0].index], values.mean(axis=0))
+    np.testing.assert_allclose(deviations["three"], values.std(axis=0, ddof=1))
+    assert deviations["one"].isna().all()
+    assert "standard deviation" not in plots.compare_curves({"one": runs[0]}).workbook["frame"]
+    assert ax.get_ylabel() == ax.workbook["y"] == "validation loss"
+    assert plots.compare_curves({"one": runs}, "val_loss", ylabel="loss on B").get_ylabel() == "loss on B"
 
 
 def test_many_runs_differ_in_colour_or_style_and_have_a_legend_beside_the_curves():
     ax = plots.compare_curves({f"_run ${i}$": history(shift=i / 10) for i in range(14)})
     figure_of(ax).draw_without_rendering()
-    assert len({(line.get_color(), str(line._dash_pattern)) for line in ax.lines}) == 14
+    looks = [(line.get_color(), str(line._dash_pattern)) for line in ax.lines]
+    assert len(set(looks)) == 14
+    assert all(len(set(part)) == 5 for part in zip(*looks[:5], strict=True))  # few differ in colour and in style
     legend = ax.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == [f"_run ${i}$" for i in range(14)]
     assert legend.get_window_extent().x0 > ax.bbox.x1
     assert legend.get_window_extent().x1 <= figure_of(ax).bbox.x1
 
 
-def test_few_runs_differ_in_style_as_well_as_colour():
-    ax = plots.compare_curves({str(i): history(shift=i / 10) for i in range(5)})
-    assert len({line.get_color() for line in ax.lines}) == len({str(line._dash_pattern) for line in ax.lines}) == 5
-
-
-def test_diverged_curve_is_named_where_it_last_was_finite():
-    frame = history(6)
-    frame.loc[4:, "val_loss"] = np.nan
-    (ax,) = plots.learning_curves(frame, metrics=["loss"])
-    place = {text.get_text(): text.xy for text in ax.texts}["validation"]
-    assert place == (3, frame.loc[3, "val_loss"])
-
-
-def ending_at(**epochs):
-    """Runs that end at different epochs and heights, so that there is room beside each end."""
-    return {
-        name: history(count, shift=0.15 * i).assign(val_accuracy=lambda run, i=i: 0.3 * i + 0.01 * run.index)
-        for i, (name, count) in enumerate(epochs.items())
-    }
-
-
-def names_of(ax):
-    return {text.get_text(): text for text in ax.texts}
-
-
-@pytest.mark.parametrize("draw", ["compare_curves", "learning_curves", "setting_curves"])
-def test_nothing_that_looks_like_a_line_goes_beyond_its_end(draw):
-    if draw == "setting_curves":
-        ax = plots.setting_curves(METHODS, METHODS * 0 + 0.01)
-    elif draw == "learning_curves":
-        ax = plots.learning_curves(history(8, extra=["a", "b", "c"]), best_epoch=3)[1]
-    else:
-        ax = plots.compare_curves({**ending_at(scratch=6, extraction=3, tuning=3), "also": history(6)}, "val_accuracy")
-    figure_of(ax).draw_without_rendering()
-    colours = {to_hex(line.get_color()) for line in ax.lines} - {to_hex(GREY)}
-    leaders = [text.arrow_patch for text in ax.texts if getattr(text, "arrow_patch", None)]
-    for leader in leaders:
-        assert leader.get_linestyle() != "-" and to_hex(leader.get_edgecolor()) not in colours
-    assert colours and not ax.patches
-
-
-def test_a_line_that_ends_early_has_its_name_at_its_own_end():
-    ax = plots.compare_curves(ending_at(scratch=6, extraction=3, tuning=4), "val_accuracy")
-    figure_of(ax).draw_without_rendering()
-    for name, end in (("extraction", 3), ("tuning", 4)):
-        text, line = names_of(ax)[name], {line.get_label(): line for line in ax.lines}[name]
-        x, y = ax.transData.transform((end, line.get_ydata()[-1]))
-        box = Text.get_window_extent(text)
-        assert text.arrow_patch is None
-        assert 0 < box.x0 - x < 15 and box.y0 < y < box.y1 and box.x1 <= ax.bbox.x1
-    assert Text.get_window_extent(names_of(ax)["scratch"]).x0 >= ax.bbox.x1
-    assert_apart(ax.texts)
-
-
-@pytest.mark.parametrize("what", ["line", "band", "edge", "mark"])
-def test_a_name_that_would_cover_something_goes_right_of_the_axes(what):
-    early = ending_at(early=3)["early"]
-    late = history(6).assign(val_accuracy=0.9)
-    if what == "line":  # crosses where the name of the early one would be
-        late.loc[3:, "val_accuracy"] = early["val_accuracy"].iloc[-1]
-    drawn = {"early": early, "late": [late, late.assign(val_accuracy=0.0)] if what == "band" else late}
-    if what == "edge":
-        drawn = {"a name that needs much more room than there is beside the end": early, "late": history(4)}
-    ax = plots.compare_curves(drawn, "val_accuracy")
-    if what == "mark":
-        ax.texts[0].remove()
-        ax.axvline(3.4)
-        label_ends(ax, [("early", ax.lines[0]), ("late", ax.lines[1])])
-    figure_of(ax).draw_without_rendering()
-    name = next(text for text in ax.texts if text.get_text() != "late")
-    assert Text.get_window_extent(name).x0 >= ax.bbox.x1
-    assert name.arrow_patch is not None
-
-
-def test_names_of_lines_that_end_early_at_one_place_stay_apart():
-    early = ending_at(early=4)["early"]
-    runs = {"one (ImageNet)": early, "other (ImageNet)": early, "late": history(10)}
-    ax = plots.compare_curves({**runs, "third": early + 0.001}, "val_accuracy")
-    figure_of(ax).draw_without_rendering()
-    assert_apart(ax.texts)
-    lines = [line.get_transform().transform_path(line.get_path()) for line in ax.lines]
-    for box in boxes(ax.texts):
-        assert not any(line.intersects_bbox(box, filled=False) for line in lines)
-
-
-def test_leaders_go_to_the_left_of_their_names_and_cross_none():
-    """Four lines that end almost at one place: names above each other, in the order of the ends."""
-    runs = {name: history(5).assign(val_accuracy=0.9 + 0.001 * i) for i, name in enumerate(["a", "a very long one"])}
-    runs |= {name: history(5).assign(val_accuracy=0.9 - 0.001 * i) for i, name in enumerate(["c", "long, too"], 1)}
-    ax = plots.compare_curves({**runs, "far": history(5).assign(val_accuracy=0.1)}, "val_accuracy")
-    figure_of(ax).draw_without_rendering()
-    assert_apart(ax.texts)
-    ends = {line.get_label(): line.get_ydata()[-1] for line in ax.lines}
-    heights = {name: Text.get_window_extent(text).y0 for name, text in names_of(ax).items()}
-    assert sorted(heights, key=heights.get) == sorted(ends, key=ends.get)
-    leaders = [text for text in ax.texts if text.arrow_patch is not None]
-    assert len(leaders) >= 3
-    for text in leaders:
-        path = text.arrow_patch.get_transform().transform_path(text.arrow_patch.get_path())
-        for other in ax.texts:
-            box = Text.get_window_extent(other)
-            assert not path.intersects_bbox(Bbox.from_extents(box.x0 + 1, box.y0, box.x1, box.y1), filled=False)
-
-
-def test_looking_for_room_draws_nothing_where_all_end_together(monkeypatch):
-    drawn = []
-    monkeypatch.setattr("matplotlib.figure.Figure.draw_without_rendering", lambda self: drawn.append(self))
-    plots.learning_curves(history(), best_epoch=2)
-    assert not drawn
-    plots.compare_curves(ending_at(a=3, b=6))
-    assert len(drawn) == 1
+def test_runs_that_end_at_different_epochs_have_a_legend():
+    ax = plots.compare_curves({"scratch": history(6), "tuning": [history(3)]})
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["scratch", "tuning"] and not ax.texts
+    assert len(lines_of(ax)["tuning"].get_xdata()) == 3
 
 
 @pytest.mark.parametrize("runs", [{}, {"a": []}, {"a": [history().drop(columns="val_accuracy")]}])
 def test_runs_without_the_column_are_an_error(runs):
     with pytest.raises(PlotError):
         plots.compare_curves(runs)
+
+
+def test_each_column_is_a_line_over_the_settings_with_whiskers():
+    means = METHODS.rename(index={"method 3": "layer1 + layer2 + layer3 + layer4 + layer5, and the head, too"})
+    ax = plots.setting_curves(means, means * 0 + 0.1, xlabel="what trains", ylabel="$accuracy$")
+    for column in means:
+        np.testing.assert_array_equal(lines_of(ax)[column].get_ydata(), means[column])
+    whiskers = [segment[:, 1] for lines in ax.collections for segment in lines.get_segments()]
+    np.testing.assert_allclose(np.diff(whiskers), 0.2)
+    assert [label.get_text().replace("\n", " ") for label in ax.get_xticklabels()] == list(means.index)
+    assert set(labels_of(ax)) == set(means.columns)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("what trains", "$accuracy$")
+    single = plots.setting_curves(means, means * np.nan, percent=False)
+    assert not any(len(segment) for lines in single.collections for segment in lines.get_segments())
+    assert not single.yaxis.get_major_formatter()(0.4).endswith("%")
+    with pytest.raises(PlotError, match="no means"):
+        plots.setting_curves(means.iloc[:0])
+    with pytest.raises(PlotError, match="same rows"):
+        plots.setting_curves(means, means.iloc[:1])
 
 
 # --- classes
@@ -519,23 +409,11 @@ def test_confusion_shows_row_percentages_and_their_numbers():
         ((1, 1), "75%\n3"),
     }
     assert [label.get_text() for label in ax.get_yticklabels()] == list(PERSIAN[:3])
-
-
-def test_confusion_of_counts():
-    matrix = np.array([[8, 2], [1, 3]])
-    ax = plots.confusion(matrix, "ab", normalize=False)
-    np.testing.assert_array_equal(ax.images[0].get_array(), matrix)
-    assert sorted(texts(ax)) == ["1", "2", "3", "8"]
-    plots.confusion(np.zeros((2, 2), int), "ab", normalize=False)
-
-
-def test_numbers_are_readable_on_their_cells():
-    ax = plots.confusion(np.array([[100, 0], [90, 10]]), "ab")
-    assert {text.get_text(): to_hex(text.get_color()) for text in ax.texts} == {
-        "100%\n100": "#ffffff",
-        "90%\n90": "#ffffff",
-        "10%\n10": "#000000",
-    }
+    (kind, told), a, b = said_by(ax), *PERSIAN[:2]
+    assert kind == "matrix" and (told[a, a], told[a, b], told[b, a]) == (80, 20, 25)
+    assert ax.workbook["frame"]["images"].tolist() == matrix.ravel().tolist()
+    written = {text.get_text(): to_hex(text.get_color()) for text in plots.confusion([[99, 1], [10, 90]], "ab").texts}
+    assert written == {"99%\n99": "#ffffff", "1%\n1": "#000000", "10%\n10": "#000000", "90%\n90": "#ffffff"}
 
 
 @pytest.mark.parametrize(
@@ -570,23 +448,14 @@ def test_groups_are_parted_by_lines_and_named():
 
 def test_rows_and_columns_are_ordered_by_group():
     matrix = np.arange(16).reshape(4, 4)
-    ax = plots.confusion(matrix, "abcd", groups={"late": [3, 1], "early": [2, 0]}, normalize=False)
-    np.testing.assert_array_equal(ax.images[0].get_array(), matrix[np.ix_([3, 1, 2, 0], [3, 1, 2, 0])])
+    ax = plots.confusion(matrix, "abcd", groups={"late": [3, 1], "early": [2, 0]})
+    shares = 100 * matrix / matrix.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(ax.images[0].get_array(), shares[np.ix_([3, 1, 2, 0], [3, 1, 2, 0])])
     assert [label.get_text() for label in ax.get_xticklabels()] == ["d", "b", "c", "a"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["d", "b", "c", "a"]
 
     many = plots.confusion(np.eye(100), range(100), groups={"late": range(50, 100), "early": range(50)})
     assert [label.get_text() for label in many.get_yticklabels()][4:7] == ["90", "0", "10"]  # the classes' numbers
-
-
-def test_twenty_groups_have_names_beside_the_matrix_that_stay_apart():
-    groups = {f"گروه and a long name {i}": range(5 * i, 5 * i + 5) for i in range(20)}
-    ax = plots.confusion(evaluate.confusion(*logits(2000, 100)), range(100), groups=groups)
-    figure_of(ax).draw_without_rendering()
-    assert len(ax.texts) == 20 and len(ax.lines) == 2 * 19
-    assert_apart(ax.texts)
-    colour_bar = figure_of(ax).axes[1]
-    assert all(not box.overlaps(colour_bar.bbox) and not box.overlaps(ax.bbox) for box in boxes(ax.texts))
 
 
 def test_bad_matrices_and_groups_are_an_error():
@@ -618,6 +487,10 @@ def test_roc_draws_both_averages_and_the_worst_classes():
     )
     figure_of(ax).draw_without_rendering()
     assert ax.get_legend().get_window_extent().x0 > ax.bbox.x1
+    told = ax.workbook["frame"].set_index("curve")
+    assert told.index.nunique() == 4
+    points = told.loc[f"micro average (AUC {curves.micro.auc:.3f})"].to_numpy()
+    np.testing.assert_array_equal(points, np.c_[curves.micro.fpr, curves.micro.tpr])
 
 
 def test_roc_of_nothing_defined_and_of_wrong_names():
@@ -631,10 +504,11 @@ def test_roc_of_nothing_defined_and_of_wrong_names():
 
 
 def test_per_class_bars_are_as_long_as_the_numbers_say():
-    frame = evaluate.per_class(*logits(), AWKWARD)
-    ax = plots.per_class_bars(frame, {"accuracy": "accuracy", "f1": "_F1"})
+    frame = SCORES[["accuracy", "f1"]].rename(columns={"f1": "_F1"})
+    ax = plots.per_class_bars(frame, xlabel="$share$")
     widths = [bar.get_width() for bar in ax.patches]
-    np.testing.assert_allclose(widths, [*frame["accuracy"], *frame["f1"]])
+    np.testing.assert_allclose(widths, [*frame["accuracy"], *frame["_F1"]])
+    assert ax.get_xlabel() == "$share$" and ax.get_ylabel() == "class"
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["accuracy", "_F1"]
     figure_of(ax).draw_without_rendering()
     assert_apart(ax.get_yticklabels())
@@ -643,11 +517,9 @@ def test_per_class_bars_are_as_long_as_the_numbers_say():
 
 def test_per_class_bars_mark_what_is_not_defined_and_refuse_what_cannot_be_read():
     frame = pd.DataFrame({"accuracy": [0.5, np.nan]}, index=["a", "b"])
-    assert texts(plots.per_class_bars(frame, ["accuracy"])) == ["–"]
+    assert texts(plots.per_class_bars(frame)) == ["–"]
     with pytest.raises(PlotError, match="100 classes"):
-        plots.per_class_bars(pd.DataFrame({"f1": np.zeros(100)}), ["f1"])
-    with pytest.raises(PlotError, match="'f2'"):
-        plots.per_class_bars(frame, ["f2"])
+        plots.per_class_bars(pd.DataFrame({"f1": np.zeros(100)}))
 
 
 @pytest.mark.parametrize("methods", [1, 3, 6])
@@ -768,6 +640,94 @@ def test_bad_images_are_an_error(pictures, labels, message):
             draw(pictures, labels, PERSIAN)
 
 
+def shown(ax):
+    return [np.asarray(image.get_array()) for image in ax.images]
+
+
+def test_a_row_shows_a_layers_strongest_channels_the_strongest_first_below_the_image():
+    maps = torch.zeros(12, 2, 4)
+    maps[:, 1, 1] = 1
+    maps[[1, 3, 4], 0, 0] = torch.tensor([20.0, -90.0, 50.0])
+    image = torch.randint(0, 256, (3, 6, 12), dtype=torch.uint8)
+    ax = plots.feature_maps({"conv_$1": maps, "deep": torch.rand(2, 1, 1)}, image=image)
+    written = [text for text in texts(ax) if text]
+    assert written[:2] == ["image", "3 × 6 × 12"]
+    assert written[2:5] == ["3", "4", "1"] and {"conv_$1", "12 × 2 × 4", "deep", "2 × 1 × 1"} <= set(written)
+    assert len(ax.images) == 1 + 8 + 2
+    np.testing.assert_array_equal(shown(ax)[0], image.permute(1, 2, 0))
+    brightness = shown(ax)[1][..., :3].sum(axis=-1)  # each from its lowest to its highest activation, the sign kept
+    assert brightness.argmin() == 0 and shown(ax)[2][..., :3].sum(axis=-1).argmax() == 0
+    for picture in ax.images[:9]:
+        left, right, bottom, top = picture.get_extent()
+        assert (right - left, top - bottom) == pytest.approx((1, 0.5))
+    assert ax.images[1].get_extent()[3] < ax.images[0].get_extent()[2]
+
+
+def test_names_and_numbers_of_feature_maps_stay_apart_and_inside():
+    layers = {f"body.layer{i}.0.conv": torch.rand(2048, 4, 4) for i in range(6)}
+    figure = plots.feature_maps(layers, image=torch.zeros(1, 4, 4, dtype=torch.uint8)).figure
+    figure.draw_without_rendering()
+    assert_apart(figure.axes[0].texts)
+    found = boxes(figure.axes[0].texts)
+    assert min(box.x0 for box in found) >= 0 and min(box.y0 for box in found) >= 0
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_filters_are_colours_or_grey_each_scaled_by_itself(channels):
+    weights = torch.randn(11, channels, 2, 4) * torch.arange(1, 12)[:, None, None, None]
+    ax = plots.filters(weights)
+    assert texts(ax) == [f"11 filters of {channels} × 2 × 4 weights"]
+    for picture, kernel in zip(shown(ax), weights, strict=True):
+        kernel = kernel if channels == 3 else kernel.mean(dim=0, keepdim=True).expand(3, 2, 4)
+        expected = (kernel - kernel.min()) / (kernel.max() - kernel.min())
+        np.testing.assert_allclose(picture, expected.permute(1, 2, 0), atol=1e-5)
+    places = [picture.get_extent() for picture in ax.images]
+    assert len({place[3] for place in places[:8]}) == 1 and places[8][3] < places[0][2]
+    assert not shown(plots.filters(torch.full((1, 3, 2, 2), 7.0)))[0].any()  # a constant one is dark
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_heat_stands_beside_the_image_and_wrong_predictions_are_marked(channels):
+    pictures = torch.full((3, channels, 8, 8), 100, dtype=torch.uint8)
+    cams = torch.zeros(3, 8, 8)
+    cams[:, :4] = 1
+    ax = plots.cam_overlay(pictures, cams, torch.tensor([0, 1, 2]), torch.tensor([0, 2, 2]), PERSIAN)
+    assert [frame.get_linestyle() == "-" for frame in ax.patches] == [True, False, True]
+    assert sum("✗" in text for text in texts(ax)) == 1 and sum("✓" in text for text in texts(ax)) == 2
+    for pair in shown(ax):
+        assert (pair[:, :8] == 100).all() and (pair[:, 8:-8] == 255).all()
+        hot, cold = pair[:4, -8:].astype(float), pair[4:, -8:].astype(float)
+        assert hot.mean() > 100 > cold.mean()  # brightness alone tells them apart
+
+
+def test_what_lies_under_the_heat_can_still_be_seen():
+    pictures = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    pictures[..., ::2] = 255
+    for heat in (0.0, 0.5, 1.0):
+        pair = shown(plots.cam_overlay(pictures, torch.full((1, 8, 8), heat), [0], [0], PERSIAN))[0].astype(float)
+        assert (pair[:, -8::2] - pair[:, -7::2]).min() > 40
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.feature_maps({"a": torch.zeros(1, 3, 4, 4)}, image=images()[0]),
+        lambda: plots.feature_maps({"a": torch.full((3, 4, 4), torch.nan)}, image=images()[0]),
+        lambda: plots.feature_maps({"a": torch.zeros(3, 4, 4)}, image=torch.zeros(3, 4, 4)),
+        lambda: plots.filters(torch.zeros(3, 3, 3)),
+        lambda: plots.filters(torch.full((1, 3, 3, 3), torch.inf)),
+        lambda: plots.cam_overlay(images(2), torch.zeros(2, 8, 7), [0, 0], [0, 0], PERSIAN),
+        lambda: plots.cam_overlay(images(1), torch.full((1, 8, 8), 1.1), [0], [0], PERSIAN),
+        lambda: plots.cam_overlay(images(1), torch.full((1, 8, 8), torch.nan), [0], [0], PERSIAN),
+        lambda: plots.cam_overlay(images(1).float(), torch.zeros(1, 8, 8), [0], [0], PERSIAN),
+    ],
+)
+def test_what_a_network_cannot_have_seen_is_an_error(draw):
+    with pytest.raises(PlotError):
+        draw()
+    assert not plt.get_fignums()
+
+
 # --- weights
 
 
@@ -775,10 +735,13 @@ def test_head_rows_hold_the_changes_and_say_what_is_exactly_zero():
     changes = torch.cat([torch.zeros(80), torch.full((20,), 0.5)]).double()
     ax = plots.head_row_change(changes, border=80)
     np.testing.assert_array_equal([bar.get_height() for bar in ax.patches], changes)
-    assert [(bars.get_label(), len(bars)) for bars in ax.containers] == [("old rows", 80), ("new rows", 20)]
+    assert len({bar.get_facecolor() for bar in ax.patches[:80]} | {bar.get_facecolor() for bar in ax.patches[80:]}) == 2
     assert texts(ax) == ["80 old rows: exactly 0", "20 new rows: median 0.5"]
     assert ax.lines[0].get_xdata()[0] == 79.5
     assert texts(plots.head_row_change(changes + 1e-9, border=80))[0] == "80 old rows: median 1e-09"
+    for border in (0, 100, -1):
+        with pytest.raises(PlotError, match="from 1 to 99"):
+            plots.head_row_change(changes, border=border)
 
 
 def test_layers_that_did_not_change_are_written_as_zero():
@@ -811,43 +774,76 @@ def test_changes_of_layers_are_dots_over_two_decades_at_least(changes):
 @pytest.mark.parametrize("changes", [[], [[1.0]], [-1.0], [np.inf]])
 def test_bad_changes_are_an_error(changes):
     with pytest.raises(PlotError):
-        plots.head_row_change(changes)
+        plots.head_row_change(changes, border=1)
     with pytest.raises(PlotError):
         plots.layer_change({str(i): value for i, value in enumerate(np.ravel(changes)) if value < 0 or np.isinf(value)})
 
 
 def test_weights_before_after_and_magnified_difference_share_a_scale():
-    before = torch.tensor([[1.0, -2.0], [0.5, 0.0]])
-    after = before + torch.tensor([[0.0, 0.0], [0.03, 0.0]])
-    axes = plots.weights(before, after, name="fc_$1", border=1)
-    shown = [np.asarray(ax.images[0].get_array()) for ax in axes]
-    np.testing.assert_allclose(shown[0], before)
-    np.testing.assert_allclose(shown[1], after)
-    np.testing.assert_allclose(shown[2], 50 * (after.double() - before.double()))  # 0.03 x 50 is within 2, x 100 is not
+    before = torch.tensor([1.0, -2.0, 0.5, 0.0]).reshape(1, 1, 2, 2)
+    after = before + torch.tensor([0.0, 0.0, 0.03, 0.0]).reshape(1, 1, 2, 2)
+    axes = plots.weights(before, after, name="fc_$1")
+    assert [ax.get_title() for ax in axes[:2]] == ["fc_$1 before", "fc_$1 after"]
+    difference = 50 * (after.double() - before.double())  # 0.03 x 50 is within 2, x 100 is not
+    for ax, weights in zip(axes, (before, after, difference), strict=True):
+        np.testing.assert_allclose(np.asarray(ax.images[0].get_array()), weights[0, 0])
+        assert ax.images[0].get_clim() == (-2, 2)
     assert "× 50" in axes[2].get_title() and "at most 0.03" in axes[2].get_title()
-    assert {ax.images[0].get_clim() for ax in axes} == {(-2, 2)}
-    assert all(ax.lines[0].get_ydata()[0] == 0.5 for ax in axes)
 
 
-def test_frozen_weights_differ_by_exactly_zero():
-    axes = plots.weights(WEIGHT, WEIGHT.clone(), name="conv")
-    assert "exactly 0" in axes[2].get_title()
-    assert np.nanmax(np.abs(axes[2].images[0].get_array())) == 0
-
-
-def test_kernels_are_laid_out_by_output_and_input_channel():
-    picture = np.asarray(plots.weights(WEIGHT, WEIGHT)[0].images[0].get_array().filled(np.nan))
+def test_kernels_are_laid_out_by_output_and_input_channel_and_frozen_ones_differ_by_exactly_zero():
+    axes = plots.weights(WEIGHT, WEIGHT.clone())
+    picture = np.asarray(axes[0].images[0].get_array().filled(np.nan))
     assert picture.shape == (8 * 4 - 1, 8 * 4 - 1)
     np.testing.assert_allclose(picture[4 * 2 : 4 * 2 + 3, 4 * 5 : 4 * 5 + 3], WEIGHT[2, 5], rtol=1e-6)
     assert np.isnan(picture[3]).all() and np.isnan(picture[:, 3]).all()
+    assert "exactly 0" in axes[2].get_title() and np.nanmax(np.abs(axes[2].images[0].get_array())) == 0
+    for other in (WEIGHT[:, :, 0], WEIGHT[:3]):
+        with pytest.raises(PlotError, match="two tensors"):
+            plots.weights(WEIGHT, other)
 
 
-@pytest.mark.parametrize("after", [WEIGHT[:, :, 0], WEIGHT[:3]])
-def test_weights_of_other_shapes_are_an_error(after):
-    with pytest.raises(PlotError, match="two tensors"):
-        plots.weights(WEIGHT, after)
-    with pytest.raises(PlotError, match="two tensors"):
-        plots.weights(WEIGHT[0, 0, 0], WEIGHT[0, 0, 0])
+# --- numbers in grids
+
+MATRICES = {"$input$": np.arange(36).reshape(6, 6) - 9, "kernel": np.eye(3), "output": [[1.25, -2]]}
+WINDOWS = {"$input$": (1, 2, 3, 3), "output": (0, 1, 1, 1)}
+
+
+def test_every_number_stands_in_its_cell_and_windows_frame_theirs():
+    ax = plots.number_grids(MATRICES, signs=("∗", "="), windows=WINDOWS)
+    placed = {text.get_position(): text.get_text() for text in ax.texts}
+    for (row, column), value in np.ndenumerate(MATRICES["$input$"]):
+        assert placed[column + 0.5, row + 0.5] == str(value).replace("-", "−")
+    # The smaller matrices are centred in height: 3 of 6 rows begin at 1.5, 1 of 6 at 2.5.
+    assert [placed[7 + 0.5 + i, 1.5 + 0.5 + i] for i in range(3)] == ["1", "1", "1"]
+    assert [placed[11.5, 3.0], placed[12.5, 3.0]] == ["1.25", "−2"]
+    assert (placed[6.5, 3.0], placed[10.5, 3.0]) == ("∗", "=")
+    assert set(MATRICES) <= set(placed.values())
+    frames = [patch.get_bbox().bounds for patch in ax.patches if patch.get_linewidth() == 2]
+    assert frames == [(2.0, 1.0, 3.0, 3.0), (12.0, 2.5, 1.0, 1.0)]
+    assert {patch.get_linewidth() for patch in plots.number_grids(MATRICES).patches} == {0.5}
+    told = ax.workbook["frame"].set_index(["matrix", "row", "column"])["value"]
+    assert len(told) == 36 + 9 + 2 and (told["$input$", 1, 2], told["output", 0, 0]) == (-1, 1.25)
+    ax.figure.draw_without_rendering()
+    cell = abs(np.subtract(*ax.transData.transform([(0, 0), (1, 0)])))[0]
+    assert all(text.get_window_extent().width < cell for text in ax.texts if text.get_text() not in MATRICES)
+
+
+@pytest.mark.parametrize(
+    ("matrices", "options", "message"),
+    [
+        ({}, {}, "at least one"),
+        ({"a": [1, 2]}, {}, "rows, columns"),
+        ({"a": np.zeros((2, 25))}, {}, "more than 24 columns"),
+        ({"a": np.eye(2), "b": np.eye(2)}, {"signs": "∗="}, "1 signs"),
+        ({"a": np.eye(2)}, {"windows": {"b": (0, 0, 1, 1)}}, "not lie in a matrix 'b'"),
+        ({"a": np.eye(2)}, {"windows": {"a": (1, 1, 2, 1)}}, "not lie in a matrix 'a'"),
+        ({"a": np.eye(2)}, {"windows": {"a": (-1, 0, 1, 1)}}, "not lie in a matrix 'a'"),
+    ],
+)
+def test_grids_that_cannot_be_drawn_are_an_error(matrices, options, message):
+    with pytest.raises(PlotError, match=message):
+        plots.number_grids(matrices, **options)
 
 
 # Matplotlib 3.10 draws this sign without writing it as text.
@@ -867,8 +863,7 @@ def test_a_saved_caption_keeps_the_space_before_the_confidence(name, expected):
 
 def test_the_curves_of_a_training_look_like_those_of_its_report():
     """`helpers.train.live` writes SVG without matplotlib, and so has the colours of its own."""
-    (ax,) = plots.learning_curves(history(), metrics=["loss"])
-    drawn = {line.get_label(): line for line in ax.lines}
+    drawn = lines_of(plots.learning_curves(history())[0])
     assert len(live.LOOKS) == 2
     for name, _, colour, dashes in live.LOOKS.values():
         assert to_hex(colour) == to_hex(drawn[name].get_color())

@@ -3,7 +3,8 @@
 Each function takes computed numbers and an optional ``ax`` (or ``axes``) to draw into, and returns the Axes that it
 drew in; it never shows, saves or closes a figure, draws no random number, and leaves matplotlib's settings alone.
 Without ``ax`` it opens a new figure as wide as a printed page's text. `helpers.record.figure` closes it; whoever
-calls from elsewhere does so with ``matplotlib.pyplot.close(ax.figure)``.
+calls from elsewhere does so with ``matplotlib.pyplot.close(ax.figure)``. What was drawn is noted at the Axes, see
+`helpers.plots.style.drawn`.
 
 Class names are shown as they are: ``$`` and ``_`` have no meaning, and matplotlib 3.11 and newer shape Persian and
 Arabic themselves (reshaping them beforehand would reverse them).
@@ -11,16 +12,13 @@ Arabic themselves (reshaping them beforehand would reverse them).
 
 from helpers.plots.bars import bars_with_error, per_class_bars
 from helpers.plots.classes import confusion, roc
-from helpers.plots.curves import compare_curves, learning_curves
-from helpers.plots.explain import cam_overlay, feature_maps, filters
-from helpers.plots.images import class_gallery, sample_grid
-from helpers.plots.settings import setting_curves
-from helpers.plots.style import PALETTE, STYLE, PlotError, use_style
+from helpers.plots.curves import compare_curves, learning_curves, setting_curves
+from helpers.plots.images import cam_overlay, class_gallery, feature_maps, filters, sample_grid
+from helpers.plots.style import STYLE, PlotError
 from helpers.plots.weights import head_row_change, layer_change, weights
 from helpers.plots.worked import number_grids
 
 __all__ = [
-    "PALETTE",
     "STYLE",
     "PlotError",
     "bars_with_error",
@@ -38,6 +36,5 @@ __all__ = [
     "roc",
     "sample_grid",
     "setting_curves",
-    "use_style",
     "weights",
 ]

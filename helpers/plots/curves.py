@@ -1,83 +1,76 @@
-"""Curves over epochs."""
+"""Curves over epochs, and over the settings of an experiment."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from helpers.plots.ends import Ends, label_all_ends
-from helpers.plots.style import (
-    GREY,
-    SMALL,
-    WIDTH,
-    PlotError,
-    axes_or_new,
-    drawn,
-    legend_beside,
-    line_look,
-    percent_ticks,
-    styled,
-    tidy,
-)
+from helpers import evaluate
+from helpers.plots import style
+from helpers.plots.bars import means_and_spread, tidy_means
+from helpers.plots.style import PlotError, drawn, styled
 
-SPLIT_NAMES = {"train": "training", "val": "validation"}
-MOST_END_LABELS = 6
 MOST_MARKERS = 12
+"""Epochs up to which each has a dot."""
 
 
 @styled
 def learning_curves(
-    history: pd.DataFrame,
+    result: Any,
     *,
-    splits: Sequence[str] | Mapping[str, str] | None = None,
-    metrics: Sequence[str] = ("loss", "accuracy"),
-    best_epoch: int | None = None,
-    stop_epoch: int | None = None,
+    splits: Mapping[str, str] | None = None,
+    best: str = "accuracy",
+    patience: int = evaluate.PATIENCE,
     resume_epoch: int | None = None,
     axes: Sequence[Axes] | None = None,
 ) -> NDArray[np.object_]:
-    """Loss and accuracy per epoch, one panel a metric and one line a split.
+    """Loss and accuracy per epoch in two panels, one line a split, the best and the stopping epoch marked.
+
+    `helpers.evaluate.marks` says in a sentence what the marks mean. A history without validation has none.
 
     Args:
-        history: indexed by epoch, with columns <split>_<metric>, as `helpers.train.fit` gives it; accuracy as a share.
-        splits: which splits, or {split: how to call it}; all that the history has if not given.
-        metrics: the panels, from left to right.
-        best_epoch: marked with a line and named over the panels.
-        stop_epoch: likewise.
-        resume_epoch: likewise, the last epoch before a training was taken up again.
-        axes: one Axes a metric, to draw into.
+        result: what `helpers.train.fit` returned, or its history: indexed by epoch, with columns <split>_<metric>;
+            accuracy as a share.
+        splits: split -> how to call it; all that the history has if not given.
+        best: of which validation value the best epoch is marked, "accuracy" or "loss".
+        patience: of `helpers.evaluate.stopping_epoch`, in epochs.
+        resume_epoch: marked, too: the last epoch before a training was taken up again.
+        axes: two to draw into.
 
     Returns:
-        The Axes, one a metric.
+        The Axes of loss and of accuracy.
 
     Raises:
-        PlotError: for a history without any column of a metric, or a wrong number of axes.
+        PlotError: for a history without loss or accuracy of any of the splits.
     """
+    history = getattr(result, "history", result)
     if axes is None:
-        figure, _ = plt.subplots(1, len(metrics), figsize=(WIDTH, 2.6), layout="constrained", squeeze=False)
-        axes = figure.axes
-    panels = np.array(list(axes), dtype=object)
-    if len(panels) != len(metrics):
-        raise PlotError(f"{len(metrics)} metrics need as many axes, not {len(panels)}")
-    ends = {}
-    for ax, metric in zip(panels, metrics, strict=True):
-        names = _split_names(history, splits, metric)
-        ends[ax] = _lines(ax, {name: history[[f"{split}_{metric}"]] for split, name in names.items()})
-        _label_axes(ax, metric)
-        marks = _mark_epochs(ax, {"best": best_epoch, "stop": stop_epoch, "resumed after": resume_epoch})
-        frame = pd.concat(
-            pd.DataFrame({"split": name, "epoch": history.index, metric: history[f"{split}_{metric}"]})
-            for split, name in names.items()
-        )
+        axes = plt.subplots(1, 2, figsize=(style.WIDTH, 2.6), layout="constrained")[1]
+    marks = _marks(history, best, patience, resume_epoch)
+    for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
+        named = splits or {column.removesuffix("_loss"): "" for column in history if column.endswith("_loss")}
+        columns = {
+            name or _called(split): history[f"{split}_{metric}"]
+            for split, name in named.items()
+            if f"{split}_{metric}" in history
+        }
+        if not columns:
+            raise PlotError(f"the history has no {metric} of {', '.join(named) or 'any split'}")
+        frame = pd.concat(columns, names=["split", "epoch"]).rename(metric).reset_index()
+        lines = _lines(ax, frame, metric, "split", percent=metric == "accuracy")
+        _mark_epochs(ax, marks)
+        style.name_lines(ax, lines)
         if marks:
             frame["marked"] = frame["epoch"].map(marks)
-        drawn(ax, frame.reset_index(drop=True), kind="lines", x="epoch", y=metric, series="split")
-    _name_lines(ends)
-    return panels
+        drawn(ax, frame, kind="lines", x="epoch", y=metric, series="split")
+    return np.array(list(axes), dtype=object)
 
 
 @styled
@@ -95,118 +88,122 @@ def compare_curves(
             and a band of one sample standard deviation to either side.
         column: such as "val_accuracy" or "train_loss".
         ylabel: what the column is called; made from its name if not given.
-        ax: where to draw.
 
     Raises:
         PlotError: for no runs, or a history without the column.
     """
-    if not runs:
-        raise PlotError("no runs to compare")
-    seeds = {label: [run] if isinstance(run, pd.DataFrame) else list(run) for label, run in runs.items()}
+    seeds = {str(label): [run] if isinstance(run, pd.DataFrame) else list(run) for label, run in runs.items()}
     for label, histories in seeds.items():
         if not histories or any(column not in history.columns for history in histories):
             raise PlotError(f"run {label!r} has no history with a column {column!r}")
-    ax = axes_or_new(ax, height=2.9)
-    frames = {label: pd.concat([run[column] for run in histories], axis=1) for label, histories in seeds.items()}
-    ends = _lines(ax, frames)
+    if not seeds:
+        raise PlotError("no runs to compare")
     split, _, metric = column.rpartition("_")
-    quantity = ylabel or f"{SPLIT_NAMES.get(split, split.replace('_', ' '))} {metric}".strip()
-    _label_axes(ax, metric, quantity)
-    _name_lines({ax: ends})
-    frame = pd.concat(
-        pd.DataFrame(
-            {
-                "run": str(label),
-                "epoch": values.index,
-                quantity: values.mean(axis=1),
-                "standard deviation": values.std(axis=1),
-            }
-        )
-        for label, values in frames.items()
-    )
-    frame = frame.reset_index(drop=True).dropna(axis="columns", how="all")
-    return drawn(ax, frame, kind="lines", x="epoch", y=quantity, series="run")
+    quantity = ylabel or f"{_called(split)} {metric}".strip()
+    values = {(label, i): run[column] for label, histories in seeds.items() for i, run in enumerate(histories)}
+    frame = pd.concat(values, names=["run", "seed", "epoch"]).rename(quantity).reset_index()
+    ax = style.axes_or_new(ax, height=2.9)
+    style.name_lines(ax, _lines(ax, frame, quantity, "run", percent=metric == "accuracy"))
+    by_epoch = frame.groupby(["run", "epoch"], sort=False)[quantity].agg(["mean", "std"]).reset_index()
+    by_epoch = by_epoch.set_axis(["run", "epoch", quantity, "standard deviation"], axis=1)
+    return drawn(ax, by_epoch.dropna(axis=1, how="all"), kind="lines", x="epoch", y=quantity, series="run")
 
 
-def _split_names(
-    history: pd.DataFrame, splits: Sequence[str] | Mapping[str, str] | None, metric: str
-) -> dict[str, str]:
-    """Split -> how it is called, for those that have a column of this metric."""
-    if splits is None:
-        splits = [str(column).rpartition("_")[0] for column in history.columns if str(column).endswith(f"_{metric}")]
-    if not isinstance(splits, Mapping):
-        splits = {split: SPLIT_NAMES.get(split, split.replace("_", " ")) for split in splits}
-    found = {split: name for split, name in splits.items() if f"{split}_{metric}" in history.columns}
-    if not found:
-        raise PlotError(f"the history has no {metric} of {', '.join(splits) or 'any split'}")
-    return found
+@styled
+def setting_curves(
+    means: pd.DataFrame,
+    stds: pd.DataFrame | None = None,
+    *,
+    xlabel: str = "",
+    ylabel: str = "validation accuracy",
+    percent: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """One line a column over the settings in the index, evenly spaced, with whiskers of one standard deviation.
+
+    Args:
+        means: one row a setting, in order; one column a line. NaN leaves a gap.
+        stds: the same rows and columns; NaN or None draws no whisker (a single run has none).
+        xlabel: what the settings are.
+        ylabel: what the values are.
+        percent: the values are shares (0 to 1), shown as per cent.
+
+    Raises:
+        PlotError: for no means, or stds of other rows or columns.
+    """
+    values, spread = means_and_spread(means, stds)
+    ax = style.axes_or_new(ax, height=2.9)
+    lines = []
+    for i, column in enumerate(values.columns):
+        look = {**style.line_look(i), "marker": "o", "markersize": 4, "capsize": 3, "elinewidth": 1}
+        lines.append(ax.errorbar(range(len(values)), values[column], spread[column], **look).lines[0])
+        lines[-1].set_label(str(column))
+    length = max(8, 90 // len(values))  # characters that fit beneath a setting
+    ax.set_xticks(range(len(values)), [textwrap.fill(str(name), length) for name in values.index], parse_math=False)
+    ax.set_xlim(-0.3, len(values) - 0.88)  # the names of the lines stand right of the last places
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    if percent:
+        style.percent_ticks(ax.yaxis)
+    style.tidy(ax)
+    style.name_lines(ax, lines)
+    place = xlabel or "setting"
+    return drawn(ax, tidy_means(values, spread, place, ylabel), kind="lines", x=place, y=ylabel, series="quantity")
 
 
-def _lines(ax: Axes, series: Mapping[str, pd.DataFrame]) -> Ends:
-    """One labelled line for each frame's mean over its columns, with a band where there are several."""
-    ends = []
-    for i, (label, values) in enumerate(series.items()):
-        look = line_look(i)
-        mean = values.mean(axis=1)
-        marker = "o" if len(mean) <= MOST_MARKERS else None
-        (line,) = ax.plot(mean.index, mean.to_numpy(), marker=marker, markersize=3.5, **look)
-        line.set_label(str(label))
-        if values.shape[1] > 1:
-            std = values.std(axis=1, ddof=1)
-            band = {"color": look["color"], "alpha": 0.18, "linewidth": 0, "label": str(label)}
-            ax.fill_between(mean.index, mean - std, mean + std, **band)
-        ends.append((str(label), line))
-    _frame_epochs(ax, np.concatenate([values.index.to_numpy() for values in series.values()]))
-    return ends
+def _called(split: str) -> str:
+    return {"train": "training", "val": "validation"}.get(split, split.replace("_", " "))
 
 
-def _name_lines(ends: Mapping[Axes, Ends]) -> None:
-    """Says which line is which, when all else is drawn and a name can be put where nothing is."""
-    for ax, lines in ends.items():
-        if len(lines) > MOST_END_LABELS:
-            legend_beside(ax, [line for _, line in lines], [label for label, _ in lines])
-    label_all_ends({ax: lines for ax, lines in ends.items() if len(lines) <= MOST_END_LABELS})
+def _lines(ax: Axes, frame: pd.DataFrame, quantity: str, series: str, *, percent: bool) -> list[Line2D]:
+    """A line for each series, with a band of one standard deviation where it has several numbers an epoch."""
+    import seaborn as sns  # slow to import, see helpers.evaluate
 
-
-def _frame_epochs(ax: Axes, epochs: NDArray[np.int64]) -> None:
-    first, last = epochs.min(), epochs.max()
-    room = 0.5 if first == last else min(0.5, 0.02 * (last - first))
-    ax.set_xlim(first - room, last + room)
+    epochs, earlier = frame["epoch"], len(ax.lines)
+    names = frame.dropna(subset=quantity)[series].unique()
+    looks = [style.line_look(i) for i in range(len(names))]
+    band = {"errorbar": "sd", "err_kws": {"alpha": 0.18, "linewidth": 0}}
+    colours = {"hue": series, "hue_order": names, "palette": [look["color"] for look in looks], "legend": False}
+    sns.lineplot(frame, x="epoch", y=quantity, **colours, **band, ax=ax)
+    lines = ax.lines[earlier:]
+    for line, look, name in zip(lines, looks, names, strict=True):
+        marker = "o" if epochs.nunique() <= MOST_MARKERS else ""
+        line.set(**look, label=name, marker=marker, markersize=4.5, markeredgewidth=0)
+    room = min(0.5, 0.02 * (epochs.max() - epochs.min())) or 0.5
+    ax.set(xlabel="epoch", ylabel=quantity, xlim=(epochs.min() - room, epochs.max() + room))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    if percent:
+        style.percent_ticks(ax.yaxis)
+    style.tidy(ax)
+    return lines
 
 
-def _label_axes(ax: Axes, metric: str, ylabel: str | None = None) -> None:
-    ax.set_xlabel("epoch")
-    ax.set_ylabel(ylabel or metric)
-    if metric == "accuracy":
-        percent_ticks(ax.yaxis)
-    tidy(ax)
+def _marks(history: pd.DataFrame, best: str, patience: int, resume_epoch: int | None) -> dict[int, str]:
+    """Epoch -> what is said of it."""
+    named = {"best": None, "stop": None, "resumed after": resume_epoch}
+    if all(np.isfinite(history.get(column, np.nan)).any() for column in (f"val_{best}", "val_loss")):
+        named["best"] = evaluate.best_epoch(history, f"val_{best}")
+        named["stop"] = evaluate.stopping_epoch(history, patience=patience)
+    epochs = sorted({epoch for epoch in named.values() if epoch is not None})
+    return {epoch: " and ".join(name for name, at in named.items() if at == epoch) for epoch in epochs}
 
 
-def _mark_epochs(ax: Axes, named: Mapping[str, int | None]) -> dict[int, str]:
-    """Upright lines at named epochs, each with its name over the axes, where no curve is; returns these names."""
-    names: dict[int, list[str]] = {}
-    for name, epoch in named.items():
-        if epoch is not None:
-            names.setdefault(epoch, []).append(name)
-    epochs = sorted(names)
+def _mark_epochs(ax: Axes, marks: Mapping[int, str]) -> None:
+    """Upright lines at epochs, each with its name over the axes, where no curve is."""
     # The first and the last name spread away from each other, so that they don't meet over neighbouring epochs; one
     # between them stands in a line of its own.
-    sides = {epochs[0]: "right", epochs[-1]: "left"} if len(epochs) > 1 else {}
-    for epoch in epochs:
-        text, side = f"{' and '.join(names[epoch])}: {epoch}", sides.get(epoch, "center")
-        line = {"color": GREY, "linewidth": 0.8, "linestyle": (0, (2, 2)), "zorder": 1.5}
-        ax.axvline(epoch, label=" and ".join(names[epoch]), **line)
+    sides = {min(marks): "right", max(marks): "left"} if len(marks) > 1 else {}
+    for epoch, name in marks.items():
+        side = sides.get(epoch, "center")
+        ax.axvline(epoch, zorder=1.5, **style.BORDER)
         ax.annotate(
-            text,
-            xy=(epoch, 1),
+            f"{name}: {epoch}",
+            (epoch, 1),
+            ({"left": 2, "center": 0, "right": -2}[side], 12 if side == "center" and sides else 2),
             xycoords=("data", "axes fraction"),
-            xytext=({"left": 2, "center": 0, "right": -2}[side], 2 if side != "center" or len(epochs) == 1 else 12),
             textcoords="offset points",
             ha=side,
             va="bottom",
-            fontsize=SMALL,
-            color=GREY,
+            fontsize=style.SMALL,
+            color=style.GREY,
             annotation_clip=False,
         )
-    return {epoch: " and ".join(names[epoch]) for epoch in epochs}

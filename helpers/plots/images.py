@@ -1,11 +1,11 @@
-"""Pictures of the images themselves."""
+"""Pictures: the images themselves, and what a network sees in them."""
 
-import math
 import re
 import unicodedata
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import torch
@@ -13,25 +13,28 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from helpers.plots.style import (
-    GREY,
-    SMALL,
-    WARNING,
-    WIDTH,
-    PlotError,
-    axes_or_new,
-    drawn,
-    name_pictures,
-    note_numbers,
-    shortened,
-    styled,
-)
+from helpers.plots.style import GREY, SMALL, WARNING, WIDTH, PlotError, axes_or_new, drawn, shortened, styled
 
 Array = torch.Tensor | NDArray[Any]
+SMALLEST = 6.5
+"""Points: the smallest letters."""
 LINE = 1.35
 """Height of a line of text, in font sizes."""
-# A left-to-right mark: a caption that begins with a symbol keeps its order when the name after it is Persian.
-LEFT_TO_RIGHT = "\u200e"
+GAP = 0.08
+"""Between two tiles, of which each is one unit wide."""
+MARGIN = 1.25
+"""Inches beside the feature maps, for the layers' names."""
+# Even steps of lightness, readable with any colour vision and in grey print.
+MAP = mpl.colormaps["viridis"]
+HEAT = mpl.colormaps["inferno"]
+
+
+class _Tile(NamedTuple):
+    """A picture as imshow takes it, the lines under it, and whether it is framed as wrong (None: no frame)."""
+
+    picture: NDArray[Any]
+    lines: Sequence[str] = ()
+    wrong: bool | None = None
 
 
 @styled
@@ -56,47 +59,33 @@ def sample_grid(
         predictions: (N,) predicted classes.
         confidences: (N,) probabilities (0 to 1) of the predicted classes.
         columns: images in a row.
-        ax: where to draw.
 
     Raises:
         PlotError: for no images, other shapes or dtypes, or lengths that differ.
     """
     pictures, truth = _pictures(images), _classes(labels, len(images), class_names)
-    guesses = None if predictions is None else _classes(predictions, len(images), class_names)
+    guesses = truth if predictions is None else _classes(predictions, len(images), class_names)
     length = int(WIDTH / columns * 15)
-    captions, wrong = [], np.zeros(len(truth), dtype=bool)
-    for i, label in enumerate(truth):
+    tiles = []
+    for i, (label, guess) in enumerate(zip(truth, guesses, strict=True)):
         lines = _two_lines(class_names[label], length)
-        if guesses is not None:
-            wrong[i] = guesses[i] != label
+        if predictions is not None:
             share = "" if confidences is None else f"{100 * float(confidences[i]):.0f}%"
-            guess = _guess_lines(class_names[guesses[i]], "✗" if wrong[i] else "✓", share, length)
-            lines = [shortened(class_names[label], length), *guess]
-        captions.append(lines)
-    ax = _tiles(pictures, captions, wrong, columns, SMALL, ax)
-    name_pictures(ax, [class_names[label] for label in truth])
-    if guesses is not None:
-        answers = {"true": truth, "predicted": guesses}
-        noted = {column: [str(class_names[label]) for label in classes] for column, classes in answers.items()}
-        noted |= {} if confidences is None else {"confidence": [float(share) for share in confidences]}
-        note_numbers(ax, kind="picture", **noted)
+            mark = "✓" if guess == label else "✗"
+            lines = [shortened(class_names[label], length), *_guess(class_names[guess], mark, share, length)]
+        tiles.append(_Tile(pictures[i], lines, bool(guess != label)))
+    ax = _draw(_in_rows(tiles, columns), columns, SMALL, ax)
     frame = pd.DataFrame({"true class": [str(class_names[label]) for label in truth]})
-    if guesses is not None:
-        frame["predicted class"] = [str(class_names[label]) for label in guesses]
-        if confidences is not None:
-            frame["confidence"] = np.asarray(confidences, dtype=float)
-    return drawn(ax, frame, kind="images", x="true class", y="" if guesses is None else "predicted class")
+    if predictions is None:
+        return drawn(ax, frame, kind="images", x="true class")
+    frame["predicted class"] = [str(class_names[guess]) for guess in guesses]
+    if confidences is not None:
+        frame["confidence"] = np.asarray(confidences, dtype=float)
+    return drawn(ax, frame, kind="images", x="true class", y="predicted class")
 
 
 @styled
-def class_gallery(
-    images: Array,
-    labels: Array,
-    class_names: Sequence[str],
-    *,
-    columns: int = 10,
-    ax: Axes | None = None,
-) -> Axes:
+def class_gallery(images: Array, labels: Array, class_names: Sequence[str], *, ax: Axes | None = None) -> Axes:
     """The first image of each class, small; a class without one has an empty frame.
 
     Args:
@@ -104,23 +93,173 @@ def class_gallery(
         labels: (N,) classes.
         class_names: K names.
         columns: images in a row.
-        ax: where to draw.
 
     Raises:
         PlotError: as for `sample_grid`.
     """
     pictures, truth = _pictures(images), _classes(labels, len(images), class_names)
-    found, first = np.unique(truth, return_index=True)
+    first = dict(zip(*np.unique(truth, return_index=True), strict=True))
     blank = np.full_like(pictures[0], 255)
-    shown: list[NDArray[np.uint8]] = [blank] * len(class_names)
-    for label, i in zip(found, first, strict=True):
-        shown[label] = pictures[i]
-    columns = min(columns, len(class_names))
+    columns = min(10, len(class_names))
     length = int(WIDTH / columns * 17)
-    captions = [_two_lines(name, length) for name in class_names]
-    ax = _tiles(np.stack(shown), captions, np.zeros(len(shown), dtype=bool), columns, 6.5, ax)
-    name_pictures(ax, class_names)
+    tiles = [
+        _Tile(pictures[first[k]] if k in first else blank, _two_lines(name, length), wrong=False)
+        for k, name in enumerate(class_names)
+    ]
+    ax = _draw(_in_rows(tiles, columns), columns, SMALLEST, ax)
     return drawn(ax, pd.DataFrame({"class": [str(name) for name in class_names]}), kind="images", x="class")
+
+
+@styled
+def feature_maps(activations: Mapping[str, Array], *, image: Array, ax: Axes | None = None) -> Axes:
+    """The 8 strongest feature maps of some layers for one image, a row for each layer, the strongest first.
+
+    A channel is as strong as the mean of its absolute activations; its number stands under its map. Each map is scaled
+    by itself, from its lowest (dark) to its highest activation (bright).
+
+    Args:
+        activations: by layer's name, numbers (C, H, W) of one image, as they come from
+            `helpers.explain.activations` for it.
+        image: the image itself, uint8 (1 or 3, H, W), for the first row.
+
+    Raises:
+        PlotError: for other shapes or numbers that are not finite.
+    """
+    layers = {name: np.asarray(maps, dtype=float) for name, maps in activations.items()}
+    for name, maps in layers.items():
+        if maps.ndim != 3 or not maps.size or not np.isfinite(maps).all():
+            raise PlotError(f"feature maps of one image are finite numbers (C, H, W); those of {name} are {maps.shape}")
+    rows, sides = [[_Tile(_pictures(np.asarray(image)[None])[0])]], [("image", _size(image))]
+    noted = [(*sides[0], None)]
+    for name, maps in layers.items():
+        strongest = np.argsort(-np.abs(maps).mean(axis=(1, 2)), kind="stable")[:8]
+        rows.append([_Tile(MAP(_scaled(maps[i])), [str(i)]) for i in strongest])
+        noted += [(name, _size(maps), i) for i in strongest]
+        sides.append((name, _size(maps)))
+    ax = _draw(rows, 8, SMALLEST, ax, sides=sides)
+    frame = pd.DataFrame(noted, columns=["layer", "size", "channel"]).astype({"channel": "Int64"})
+    return drawn(ax, frame, kind="images", x="layer")
+
+
+@styled
+def filters(weights: Array, *, ax: Axes | None = None) -> Axes:
+    """The kernels of a first convolution as pictures: colours for three input channels, else their mean in grey.
+
+    Their number and size stand below. Each is scaled by itself, from its lowest weight (0) to its highest (1).
+
+    Args:
+        weights: (out, in, height, width).
+
+    Raises:
+        PlotError: for other shapes or weights that are not finite.
+    """
+    kernels = np.asarray(weights, dtype=float)
+    if kernels.ndim != 4 or not kernels.size or not np.isfinite(kernels).all():
+        raise PlotError(f"filters are finite numbers (out, in, height, width), not of shape {kernels.shape}")
+    size = _size(kernels[0])
+    if kernels.shape[1] != 3:
+        kernels = kernels.mean(axis=1, keepdims=True).repeat(3, axis=1)
+    tiles = [_Tile(_scaled(kernel).transpose(1, 2, 0)) for kernel in kernels]
+    columns = min(8, len(tiles))
+    ax = _draw(_in_rows(tiles, columns), columns, SMALL, ax, width=min(WIDTH, 0.55 * columns))
+    note, look = f"{len(tiles)} filters of {size} weights", {"fontsize": SMALL, "color": GREY}
+    below = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
+    ax.annotate(note, (0.5, 0), (0, -3), **below, **look)
+    ends = {"lowest weight": kernels.min(axis=(1, 2, 3)), "highest weight": kernels.max(axis=(1, 2, 3))}
+    return drawn(ax, pd.DataFrame({"filter": range(len(tiles)), **ends}), kind="images")
+
+
+@styled
+def cam_overlay(
+    images: Array,
+    cams: Array,
+    labels: Array,
+    predictions: Array,
+    class_names: Sequence[str],
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Each image beside itself in grey with a heat map over it: the brighter, the more the place speaks for a class.
+
+    The caption has the true class and the predicted one; ✓ and ✗ and the frame tell right from wrong, as in
+    `sample_grid`.
+
+    Args:
+        images: uint8 (N, C, H, W) with C = 1 or 3.
+        cams: (N, H, W), 0 to 1, as `helpers.explain.grad_cam` gives them.
+        labels: (N,) classes.
+        predictions: (N,) predicted classes.
+        class_names: K names.
+
+    Raises:
+        PlotError: for heat maps of another shape or beyond 0 to 1; and as for `sample_grid`.
+    """
+    pictures, heat = np.asarray(images), np.asarray(cams, dtype=float)
+    fits = pictures.ndim == 4 and heat.shape == (len(pictures), *pictures.shape[2:])
+    if not fits or not ((heat >= 0) & (heat <= 1)).all():
+        raise PlotError(
+            f"images (N, C, H, W) need heat maps (N, H, W) from 0 to 1; these are {pictures.shape} and {heat.shape}"
+        )
+    if pictures.shape[1] == 1:
+        pictures = pictures.repeat(3, axis=1)
+    grey = (pictures * np.array([0.299, 0.587, 0.114])[:, None, None]).sum(axis=1, keepdims=True)
+    colours = 255 * HEAT(heat)[..., :3].transpose(0, 3, 1, 2)
+    opacity = 0.35 + 0.4 * heat[:, None]  # denser where there is more heat
+    overlay = ((1 - opacity) * grey + opacity * colours).round().astype(np.uint8)
+    gap = np.full((*pictures.shape[:3], max(1, pictures.shape[3] // 16)), 255, dtype=np.uint8)
+    pairs = np.concatenate([pictures, gap, overlay], axis=3)
+    return sample_grid(pairs, labels, class_names, predictions=predictions, columns=3, ax=ax)
+
+
+def _draw(
+    rows: Sequence[Sequence[_Tile]],
+    columns: int,
+    font_size: float,
+    ax: Axes | None,
+    *,
+    width: float = WIDTH,
+    sides: Sequence[tuple[str, str]] = (),
+) -> Axes:
+    """Rows of tiles on one axes, as a hundred axes take seconds to lay out; beside each row its name and its size."""
+    whole = width if ax is None else ax.get_window_extent().width / ax.figure.dpi
+    margin = MARGIN if sides else 0
+    inches = (whole - margin) / (columns * (1 + GAP))
+    line = LINE * font_size / 72 / inches
+    tiles = [tile for row in rows for tile in row]
+    tall, most = max(_tall(tile) for tile in tiles), max(len(tile.lines) for tile in tiles)
+    pitch = tall + (line * (most + 0.6) if most else GAP)
+    ax = axes_or_new(ax, width=width, height=len(rows) * pitch * inches + 0.1)
+    text = {"va": "center", "parse_math": False}
+    for i, row in enumerate(rows):
+        top = -i * pitch
+        for j, tile in enumerate(row):
+            left, bottom = j * (1 + GAP), top - _tall(tile)
+            look = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "none"}
+            ax.imshow(tile.picture, extent=(left, left + 1, bottom, top), **look)
+            if tile.wrong is not None:
+                edge = (WARNING, 2, (0, (3, 1.5))) if tile.wrong else (GREY, 0.5, "-")
+                look = dict(zip(("edgecolor", "linewidth", "linestyle"), edge, strict=True))
+                ax.add_patch(Rectangle((left, bottom), 1, top - bottom, facecolor="none", clip_on=False, **look))
+            for k, words in enumerate(tile.lines):
+                colour = GREY if tile.wrong is None else WARNING if tile.wrong and k else "black"
+                place = (left + 0.5, bottom - line * (k + 0.75))
+                ax.text(*place, words, ha="center", fontsize=font_size, color=colour, **text)
+        for name, size in sides[i : i + 1]:
+            middle = top - _tall(row[0]) / 2
+            ax.text(-0.12, middle + 0.6 * line, shortened(name, 20), ha="right", fontsize=SMALL, **text)
+            ax.text(-0.12, middle - 0.6 * line, size, ha="right", fontsize=SMALLEST, color=GREY, **text)
+    ax.set(xlim=(-0.03 - margin / inches, columns * (1 + GAP) - GAP + 0.03), ylim=(-len(rows) * pitch, 0.03))
+    ax.set_aspect("equal")
+    ax.axis("off")
+    return ax
+
+
+def _tall(tile: _Tile) -> float:
+    return tile.picture.shape[0] / tile.picture.shape[1]
+
+
+def _in_rows(tiles: Sequence[_Tile], columns: int) -> list[Sequence[_Tile]]:
+    return [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
 
 
 def _two_lines(name: str, length: int) -> list[str]:
@@ -133,14 +272,17 @@ def _two_lines(name: str, length: int) -> list[str]:
     return [text[:end].rstrip(), shortened(text[end:], length)]
 
 
-def _guess_lines(name: str, mark: str, share: str, length: int) -> list[str]:
+def _guess(name: str, mark: str, share: str, length: int) -> list[str]:
     """Mark, predicted class and confidence: in one line, or in two where it holds few letters or Persian ones."""
-    right_to_left = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name)
-    # Only there: next to the invisible mark matplotlib's PDFs lose a space.
-    start = LEFT_TO_RIGHT if right_to_left else ""
-    if right_to_left or not share or length < 16:
-        return [line for line in (f"{start}{mark} {shortened(name, length - 2)}", share) if line]
-    return [f"{mark} {shortened(name, length - len(share) - 3)} {share}"]
+    if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name):
+        # A left-to-right mark keeps the order of a line that begins with a symbol. Only here: next to this invisible
+        # mark matplotlib's PDFs lose a space.
+        lines = [f"\u200e{mark} {shortened(name, length - 2)}", share]
+    elif length < 16:
+        lines = [f"{mark} {shortened(name, length - 2)}", share]
+    else:
+        lines = [f"{mark} {shortened(name, length - len(share) - 3)} {share}".rstrip()]
+    return [line for line in lines if line]
 
 
 def _pictures(images: Array) -> NDArray[np.uint8]:
@@ -164,36 +306,10 @@ def _classes(labels: Array, count: int, class_names: Sequence[str]) -> NDArray[n
     return classes
 
 
-def _tiles(
-    pictures: NDArray[np.uint8],
-    captions: Sequence[Sequence[str]],
-    wrong: NDArray[np.bool_],
-    columns: int,
-    font_size: float,
-    ax: Axes | None,
-) -> Axes:
-    """Images on a grid of one axes: each is one unit wide, with its caption's lines under it.
+def _size(maps: Array) -> str:
+    return " × ".join(str(length) for length in maps.shape)
 
-    One axes for all: a hundred axes take seconds to lay out.
-    """
-    tall = pictures.shape[1] / pictures.shape[2]
-    gap, width = 0.08, WIDTH if ax is None else ax.get_window_extent().width / ax.figure.dpi
-    cell_points = 72 * width / (columns * (1 + gap))
-    line = LINE * font_size / cell_points
-    pitch = tall + line * (max(map(len, captions)) + 0.6)
-    rows = math.ceil(len(pictures) / columns)
-    ax = axes_or_new(ax, height=rows * pitch * cell_points / 72 + 0.1)
-    for i, (picture, lines) in enumerate(zip(pictures, captions, strict=True)):
-        left, top = (i % columns) * (1 + gap), -(i // columns) * pitch
-        style = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "none"}
-        ax.imshow(picture, extent=(left, left + 1, top - tall, top), **style)
-        edge = (WARNING, 2, (0, (3, 1.5))) if wrong[i] else (GREY, 0.5, "-")
-        look = {"edgecolor": edge[0], "linewidth": edge[1], "linestyle": edge[2], "facecolor": "none"}
-        ax.add_patch(Rectangle((left, top - tall), 1, tall, clip_on=False, **look))
-        for j, text in enumerate(lines):
-            colour = WARNING if wrong[i] and j else "black"
-            place = (left + 0.5, top - tall - line * (j + 0.75))
-            ax.text(*place, text, fontsize=font_size, color=colour, ha="center", va="center", parse_math=False)
-    ax.set(xlim=(-0.03, columns * (1 + gap) - gap + 0.03), ylim=(-rows * pitch, 0.03), aspect="equal")
-    ax.axis("off")
-    return ax
+
+def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From 0 to 1; constant values are 0."""
+    return (values - values.min()) / (np.ptp(values) or 1.0)

@@ -73,12 +73,12 @@ class Result(TableRepr):
         if not self.best_epoch:
             return ""
         resumed_inside = 0 < self.resumed_from < len(self.history)
-        picture = _picture(self.history, self.best_epoch, self.resumed_from if resumed_inside else None)
+        picture = _picture(self.history, self.resumed_from if resumed_inside else None)
         source = f"data:image/svg+xml;base64,{base64.b64encode(picture).decode()}"
         return f'<img alt="Loss and accuracy per epoch" src="{source}">'
 
 
-def _picture(history: pd.DataFrame, best_epoch: int, resume_epoch: int | None) -> bytes:
+def _picture(history: pd.DataFrame, resume_epoch: int | None) -> bytes:
     """The learning curves as SVG."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -90,7 +90,7 @@ def _picture(history: pd.DataFrame, best_epoch: int, resume_epoch: int | None) -
         # Without pyplot, which would show the figure a second time and make it the notebook's current one.
         figure = Figure(figsize=(6.1, 2.6), layout="constrained")
         axes = figure.subplots(1, 2)
-        plots.learning_curves(history, best_epoch=best_epoch, resume_epoch=resume_epoch, axes=axes)
+        plots.learning_curves(history, resume_epoch=resume_epoch, axes=axes)
         figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     return file.getvalue()
 

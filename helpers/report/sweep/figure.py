@@ -276,20 +276,20 @@ def _categories(ax: "Axes", results: Sequence[Result], x: str) -> Callable[[Resu
     labels = [style.shortened(name, 24) if upright else textwrap.fill(name, max(room, 3)) for name in names]
     ax.set_xticks(range(len(names)), labels, parse_math=False, rotation=90 if upright else 0)
     ax.set_xlim(-0.5, len(names) - 0.5)
-    style.name_places(ax.xaxis, names)
     return lambda result: places[key_of(result.values[x])]
 
 
 def _name_lines(figure: "Figure", ax: "Axes", lines: Mapping[str, Any], *, direct: bool) -> None:
     """Says which line is which, beside the lines' ends or above the panels."""
-    from helpers.plots import ends, style
+    from helpers.plots import style
 
     if direct:
-        ends.label_ends(ax, list(lines.items()))
+        for name, line in lines.items():
+            line.set_label(name)
+        style.name_lines(ax, list(lines.values()))
         return
     columns = max(1, min(len(lines), 90 // (max(map(len, lines)) + 7)))
-    # A figure makes legends as its axes do.
-    style.literal_legend(figure, list(lines.values()), list(lines), loc="outside upper left", ncols=columns)
+    figure.legend(list(lines.values()), list(lines), loc="outside upper left", ncols=columns)
 
 
 def _caption(results: Sequence[Result], shown: Sequence[Quantity], layout: Layout) -> str:
