@@ -1,7 +1,6 @@
 """Carrying a network to new classes: a longer head, frozen parts, and what training did to the weights."""
 
 import copy
-from collections.abc import Mapping
 
 import pandas as pd
 import torch
@@ -70,9 +69,7 @@ def extend_head(model: nn.Sequential, num_new: int, *, seed: int = 0) -> nn.Sequ
     Raises:
         TransferError: the last layer is not such a layer, or there is nothing to add.
     """
-    name, head = last_layer(model)
-    if not isinstance(head, nn.Linear) or head.bias is None:
-        raise TransferError(f"the last layer ({name}) must be an nn.Linear with a bias, not {type(head).__name__}")
+    name, head = _linear_head(model)
     if num_new < 1:
         raise TransferError(f"num_new is the number of classes to add, 1 or more; not {num_new}")
     extended = copy.deepcopy(model)
@@ -86,7 +83,7 @@ def replace_head(model: nn.Sequential, num_classes: int, *, seed: int = 0) -> nn
     """A new network for other classes: a copy of this one, its last layer a new one of random weights.
 
     Args:
-        model: a sequence whose last layer is an ``nn.Linear``; left as it is.
+        model: a sequence whose last layer is an ``nn.Linear`` with a bias; left as it is.
         num_classes: outputs of the new layer.
         seed: of its weights.
 
@@ -96,18 +93,11 @@ def replace_head(model: nn.Sequential, num_classes: int, *, seed: int = 0) -> nn
     Raises:
         TransferError: the last layer is not such a layer.
     """
-    name, head = last_layer(model)
-    if not isinstance(head, nn.Linear):
-        raise TransferError(f"the last layer ({name}) must be an nn.Linear, not {type(head).__name__}")
+    name, head = _linear_head(model)
     replaced = copy.deepcopy(model).cpu()
     with seeded(seed):
         setattr(replaced, name, nn.Linear(head.in_features, num_classes))
     return replaced.requires_grad_(True)
-
-
-def last_layer(model: nn.Sequential) -> tuple[str, nn.Module]:
-    """The head of a sequence: its name and the layer."""
-    return list(model.named_children())[-1]
 
 
 def freeze(*parts: nn.Module) -> None:
@@ -132,13 +122,12 @@ def freeze_body(model: nn.Sequential) -> None:
     freeze(split_head(model)[0])
 
 
-def train_last_stages(model: nn.Sequential, count: int | None, *, image_size: int = 64) -> list[str]:
+def train_last_stages(model: nn.Sequential, count: int | None) -> list[str]:
     """Freezes the body but for its last ``count`` stages (as `helpers.models.stages` finds them); the head trains.
 
     Args:
         model: a body and a head.
         count: from 0, the whole body frozen, to the number of stages, where the whole network trains. None: that.
-        image_size: height and width in pixels of an image that the network takes; decides what a stage is.
 
     Returns:
         The names of the stages that train, front to back.
@@ -146,17 +135,16 @@ def train_last_stages(model: nn.Sequential, count: int | None, *, image_size: in
     Raises:
         TransferError: the network has fewer stages.
     """
-    found = stages(model, image_size)
+    found = stages(model)
     count = len(found) if count is None else count
     if not 0 <= count <= len(found):
         raise TransferError(f"the network has {len(found)} stages ({', '.join(found)}), so train 0 to that many")
-    model.requires_grad_(True)
     names = list(found)[len(found) - count :]
-    if count < len(found):
+    model.requires_grad_(True)
+    if count < len(found):  # else what stands before the first stage trains, too
         freeze_body(model)
-    for name in names:
-        for part in found[name]:
-            part.requires_grad_(True)
+    for part in [part for name in names for part in found[name]]:
+        part.requires_grad_(True)
     return names
 
 
@@ -182,10 +170,9 @@ def train_last_layers(model: nn.Module, count: int) -> list[str]:
 
 def freeze_old_rows(model: nn.Sequential) -> None:
     """Freezes the old classes' rows of a head that `extend_head` made."""
-    name, head = last_layer(model)
-    if not isinstance(head, ExtendedLinear):
-        raise TransferError(f"the last layer ({name}) has no old rows: make it with transfer.extend_head")
-    freeze(head.old)
+    if not isinstance(model[-1], ExtendedLinear):
+        raise TransferError("the last layer has no old rows: make it with transfer.extend_head")
+    freeze(model[-1].old)
 
 
 def snapshot(model: nn.Module) -> Weights:
@@ -200,13 +187,11 @@ def compare_weights(before: Weights, after: Weights) -> pd.DataFrame:
         before, after: from `snapshot`, of the same network.
 
     Returns:
-        One row for each layer with parameters, indexed by "layer": "conv2_1" (weights and biases together),
-        "fc1.old" and "fc1.new" for the two parts of an extended head, "bn2_1" for BatchNorm's weights and "bn2_1
-        (statistics)" for its running mean and variance (its count of batches is left out, and so are `Normalize`'s
-        constants). Columns: entries; max_change
-        and mean_change of the absolute differences; relative_change, the L2 norm of the difference over that of
-        ``before`` (NaN where that is 0); share_changed, of the entries, 0 to 1; verdict, "frozen" if every bit is the
-        same, else "changed".
+        One row for each layer with parameters, indexed by "layer": "conv2_1" (weights and biases together), "fc1.old"
+        and "fc1.new" for the two parts of an extended head, "bn2_1" for BatchNorm's weights and "bn2_1 (statistics)"
+        for its running mean and variance. Columns: entries; max_change and mean_change of the absolute differences;
+        relative_change, the L2 norm of the difference over that of ``before`` (NaN where that is 0); share_changed, of
+        the entries, 0 to 1; verdict, "frozen" if every bit is the same, else "changed".
 
     Raises:
         TransferError: the two are not of the same network.
@@ -214,9 +199,8 @@ def compare_weights(before: Weights, after: Weights) -> pd.DataFrame:
     if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in after.items()}:
         raise TransferError("the two snapshots are of different networks: their tensors differ in name or shape")
     old, new = _by_layer(before), _by_layer(after)
-    return pd.DataFrame.from_dict({name: _change(old[name], new[name]) for name in old}, orient="index").rename_axis(
-        "layer"
-    )
+    rows = {name: _change(old[name], new[name]) for name in old}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("layer")
 
 
 def _by_layer(weights: Weights) -> Weights:
@@ -243,16 +227,20 @@ def _change(before: Tensor, after: Tensor) -> dict[str, object]:
     }
 
 
-def head_rows(weights: Mapping[str, Tensor], head: str = "fc1") -> Tensor:
-    """All rows of an extended head in a snapshot, each with its bias at the end: (num_classes, in_features + 1)."""
-    rows = [
-        torch.cat([weights[f"{head}.{part}.weight"], weights[f"{head}.{part}.bias"][:, None]], 1)
-        for part in ("old", "new")
-    ]
-    return torch.cat(rows)
+def head_rows(weights: Weights) -> Tensor:
+    """All rows of an extended head "fc1" in a snapshot, each with its bias at the end: (num_classes, features + 1)."""
+    parts = [(weights[f"fc1.{part}.weight"], weights[f"fc1.{part}.bias"][:, None]) for part in ("old", "new")]
+    return torch.cat([torch.cat(part, dim=1) for part in parts])
 
 
-def row_change(before: Weights, after: Weights, head: str = "fc1") -> Tensor:
-    """The relative L2 change of each row (weights and bias) of an extended head: float64 (num_classes,)."""
-    old, new = head_rows(before, head).double(), head_rows(after, head).double()
+def row_change(before: Weights, after: Weights) -> Tensor:
+    """The relative L2 change of each row (weights and bias) of an extended head "fc1": float64 (num_classes,)."""
+    old, new = head_rows(before).double(), head_rows(after).double()
     return (new - old).norm(dim=1) / old.norm(dim=1)
+
+
+def _linear_head(model: nn.Sequential) -> tuple[str, nn.Linear]:
+    name, head = list(model.named_children())[-1]
+    if not isinstance(head, nn.Linear) or head.bias is None:
+        raise TransferError(f"the last layer ({name}) must be an nn.Linear with a bias, not {type(head).__name__}")
+    return name, head

@@ -13,6 +13,7 @@ from sklearn import metrics as sk
 from helpers import evaluate
 from helpers.evaluate import EvaluationError
 
+pytestmark = pytest.mark.filterwarnings("ignore:A single label was found")  # scikit-learn's, of a single class
 # The same examples in every run.
 few = settings(max_examples=30, deadline=None, derandomize=True)
 many = settings(max_examples=80, deadline=None, derandomize=True)
@@ -42,7 +43,6 @@ def sets(draw, ties=True):
     return logits, rng.choice(present, n)
 
 
-@pytest.mark.filterwarnings("ignore:A single label was found")
 @few
 @given(sets())
 def test_every_number_agrees_with_scikit_learn_whatever_classes_are_there(data):
@@ -114,6 +114,10 @@ def test_the_area_under_the_curve_is_the_share_of_pairs_in_the_right_order(data)
             assert (rates[0], rates[-1]) == (0, 1) and (np.diff(rates) >= 0).all()
     defined = [k for k, area in enumerate(curves.auc) if np.isfinite(area)]
     assert curves.worst(99) == sorted(defined, key=lambda k: curves.auc[k])
+    pooled = (np.eye(logits.shape[1])[labels] == 1).ravel()
+    if 0 < pooled.sum() < len(pooled):
+        assert curves.micro.auc == pytest.approx(sk.roc_auc_score(pooled, probabilities.ravel()))
+    assert curves.macro.auc == pytest.approx(np.mean(curves.auc[defined]) if defined else np.nan, nan_ok=True)
 
 
 @few

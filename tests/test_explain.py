@@ -182,41 +182,9 @@ def test_where_nothing_speaks_for_the_class_the_map_is_zero(images):
 def test_bytes_are_taken_as_the_networks_take_them():
     network = models.cnn_on_a(5)
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
-    found = explain.grad_cam(network, images, layer=explain.last_convolution(network))
+    found = explain.grad_cam(network, images, layer="conv2_1")
     assert found.shape == (2, 32, 32) and found.min() >= 0 and found.max() == 1
     assert list(explain.activations(network, images, ["conv1_1"])) == ["conv1_1"]
-
-
-def test_the_last_convolution_comes_with_what_belongs_to_it(sequence):
-    assert explain.last_convolution(sequence) == "body.layer4.1"
-    # 32 px leave one pixel after layer4.
-    assert explain.last_convolution(sequence, image_size=32) == "body.layer3.1"
-    assert explain.last_convolution(cam_network()) == "relu"
-
-
-def test_the_last_convolution_is_before_the_pooling_and_what_follows_it():
-    layers = [nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout()]
-    with_pixel = [nn.AdaptiveAvgPool2d(1), nn.Conv2d(2, 3, 1), nn.ReLU()]
-    for rest in ([], with_pixel, [*with_pixel, nn.Flatten(), nn.Linear(3, 2)]):
-        assert explain.last_convolution(nn.Sequential(*layers, *rest)) == "2"
-
-
-def test_a_pooling_that_restores_an_earlier_shape_is_not_the_last_convolution():
-    convolution = [nn.Conv2d(3, 2, 3, padding=1), nn.ReLU()]
-    network = nn.Sequential(*convolution, nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(64), nn.Flatten())
-    assert explain.last_convolution(network) == "1"  # as VGG16's avgpool does for images of 112 px
-
-
-def test_a_sequence_with_a_way_of_its_own_is_not_cut(images):
-    class Residual(nn.Sequential):
-        def forward(self, inputs):
-            return inputs + super().forward(inputs)
-
-    network = Residual(nn.Conv2d(3, 3, 1))
-    with pytest.raises(models.ModelError, match=r"Residual has a forward\(\) of its own"):
-        explain.grad_cam(network, images, layer="0")
-    with pytest.raises(models.ModelError, match=r"Residual has a forward\(\) of its own"):
-        explain.last_convolution(network)
 
 
 @pytest.mark.usefixtures("untouched")
@@ -242,6 +210,5 @@ def test_classes_that_do_not_exist_are_refused(images, classes):
 
 def test_networks_without_convolutions_are_refused():
     network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    for function in (explain.first_filters, explain.last_convolution):
-        with pytest.raises(ExplainError, match="no two-dimensional convolution"):
-            function(network)
+    with pytest.raises(ExplainError, match="no two-dimensional convolution"):
+        explain.first_filters(network)

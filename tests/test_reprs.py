@@ -149,7 +149,7 @@ def test_many_classes_are_cut_short():
 
 
 def test_readings_show_their_sentences():
-    reading = evaluate.overfitting(result().history)
+    reading = evaluate.overfitting(result().history, train_accuracy=0.9)
     assert DisplayFormatter().format(reading)[0]["text/markdown"] == reading.text
     curves = evaluate.read_curves(result().history)
     assert DisplayFormatter().format(curves)[0]["text/markdown"] == curves.text

@@ -1,0 +1,629 @@
+"""Logits and histories -> numbers: metrics of a whole set, per class, and what the learning curves say.
+
+Rules that hold throughout:
+
+- Counts are summed over the whole set; nothing is an average of per-batch averages.
+- ``logits`` are real numbers of shape (N, K), ``labels`` integers 0 … K-1 of shape (N,); both as torch tensors (any
+  device) or NumPy arrays. K is the width of the logits, whatever classes the labels hold. Others are an
+  `EvaluationError`, and so are no images at all and logits that are not finite.
+- The prediction is the class with the largest logit; where several are equal, the first of them.
+- A class without images has no accuracy, precision, F1 or ROC curve: it gets NaN, and macro averages are taken over
+  the classes that have images.
+- A class with images that is never predicted has no precision either, which asks how often a prediction of it is right:
+  NaN. Its F1 is 0. In the macro average of precision it counts as 0, as scikit-learn has it unless told otherwise: else
+  a network would gain by never naming the classes that it doesn't know.
+- A ``history`` is indexed by epoch, as `helpers.train.fit` gives it; epochs without a finite value don't count. A
+  column that it lacks, or that has no finite value, is an `EvaluationError`.
+
+scikit-learn is imported where it is used: it takes over a second, which a notebook should not wait for at its start.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from helpers import WorkbookError
+from helpers.reprs import Row, TableRepr
+
+Array = torch.Tensor | NDArray[Any]
+
+PATIENCE = 5
+"""Epochs in a row without an improvement after which a training counts as having stopped, unless another is given."""
+TOLERANCE = 0.1
+"""A gap between curves counts from this share of the validation value on."""
+MAX_GAP, MAX_RISE, MOST_IN_MEDIAN = 0.05, 0.1, 5
+"""Of `overfitting`: accuracy as a share, share of the lowest validation loss, epochs."""
+UNDEFINED_PRECISION = "Precision is undefined, “–”, for a class that is never predicted"
+"""Part of a sentence for captions of tables that show precision by class."""
+
+
+class EvaluationError(WorkbookError):
+    """Logits, labels or a history that cannot be evaluated as they were given."""
+
+
+# Metrics of logits
+
+
+def accuracy(logits: Array, labels: Array) -> float:
+    """The share (0 to 1) of images whose largest logit is that of the true class."""
+    scores, truth = _checked(logits, labels)
+    return float(np.mean(scores.argmax(axis=1) == truth))
+
+
+def summary(logits: Array, labels: Array) -> dict[str, float]:
+    """The numbers of one set.
+
+    Returns:
+        ``accuracy``; ``precision``, ``recall`` and ``f1``, macro averages over the classes with images, the precision
+        of one that is never predicted counted as 0; ``top5_accuracy`` for K > 5; all of them shares (0 to 1); and
+        ``loss``, the mean cross entropy in nats.
+    """
+    scores, truth = _checked(logits, labels)
+    frame = per_class(scores, truth, range(scores.shape[1]))
+    means = frame[frame["support"] > 0].fillna({"precision": 0}).mean()
+    result = {"accuracy": accuracy(scores, truth), "precision": float(means["precision"])}
+    result |= {"recall": float(means["accuracy"]), "f1": float(means["f1"])}
+    if scores.shape[1] > 5:
+        # Not scikit-learn's: of equal logits it takes the last classes first.
+        first_five = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+        result["top5_accuracy"] = float((first_five == truth[:, None]).any(axis=1).mean())
+    # scikit-learn's log_loss takes probabilities, which certain mistakes round to 0.
+    result["loss"] = float(-_log_softmax(scores)[np.arange(len(truth)), truth].mean())
+    return result
+
+
+def per_class(logits: Array, labels: Array, class_names: Sequence[Any]) -> pd.DataFrame:
+    """The metrics of each class.
+
+    Args:
+        logits: (N, K).
+        labels: (N,).
+        class_names: K names; row i is class i.
+
+    Returns:
+        One row a class, the index named "class": ``support`` (images of the class), ``predicted`` (how many images the
+        network calls so), ``accuracy`` (the share of its images that are recognised, that is, recall), ``precision``
+        and ``f1``; NaN where they are undefined (see above).
+
+    Raises:
+        EvaluationError: for a wrong number of class names, too.
+    """
+    from sklearn import metrics
+
+    scores, truth = _checked(logits, labels)
+    _check_names(class_names, scores.shape[1])
+    guesses, classes = scores.argmax(axis=1), np.arange(scores.shape[1])
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(
+        truth, guesses, labels=classes, zero_division=0
+    )
+    predicted = np.bincount(guesses, minlength=len(classes))
+    frame = pd.DataFrame({"support": support, "predicted": predicted, "accuracy": recall, "precision": precision})
+    frame["f1"] = f1
+    frame.loc[predicted == 0, "precision"] = np.nan
+    frame.loc[support == 0, ["accuracy", "precision", "f1"]] = np.nan
+    return frame.set_axis(pd.Index(list(class_names), name="class"))
+
+
+def confusion(logits: Array, labels: Array) -> NDArray[np.int64]:
+    """How often each class is taken for each class: int64 (K, K), rows are true classes, columns predicted ones."""
+    from sklearn import metrics
+
+    scores, truth = _checked(logits, labels)
+    matrix = metrics.confusion_matrix(truth, scores.argmax(axis=1), labels=np.arange(scores.shape[1]))
+    return matrix.astype(np.int64)
+
+
+def worst_confusions(matrix: NDArray[Any], class_names: Sequence[str], top: int = 10) -> pd.DataFrame:
+    """The most frequent mistakes of a confusion matrix.
+
+    Args:
+        matrix: (K, K) counts, rows true, as `confusion` gives them.
+        class_names: K names.
+        top: how many rows at most; mistakes that never happened are left out.
+
+    Returns:
+        ``true``, ``predicted``, ``count`` and ``share`` (of the true class's images, 0 to 1), the largest count first;
+        equal counts are ordered by share, then by class.
+
+    Raises:
+        EvaluationError: for a matrix that is not square or a wrong number of class names.
+    """
+    counts = np.asarray(matrix)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise EvaluationError(f"a confusion matrix has shape (K, K), not {counts.shape}")
+    _check_names(class_names, len(counts))
+    rows, columns = np.nonzero(counts * (1 - np.eye(len(counts), dtype=counts.dtype)))
+    frame = pd.DataFrame({"true": [class_names[i] for i in rows], "predicted": [class_names[i] for i in columns]})
+    frame["count"] = counts[rows, columns]
+    frame["share"] = counts[rows, columns] / counts.sum(axis=1)[rows]
+    # A stable sort keeps the order of the classes among equals.
+    return frame.sort_values(["count", "share"], ascending=False, kind="stable", ignore_index=True).head(top)
+
+
+def group_accuracy(logits: Array, labels: Array, groups: Mapping[str, Sequence[int]]) -> pd.DataFrame:
+    """Accuracy on groups of classes (A, B, all), each image scored over all K logits.
+
+    Args:
+        logits: (N, K).
+        labels: (N,).
+        groups: name -> its classes, 0 … K-1; groups may overlap.
+
+    Returns:
+        One row a group, the index named "group": ``images`` (whose true class is in the group), ``accuracy`` (NaN
+        without images), ``predicted`` (images of the whole set whose predicted class is in the group).
+
+    Raises:
+        EvaluationError: for no groups or a group with classes out of range, too.
+    """
+    scores, truth = _checked(logits, labels)
+    if not groups:
+        raise EvaluationError('no groups: give a mapping such as {"A": range(80), "B": range(80, 100)}')
+    guesses, rows = scores.argmax(axis=1), {}
+    for name, members in groups.items():
+        wrong = [member for member in members if not 0 <= member < scores.shape[1]]
+        if wrong:
+            raise EvaluationError(f"group {name!r} has class {wrong[0]}, but the logits have {scores.shape[1]} columns")
+        inside = np.isin(truth, list(members))
+        right = float(np.mean(guesses[inside] == truth[inside])) if inside.any() else math.nan
+        rows[name] = int(inside.sum()), right, int(np.isin(guesses, list(members)).sum())
+    return pd.DataFrame(rows.values(), columns=["images", "accuracy", "predicted"], index=pd.Index(rows, name="group"))
+
+
+@dataclass(frozen=True, repr=False)
+class RocCurve:
+    """True against false positive rate over all thresholds, float64 (T,) each; empty, with NaN, where undefined."""
+
+    fpr: NDArray[np.float64]
+    tpr: NDArray[np.float64]
+    auc: float
+
+
+@dataclass(frozen=True, repr=False)
+class RocCurves(TableRepr):
+    """ROC curves, each class against the rest.
+
+    Attributes:
+        classes: one curve a class; undefined for a class without images, or with no images of other classes.
+        micro: one curve over all N x K decisions pooled; frequent classes weigh more.
+        macro: the mean of the classes' true positive rates, interpolated at the same false positive rates; its AUC is
+            the mean of the classes' AUCs. Undefined classes are left out.
+    """
+
+    classes: tuple[RocCurve, ...]
+    micro: RocCurve
+    macro: RocCurve
+
+    @property
+    def auc(self) -> NDArray[np.float64]:
+        """The AUC of each class, (K,)."""
+        return np.array([curve.auc for curve in self.classes])
+
+    def worst(self, k: int = 3) -> list[int]:
+        """The (at most) ``k`` classes with the smallest AUC, the smallest first; undefined ones are left out."""
+        order = np.argsort(self.auc, kind="stable")  # NaN comes last
+        return [int(i) for i in order[:k] if np.isfinite(self.auc[i])]
+
+    def __repr__(self) -> str:
+        aucs = f"AUC {self.macro.auc:.3f} (macro), {self.micro.auc:.3f} (micro)"
+        return f"<RocCurves of {len(self.classes)} classes: {aucs}>"
+
+    def _rows(self) -> list[Row]:
+        worst = ", ".join(f"class {i} ({self.auc[i]:.3f})" for i in self.worst())
+        macro = ("AUC, mean over the classes (macro)", f"{self.macro.auc:.3f}")
+        return [macro, ("AUC, all decisions pooled (micro)", f"{self.micro.auc:.3f}"), ("Smallest AUC", worst or "–")]
+
+
+def roc(logits: Array, labels: Array) -> RocCurves:
+    """ROC curves of the softmax probabilities, each class against the rest (see `RocCurves`)."""
+    from sklearn import metrics
+
+    undefined = RocCurve(np.empty(0), np.empty(0), math.nan)
+
+    def curve(positive: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> RocCurve:
+        if positive.all() or not positive.any():
+            return undefined
+        fpr, tpr, _ = metrics.roc_curve(positive, probabilities)
+        return RocCurve(fpr, tpr, float(metrics.auc(fpr, tpr)))
+
+    scores, truth = _checked(logits, labels)
+    probabilities = np.exp(_log_softmax(scores))
+    positive = truth[:, None] == np.arange(scores.shape[1])
+    curves = tuple(curve(positive[:, k], probabilities[:, k]) for k in range(scores.shape[1]))
+    macro, defined = undefined, [each for each in curves if len(each.fpr)]
+    if defined:
+        grid = np.linspace(0, 1, 1001)
+        mean = np.mean([np.interp(grid, each.fpr, each.tpr) for each in defined], axis=0)
+        # Every curve starts at (0, 0), also one that rises at once.
+        macro = RocCurve(np.r_[0, grid], np.r_[0, mean], float(np.mean([each.auc for each in defined])))
+    return RocCurves(curves, curve(positive.ravel(), probabilities.ravel()), macro)
+
+
+def _checked(logits: Array, labels: Array) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Logits as float64 (N, K) and labels as int64 (N,), or an error that says what is wrong with them."""
+    scores, truth = _array(logits), _array(labels)
+    if scores.ndim != 2 or scores.shape[1] == 0:
+        raise EvaluationError(f"logits have shape (N, K), one column a class; these have {scores.shape}")
+    if truth.shape != scores.shape[:1]:
+        raise EvaluationError(f"labels have shape (N,) = ({len(scores)},) for these logits, not {truth.shape}")
+    if not len(truth):
+        raise EvaluationError("no images to evaluate: is the split empty?")
+    if truth.dtype.kind not in "iu":
+        raise EvaluationError(f"labels are integers (class numbers), not {truth.dtype}")
+    if scores.dtype.kind not in "fiu":
+        raise EvaluationError(f"logits are real numbers, not {scores.dtype}")
+    scores = scores.astype(np.float64)
+    bad = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+    if len(bad):
+        raise EvaluationError(f"logits of {len(bad)} images are NaN or infinite (first: {bad[0]}): training diverged?")
+    if truth.min() < 0 or truth.max() >= scores.shape[1]:
+        raise EvaluationError(f"labels lie between {truth.min()} and {truth.max()}, outside 0 … {scores.shape[1] - 1}")
+    return scores, truth.astype(np.int64)
+
+
+def _array(values: Array) -> NDArray[Any]:
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        # NumPy has no bfloat16; float64 holds every half, bfloat16 and float32 exactly.
+        return (values.double() if values.is_floating_point() else values).numpy()
+    return np.asarray(values)
+
+
+def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    return torch.log_softmax(torch.from_numpy(scores), dim=1).numpy()
+
+
+def _check_names(class_names: Sequence[Any], num_classes: int) -> None:
+    if len(class_names) != num_classes:
+        raise EvaluationError(f"{len(class_names)} class names for {num_classes} classes: give one name a class")
+
+
+# What a history says
+
+
+def best_epoch(history: pd.DataFrame, column: str = "val_accuracy") -> int:
+    """The epoch with the largest accuracy or the smallest loss (by the column's last word); the first of equals."""
+    return int((_curve(history, column) * _sign(column)).idxmax())
+
+
+def stopping_epoch(history: pd.DataFrame, column: str = "val_loss", *, patience: int = PATIENCE) -> int | None:
+    """The epoch after which ``column`` stopped improving: the one whose weights early stopping would go back to.
+
+    It is the last improvement before the first ``patience`` epochs in a row without one, and early stopping would have
+    ended the training ``patience`` epochs after it. A later, better epoch, which it would not have lived to see, does
+    not count; `best_epoch` finds it.
+
+    Args:
+        history: indexed by epoch.
+        column: a column whose name ends in "loss" or "accuracy".
+        patience: epochs in a row, at least 1.
+
+    Returns:
+        The epoch, or None if the run ended before ``patience`` epochs went by without an improvement.
+
+    Raises:
+        EvaluationError: for ``patience`` under 1, too.
+    """
+    if patience < 1:
+        raise EvaluationError(f"patience counts epochs and is at least 1, not {patience}")
+    values = _curve(history, column) * _sign(column)
+    best, best_at, waited = -np.inf, None, 0
+    for epoch, value in values.items():
+        best, best_at, waited = (value, int(epoch), 0) if value > best else (best, best_at, waited + 1)
+        if waited == patience:
+            return best_at
+    return None
+
+
+def gap(history: pd.DataFrame, metric: str = "loss") -> pd.Series:
+    """By how much a network does better on what it trained on, per epoch.
+
+    Args:
+        history: indexed by epoch, with the columns train_<metric> and val_<metric>.
+        metric: "loss" (validation less training) or "accuracy" (training less validation): positive where training
+            does better.
+    """
+    trained, held_out = _curve(history, f"train_{metric}"), _curve(history, f"val_{metric}")
+    return (_sign(metric) * (trained - held_out)).dropna().rename("gap")
+
+
+@dataclass(frozen=True)
+class CurveReading:
+    """What one pair of learning curves says; see `read_curves`.
+
+    Attributes:
+        metric: "loss" or "accuracy".
+        best_epoch: the epoch with the best validation value.
+        stop_epoch: the epoch that early stopping would go back to (see `stopping_epoch`), or None.
+        patience: how many epochs after it early stopping would have ended the training.
+        last_epoch: the last epoch of the run.
+        gap_at_best: gap between training and validation at ``best_epoch``, in the metric's unit.
+        gap_at_end: the same at ``last_epoch``.
+        gap_onset: from this epoch to the end the gap is open (over the tolerance), or None.
+        gap_level_from: from this epoch to the end the gap keeps its final size within the tolerance, or None if that
+            holds for fewer epochs than the patience.
+        verdict: "still improving", "undecided", "overfits" or "level".
+    """
+
+    metric: str
+    best_epoch: int
+    stop_epoch: int | None
+    patience: int
+    last_epoch: int
+    gap_at_best: float
+    gap_at_end: float
+    gap_onset: int | None
+    gap_level_from: int | None
+    verdict: str
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+    @property
+    def text(self) -> str:
+        """The reading in sentences, made from its numbers."""
+        extreme, since = "lowest" if self.metric == "loss" else "highest", self.last_epoch - self.best_epoch
+        if self.stop_epoch is None:
+            stop = f"({since} {'epoch' if since == 1 else 'epochs'} before the end: too few to say that it stopped)."
+        elif self.stop_epoch == self.best_epoch:
+            stop = "and does not improve after that: training could stop there."
+        else:
+            stop = (
+                f"though early stopping with a patience of {self.patience} would have ended the training after epoch "
+                f"{self.stop_epoch + self.patience} and gone back to epoch {self.stop_epoch}."
+            )
+        level = self.gap_level_from
+        if self.gap_onset is None:
+            course = "; it is small at the end"
+        elif self.gap_onset == self.last_epoch:
+            course = ""  # one epoch is no course
+        else:
+            then = "has not levelled off" if level is None else f"is level from epoch {level} on"
+            course = f"; it stays open from epoch {self.gap_onset} on and {then}"
+        gaps = [
+            f"{value:.3f}" if self.metric == "loss" else f"{100 * value:.1f} points"
+            for value in (self.gap_at_best, self.gap_at_end)
+        ]
+        return (
+            f"Validation {self.metric} is {extreme} at epoch {self.best_epoch} of {self.last_epoch} {stop} The gap to "
+            f"training is {gaps[0]} at the best epoch and {gaps[1]} at the last one{course}. Verdict: {self.verdict}."
+        )
+
+
+def read_curves(history: pd.DataFrame, metric: str = "loss", *, patience: int = PATIENCE) -> CurveReading:
+    """Reads training and validation curves by fixed rules.
+
+    A difference is notable when it is more than a tenth of the validation value: of the same epoch for
+    ``gap_onset``, of the last epoch for ``gap_level_from``, of the stopping epoch for the verdict. The verdict is
+
+    - "still improving" if `stopping_epoch` finds no epoch at which validation stopped improving, and the last value is
+      the best;
+    - "undecided" if it finds none, and the last value is the only one or not the best (too few epochs passed since);
+    - "overfits" if from that epoch to the last one the gap grew notably;
+    - "level" otherwise.
+
+    Args:
+        history: indexed by epoch, with train_<metric> and val_<metric>.
+        metric: "loss" or "accuracy".
+        patience: as for `stopping_epoch`.
+    """
+    column, gaps = f"val_{metric}", gap(history, metric)
+    both = history.loc[gaps.index]
+    validation, last = _curve(both, column), int(gaps.index[-1])
+    best, stop = best_epoch(both, column), stopping_epoch(both, column, patience=patience)
+    level_from = _holds_from((gaps - gaps[last]).abs() <= TOLERANCE * validation[last])
+    if stop is None:
+        verdict = "still improving" if best == last and len(gaps) > 1 else "undecided"
+    else:
+        verdict = "overfits" if gaps[last] - gaps[stop] > TOLERANCE * validation[stop] else "level"
+    return CurveReading(
+        metric=metric,
+        best_epoch=best,
+        stop_epoch=stop,
+        patience=patience,
+        last_epoch=last,
+        gap_at_best=float(gaps[best]),
+        gap_at_end=float(gaps[last]),
+        gap_onset=_holds_from(gaps > TOLERANCE * validation),
+        gap_level_from=level_from if level_from is not None and last - level_from >= patience else None,
+        verdict=verdict,
+    )
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """What the end of a training says about overfitting; see `overfitting`.
+
+    Attributes:
+        train_accuracy: share (0 to 1) after the last epoch.
+        val_accuracy: likewise.
+        lowest_loss: the lowest validation loss, a median of ``window`` epochs.
+        lowest_epoch: the last of those epochs; of equal medians the last one's.
+        last_loss: the validation loss at the end, likewise a median.
+        last_epoch: the last epoch of the run.
+        rise: by what share of the lowest the validation loss has risen since: 0 or more, infinite where the lowest is
+            0. NaN where only one epoch has a finite loss: nothing can be said then.
+        window: epochs that went into each median.
+        verdict: "overfits", "gap only", "rise only" or "no overfitting".
+    """
+
+    train_accuracy: float
+    val_accuracy: float
+    lowest_loss: float
+    lowest_epoch: int
+    last_loss: float
+    last_epoch: int
+    rise: float
+    window: int
+    verdict: str
+
+    @property
+    def gap(self) -> float:
+        """Training less validation accuracy, as a share: 0.05 are five points."""
+        return self.train_accuracy - self.val_accuracy
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+    @property
+    def text(self) -> str:
+        """The reading in sentences, made from its numbers."""
+        medians = f" (medians of {self.window} epochs)" if self.window > 1 else ""
+        if math.isnan(self.rise):
+            loss = f"The validation loss, {self.last_loss:.3f}, is that of one epoch: nothing can be said about a rise."
+        elif self.rise:
+            loss = (
+                f"The validation loss was lowest, {self.lowest_loss:.3f}, at epoch {self.lowest_epoch} and is "
+                f"{self.last_loss:.3f} at the end{medians}: a rise of {self.rise:.0%}."
+            )
+        else:
+            loss = f"The validation loss is lowest at the end, {self.last_loss:.3f}{medians}."
+        return (
+            f"After {self.last_epoch} {'epoch' if self.last_epoch == 1 else 'epochs'} accuracy is "
+            f"{self.train_accuracy:.1%} on the training and {self.val_accuracy:.1%} on the validation images, a gap of "
+            f"{100 * self.gap:.1f} points. {loss} Verdict: {self.verdict}."
+        )
+
+
+def overfitting(
+    history: pd.DataFrame,
+    *,
+    train_accuracy: float,
+) -> Overfitting:
+    """Judges a training by two signs, by fixed rules.
+
+    The gap is the training accuracy less the validation accuracy after the last epoch; it says how much was learned by
+    heart. The rise is by what share the validation loss at the end lies over its lowest; it says that going on did
+    harm. The loss of a single epoch jumps up and down, so a median over five epochs stands for it. A run of fewer
+    than 15 takes fewer of them, a third of its epochs, rounded down: were they nearly as many as the
+    run has, its start and end would go into the same medians, and no rise could be seen. The price is that in a run of
+    fewer than nine epochs one bad last epoch can pass for a rise. The verdict is
+
+    - "overfits" if the gap is over five points and the rise over a tenth;
+    - "gap only" if only the gap is: training images were learned by heart, and validation did not suffer yet;
+    - "rise only" if only the rise is: mistakes grew more confident, say, or the training is unsteady;
+    - "no overfitting" if neither is. That is no praise: a network that has learned nothing gets it too.
+
+    Args:
+        history: indexed by epoch, with val_accuracy and val_loss.
+        train_accuracy: share (0 to 1), measured on the training images after the last epoch as validation is:
+            nothing dropped and nothing augmented. The history's own, which `helpers.train.fit` measures while training,
+            makes the gap of a network with dropout or augmentation look smaller than it is.
+    """
+    losses = _curve(history, "val_loss")
+    window = max(1, min(MOST_IN_MEDIAN, len(losses) // 3))
+    medians = losses.rolling(window).median().dropna()
+    lowest, last = float(medians.min()), float(medians.iloc[-1])
+    rise = 0.0 if last == lowest else (last - lowest) / lowest if lowest > 0 else math.inf
+    validated = float(_curve(history, "val_accuracy").iloc[-1])
+    rise = rise if len(medians) > 1 else math.nan
+    verdicts = (("no overfitting", "rise only"), ("gap only", "overfits"))
+    return Overfitting(
+        train_accuracy=train_accuracy,
+        val_accuracy=validated,
+        lowest_loss=lowest,
+        lowest_epoch=int(medians[::-1].idxmin()),  # the last of equals: that is where a rise began
+        last_loss=last,
+        last_epoch=int(history.index[-1]),
+        rise=rise,
+        window=window,
+        verdict=verdicts[train_accuracy - validated > MAX_GAP][rise > MAX_RISE],
+    )
+
+
+def _curve(history: pd.DataFrame, column: str) -> pd.Series:
+    """The finite values of a column."""
+    if column not in history.columns:
+        raise EvaluationError(f"the history has no column {column!r}; it has {', '.join(map(str, history.columns))}")
+    values = history[column].astype(float)
+    finite = values[np.isfinite(values)]
+    if finite.empty:
+        raise EvaluationError(f"the history's column {column!r} holds no finite value: was there an epoch at all?")
+    return finite
+
+
+def _sign(column: str) -> int:
+    """+1 where larger is better, -1 where smaller is."""
+    if column.endswith(("accuracy", "loss")):
+        return 1 if column.endswith("accuracy") else -1
+    raise EvaluationError(f'{column!r}: only columns ending in "loss" or "accuracy" are known to get better or worse')
+
+
+def _holds_from(condition: pd.Series) -> int | None:
+    """The first epoch from which ``condition`` holds without a break until the end, or None."""
+    unbroken = condition[::-1].cummin()[::-1]
+    return int(unbroken.idxmax()) if unbroken.any() else None
+
+
+# Over several runs, and in words
+
+
+class MeanStd(NamedTuple):
+    """Mean and sample standard deviation (divided by n - 1; None for n = 1) of ``n`` runs."""
+
+    mean: float
+    std: float | None
+    n: int
+
+    def text(self, form: str) -> str:
+        """Both numbers in this format, such as "{:.1%}": "70.0% ± 20.0%", or "70.0%" of a single run."""
+        return form.format(self.mean) + ("" if self.std is None else f" ± {form.format(self.std)}")
+
+
+def mean_std(values: Iterable[float]) -> MeanStd:
+    """Mean and spread of one number over several runs (seeds); an `EvaluationError` for none."""
+    runs = np.array([float(value) for value in values])
+    if not len(runs):
+        raise EvaluationError("no values to average: at least one run is needed")
+    return MeanStd(float(runs.mean()), float(runs.std(ddof=1)) if len(runs) > 1 else None, len(runs))
+
+
+def judge(margin: float, noise: float | None) -> str:
+    """Whether a claim holds that needs a positive margin.
+
+    Args:
+        margin: by how much it holds, negative where it doesn't.
+        noise: the spread over several runs in the same unit; None for a single run.
+
+    Returns:
+        "yes", "no", "too close to tell" within the noise; for a single run "yes (one run)" or "no (one run)".
+    """
+    if noise is None:
+        return f"{'yes' if margin > 0 else 'no'} (one run)"
+    return "yes" if margin > noise else "no" if margin < -noise else "too close to tell"
+
+
+def marks(best: str = "accuracy", *, patience: int = PATIENCE) -> str:
+    """What the marks "best" and "stop" of `helpers.plots.learning_curves` stand for, in a sentence for its caption.
+
+    Args:
+        best: of which validation value the best epoch is marked, "accuracy" or "loss".
+        patience: as there.
+
+    Raises:
+        EvaluationError: for another ``best``.
+    """
+    if best not in ("accuracy", "loss"):
+        raise EvaluationError(f'the best epoch is that of the best "accuracy" or "loss", not {best!r}')
+    return (
+        f"Best: the {'highest' if best == 'accuracy' else 'lowest'} validation {best}. Stop, if it is marked: the "
+        f"epoch that early stopping would go back to after {patience} epochs in which the validation loss had not "
+        "fallen."
+    )
+
+
+def over_runs(runs: int, *, each: bool = True) -> str:
+    """What numbers stand for in words: "one run each", or "means of 3 runs ± standard deviation".
+
+    Args:
+        runs: how many there are of each network.
+        each: False where there is only one network: "one run".
+    """
+    if runs == 1:
+        return "one run each" if each else "one run"
+    return f"means of {runs} runs ± standard deviation"
