@@ -415,12 +415,19 @@ def _csv_behind(notes: Mapping[Any, Mapping[str, Any]], data: Any) -> str:
 
 def _in_words(notes: Mapping[Any, Mapping[str, Any]]) -> str:
     """What is drawn, panel by panel, in as many words as one hears through."""
-    said = []
+    said, marks = [], {}
     for ax, note in notes.items():
         say = {"images": _pictures_in_words, "matrix": _matrix_in_words}.get(note["kind"], _series_in_words)
         text = say(note, _writer(ax, note["y"]))
         title = f"{ax.get_title()}: " if len(notes) > 1 and ax.get_title() else ""
         said.append(f"{title}{text[:1].upper()}{text[1:]}.")
+        if "marked" in note["frame"]:
+            named = note["frame"].dropna(subset="marked")
+            marks |= dict.fromkeys(
+                f"{mark} {_spoken(x)}" for mark, x in zip(named["marked"], named[note["x"]], strict=True)
+            )
+    if marks:
+        said.append(f"Marked: {', '.join(marks)}.")
     text = " ".join(" ".join(said).split())
     if len(text) <= LONGEST_ALT:
         return text

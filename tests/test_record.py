@@ -154,9 +154,9 @@ def test_panels_are_told_apart_and_whole_numbers_stay_whole(shown):
     history = pd.DataFrame({"val_loss": [2.0, 1.0], "val_accuracy": [0.25, 0.5]}, index=pd.Index([1, 2], name="epoch"))
     record.figure(plots.learning_curves(history), "curves", "A caption.")
     assert lines_of(shown) == [
-        "panel,split,epoch,loss,accuracy",
-        *("loss,validation,1,2.0,", "loss,validation,2,1.0,"),
-        *("accuracy,validation,1,,0.25", "accuracy,validation,2,,0.5"),
+        "panel,split,epoch,loss,marked,accuracy",
+        *("loss,validation,1,2.0,,", "loss,validation,2,1.0,best,"),
+        *("accuracy,validation,1,,,0.25", "accuracy,validation,2,,best,0.5"),
     ]
 
 
@@ -175,7 +175,7 @@ LOSSES = history(train_loss=[4.0234, 2, 1.15], val_loss=[3.5, 1.25, 1.5], val_ac
 MEANS = pd.DataFrame({"on A": [0.5, 0.25], "on B": [1.0, math.nan]}, index=pd.Index(["x", "y"], name="method"))
 MATRIX = np.array([[8, 2, 0], [1, 3, 0], [0, 0, 0]])
 PICTURES = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
-KERNEL = torch.tensor([[1.0, -2.0]])
+KERNEL = torch.tensor([1.0, -2.0]).reshape(1, 1, 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ KERNEL = torch.tensor([[1.0, -2.0]])
         (
             lambda: plots.learning_curves(LOSSES),
             "Lines of loss over epoch: training from 4.02 to 1.15, validation from 3.5 to 1.5 (lowest 1.25 at 2). "
-            "Line of accuracy over epoch: validation from 10.0% to 50.0% (highest 55.5% at 2).",
+            "Line of accuracy over epoch: validation from 10.0% to 50.0% (highest 55.5% at 2). Marked: best 2.",
         ),
         (
             lambda: plots.compare_curves({"Adam, x": history(val_loss=[-1.5, 3, 2]), "b": LOSSES.loc[:1]}, "val_loss"),
@@ -224,9 +224,9 @@ KERNEL = torch.tensor([[1.0, -2.0]])
         ),
         (
             lambda: plots.weights(KERNEL, KERNEL + 0.25, name="fc"),
-            "fc before: Heat map of row (class) by input, 2 cells from −2 to 1. fc after: Heat map of row (class) by "
-            "input, 2 cells from −1.75 to 1.25. difference × 5 (at most 0.25): Heat map of row (class) by input, 2 "
-            "cells all 0.25.",
+            "fc before: Heat map of output channel by input channel, 2 cells from −2 to 1. fc after: Heat map of "
+            "output channel by input channel, 2 cells from −1.75 to 1.25. difference × 5 (at most 0.25): Heat map of "
+            "output channel by input channel, 2 cells all 0.25.",
         ),
     ],
 )

@@ -67,7 +67,8 @@ def drawn(ax: Axes, frame: pd.DataFrame, *, kind: str, x: str = "", y: str = "",
 
     Args:
         ax: where it is drawn; returned.
-        frame: the numbers drawn, unrounded, in long form; the names of its columns are the CSV file's header.
+        frame: the numbers drawn, unrounded, in long form; the names of its columns are the CSV file's header. A column
+            "marked" says what is marked at a place.
         kind: "lines", "points", "bars", "matrix" or "images" (a row for each, with what is written at it).
         x: the column of places (epochs, names, a matrix's columns), of images the column with what they show.
         y: the column of numbers, of images the predicted class.
