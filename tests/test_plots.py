@@ -520,6 +520,9 @@ def test_per_class_bars_mark_what_is_not_defined_and_refuse_what_cannot_be_read(
     assert texts(plots.per_class_bars(frame)) == ["–"]
     with pytest.raises(PlotError, match="100 classes"):
         plots.per_class_bars(pd.DataFrame({"f1": np.zeros(100)}))
+    for no_shares in (frame[[]], frame.assign(support=20), -frame):
+        with pytest.raises(PlotError, match="are shares"):
+            plots.per_class_bars(no_shares)
 
 
 @pytest.mark.parametrize("methods", [1, 3, 6])

@@ -161,7 +161,7 @@ def show_results(splits: data.Splits, class_names: tuple[str, ...]) -> None:
     grid = plots.sample_grid(test.images[:10], test.labels[:10], class_names, predictions=logits[:10].argmax(1))
     record.figure(grid, "samples", class_names[2])
     per_class = evaluate.per_class(logits, test.labels, class_names)
-    record.figure(plots.per_class_bars(per_class), "bars", class_names[3])
+    record.figure(plots.per_class_bars(per_class[["accuracy", "precision", "f1"]]), "bars", class_names[3])
     record.table(per_class, "per_class", class_names[4])
     for name in class_names:
         record.reading(f"The class “{record.literal(name)}” is one of {len(class_names)}.")

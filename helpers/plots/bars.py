@@ -22,13 +22,15 @@ def per_class_bars(frame: pd.DataFrame, *, xlabel: str = "share", ax: Axes | Non
         xlabel: what the shares are.
 
     Raises:
-        PlotError: for more than 25 classes, or none at all.
+        PlotError: for more than 25 classes, none at all, or numbers that are no shares.
     """
     if not 0 < len(frame) <= MOST_CLASSES:
         raise PlotError(
             f"bars of {len(frame)} classes cannot be read: draw 1 to {MOST_CLASSES}, such as frame.head(20)"
         )
     values, columns = frame.astype(float), [str(column) for column in frame.columns]
+    if not columns or ((values < 0) | (values > 1)).any(axis=None):
+        raise PlotError("bars by class are shares, 0 to 1: choose such columns, as in frame[['precision', 'f1']]")
     thickness = 0.8 / len(columns)
     ax = style.axes_or_new(ax, height=0.9 + len(frame) * max(0.2, 0.09 * len(columns) + 0.05))
     rows, bars = np.arange(len(frame)), []
