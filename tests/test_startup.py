@@ -6,7 +6,7 @@ import sys
 
 import helpers
 
-SLOW = ("timm", "torchvision", "huggingface_hub", "sklearn", "scipy", "papermill", "nbconvert", "typst")
+SLOW = ("timm", "torchvision", "huggingface_hub", "sklearn", "scipy", "seaborn", "papermill", "nbconvert", "typst")
 
 
 def test_importing_all_of_helpers_imports_nothing_slow():
