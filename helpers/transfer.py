@@ -49,7 +49,6 @@ class ExtendedLinear(nn.Module):
         return torch.cat([self.old.bias, self.new.bias])
 
     def forward(self, features: Tensor) -> Tensor:
-        """Maps (N, in_features) to logits (N, out_features)."""
         return torch.cat([self.old(features), self.new(features)], dim=1)
 
 
@@ -67,7 +66,7 @@ def extend_head(model: nn.Sequential, num_new: int, *, seed: int = 0) -> nn.Sequ
         The new network, everything trainable; its last layer, of the same name, is an `ExtendedLinear`.
 
     Raises:
-        TransferError: the last layer is not such a layer, or there is nothing to add.
+        TransferError: the last layer is another one, or there is nothing to add.
     """
     name, head = _linear_head(model)
     if num_new < 1:
