@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +13,19 @@ from typing import BinaryIO
 
 _FORGOTTEN = 24 * 3600.0
 """Seconds after which a file that is still being written belongs to a process that was killed."""
+
+
+def note(path: Path, pattern: str = "") -> None:
+    """Says that a run depends on what lies at a place, or on there being nothing.
+
+    What Python opens or lists is seen without it; this is for the rest: where only somebody looks whether there is
+    anything, or a library opens a file in its own way. See `helpers.report.stamp`.
+
+    Args:
+        path: a file or folder. Of a folder the names, sizes and times count of what is in it, not of what is deeper.
+        pattern: of the names in the folder that count, as in a shell; "" for all that aren't hidden.
+    """
+    sys.audit("workbook.note", os.fspath(path), pattern)
 
 
 @contextmanager

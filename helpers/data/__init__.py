@@ -22,6 +22,7 @@ from helpers.data.structures import (
     split,
     to_channels,
 )
+from helpers.files import note
 
 __all__ = ["DataError", "ImageData", "MissingDataError", "Source", "Splits", "load", "lower_resolution", "split"]
 
@@ -110,6 +111,8 @@ def _read(
         path = Path(name.removeprefix("folder:")).expanduser()
         # Not the working folder: it is another one in JupyterLab, under papermill and under the report command.
         places = [path] if path.is_absolute() else [ROOT / path, root / path]
+        for place in places:
+            note(place)
         return folder.read(
             next((place for place in places if place.is_dir() or place.is_symlink()), places[0]), **options
         )

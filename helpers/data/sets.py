@@ -17,6 +17,7 @@ import torch
 from helpers import DATA, ROOT
 from helpers.data.folder import LAYOUT, check_links, has_classes
 from helpers.data.structures import DataError, ImageData, MissingDataError, Source
+from helpers.files import note
 
 SYSTEM_PREFIXES = tuple(dict.fromkeys((Path("/usr"), Path("/usr/local"), Path(sys.prefix))))
 """Where packages of the system or of the Python environment put shared files."""
@@ -163,10 +164,12 @@ def find(name: str, *, root: Path = DATA) -> Path | None:
     """
     known = get(name)
     if isinstance(known, LocalSet):
+        note(root / name)
         return root / name if has_classes(root / name) else None
     system = [prefix / known.system_folder for prefix in SYSTEM_PREFIXES] if known.system_folder else []
     check_links([root / known.folder])
     for folder in [root / known.folder, *system]:
+        note(folder)
         if all((folder / file).is_file() or (folder / f"{file}.gz").is_file() for file in known.files):
             return folder
     return None

@@ -6,8 +6,11 @@ libraries that this workbook doesn't need.
 
 import importlib.metadata
 import importlib.util
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
+
+from helpers.files import note
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class PackagedWeights:
         # A top-level name: find_spec of anything deeper would import the package.
         spec = importlib.util.find_spec(self.module)
         folders = (spec and spec.submodule_search_locations) or []
+        # Where pip would put it, if it isn't there.
+        for folder in folders or [Path(sysconfig.get_path("purelib")) / self.module]:
+            note(Path(folder) / self.file)
         return next((path for folder in folders if (path := Path(folder) / self.file).is_file()), None)
 
     def installed_version(self) -> str:

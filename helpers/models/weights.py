@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from helpers import DATA, ROOT
 from helpers.data.sets import describe_where
-from helpers.files import expansion, leads_nowhere, memory_missing
+from helpers.files import expansion, leads_nowhere, memory_missing, note
 from helpers.models.architectures import Architecture, build
 from helpers.models.layers import ModelError
 from helpers.models.packaged import PACKAGED, PackagedWeights
@@ -78,6 +78,8 @@ def named_file(text: str, *, root: Path = DATA) -> WeightsFile:
     """
     path = Path(text).expanduser()
     places = [path] if path.is_absolute() else [ROOT / path, weights_folder(root) / path]
+    for place in places:
+        note(place)
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise WeightsError(
@@ -219,6 +221,9 @@ def _in_data_folder(architecture: Architecture, root: Path) -> WeightsFile | Non
     # Not every name that begins so: vgg16_bn-… and resnet50d.pth are other networks.
     own_name = re.compile(rf"{re.escape(architecture.name)}(-.*)?")
     folder = weights_folder(root)
+    note(folder, f"{architecture.name}*")
+    for name in official:
+        note(folder / name)
     _check_link(folder)
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     named = [
@@ -251,6 +256,7 @@ def _in_torch_cache(architecture: Architecture) -> WeightsFile | None:
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     for url in architecture.urls:
         file = cache / PurePosixPath(url).name
+        note(file)
         if file.suffix in SUFFIXES and file.is_file():
             return _file(architecture, file, f"torch's cache ({file.name})")
     return None
@@ -259,9 +265,10 @@ def _in_torch_cache(architecture: Architecture) -> WeightsFile | None:
 def _in_hub_cache(architecture: Architecture) -> WeightsFile | None:
     if not architecture.hub_repository:
         return None
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import constants, try_to_load_from_cache
 
     repository, _, revision = architecture.hub_repository.partition("@")
+    note(Path(constants.HF_HUB_CACHE, f"models--{repository.replace('/', '--')}", "blobs"))
     for name in HUB_FILES:
         found = try_to_load_from_cache(repository, name, revision=revision or None)
         if isinstance(found, str):

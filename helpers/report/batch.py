@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers.files import locked
-from helpers.report.incremental import Work
+from helpers.report.incremental import Work, complete
 from helpers.report.parameters import defaults
 from helpers.report.run import NotRun, Outcome, forget_folders, in_words, keep_interrupted, renewed, write_report
 from helpers.report.workspace import Refused, Settings, Task, Workspace, read
@@ -153,10 +153,12 @@ def _outcome(work: Work, settings: Settings, executed: "NotebookNode | NotRun | 
     started = time.monotonic()
     try:
         notebook = renewed(work.task, work.stamp) if executed is None else executed
+        if executed is not None:
+            complete(executed, work.task, settings)
     except Exception as error:  # A fault in one notebook, ours included, must not take the others along.
         return Outcome(work.task.name, error=in_words(error))
     forget_folders(notebook, work.task)
-    outcome = write_report(notebook, work.task, settings, work.stamp)
+    outcome = write_report(notebook, work.task, settings)
     outcome.render_seconds = time.monotonic() - started
     if executed is not None:
         outcome.ran = True

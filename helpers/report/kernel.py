@@ -3,6 +3,7 @@
 papermill, nbclient and jupyter_client take a second to import: import this module inside a function.
 """
 
+import json
 import logging
 import os
 import re
@@ -23,6 +24,7 @@ import papermill
 import psutil
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
@@ -31,11 +33,13 @@ from tqdm import tqdm
 from traitlets.config import Config
 
 from helpers import ROOT, WorkbookError
-from helpers.report import clean
+from helpers.report import clean, stamp
 
 ENGINE = "workbook"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment variables by which torch and NumPy are told with how many threads to compute."""
+WAIT_FOR_STAMP = 120.0
+"""Seconds: a kernel may have read many files."""
 _LONGEST_SOCKET_FOLDER = 80
 """Bytes: Unix sockets' paths end at about 100 of them, the file name included."""
 
@@ -219,7 +223,7 @@ class _Engine(NBClientEngine):
             nb_man,
             order,
             watch,
-            said=scratch / "kernel.log",
+            scratch,
             kernel_name=kernel_name,
             kernel_manager_class=_KernelManager,
             config=Config(KernelManager=_connection(scratch)),
@@ -251,9 +255,10 @@ class _KernelManager(AsyncKernelManager):
 class _Client(PapermillNotebookClient):
     """Runs the cells: reports progress, ends the run at its time limit, tells a dead kernel from a raised error."""
 
-    def __init__(self, nb_man: Any, order: Order, watch: Watch, *, said: Path, **options: Any) -> None:
+    def __init__(self, nb_man: Any, order: Order, watch: Watch, scratch: Path, **options: Any) -> None:
         super().__init__(nb_man, timeout_func=self._remaining, **options)
-        self._limit, self._watch, self._said = order.time_limit, watch, said
+        self._limit, self._watch = order.time_limit, watch
+        self._said, self._stamp = scratch / "kernel.log", scratch / "stamp.json"
         self._deadline: float | None = None
         self._process: Any = None
 
@@ -279,6 +284,7 @@ class _Client(PapermillNotebookClient):
     def papermill_execute_cells(self) -> None:
         if self._limit is not None:
             self._deadline = time.monotonic() + self._limit
+        self._execute_silently(stamp.BEFORE)
         code_cells = [index for index, cell in enumerate(self.nb.cells) if cell.cell_type == "code"]
         for index, cell in enumerate(self.nb.cells):
             if index in code_cells:
@@ -292,6 +298,11 @@ class _Client(PapermillNotebookClient):
             finally:
                 self._note_memory()
                 self.nb_man.cell_complete(cell, cell_index=index)
+        self._execute_silently(stamp.after(self._stamp))
+        about = self.nb.metadata.setdefault("workbook", {})
+        about.pop("stamp", None)  # of another run, in a notebook that was executed before
+        with suppress(OSError, ValueError):
+            about["stamp"] = json.loads(self._stamp.read_bytes())
 
     def output(self, outs: list, msg: dict, display_id: str | None, cell_index: int) -> NotebookNode | None:
         """Adds an output to the cell's; progress bars go to the progress line instead, warnings nowhere."""
@@ -323,6 +334,12 @@ class _Client(PapermillNotebookClient):
         except DeadKernelError as error:
             add_failure(cell, "KernelDied", self._why_dead())
             raise _CellFailed from error
+
+    def _execute_silently(self, code: str) -> None:
+        """Executes code that leaves no trace in the notebook; if it fails there is no stamp, and all runs next time."""
+        with suppress(TimeoutError, RuntimeError):
+            ask = run_sync(self.kc.execute_interactive)
+            ask(code, silent=True, allow_stdin=False, output_hook=lambda _: None, timeout=WAIT_FOR_STAMP)
 
     def _remaining(self, cell: NotebookNode | None) -> float | None:
         # nbclient takes 0 for "no limit".

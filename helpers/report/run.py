@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from helpers.report.document import Document
-    from helpers.report.inputs import Earlier
+    from helpers.report.stamp import Kinds
 
 
 class NotRun(WorkbookError):
@@ -45,17 +45,15 @@ class Outcome:
     files: list[Path] = field(default_factory=list)
 
 
-def renewed(task: Task, stamp: "Earlier") -> "NotebookNode":
+def renewed(task: Task, stamp: "Kinds | None") -> "NotebookNode":
     """What the notebook's last run gave, with the prose that the notebook has now.
 
     Raises:
-        NotRun: if another command has run the notebook since ``stamp`` was made.
+        NotRun: if another command has run the notebook since ``stamp`` was read.
     """
-    from helpers.report.inputs import earlier
-    from helpers.report.prose import with_new_prose
+    from helpers.report.incremental import earlier, with_new_prose
 
-    then = earlier(task.file("ipynb"))
-    if then is None or then.inputs != stamp.inputs:
+    if earlier(task.file("ipynb"))[0] != stamp:
         raise NotRun("another command has run it meanwhile: run this one again")
     return with_new_prose(load(task.file("ipynb")), load(task.notebook))
 
@@ -70,7 +68,7 @@ def forget_folders(executed: "NotebookNode", task: Task) -> None:
     about["parameters"] = private(about.get("parameters", {}))
 
 
-def write_report(executed: "NotebookNode", task: Task, settings: Settings, stamp: "Earlier | None") -> Outcome:
+def write_report(executed: "NotebookNode", task: Task, settings: Settings) -> Outcome:
     """Checks the results, draws every page, and only then touches the files of earlier runs.
 
     A failure that shows here only is told by the pages and the numbers, and not by the executed notebook, whose
@@ -82,7 +80,7 @@ def write_report(executed: "NotebookNode", task: Task, settings: Settings, stamp
     """
     outcome = Outcome(task.name)
     try:
-        _write_report(executed, task, settings, stamp, outcome)
+        _write_report(executed, task, settings, outcome)
     except KeyboardInterrupt:
         keep_interrupted(executed, task)
         raise
@@ -113,13 +111,12 @@ def keep_interrupted(executed: "NotebookNode", task: Task) -> None:
             return
 
 
-def _write_report(
-    executed: "NotebookNode", task: Task, settings: Settings, stamp: "Earlier | None", outcome: Outcome
-) -> None:
+def _write_report(executed: "NotebookNode", task: Task, settings: Settings, outcome: Outcome) -> None:
     import nbformat
 
     from helpers.report import numbers_file
     from helpers.report.document import Failure, read, with_failure
+    from helpers.report.incremental import page
 
     ran = read(executed, name=task.name)
     problem = "" if ran.failed else missing_results(executed, ran)
@@ -133,7 +130,13 @@ def _write_report(
     failures = [block for block in document.blocks if isinstance(block, Failure)]
     errors = [f"{block.name}: {block.message}{f' (cell {block.cell})' if block.cell else ''}" for block in failures]
     outcome.error = "; ".join([*errors, *faults])
-    _put_stamp(executed, stamp, ran_well=not ran.failed, drawn_well=not document.failed)
+    # Only a run that went well is good for later commands, and only pages that did.
+    about = executed.metadata.setdefault("workbook", {})
+    if ran.failed:
+        about.pop("stamp", None)
+    about.pop("page", None)
+    if not document.failed:
+        about["page"] = page(executed, settings.show_code)
     numbers = numbers_file.content(document, name=task.name, profile=settings.profile)
     _make_room(task, failed=document.failed)
     _write_drawings(document, task.figures)
@@ -145,15 +148,6 @@ def _write_report(
     for suffix, content in contents.items():
         write(task.file(suffix), content)
         outcome.files.append(task.file(suffix))
-
-
-def _put_stamp(executed: "NotebookNode", stamp: "Earlier | None", *, ran_well: bool, drawn_well: bool) -> None:
-    """Only a run that went well is good for later commands, and only pages that did."""
-    about = executed.metadata.setdefault("workbook", {})
-    for kind, is_good in (("inputs", ran_well), ("page", drawn_well)):
-        about.pop(kind, None)
-        if stamp is not None and is_good:
-            about[kind] = getattr(stamp, kind)
 
 
 def _draw(document: "Document", task: Task, settings: Settings) -> tuple[dict[str, str | bytes], list[str]]:
