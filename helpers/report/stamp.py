@@ -43,8 +43,6 @@ _MANY = 50
 _PATTERN = "//"
 """Between a folder and the pattern of the names in it that count; no path has it."""
 _STDLIB = (sysconfig.get_path("stdlib") + os.sep, "<frozen")
-_OUTSIDE = DATA / "cache" / "outside"
-"""Links to folders elsewhere: a stamp is handed on, and doesn't tell where this machine keeps files."""
 
 Kinds = dict[str, dict[str, str]]
 """What something depends on: kind -> name -> state, in texts that JSON can hold."""
@@ -220,12 +218,13 @@ def _inputs(seen: _Seen, root: Path) -> _Seen:
     """What of the places that were seen decides what the run gives."""
     noted = {place.partition(_PATTERN)[0] for place, when in seen.items() if "note" in when}
     foreign, kept = _foreign(root)
+    search = {os.path.abspath(folder) for folder in sys.path}
     inputs: _Seen = {}
     for place, when in seen.items():
         is_own = when.get("write", sys.maxsize) <= min(when.values())
         if "note" not in when and (is_own or place in noted or (_below(place, foreign) and not _below(place, kept))):
             continue
-        is_absent_temporary = not os.path.exists(place) and not _below(place, (root, DATA))
+        is_absent_temporary = not os.path.exists(place) and (not _below(place, (root, DATA)) or place in search)
         is_only_opened = os.path.isdir(place) and "list" not in when
         if "note" in when or not (is_absent_temporary or is_only_opened):
             inputs[place] = {what: at for what, at in when.items() if what != "write"}
@@ -315,26 +314,29 @@ def _foreign(root: Path) -> tuple[list[Path], list[Path]]:
     return foreign, [caches / "torch", caches / "huggingface" / "hub"]
 
 
-def _below(place: str | Path, folders: Iterable[Path]) -> bool:
-    return any(str(place).startswith(f"{folder}{os.sep}") for folder in folders)
+def _below(place: str, folders: Iterable[Path]) -> bool:
+    return any(Path(place).is_relative_to(folder) for folder in folders)
 
 
 def _places(root: Path) -> dict[str, Path]:
-    """Folders of this machine, and what stamps call them; the first that fits counts."""
+    """Folders of this machine, and what stamps call them; the first that fits counts.
+
+    "outside" holds links to all others: a stamp is handed on, and doesn't tell where this machine keeps its files.
+    """
     home = Path(os.path.expanduser("~"))
-    return {"data": DATA, "helpers": ROOT / "helpers", ".": root, "~": home, "outside": _OUTSIDE}
+    return {"data": DATA, "helpers": ROOT / "helpers", ".": root, "~": home, "outside": DATA / "cache" / "outside"}
 
 
 def _name(place: str, root: Path) -> str:
     """What a stamp calls a path."""
     path, separator, pattern = place.partition(_PATTERN)
     for first, folder in _places(root).items():
-        if path == str(folder) or _below(path, [folder]):
+        if _below(path, [folder]):
             return "/".join([first, *Path(path).relative_to(folder).parts]) + separator + pattern
     folder = Path(path).parent
-    link = _OUTSIDE / f"{folder.name}-{digest(str(folder))}"
+    link = _places(root)["outside"] / f"{folder.name}-{digest(str(folder))}"
     with suppress(OSError):
-        _OUTSIDE.mkdir(parents=True, exist_ok=True)
+        link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(folder)
     return f"outside/{link.name}/{Path(path).name}{separator}{pattern}"
 
