@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.report.inputs import changes, fingerprint
-from helpers.report.prose import OtherCode, with_new_prose
+from helpers import WorkbookError
+from helpers.report.incremental import page, with_new_prose
 
 CODE = ["import math", "x = 1\nx + 1", "print('two')", "if x:\n    print('three')"]
 PARAMETERS = "EPOCHS = 3"
@@ -37,7 +37,7 @@ def make_executed(*, injected: bool = True) -> nbformat.NotebookNode:
         cell.outputs = [nbformat.v4.new_output("stream", text=cell.source)]
     notebook.metadata.papermill = {"duration": 60}
     notebook.metadata.language_info = {"name": "python", "version": "3.11.2"}
-    notebook.metadata.workbook |= {"peak_mib": 500, "inputs": {"code": {}}, "page": {}}
+    notebook.metadata.workbook |= {"peak_mib": 500, "stamp": {"code": {}}, "page": {}}
     return notebook
 
 
@@ -106,9 +106,23 @@ def test_any_prose_keeps_each_output_at_its_code(source, injected):
 
 
 @settings(deadline=None, max_examples=20)
-@given(source=sources(), other=sources())
-def test_such_edits_change_no_input_of_a_run(source, other):
-    assert changes(fingerprint(source, parameters={}), fingerprint(other, parameters={})) == []
+@given(source=sources(), injected=st.booleans())
+def test_pages_drawn_from_it_are_those_of_the_notebook_as_it_is_now(source, injected):
+    renewed = with_new_prose(make_executed(injected=injected), source)
+    assert page(renewed, "key") == page(source, "key")
+
+
+def test_pages_depend_on_prose_on_metadata_and_on_whose_code_they_show():
+    notebook = new_source(nbformat.v4.new_markdown_cell("Text."), nbformat.v4.new_code_cell("x = 1"))
+    then = page(notebook, "key")
+    assert page(notebook, "all") != then
+    notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="3\n")]
+    assert page(notebook, "key") == then
+    retold, tagged, expecting = (copy.deepcopy(notebook) for _ in range(3))
+    retold.cells[0].source += "!"
+    tagged.cells[1].metadata.tags = ["key"]
+    expecting.metadata.workbook = {"expects": ["other"]}
+    assert all(page(edited, "key") != then for edited in (retold, tagged, expecting))
 
 
 def test_the_injected_cell_stands_behind_the_parameters():
@@ -125,7 +139,7 @@ def test_metadata_are_of_the_source_but_for_what_the_run_left():
     source.metadata.workbook = {"expects": ["other"]}
     source.cells[1].metadata.tags = ["key"]
     renewed = with_new_prose(make_executed(), source)
-    assert renewed.metadata.workbook == {"expects": ["other"], "peak_mib": 500, "inputs": {"code": {}}, "page": {}}
+    assert renewed.metadata.workbook == {"expects": ["other"], "peak_mib": 500, "stamp": {"code": {}}, "page": {}}
     assert renewed.metadata.papermill == {"duration": 60} and renewed.metadata.language_info.version == "3.11.2"
     assert renewed.cells[2].metadata == {"tags": ["key"], "papermill": {"duration": 3}}
 
@@ -139,7 +153,7 @@ def test_parameters_stay_those_of_the_run():
 @pytest.mark.parametrize("code", [CODE[:-1], [*CODE, "print('four')"], CODE[::-1], ["import cmath", *CODE[1:]]])
 def test_other_code_is_refused(code):
     source = new_source(parameters_cell(), *map(nbformat.v4.new_code_cell, code))
-    with pytest.raises(OtherCode, match="execute it again"):
+    with pytest.raises(WorkbookError, match="execute it again"):
         with_new_prose(make_executed(), source)
 
 

@@ -168,7 +168,7 @@ CHANGES = {
     "data/table.csv": at_another_time("table.csv"),
     "data/words": written("data/words/b.txt"),
     "data/photographs/cat": at_another_time("photographs/cat/3.png"),
-    "data/photographs": renamed("data/photographs/dog", "data/photographs/hound"),
+    "data/photographs, data/photographs/dog (gone)": renamed("data/photographs/dog", "data/photographs/hound"),
     "data/three_animals (new)": written("data/three_animals/train/cat/1.png"),
     "data/weights/resnet18* (new)": written("data/weights/resnet18-mine.pth"),
     "library library: 1.0 → 1.1": lambda workbook: [
