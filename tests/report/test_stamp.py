@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import nbformat
 import pytest
 from PIL import Image
 
-from helpers.report import cli, stamp
+from helpers import ROOT
+from helpers.report import cli, stamp, workspace
 
 CELLS = [
     "import kit\nkit.one()",
@@ -239,3 +241,35 @@ def test_without_a_stamp_it_runs(workbook, damage):
     notebook["metadata"]["workbook"]["stamp"] = damage
     path.write_text(json.dumps(notebook))
     assert workbook.says() == "runs: its last run left no stamp"
+
+
+def test_looking_at_unchanged_notebooks_imports_nothing_heavy(workbook):
+    code = f"""
+import sys
+from pathlib import Path
+from helpers.report import stamp, workspace
+from helpers.report.incremental import look
+stamp.DATA = Path({str(workbook.data)!r})
+space = workspace.Workspace(Path({str(workbook.root)!r}))
+tasks = [space.task("quick", path, {{}}) for path in space.numbered()]
+works = look(tasks, workspace.Settings("quick", ("html",), threads=2), force=False, elsewhere=False)
+heavy = {{"torch", "numpy", "pandas", "matplotlib", "nbformat", "papermill", "jsonschema"}}
+print(works[0].is_done, sorted(heavy & {{*sys.modules}}))
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "True []"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_are_read_as_nbformat_reads_them(path):
+    assert workspace.read(path) == workspace.load(path)
+
+
+def test_older_notebooks_are_read_too_and_what_is_none_is_refused(tmp_path):
+    old = nbformat.convert(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(1)")]), 3)
+    nbformat.write(old, tmp_path / "old.ipynb")
+    assert [cell["source"] for cell in workspace.read(tmp_path / "old.ipynb")["cells"]] == ["print(1)"]
+    for number, content in enumerate((b"[]", b"{}", b'{"nbformat": 4, "cells": [1]}', b"\xff", b"[" * 100_000)):
+        write(tmp_path / f"{number}.ipynb", content)
+        with pytest.raises(workspace.UnreadableNotebook, match=f"{number}.ipynb"):
+            workspace.read(tmp_path / f"{number}.ipynb")
