@@ -15,8 +15,8 @@ LOADS = """\
 from helpers import data
 print(len(data.load(DATASET, own="shapes", image_size=8, train_per_class=4, test_per_class=2, num_classes=3).train))"""
 FINDS = """\
-from helpers.data import catalogue
-print(catalogue.find(DATASET) is None)"""
+from helpers.data import sets
+print(sets.find(DATASET) is None)"""
 DRAWS = """\
 import pandas as pd
 from helpers import record
