@@ -13,7 +13,7 @@ from helpers.report import batch, cli, stamp
 
 LOADS = """\
 from helpers import data
-print(len(data.load(DATASET, own="shapes", image_size=8, train_per_class=4, test_per_class=2, num_classes=3).train))"""
+print(len(data.load(DATASET, own="photographs", image_size=8, train_per_class=4, test_per_class=2, num_classes=3).train))"""
 FINDS = """\
 from helpers.data import sets
 print(sets.find(DATASET) is None)"""
