@@ -36,7 +36,7 @@ if not marker.exists():
     time.sleep(600)"""
 LOADS = """\
 from helpers import data
-print(len(data.load("folder:pets", own="shapes", image_size=8).train), "images")"""
+print(len(data.load("folder:pets", own="photographs", image_size=8).train), "images")"""
 
 
 def write(root: Path, name: str, *sources: str, parameters: str = "SEED = 3") -> None:

@@ -13,7 +13,8 @@ from helpers.report import batch, cli, stamp
 
 LOADS = """\
 from helpers import data
-print(len(data.load(DATASET, own="photographs", image_size=8, train_per_class=4, test_per_class=2, num_classes=3).train))"""
+sizes = {"image_size": 8, "train_per_class": 4, "test_per_class": 2}
+print(len(data.load(DATASET, own="photographs", num_classes=2, **sizes).train))"""
 FINDS = """\
 from helpers.data import sets
 print(sets.find(DATASET) is None)"""
@@ -228,7 +229,7 @@ def test_data_that_comes_to_the_machine_counts(tmp_path, report, monkeypatch):
             path = tmp_path / "pets" / name / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (8, 8), (number, 0, 0)).save(path)
-    write(tmp_path, "01_one", LOADS.replace("num_classes=3", "num_classes=2"))
+    write(tmp_path, "01_one", LOADS)
     data = ["-p", "DATASET", f"folder:{tmp_path / 'pets'}"]
     assert report(*data)["01_one"] == "runs: never run before"
     assert report(*data)["01_one"] == "unchanged"
