@@ -368,12 +368,6 @@ def test_runs_that_end_at_different_epochs_have_a_legend():
     assert len(lines_of(ax)["tuning"].get_xdata()) == 3
 
 
-@pytest.mark.parametrize("runs", [{}, {"a": []}, {"a": [history().drop(columns="val_accuracy")]}])
-def test_runs_without_the_column_are_an_error(runs):
-    with pytest.raises(PlotError):
-        plots.compare_curves(runs)
-
-
 def test_each_column_is_a_line_over_the_settings_with_whiskers():
     means = METHODS.rename(index={"method 3": "layer1 + layer2 + layer3 + layer4 + layer5, and the head, too"})
     ax = plots.setting_curves(means, means * 0 + 0.1, xlabel="what trains", ylabel="$accuracy$")
@@ -456,14 +450,6 @@ def test_rows_and_columns_are_ordered_by_group():
 
     many = plots.confusion(np.eye(100), range(100), groups={"late": range(50, 100), "early": range(50)})
     assert [label.get_text() for label in many.get_yticklabels()][4:7] == ["90", "0", "10"]  # the classes' numbers
-
-
-def test_bad_matrices_and_groups_are_an_error():
-    with pytest.raises(PlotError, match="shape"):
-        plots.confusion(np.eye(3), "ab")
-    for members in ([0, 1], [0, 1, 1], [0, 1, 2, 3], [-1, 0, 1]):
-        with pytest.raises(PlotError, match="each of the 3 classes once"):
-            plots.confusion(np.eye(3), "abc", groups={"all": members})
 
 
 def test_roc_draws_both_averages_and_the_worst_classes():
@@ -627,22 +613,6 @@ def test_gallery_of_a_hundred_classes_has_each_class_at_its_place():
     assert figure_of(ax).get_figheight() < 9.3
 
 
-@pytest.mark.parametrize(
-    ("pictures", "labels", "message"),
-    [
-        (images(2).float(), [0, 1], "uint8"),
-        (images(2, 2), [0, 1], "1 or 3"),
-        (images(2)[:0], [], "at least one"),
-        (images(2), [0], r"shape \(2,\)"),
-        (images(2), [0, 5], "5 names"),
-    ],
-)
-def test_bad_images_are_an_error(pictures, labels, message):
-    for draw in (plots.sample_grid, plots.class_gallery):
-        with pytest.raises(PlotError, match=message):
-            draw(pictures, labels, PERSIAN)
-
-
 def shown(ax):
     return [np.asarray(image.get_array()) for image in ax.images]
 
@@ -711,26 +681,6 @@ def test_what_lies_under_the_heat_can_still_be_seen():
         assert (pair[:, -8::2] - pair[:, -7::2]).min() > 40
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda: plots.feature_maps({"a": torch.zeros(1, 3, 4, 4)}, image=images()[0]),
-        lambda: plots.feature_maps({"a": torch.full((3, 4, 4), torch.nan)}, image=images()[0]),
-        lambda: plots.feature_maps({"a": torch.zeros(3, 4, 4)}, image=torch.zeros(3, 4, 4)),
-        lambda: plots.filters(torch.zeros(3, 3, 3)),
-        lambda: plots.filters(torch.full((1, 3, 3, 3), torch.inf)),
-        lambda: plots.cam_overlay(images(2), torch.zeros(2, 8, 7), [0, 0], [0, 0], PERSIAN),
-        lambda: plots.cam_overlay(images(1), torch.full((1, 8, 8), 1.1), [0], [0], PERSIAN),
-        lambda: plots.cam_overlay(images(1), torch.full((1, 8, 8), torch.nan), [0], [0], PERSIAN),
-        lambda: plots.cam_overlay(images(1).float(), torch.zeros(1, 8, 8), [0], [0], PERSIAN),
-    ],
-)
-def test_what_a_network_cannot_have_seen_is_an_error(draw):
-    with pytest.raises(PlotError):
-        draw()
-    assert not plt.get_fignums()
-
-
 # --- weights
 
 
@@ -772,14 +722,6 @@ def test_changes_of_layers_are_dots_over_two_decades_at_least(changes):
     assert all(low < change < high for change in changes if change)
     assert texts(ax) == [f"{100 * change:.1f}%" if change else "0" for change in changes]
     assert_apart(ax.texts)
-
-
-@pytest.mark.parametrize("changes", [[], [[1.0]], [-1.0], [np.inf]])
-def test_bad_changes_are_an_error(changes):
-    with pytest.raises(PlotError):
-        plots.head_row_change(changes, border=1)
-    with pytest.raises(PlotError):
-        plots.layer_change({str(i): value for i, value in enumerate(np.ravel(changes)) if value < 0 or np.isinf(value)})
 
 
 def test_weights_before_after_and_magnified_difference_share_a_scale():
@@ -832,21 +774,61 @@ def test_every_number_stands_in_its_cell_and_windows_frame_theirs():
     assert all(text.get_window_extent().width < cell for text in ax.texts if text.get_text() not in MATRICES)
 
 
+# --- what cannot be drawn
+
+
+def grids(matrices, **options):
+    return lambda: plots.number_grids(matrices, **options)
+
+
 @pytest.mark.parametrize(
-    ("matrices", "options", "message"),
+    ("draw", "message"),
     [
-        ({}, {}, "at least one"),
-        ({"a": [1, 2]}, {}, "rows, columns"),
-        ({"a": np.zeros((2, 25))}, {}, "more than 24 columns"),
-        ({"a": np.eye(2), "b": np.eye(2)}, {"signs": "∗="}, "1 signs"),
-        ({"a": np.eye(2)}, {"windows": {"b": (0, 0, 1, 1)}}, "not lie in a matrix 'b'"),
-        ({"a": np.eye(2)}, {"windows": {"a": (1, 1, 2, 1)}}, "not lie in a matrix 'a'"),
-        ({"a": np.eye(2)}, {"windows": {"a": (-1, 0, 1, 1)}}, "not lie in a matrix 'a'"),
+        (lambda: plots.compare_curves({}), "no runs"),
+        (lambda: plots.compare_curves({"a": []}), "'a' has no history"),
+        (lambda: plots.compare_curves({"a": [history().filter(like="loss")]}), "'a' has no history"),
+        (lambda: plots.confusion(np.eye(3), "ab"), "shape"),
+        *(
+            (lambda members=members: plots.confusion(np.eye(3), "abc", groups={"all": members}), "the 3 classes once")
+            for members in ([0, 1], [0, 1, 1], [0, 1, 2, 3], [-1, 0, 1])
+        ),
+        *(
+            (lambda draw=draw, pictures=pictures, labels=labels: draw(pictures, labels, PERSIAN), message)
+            for draw in (plots.sample_grid, plots.class_gallery)
+            for pictures, labels, message in (
+                (images(2).float(), [0, 1], "uint8"),
+                (images(2, 2), [0, 1], "1 or 3"),
+                (images(2)[:0], [], "at least one"),
+                (images(2), [0], r"shape \(2,\)"),
+                (images(2), [0, 5], "5 names"),
+            )
+        ),
+        (lambda: plots.feature_maps({"a": torch.zeros(1, 3, 4, 4)}, image=images()[0]), "those of a are"),
+        (lambda: plots.feature_maps({"a": torch.full((3, 4, 4), torch.nan)}, image=images()[0]), "finite"),
+        (lambda: plots.feature_maps({"a": torch.zeros(3, 4, 4)}, image=torch.zeros(3, 4, 4)), "uint8"),
+        (lambda: plots.filters(torch.zeros(3, 3, 3)), "out, in, height, width"),
+        (lambda: plots.filters(torch.full((1, 3, 3, 3), torch.inf)), "finite"),
+        (lambda: plots.cam_overlay(images(2), torch.zeros(2, 8, 7), [0, 0], [0, 0], PERSIAN), "heat maps"),
+        (lambda: plots.cam_overlay(images(1), torch.full((1, 8, 8), 1.1), [0], [0], PERSIAN), "from 0 to 1"),
+        (lambda: plots.cam_overlay(images(1), torch.full((1, 8, 8), torch.nan), [0], [0], PERSIAN), "from 0 to 1"),
+        (lambda: plots.cam_overlay(images(1).float(), torch.zeros(1, 8, 8), [0], [0], PERSIAN), "uint8"),
+        *((lambda changes=changes: plots.head_row_change(changes, border=1), "from 0 on") for changes in ([], [[1.0]])),
+        *((lambda bad=bad: plots.head_row_change([1, bad], border=1), "from 0 on") for bad in (-1, np.inf)),
+        *((lambda bad=bad: plots.layer_change({"a": bad}), "from 0 on") for bad in (-1.0, np.inf)),
+        (lambda: plots.layer_change({}), "at least one layer"),
+        (grids({}), "at least one"),
+        (grids({"a": [1, 2]}), "rows, columns"),
+        (grids({"a": np.zeros((2, 25))}), "more than 24 columns"),
+        (grids({"a": np.eye(2), "b": np.eye(2)}, signs="∗="), "1 signs"),
+        (grids({"a": np.eye(2)}, windows={"b": (0, 0, 1, 1)}), "not lie in a matrix 'b'"),
+        (grids({"a": np.eye(2)}, windows={"a": (1, 1, 2, 1)}), "not lie in a matrix 'a'"),
+        (grids({"a": np.eye(2)}, windows={"a": (-1, 0, 1, 1)}), "not lie in a matrix 'a'"),
     ],
 )
-def test_grids_that_cannot_be_drawn_are_an_error(matrices, options, message):
+def test_what_cannot_be_drawn_is_an_error(draw, message):
     with pytest.raises(PlotError, match=message):
-        plots.number_grids(matrices, **options)
+        draw()
+    assert not plt.get_fignums()
 
 
 # Matplotlib 3.10 draws this sign without writing it as text.

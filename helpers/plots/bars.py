@@ -17,12 +17,9 @@ def per_class_bars(frame: pd.DataFrame, *, xlabel: str = "share", ax: Axes | Non
     """A group of lying bars for each class, the first class on top.
 
     Args:
-        frame: shares (0 to 1), one row a class, named by the index, whose name is the label of the axis; one column a
-            kind of bar. NaN is shown as "–".
+        frame: shares (0 to 1), one row a class, 25 at most, named by the index, whose name is the label of the axis;
+            one column a kind of bar. NaN is shown as "–".
         xlabel: what the shares are.
-
-    Raises:
-        PlotError: for more than 25 classes, none at all, or numbers that are no shares.
     """
     if not 0 < len(frame) <= MOST_CLASSES:
         raise PlotError(
@@ -66,9 +63,6 @@ def bars_with_error(
         stds: the same rows and columns; NaN or None draws no whisker (a single run has none).
         ylabel: what the numbers are.
         percent: the numbers are shares (0 to 1), shown as per cent.
-
-    Raises:
-        PlotError: for no means, or stds of other rows or columns.
     """
     values, spread = means_and_spread(means, stds)
     ax = style.axes_or_new(ax, height=2.9)

@@ -39,9 +39,6 @@ def confusion(
             have names for up to 40.
         groups: name -> its classes, each class in one of a few groups: rows and columns are ordered by group, with
             lines between the groups and their names at the edges.
-
-    Raises:
-        PlotError: for a matrix that is not (K, K) with K class names, or groups that miss a class or share one.
     """
     counts, size = np.asarray(matrix), len(class_names)
     if counts.shape != (size, size):
@@ -88,9 +85,6 @@ def roc(curves: RocCurves, class_names: Sequence[str], *, worst: int = 3, ax: Ax
         curves: as `helpers.evaluate.roc` gives them.
         class_names: K names.
         worst: how many classes; one without a curve is never among them.
-
-    Raises:
-        PlotError: for a wrong number of class names.
     """
     if len(class_names) != len(curves.classes):
         raise PlotError(f"{len(class_names)} class names for the ROC curves of {len(curves.classes)} classes")

@@ -46,9 +46,6 @@ def learning_curves(
 
     Returns:
         The Axes of loss and of accuracy.
-
-    Raises:
-        PlotError: for a history without loss or accuracy of any of the splits.
     """
     history = getattr(result, "history", result)
     if axes is None:
@@ -88,9 +85,6 @@ def compare_curves(
             and a band of one sample standard deviation to either side.
         column: such as "val_accuracy" or "train_loss".
         ylabel: what the column is called; made from its name if not given.
-
-    Raises:
-        PlotError: for no runs, or a history without the column.
     """
     seeds = {str(label): [run] if isinstance(run, pd.DataFrame) else list(run) for label, run in runs.items()}
     for label, histories in seeds.items():
@@ -127,9 +121,6 @@ def setting_curves(
         xlabel: what the settings are.
         ylabel: what the values are.
         percent: the values are shares (0 to 1), shown as per cent.
-
-    Raises:
-        PlotError: for no means, or stds of other rows or columns.
     """
     values, spread = means_and_spread(means, stds)
     ax = style.axes_or_new(ax, height=2.9)

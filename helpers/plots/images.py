@@ -59,9 +59,6 @@ def sample_grid(
         predictions: (N,) predicted classes.
         confidences: (N,) probabilities (0 to 1) of the predicted classes.
         columns: images in a row.
-
-    Raises:
-        PlotError: for no images, other shapes or dtypes, or lengths that differ.
     """
     pictures, truth = _pictures(images), _classes(labels, len(images), class_names)
     guesses = truth if predictions is None else _classes(predictions, len(images), class_names)
@@ -88,14 +85,7 @@ def sample_grid(
 def class_gallery(images: Array, labels: Array, class_names: Sequence[str], *, ax: Axes | None = None) -> Axes:
     """The first image of each class, small; a class without one has an empty frame.
 
-    Args:
-        images: uint8 (N, C, H, W) with C = 1 or 3.
-        labels: (N,) classes.
-        class_names: K names.
-        columns: images in a row.
-
-    Raises:
-        PlotError: as for `sample_grid`.
+    They are as for `sample_grid`.
     """
     pictures, truth = _pictures(images), _classes(labels, len(images), class_names)
     first = dict(zip(*np.unique(truth, return_index=True), strict=True))
@@ -121,9 +111,6 @@ def feature_maps(activations: Mapping[str, Array], *, image: Array, ax: Axes | N
         activations: by layer's name, numbers (C, H, W) of one image, as they come from
             `helpers.explain.activations` for it.
         image: the image itself, uint8 (1 or 3, H, W), for the first row.
-
-    Raises:
-        PlotError: for other shapes or numbers that are not finite.
     """
     layers = {name: np.asarray(maps, dtype=float) for name, maps in activations.items()}
     for name, maps in layers.items():
@@ -149,9 +136,6 @@ def filters(weights: Array, *, ax: Axes | None = None) -> Axes:
 
     Args:
         weights: (out, in, height, width).
-
-    Raises:
-        PlotError: for other shapes or weights that are not finite.
     """
     kernels = np.asarray(weights, dtype=float)
     if kernels.ndim != 4 or not kernels.size or not np.isfinite(kernels).all():
@@ -185,14 +169,7 @@ def cam_overlay(
     `sample_grid`.
 
     Args:
-        images: uint8 (N, C, H, W) with C = 1 or 3.
-        cams: (N, H, W), 0 to 1, as `helpers.explain.grad_cam` gives them.
-        labels: (N,) classes.
-        predictions: (N,) predicted classes.
-        class_names: K names.
-
-    Raises:
-        PlotError: for heat maps of another shape or beyond 0 to 1; and as for `sample_grid`.
+        cams: (N, H, W), 0 to 1, as `helpers.explain.grad_cam` gives them; all else is as for `sample_grid`.
     """
     pictures, heat = np.asarray(images), np.asarray(cams, dtype=float)
     fits = pictures.ndim == 4 and heat.shape == (len(pictures), *pictures.shape[2:])

@@ -22,9 +22,6 @@ def head_row_change(changes: ArrayLike, *, border: int, ax: Axes | None = None) 
     Args:
         changes: (rows,) not negative, such as the L2 norm of each row's change over that of the row before.
         border: the first new row: a line is drawn before it.
-
-    Raises:
-        PlotError: for other shapes, negative or non-finite changes, or a border outside the rows.
     """
     values = np.asarray(changes, dtype=float)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all() or values.min() < 0:
@@ -58,9 +55,6 @@ def layer_change(
     Args:
         changes: layer -> change as a share, not negative; NaN where it is not defined, which is shown as "–".
         xlabel: what the changes are.
-
-    Raises:
-        PlotError: for no layers, or negative or infinite changes.
     """
     series = pd.Series(changes, dtype=float)
     values = series.to_numpy()
@@ -100,9 +94,6 @@ def weights(before: torch.Tensor, after: torch.Tensor, *, name: str = "") -> NDA
 
     Returns:
         The Axes of the three panels.
-
-    Raises:
-        PlotError: for other shapes.
     """
     old, new = (tensor.detach().cpu().double().numpy() for tensor in (before, after))
     if old.shape != new.shape or old.ndim != 4 or not old.size:

@@ -29,9 +29,6 @@ def number_grids(
         matrices: title -> numbers of shape (rows, columns), from left to right; up to 24 columns in all.
         signs: written between two neighbours, one less than there are matrices; none if not given.
         windows: title -> (row, column, height, width) of the cells to mark in that matrix.
-
-    Raises:
-        PlotError: for no matrices, other shapes, too many columns, or signs or windows that do not fit them.
     """
     grids = {title: np.asarray(numbers) for title, numbers in matrices.items()}
     if not grids or any(grid.ndim != 2 or not grid.size for grid in grids.values()):
