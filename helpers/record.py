@@ -120,13 +120,29 @@ def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights
         ["Git commit", _git_commit()],
     ]
     warning = _data_warning([part.source for part in sets.values()])
+    _show_provenance({"rows": rows, "warning": warning, "parameters": parameters})
+
+
+def opening(title: str, rows: Mapping[str, str], *, warning: str = "", incomplete: str = "") -> None:
+    """Shows where the numbers of a report over other reports come from: its first output, in place of `provenance`.
+
+    Args:
+        title: of the report, in place of the notebook's own heading.
+        rows: label -> what to say.
+        warning: what a reader must know first, such as that images stand in for others.
+        incomplete: which of the other reports there are, such as "9 of 12 points", if some are missing.
+    """
+    content = {"rows": [[label, text] for label, text in rows.items()], "warning": warning, "parameters": {}}
+    _show_provenance({**content, "title": title, "incomplete": incomplete})
+
+
+def _show_provenance(content: dict[str, Any]) -> None:
+    rows, warning = content["rows"], content["warning"]
     html = "".join(f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in rows)
     banner = f"<p><strong>{escape(warning)}</strong></p>" if warning else ""
     plain = "\n".join(f"{label}: {text}" for label, text in rows)
-    _show(
-        {"kind": "provenance", "rows": rows, "warning": warning, "parameters": parameters},
-        {"text/html": f"{banner}<table>{html}</table>", "text/plain": "\n".join(filter(None, [warning, plain]))},
-    )
+    bundle = {"text/html": f"{banner}<table>{html}</table>", "text/plain": "\n".join(filter(None, [warning, plain]))}
+    _show({"kind": "provenance", **content}, bundle)
 
 
 def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None, data: Any = None) -> None:
@@ -170,6 +186,7 @@ def table(
     best: Mapping[str, str] | None = None,
     stds: Any = None,
     by_row: bool = False,
+    links: Sequence[str] = (),
 ) -> None:
     """Shows a table; its values go into the report's numbers and its CSV file as they are, unrounded.
 
@@ -185,12 +202,13 @@ def table(
         stds: a DataFrame with the same index and some of the columns: standard deviations, shown behind a "±" where
             they aren't NaN.
         by_row: a row, not a column, holds numbers of one kind: ``formats`` and ``best`` go by what its first cell says.
+        links: for each row the address, relative to the report, that its first cell leads to; "" for none.
 
     Raises:
         RecordError: if ``formats``, ``best`` or ``stds`` name what the table doesn't have.
     """
     content = table_content(frame, name, formats=formats or {}, best=best or {}, stds=stds, by_row=by_row)
-    _show_table("table", name, caption, content)
+    _show_table("table", name, caption, {**content, "links": list(links)})
 
 
 def numbers(entries: Sequence[Number], name: str, caption: str) -> None:

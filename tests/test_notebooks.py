@@ -18,7 +18,7 @@ from helpers import ROOT, data
 from helpers.data import sets
 from helpers.report import cli
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if path.stem != "sweep")
 SHARED = {
     "DATASET": str,
     "IMAGE_SIZE": int,

@@ -193,13 +193,14 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
 
 
 def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
-    """One report for each point of a sweep over one notebook's parameters, and a table of all."""
+    """One report for each point of a sweep over one notebook's parameters, and one over all of them."""
     from helpers.report import overview, sweep
     from helpers.report.incremental import FORCED
 
     notebooks = workspace.choose(options.notebooks) if options.notebooks else []
     if len(notebooks) != 1:
         raise Refused("a sweep takes one notebook, such as: python -m helpers.report 02 --sweep SEED=0..4")
+    workspace.choose([sweep.SUMMARY])  # missed now, not when all points have run
     points = sweep.points(
         workspace,
         notebooks[0],
@@ -217,10 +218,13 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
     # An outcome without files left the report of an earlier run.
     renewed = {name for name, outcome in outcomes.items() if outcome.files}
     outdated = [work.task.name for work in works if {*work.reasons} - {FORCED} and work.task.name not in renewed]
-    problem = _problem(
-        lambda: overview.write_sweep(workspace, settings, notebooks[0], points, outdated=outdated),
-    )
-    _close(works, outcomes, tasks[0].reports, overview.SWEEP_FILES)
+    # Also after Ctrl-C: the earlier one would show other numbers than the points' reports.
+    summary = sweep.summary_task(workspace, options.profile, notebooks[0], points, outdated=outdated)
+    here = argparse.Namespace(force=False, jobs=1, scheduler="")
+    over, over_outcomes, over_ended = _do([summary], {}, settings, here)
+    works, outcomes, all_ended = works + over, outcomes | over_outcomes, all_ended and over_ended
+    problem = _problem(lambda: overview.write_index(workspace, options.profile))
+    _close(works, outcomes, summary.reports, sweep.FILES)
     return _status(works, outcomes, all_ended, problem)
 
 
@@ -253,10 +257,10 @@ def _do(
         pool.close()
 
 
-def _problem(write_over_all: Callable[[], str]) -> str:
+def _problem(write_over_all: Callable[[], str | None]) -> str:
     """What went wrong with what stands over the reports, or ""."""
     try:
-        return write_over_all()
+        return write_over_all() or ""
     except OSError as error:
         return f"what stands over the reports could not be written: {error.strerror}"
 

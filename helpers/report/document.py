@@ -173,6 +173,7 @@ class Document:
         key_figure: the name of the figure that stands for the notebook, as its metadata says (``workbook.key_figure``),
             or "".
         key_numbers: names of its numbers that matter most (``workbook.key_numbers``).
+        incomplete: what of a report over others is missing, or "" (see ``record.opening``).
     """
 
     title: str
@@ -184,6 +185,7 @@ class Document:
     failed: bool
     key_figure: str = ""
     key_numbers: tuple[str, ...] = ()
+    incomplete: str = ""
 
 
 def with_code(document: Document, which: str) -> Document:
@@ -237,7 +239,7 @@ class _Reader:
     def __init__(self, notebook: "NotebookNode") -> None:
         self._notebook = notebook
         self._about = notebook.metadata.get("workbook", {})
-        self._title = ""
+        self._title = self._incomplete = ""
         self._blocks: list[Block] = []
         self._numbers: dict[str, dict[str, Any]] = {}
         self._parameters: dict[str, Any] = {}
@@ -271,6 +273,7 @@ class _Reader:
             failed=failure is not None,
             key_figure=_text(self._about.get("key_figure", "")),
             key_numbers=tuple(map(_text, self._about.get("key_numbers", []))),
+            incomplete=self._incomplete,
         )
 
     def _markdown(self, cell: "NotebookNode") -> None:
@@ -326,6 +329,7 @@ class _Reader:
         kind = content["kind"]
         if kind == "provenance":
             self._parameters = private(content["parameters"])
+            self._title, self._incomplete = content.get("title") or self._title, content.get("incomplete", "")
             rows = [(label, clean.private(text)) for label, text in content["rows"]]
             if peak := self._about.get("peak_mib"):
                 rows.append(("Peak memory", f"{peak:,.0f} MiB resident in the notebook's process"))
@@ -358,6 +362,8 @@ class _Reader:
             values=[list(row) for row in content.get("values", [])],
             names=list(content.get("names", [])),
             csv=csv_of_table(content),
+            # Only beside the report: a link of a notebook from elsewhere could run as a program.
+            links=["" if ":" in link else link for link in content.get("links", [])],
         )
 
     def _next_number(self, kind: type) -> int:

@@ -38,7 +38,7 @@ _PICTURE_TYPES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif",
 _COLOURED = re.compile(r"(?:^|[;{ ])(?:background|color)")
 
 
-def render(document: Document, *, name: str, profile: str, overview: str = "index.html", incomplete: str = "") -> str:
+def render(document: Document, *, name: str, profile: str, overview: str = "index.html") -> str:
     """The page of one notebook.
 
     Args:
@@ -46,7 +46,6 @@ def render(document: Document, *, name: str, profile: str, overview: str = "inde
         name: the notebook's file name without its suffix.
         profile: the profile of the run, such as "quick".
         overview: where the page over all notebooks is, relative to this one.
-        incomplete: what the page's badge says of a document without a failure that is not complete either.
 
     Returns:
         HTML5 with everything inside; its only relative links are to the overview and those of its tables. Code is
@@ -63,7 +62,6 @@ def render(document: Document, *, name: str, profile: str, overview: str = "inde
             name=name,
             profile=profile,
             overview=overview,
-            incomplete=incomplete,
             duration="" if document.duration is None else durations.in_words(document.duration),
             finished=finished_text(document.finished),
             provenance=provenance,

@@ -66,8 +66,8 @@ def entries(reports: Path, figures: Path) -> list[Entry]:
 def links(reports: Path) -> dict[str, str]:
     """What else lies in ``reports``: link text -> relative path of the book and of each sweep's page."""
     found = {"The whole book (PDF)": BOOK} if (reports / BOOK).is_file() else {}
-    sweeps = sorted(path.parent.name for path in reports.glob("sweeps/*/index.html"))
-    return found | {f"Sweep of {name}": f"sweeps/{name}/index.html" for name in sweeps}
+    sweeps = sorted(path.parent.name for path in reports.glob("sweeps/*/sweep.html"))
+    return found | {f"Sweep of {name}": f"sweeps/{name}/sweep.html" for name in sweeps}
 
 
 def render(found: list[Entry], *, profile: str, links: Mapping[str, str] | None = None) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +12,10 @@ from helpers.report.workspace import BOOK, Settings, Workspace, write
 
 if TYPE_CHECKING:
     from helpers.report.book import BookSettings
-    from helpers.report.sweep import Point
 
 FEWEST_CHAPTERS = 2
 MADE_FROM = f".{BOOK}.made-from"
 """Beside the book: a hash of what it was made from."""
-SWEEP_FILES = ("index.html", "sweep.pdf", "sweep.csv", "means.csv")
 
 
 def book_settings(workspace: Workspace, *, author: str | None, course: str | None) -> "BookSettings":
@@ -68,34 +66,6 @@ def write_book(workspace: Workspace, settings: Settings, book: "BookSettings") -
         return clean.private(f"{BOOK} could not be made: {error}")
     write(reports / MADE_FROM, made_from)
     return ""
-
-
-def write_sweep(
-    workspace: Workspace, settings: Settings, notebook: Path, points: "Sequence[Point]", *, outdated: Collection[str]
-) -> str:
-    """Writes what stands over a sweep's reports, and the index that leads to it.
-
-    Args:
-        workspace: whose folders.
-        settings: of the reports.
-        notebook: that ran.
-        points: all of the sweep.
-        outdated: names of those that were to run, since something changed, and did not.
-
-    Returns:
-        Why the sweep's PDF could not be made, or "".
-    """
-    from helpers.report import sweep
-    from helpers.report.pdf import PdfError
-
-    problem = ""
-    write_index(workspace, settings.profile)  # the sweep's own one leads there if it is there
-    try:
-        sweep.write_summary(workspace, settings.profile, notebook, points, formats=settings.formats, outdated=outdated)
-    except PdfError as error:
-        problem = clean.private(f"the sweep's PDF could not be made: {error}")
-    write_index(workspace, settings.profile)  # and it leads to the sweep
-    return problem
 
 
 def is_outdated(workspace: Workspace, settings: Settings, book: "BookSettings") -> bool:

@@ -157,7 +157,7 @@ def _draw(document: "Document", task: Task, settings: Settings) -> tuple[dict[st
 
     folded = document if settings.show_code != "none" else with_code(document, "none")
     makers = {
-        "html": lambda: html.render(folded, name=task.name, profile=settings.profile),
+        "html": lambda: html.render(folded, name=task.name, profile=settings.profile, overview=task.overview),
         "pdf": lambda: pdf.render(with_code(document, settings.show_code)),
     }
     pages: dict[str, str | bytes] = {}

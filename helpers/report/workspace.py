@@ -67,6 +67,7 @@ class Task:
         reports: the folder of its reports.
         figures: the folder of its drawings.
         root: the folder that its kernel works in.
+        overview: where the page over all its neighbours is, relative to its own.
     """
 
     notebook: Path
@@ -75,6 +76,7 @@ class Task:
     reports: Path
     figures: Path
     root: Path
+    overview: str = "index.html"
 
     def file(self, suffix: str) -> Path:
         return self.reports / f"{self.name}.{suffix}"

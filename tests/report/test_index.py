@@ -125,14 +125,14 @@ def test_the_book_and_sweeps_are_linked_where_they_lie(folders):
     sweeps = [reports / "sweeps" / name for name in ("02_b", "50% of #A")]
     for folder in [*sweeps, reports / "sweeps" / "interrupted"]:
         folder.mkdir(parents=True)
-    for path in (reports / "workbook.pdf", *(folder / "index.html" for folder in sweeps)):
+    for path in (reports / "workbook.pdf", *(folder / "sweep.html" for folder in sweeps)):
         path.touch()
     text = index.render(index.entries(reports, figures), profile="quick", links=index.links(reports))
     found = BeautifulSoup(text, "html.parser").find("ul", class_="links").find_all("a")
     assert [link.get_text() for link in found] == ["The whole book (PDF)", "Sweep of 02_b", "Sweep of 50% of #A"]
     folder = reports.as_uri() + "/"
     paths = [unquote(urlsplit(urljoin(folder, link["href"])).path) for link in found]
-    assert paths == [str(reports / "workbook.pdf"), *(str(folder / "index.html") for folder in sweeps)]
+    assert paths == [str(reports / "workbook.pdf"), *(str(folder / "sweep.html") for folder in sweeps)]
 
 
 def test_the_index_of_a_workspace_links_its_book(tmp_path):

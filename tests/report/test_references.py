@@ -17,7 +17,7 @@ from helpers.report.run import missing_results
 from helpers.report.workspace import load
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="90pt" height="60pt"><rect width="80" height="50"/></svg>'
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if path.stem != "sweep")
 SAMPLES = {"classes", "samples", "dogs_samples", "animals_samples"}
 
 

@@ -1,13 +1,14 @@
-"""A sweep by the command: a report for each point, one page over all, and only what is missing runs again."""
+"""A sweep by the command: a report for each point, one over all, and only what is missing runs again."""
 
 import csv
-import json
+import shutil
 import signal
 import time
 
 import nbformat
 import pytest
 
+from helpers import ROOT
 from helpers.report import cli, kernel
 from helpers.report.run import NotRun
 
@@ -28,6 +29,7 @@ def sweep(tmp_path, capsys):
     ]
     (tmp_path / "notebooks").mkdir()
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "01_small.ipynb")
+    shutil.copy(ROOT / "notebooks" / "sweep.ipynb", tmp_path / "notebooks")
 
     def run(*arguments: str, status: int = 0) -> dict[str, str]:
         assert cli.main(["01", "--format", "html", "--sweep", *arguments], root=tmp_path) == status
@@ -37,92 +39,66 @@ def sweep(tmp_path, capsys):
     return run
 
 
-def throw(error: Exception) -> None:
-    raise error
-
-
-def rows(folder) -> list[dict[str, str]]:
+def rows(folder) -> dict[str, dict[str, str]]:
+    """The lines of sweep.csv by point."""
     with (folder / "sweep.csv").open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
+        return {row["report"]: row for row in csv.DictReader(stream)}
 
 
 def test_a_sweep_runs_what_is_missing_and_a_failed_point_stops_no_other(tmp_path, sweep):
     folder = tmp_path / "reports" / "quick" / "sweeps" / "01_small"
-    assert sweep("SEED=0,1", "RATE=0.1") == dict.fromkeys(
-        ["RATE=0.1,SEED=0", "RATE=0.1,SEED=1"], "runs: never run before"
-    )
+    first = sweep("SEED=0,1", "RATE=0.1")
+    assert first == dict.fromkeys(["RATE=0.1,SEED=0", "RATE=0.1,SEED=1", "sweep"], "runs: never run before")
     done = sweep("SEED=0,1,2,3,4,13", "RATE=0.1,0.2", "--jobs", "2", status=1)
-    assert len(done) == 12 and [name for name, what in done.items() if what == "unchanged"] == [
-        "RATE=0.1,SEED=0",
-        "RATE=0.1,SEED=1",
-    ]
-    measured = {(row["RATE"], row["SEED"]): row for row in rows(folder)}
+    assert len(done) == 13 and [name for name, what in done.items() if what == "unchanged"] == list(first)[:2]
+    measured = rows(folder)
     assert len(measured) == 12
-    for (rate, seed), row in measured.items():
-        if seed == "13":
+    for row in measured.values():
+        if row["SEED"] == "13":
             assert row["run_state"] == "FAILED" and "an unlucky one" in row["run_error"] and not row["accuracy"]
         else:
-            assert row["run_state"] == "ok" and float(row["accuracy"]) == pytest.approx(
-                0.5 + float(rate) + int(seed) / 100
-            )
-    page = (folder / "index.html").read_text(encoding="utf-8")
-    assert all(f"{name}.html" in page.replace("%3D", "=").replace("%2C", ",") for name in done)
-    assert "an unlucky one" in page
-    assert "sweeps/01_small/index.html" in (tmp_path / "reports" / "quick" / "index.html").read_text(encoding="utf-8")
-    about = json.loads((folder / "RATE=0.2,SEED=1.json").read_text(encoding="utf-8"))
-    assert about["numbers"]["accuracy"]["value"] == pytest.approx(0.71)
-    # Nothing of a point lies among the notebooks' own reports.
+            assert row["run_state"] == "ok"
+            assert float(row["accuracy"]) == pytest.approx(0.5 + float(row["RATE"]) + int(row["SEED"]) / 100)
+    page = (folder / "sweep.html").read_text(encoding="utf-8").replace("%3D", "=").replace("%2C", ",")
+    assert all(f'href="{name}.html"' in page for name in measured)
+    assert "an unlucky one" in page and "10 of 12 points" in page and 'href="../../index.html"' in page
+    assert 'href="sweep.html"' in (folder / "RATE=0.1,SEED=0.html").read_text(encoding="utf-8")
+    assert "sweeps/01_small/sweep.html" in (tmp_path / "reports" / "quick" / "index.html").read_text(encoding="utf-8")
+    # Nothing of a point lies among the notebooks' own reports, and the summary is none of the numbered ones.
     assert {path.name for path in folder.parent.parent.iterdir()} == {"index.html", "sweeps"}
-
-
-def states(folder) -> list[tuple[str, str]]:
-    return [(row["run_state"], row["accuracy"][:4]) for row in rows(folder)]
+    # Only two have anything to do: those that failed. Their results are the same, and so is the page over them.
+    done = sweep("SEED=0,1,2,3,4,13", "RATE=0.1,0.2", status=1)
+    assert sorted(name for name, what in done.items() if what != "unchanged" and name != "sweep") == [
+        "RATE=0.1,SEED=13",
+        "RATE=0.2,SEED=13",
+    ]
 
 
 @pytest.mark.parametrize("ends_by", ["Ctrl-C", "a worker's death"])
 def test_results_of_earlier_code_are_not_told_as_good_where_the_new_code_has_not_run(
-    tmp_path, sweep, monkeypatch, capsys, ends_by
+    tmp_path, sweep, monkeypatch, ends_by
 ):
     folder = tmp_path / "reports" / "quick" / "sweeps" / "01_small"
     sweep("SEED=0,10,13", "RATE=0.1", status=1)
-    assert states(folder) == [("ok", "0.6"), ("ok", "0.7"), ("FAILED", "")]
     path = tmp_path / "notebooks" / "01_small.ipynb"
     path.write_text(path.read_text(encoding="utf-8").replace("0.5 +", "0.25 +"), encoding="utf-8")
     asked, execute = [], kernel.execute
 
     def execute_once(order, watch):
         asked.append(order.name)
-        if len(asked) == 1:
+        if len(asked) == 1 or order.name == "sweep":
             return execute(order, watch)
         if ends_by == "Ctrl-C":
             signal.raise_signal(signal.SIGINT)
             time.sleep(0.5)
         raise NotRun("no worker takes it")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(kernel, "execute", execute_once)
-        sweep("SEED=0,10,13", "RATE=0.1", status=130 if ends_by == "Ctrl-C" else 1)
-    assert states(folder) == [("ok", "0.35"), ("outdated", ""), ("FAILED", "")]
-    assert "something has changed since" in rows(folder)[1]["run_error"]
-    assert "1 outdated" in (folder / "index.html").read_text(encoding="utf-8")
-    # --force runs what is good: that stays.
-    monkeypatch.setattr(kernel, "execute", lambda *_: throw(NotRun("no worker takes it")))
-    sweep("SEED=0", "RATE=0.1", "--force", status=1)
-    assert states(folder) == [("ok", "0.35")]
-
-
-def test_sweep_may_be_given_once_for_each_parameter(tmp_path, sweep, monkeypatch, capsys):
-    monkeypatch.setattr(kernel, "execute", lambda *_: throw(NotRun("not run")))
-    monkeypatch.setattr("helpers.report.overview.write_sweep", lambda *_, **__: "")
-    done = sweep("SEED=0,1", "--sweep", "RATE=0.1,0.2", status=1)
-    assert list(done) == ["RATE=0.1,SEED=0", "RATE=0.2,SEED=0", "RATE=0.1,SEED=1", "RATE=0.2,SEED=1"]
-
-
-def test_what_stands_over_the_points_is_told(tmp_path, sweep, monkeypatch, capsys):
-    monkeypatch.setattr(kernel, "execute", lambda *_: throw(NotRun("not run")))
-    for formats, told in (("html", "index.html and sweep.csv"), ("html,pdf", "index.html, sweep.pdf and sweep.csv")):
-        assert cli.main(["01", "--sweep", "SEED=0,1", "--format", formats], root=tmp_path) == 1
-        assert capsys.readouterr().out.splitlines()[-1].endswith(f"01_small, with {told} over them")
+    monkeypatch.setattr(kernel, "execute", execute_once)
+    sweep("SEED=0,10,13", "RATE=0.1", status=130 if ends_by == "Ctrl-C" else 1)
+    states = [(row["run_state"], row["accuracy"][:4]) for row in rows(folder).values()]
+    assert states == [("ok", "0.35"), ("outdated", ""), ("FAILED", "")]
+    page = (folder / "sweep.html").read_text(encoding="utf-8")
+    assert "something has changed since" in page and "1 of 3 points" in page
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def pages():
         drawings = {block.name: block.svg for block in document.blocks if isinstance(block, Figure)}
         entries.append(index.Entry(name, content, drawings, {"Page": f"{name}.html", "PDF": f"{name}.pdf"}))
     pages = {name: html.render(document, name=name, profile="quick") for name, document in documents.items()}
-    links = {"The whole book (PDF)": "workbook.pdf", f"Sweep of {LONG}": "sweeps/a/index.html"}
+    links = {"The whole book (PDF)": "workbook.pdf", f"Sweep of {LONG}": "sweeps/a/sweep.html"}
     return pages | {"index": index.render(entries, profile="quick", links=links)}
 
 
