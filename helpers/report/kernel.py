@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import papermill
 import psutil
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
@@ -28,14 +27,15 @@ from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NBClientEngine, papermill_engines
+from papermill.engines import NotebookExecutionManager
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 from tqdm import tqdm
 from traitlets.config import Config
 
 from helpers import ROOT, WorkbookError
 from helpers.report import clean, stamp
 
-ENGINE = "workbook"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment variables by which torch and NumPy are told with how many threads to compute."""
 WAIT_FOR_STAMP = 120.0
@@ -158,34 +158,24 @@ def execute(order: Order, watch: Watch) -> NotebookNode:
     Raises:
         KernelNotStarted: if there is no kernel to run a cell.
     """
-    papermill_engines.register(ENGINE, _Engine)
-    executed: list[NotebookNode] = []
-    # A short name: the paths of sockets in it must be short.
-    with tempfile.TemporaryDirectory(prefix="workbook-", ignore_cleanup_errors=True) as folder:
-        source = Path(folder, "notebook.ipynb")
-        source.write_text(order.notebook, encoding="utf-8")
-        try:
-            papermill.execute_notebook(
-                str(source).replace("{", "{{").replace("}", "}}"),  # which papermill would fill parameters into
-                None,
-                parameters=order.parameters,
-                engine_name=ENGINE,
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                order=order,
-                watch=watch,
-                scratch=Path(folder),
-                executed=executed,
-            )
-        except KernelNotStarted:
-            raise
-        except _CellFailed:
-            pass
-        except Exception as error:  # from a library below, or of ours: what ran is kept
-            executed = executed or [nbformat.reads(order.notebook, as_version=4)]
-            fail(executed[0], type(error).__name__, str(error))
-    return executed[0]
+    notebook = load_notebook_node(nbformat.reads(order.notebook, as_version=4))
+    if order.parameters:
+        notebook = parameterize_notebook(notebook, order.parameters, kernel_name="python3", language="python")
+    run = NotebookExecutionManager(notebook, progress_bar=False)
+    run.notebook_start()
+    run.now = _steady_clock(run.start_time)
+    try:
+        # A short name: the paths of sockets in it must be short.
+        with tempfile.TemporaryDirectory(prefix="workbook-", ignore_cleanup_errors=True) as folder:
+            _Client(run, order, watch, Path(folder)).execute(env=_environment(order), cwd=order.folder or str(ROOT))
+    except KernelNotStarted:
+        raise
+    except _CellFailed:
+        pass
+    except Exception as error:  # from a library below, or of ours: what ran is kept
+        fail(run.nb, type(error).__name__, str(error))
+    run.notebook_complete()
+    return run.nb
 
 
 def add_failure(cell: NotebookNode, name: str, message: str) -> None:
@@ -200,40 +190,6 @@ def fail(notebook: NotebookNode, name: str, message: str) -> None:
     code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     ran = [cell for cell in code_cells if cell.execution_count is not None]
     add_failure((ran[-1:] or code_cells)[0], name, message)
-
-
-class _Engine(NBClientEngine):
-    """papermill's engine for one run: a client of ours, in a temporary folder of its own."""
-
-    @classmethod
-    def execute_managed_notebook(
-        cls,
-        nb_man: Any,
-        kernel_name: str,
-        *,
-        order: Order,
-        watch: Watch,
-        scratch: Path,
-        executed: list[NotebookNode],
-        **_: Any,
-    ) -> None:
-        executed.append(nb_man.nb)
-        nb_man.now = _steady_clock(nb_man.start_time)
-        client = _Client(
-            nb_man,
-            order,
-            watch,
-            scratch,
-            kernel_name=kernel_name,
-            kernel_manager_class=_KernelManager,
-            config=Config(KernelManager=_connection(scratch)),
-            log=_LOG,
-            # An output of many megabytes needs its time on a busy machine.
-            iopub_timeout=60,
-            # Results are in the notebook; a kernel that has loaded torch needs a second to stop by itself.
-            shutdown_kernel="immediate",
-        )
-        client.execute(env=_environment(order), cwd=order.folder or str(ROOT))
 
 
 def _steady_clock(start: datetime) -> Callable[[], datetime]:
@@ -255,8 +211,19 @@ class _KernelManager(AsyncKernelManager):
 class _Client(PapermillNotebookClient):
     """Runs the cells: reports progress, ends the run at its time limit, tells a dead kernel from a raised error."""
 
-    def __init__(self, nb_man: Any, order: Order, watch: Watch, scratch: Path, **options: Any) -> None:
-        super().__init__(nb_man, timeout_func=self._remaining, **options)
+    def __init__(self, run: NotebookExecutionManager, order: Order, watch: Watch, scratch: Path) -> None:
+        super().__init__(
+            run,
+            timeout_func=self._remaining,
+            kernel_name="python3",
+            kernel_manager_class=_KernelManager,
+            config=Config(KernelManager=_connection(scratch)),
+            log=_LOG,
+            # An output of many megabytes needs its time on a busy machine.
+            iopub_timeout=60,
+            # Results are in the notebook; a kernel that has loaded torch needs a second to stop by itself.
+            shutdown_kernel="immediate",
+        )
         self._limit, self._watch = order.time_limit, watch
         self._said, self._stamp = scratch / "kernel.log", scratch / "stamp.json"
         self._deadline: float | None = None
