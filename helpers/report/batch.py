@@ -151,14 +151,18 @@ def _outcome(work: Work, settings: Settings, executed: "NotebookNode | NotRun | 
     if isinstance(executed, NotRun):
         return Outcome(work.task.name, error=str(executed))
     started = time.monotonic()
+    outcome = Outcome(work.task.name)
     try:
-        notebook = renewed(work.task, work.stamp) if executed is None else executed
         if executed is not None:
             complete(executed, work.task, settings)
+        notebook = renewed(work.task, work.stamp) if executed is None else executed
+        forget_folders(notebook, work.task)
+        outcome = write_report(notebook, work.task, settings)
     except Exception as error:  # A fault in one notebook, ours included, must not take the others along.
-        return Outcome(work.task.name, error=in_words(error))
-    forget_folders(notebook, work.task)
-    outcome = write_report(notebook, work.task, settings)
+        outcome.error = in_words(error)
+    finally:  # also after Ctrl-C
+        if executed is not None and not outcome.files:
+            keep_interrupted(executed, work.task)
     outcome.render_seconds = time.monotonic() - started
     if executed is not None:
         outcome.ran = True

@@ -81,12 +81,7 @@ def write_report(executed: "NotebookNode", task: Task, settings: Settings) -> Ou
     outcome = Outcome(task.name)
     try:
         _write_report(executed, task, settings, outcome)
-    except KeyboardInterrupt:
-        keep_interrupted(executed, task)
-        raise
     except Exception as error:
-        if not outcome.files:
-            keep_interrupted(executed, task)
         outcome.error = "; ".join(filter(None, [outcome.error, in_words(error)]))
     return outcome
 
