@@ -62,7 +62,7 @@ class Runs:
         self.asked.append(order)
         return nbformat.v4.new_notebook(metadata={"papermill": {}})
 
-    def write_report(self, executed, task, settings, stamp) -> Outcome:
+    def write_report(self, executed, task, settings) -> Outcome:
         self.settings = settings
         if task.name == self.interrupted:
             raise KeyboardInterrupt
