@@ -161,20 +161,14 @@ def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None, dat
     Raises:
         RecordError: for a name that is no file's, or if ``drawing`` is no figure.
     """
-    texts = {"name": _checked_name(name), "caption": caption}
-    svg, pdf, table, spoken = drawn(_figure_of(drawing), data)
-    bundle = {"text/plain": caption, "image/svg+xml": svg, "application/pdf": base64.b64encode(pdf).decode()}
-    _show({"kind": "figure", **texts, "alt": alt or spoken or caption, "csv": table}, bundle)
-
-
-def drawn(fig: Any, data: Any = None) -> tuple[str, bytes, str, str]:
-    """A matplotlib Figure as SVG and as PDF, the numbers behind it as CSV and in words ("" if unknown); closes it."""
     import matplotlib.pyplot as plt
 
+    texts, fig = {"name": _checked_name(name), "caption": caption}, _figure_of(drawing)
     notes = {ax: ax.workbook for ax in fig.axes if hasattr(ax, "workbook")}
-    made = _render(fig, "svg").decode(), _render(fig, "pdf"), _csv_behind(notes, data), _in_words(notes)
+    svg, pdf = _render(fig, "svg").decode(), base64.b64encode(_render(fig, "pdf")).decode()
     plt.close(fig)
-    return made
+    content = {"kind": "figure", **texts, "alt": alt or _in_words(notes) or caption, "csv": _csv_behind(notes, data)}
+    _show(content, {"text/plain": caption, "image/svg+xml": svg, "application/pdf": pdf})
 
 
 def table(
@@ -207,7 +201,7 @@ def table(
     Raises:
         RecordError: if ``formats``, ``best`` or ``stds`` name what the table doesn't have.
     """
-    content = table_content(frame, name, formats=formats or {}, best=best or {}, stds=stds, by_row=by_row)
+    content = _table_content(frame, name, formats=formats or {}, best=best or {}, stds=stds, by_row=by_row)
     _show_table("table", name, caption, {**content, "links": list(links)})
 
 
@@ -230,7 +224,7 @@ def numbers(entries: Sequence[Number], name: str, caption: str) -> None:
     headings = [f"{heading}, {unit}" if unit else heading for heading, unit in zip(shown, shared, strict=True)]
     cells = figures if any(shared) else texts
     recorded = [
-        {**{key: plain(value) for key, value in asdict(entry).items()}, "shown": dict(zip(KEYS, three, strict=True))}
+        {**{key: _plain(value) for key, value in asdict(entry).items()}, "shown": dict(zip(KEYS, three, strict=True))}
         for entry, three in zip(entries, texts, strict=True)
     ]
     content = {
@@ -425,7 +419,7 @@ def _csv_behind(notes: Mapping[Any, Mapping[str, Any]], data: Any) -> str:
     count = sum(map(len, frames))
     if count > MOST_ROWS:
         about = f"this figure draws {count:,} numbers: its CSV file, which holds {MOST_ROWS:,} at most, is left out"
-        warnings.warn(about, stacklevel=4)
+        warnings.warn(about, stacklevel=3)
     if not 0 < count <= MOST_ROWS:
         return ""
     return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
@@ -541,18 +535,18 @@ def _writer(ax: Any, quantity: str) -> Write:
     forms = (axis.get_major_formatter() for axis in (ax.xaxis, ax.yaxis))
     if not any(isinstance(form, FuncFormatter) and form(0.5, 0) == "50%" for form in forms):
         return lambda value: _spoken(value) + "%" * quantity.startswith("%")
-    return lambda value: f"{with_minus(f'{100 * value:.1f}') if abs(value) >= 0.0005 else _spoken(100 * value)}%"
+    return lambda value: f"{_with_minus(f'{100 * value:.1f}') if abs(value) >= 0.0005 else _spoken(100 * value)}%"
 
 
 def _spoken(value: Any) -> str:
     """Three figures, and no exponent for what can be said without."""
-    return with_minus(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}")
+    return _with_minus(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}")
 
 
 # What a table holds: headings and cells as they are shown, and values as they are
 
 
-def table_content(
+def _table_content(
     frame: Any,
     table_name: str,
     *,
@@ -569,7 +563,7 @@ def table_content(
     """
     flat = _flat(frame)
     names = [str(column) for column in flat.columns]
-    values = [[plain(value) for value in row] for row in flat.itertuples(index=False, name=None)]
+    values = [[_plain(value) for value in row] for row in flat.itertuples(index=False, name=None)]
     keys = [str(row[0]) for row in values] if by_row else names
     formats, best = ({str(key): how for key, how in given.items()} for given in (formats, best))
     unknown = sorted({*formats, *best} - {*keys})
@@ -596,7 +590,7 @@ def table_content(
     return {**content, "names": names, "values": values, "stds": spread if stds is not None else []}
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """The value as JSON has it: NaN and infinities become None, NumPy scalars become Python's."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float):
@@ -604,18 +598,18 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | bool | int) else str(value)
 
 
-def amount(value: float, decimals: int, *, sign: str = "") -> str:
+def _amount(value: float, decimals: int, *, sign: str = "") -> str:
     """A number in figures, "–" for one that isn't finite."""
-    return with_minus(f"{value:{sign},.{decimals}f}") if math.isfinite(value) else NONE
+    return _with_minus(f"{value:{sign},.{decimals}f}") if math.isfinite(value) else NONE
 
 
-def decimals_for(values: Sequence[float], *, figures: int = 3) -> int:
+def _decimals_for(values: Sequence[float], *, figures: int = 3) -> int:
     """How many decimals show each of the finite values with three figures (or so many) at least; four at most."""
     sizes = [abs(value) for value in values if math.isfinite(value) and not float(value).is_integer()]
     return max((min(4, max(0, figures - 1 - math.floor(math.log10(size)))) for size in sizes), default=0)
 
 
-def with_minus(text: str) -> str:
+def _with_minus(text: str) -> str:
     """A formatted number with the real minus sign, which a zero, also one that was rounded to it, doesn't have."""
     is_zero = not re.search("[1-9]", text)
     return re.sub(r"(?<![\w.])-(?=[\d.])", "" if is_zero else "−", text)
@@ -634,7 +628,7 @@ def _deviations(frame: Any, stds: Any, names: list[str]) -> list[list[Any]]:
     if not ({str(column) for column in stds.columns} <= {*names} and stds.index.equals(frame.index)):
         raise RecordError("stds need the index of the table, and columns that it has")
     given = {str(column): stds[column].to_list() for column in stds.columns}
-    return [[plain(given[name][i]) if name in given else None for name in names] for i in range(len(frame))]
+    return [[_plain(given[name][i]) if name in given else None for name in names] for i in range(len(frame))]
 
 
 def _bold(
@@ -664,7 +658,7 @@ def _shown(value: Any, form: str | None) -> str:
     if isinstance(value, str):
         return value
     form = form or ("{:,}" if isinstance(value, int) else "{:.3f}")
-    text = with_minus(form.format(value))
+    text = _with_minus(form.format(value))
     figures = text.removesuffix(" points").removesuffix("%")
     if figures == text or not _SHOWN.fullmatch(figures):
         return text
@@ -705,7 +699,7 @@ def _decimals(entry: Number) -> int:
     if entry.unit in SHARES:
         return 2
     std = [] if entry.std is None else [entry.std]
-    needed = max(decimals_for([entry.value]), decimals_for(std, figures=2))
+    needed = max(_decimals_for([entry.value]), _decimals_for(std, figures=2))
     if entry.reported is None or float(entry.reported).is_integer():
         return needed
     return max(needed, min(4, len(repr(float(entry.reported)).partition(".")[2])))
@@ -718,13 +712,13 @@ def _three_figures(entry: Number, shared: int) -> list[str]:
     digits = len(f"{abs(entry.value):.0f}".lstrip("0")) if math.isfinite(entry.value) else 0
     decimals = 0 if whole else min(shared, max(_decimals(entry), MOST_FIGURES - digits))
     scale = 100 if entry.unit in SHARES else 1
-    measured = amount(scale * entry.value, decimals)
+    measured = _amount(scale * entry.value, decimals)
     if entry.std is not None and math.isfinite(entry.std) and measured != NONE:
-        measured += f" ± {amount(scale * entry.std, decimals)}"
+        measured += f" ± {_amount(scale * entry.std, decimals)}"
     if entry.reported is None:
         return [NONE, measured, NONE]
-    difference = amount(scale * (entry.value - entry.reported), decimals, sign="+")
-    return [amount(scale * entry.reported, decimals), measured, difference]
+    difference = _amount(scale * (entry.value - entry.reported), decimals, sign="+")
+    return [_amount(scale * entry.reported, decimals), measured, difference]
 
 
 def _units(unit: str) -> list[str]:
