@@ -292,7 +292,8 @@ def _close(works: Sequence["Work"], outcomes: dict[str, "Outcome"], folder: Path
         line = "  ".join([name.ljust(widths[0]), state.ljust(widths[1]), *right, files])
         print(printable(line).rstrip())
     place = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    print(printable(f"in {place}, with {written(folder, over)} over them"))
+    names = written(folder, over)
+    print(printable(f"in {place}{f', with {names} over them' if names else ''}"))
 
 
 def _row(outcome: "Outcome") -> tuple[str, ...]:
