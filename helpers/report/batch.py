@@ -198,6 +198,8 @@ class Here:
                 yield order.name, NotRun(in_words(error))
 
     def close(self) -> None:
+        for _, watch in self._running.values():  # none but after an error of ours
+            watch.stop()
         self._pool.shutdown()
 
     def stop(self) -> "Iterator[tuple[str, NotebookNode]]":
@@ -208,6 +210,7 @@ class Here:
             with suppress(Exception):  # one that had not begun
                 yield order.name, future.result()
             watch.close()
+        self._running.clear()
 
 
 def _execute(order: "Order", watch: "Watch") -> "NotebookNode":

@@ -225,6 +225,3 @@ def _yaml(text: str) -> Any:
     # Not all that PyYAML raises is its own: numbers without digits (0x_), dates that don't exist, too deep a nesting.
     except Exception as error:
         raise ValueError(" ".join(str(error).split())) from error
-
-
-BadValue = BadFile = Refused

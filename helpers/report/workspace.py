@@ -231,6 +231,3 @@ def write(path: Path, content: str | bytes) -> None:
 def _number(stem: str) -> int:
     digits = re.match(r"\d+", stem, re.ASCII)
     return int(digits[0]) if digits else -1
-
-
-UnknownName = NotWritable = Refused
