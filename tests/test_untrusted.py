@@ -24,7 +24,7 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from helpers import ROOT, data, evaluate, models, plots, record, train
-from helpers.report import document, html, pdf
+from helpers.report import document, render
 
 # Code in files
 
@@ -221,8 +221,8 @@ def test_odd_names_neither_break_nor_inject(odd, shown, tmp_path, monkeypatch):
     show_results(odd, odd.class_names)
     done = document.read(executed(shown))
     assert not done.failed
-    assert_unharmed_page(html.render(done, name="odd", profile="quick"), odd.class_names)
-    assert_unharmed_pdf(pdf.render(done), odd.class_names)
+    assert_unharmed_page(render.html(done, name="odd", profile="quick"), odd.class_names)
+    assert_unharmed_pdf(render.pdf(done), odd.class_names)
     assert {path.name for path in tmp_path.iterdir()} == before
     assert list((tmp_path / "here").iterdir()) == []
 
@@ -232,8 +232,8 @@ def test_long_names_neither_break_nor_inject(make_images, shown):
     splits = data.Splits(*(renamed(images, LONG, split) for split in ("train", "val", "test")))
     show_results(splits, LONG)
     done = document.read(executed(shown))
-    assert_unharmed_page(html.render(done, name="long", profile="quick"), LONG)
-    assert_unharmed_pdf(pdf.render(done), LONG)
+    assert_unharmed_page(render.html(done, name="long", profile="quick"), LONG)
+    assert_unharmed_pdf(render.pdf(done), LONG)
 
 
 def renamed(images: data.ImageData, class_names: tuple[str, ...], split: str) -> data.ImageData:

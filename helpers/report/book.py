@@ -1,21 +1,20 @@
-"""What a book of all notebooks of a profile holds: its settings, its chapters, and what the summary says of each.
-
-``helpers.report.pdf.book`` sets it.
-"""
+"""All notebooks of a profile as one book, ``workbook.pdf``: title page, contents, a summary, a chapter for each."""
 
 import fnmatch
+import hashlib
 import json
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from helpers.report import clean, render
 from helpers.report.document import (
     DamagedNotebook,
     Document,
     Failure,
-    Figure,
     Provenance,
     Reading,
     Table,
@@ -23,12 +22,19 @@ from helpers.report.document import (
     with_code,
     with_failure,
 )
-from helpers.report.workspace import Refused, UnreadableNotebook, load
+from helpers.report.index import compared
+from helpers.report.workspace import BOOK, Refused, UnreadableNotebook, load, write
 
 DEFAULT_TITLE = "Experiments in image classification"
+FEWEST_CHAPTERS = 2
+MADE_FROM = f".{BOOK}.made-from"
+"""Beside the book: a hash of what it was made from."""
 _SENTENCE_END = re.compile(r"[.!?؟](?=\s+[^\sa-z]|\s*\Z)")
 _ABBREVIATIONS = tuple(f" {word}" for word in ("vs.", "Fig.", "Figs.", "Eq.", "No.", "cf.", "e.g.", "i.e.", "etc."))
 _PAIRED_MARKS = ("**", "`", "$")
+_COLUMNS = ["Quantity", "Reported earlier", "This run", "Difference", "Images"]
+_ALIGN = ["left", "right", "right", "right", "left"]
+_IMAGES = {True: "stand-in", False: "real", None: "–"}
 
 
 class UnusableSettings(Refused):
@@ -52,30 +58,29 @@ class Chapter:
     document: Document
 
 
-def settings(root: Path) -> BookSettings:
+def settings(root: Path, *, author: str | None = None, course: str | None = None) -> BookSettings:
     """The settings in the table ``[tool.workbook]`` of ``root/pyproject.toml``: title, author and course, all optional.
+
+    Args:
+        root: the workbook's folder.
+        author, course: count before the file's, unless None.
 
     Raises:
         UnusableSettings: if the file cannot be read, or a setting is unknown or no text.
     """
     path = root / "pyproject.toml"
-    if not path.is_file():
-        return BookSettings()
-    table = _tool_table(path)
+    table = _tool_table(path) if path.is_file() else {}
     for name, value in table.items():
         if name not in BookSettings.__dataclass_fields__ or not isinstance(value, str):
             raise UnusableSettings(
                 f"{path.name}: {name} = {value!r} in [tool.workbook] is not a setting of the book; there are title, "
                 "author and course, each a text"
             )
-    return BookSettings(**table)
+    given = {"author": author, "course": course}
+    return replace(BookSettings(**table), **{name: text for name, text in given.items() if text is not None})
 
 
 def _tool_table(path: Path) -> Mapping[str, Any]:
-    try:
-        import tomllib
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("workbook", {})
     except (OSError, ValueError, AttributeError) as error:
@@ -83,6 +88,60 @@ def _tool_table(path: Path) -> Mapping[str, Any]:
     if not isinstance(table, dict):
         raise UnusableSettings(f"{path.name}: tool.workbook is not a table; write [tool.workbook], then title = …")
     return table
+
+
+# The file in a profile's folder
+
+
+def write_book(reports: Path, about: BookSettings, *, profile: str, show_code: str, formats: Sequence[str]) -> str:
+    """Writes ``workbook.pdf`` from the executed notebooks in a profile's folder of reports.
+
+    A book of earlier runs goes where there is none now: it would show other numbers than the reports.
+
+    Args:
+        reports: the folder.
+        about: what stands on the title page.
+        profile: the profile of the runs.
+        show_code: whose code is shown, as for the reports.
+        formats: that the command makes; without "pdf" there is no book.
+
+    Returns:
+        Why it could not be made, or "". One notebook makes no book.
+    """
+    for file in (BOOK, MADE_FROM):
+        (reports / file).unlink(missing_ok=True)
+    if "pdf" not in formats:
+        return ""
+    made_from = _made_from(reports, about, show_code)
+    found = chapters(reports, show_code=show_code)
+    if len(found) < FEWEST_CHAPTERS:
+        return ""
+    try:
+        write(reports / BOOK, pdf(found, about, profile=profile))
+    except render.PdfError as error:
+        return clean.private(f"{BOOK} could not be made: {error}")
+    write(reports / MADE_FROM, made_from)
+    return ""
+
+
+def is_outdated(reports: Path, about: BookSettings, *, show_code: str, formats: Sequence[str]) -> bool:
+    """Whether the book that should stand over the reports isn't there, or is of other settings or other reports."""
+    if "pdf" not in formats:
+        return False
+    has_book = (reports / BOOK).is_file()
+    if len(executed(reports)) < FEWEST_CHAPTERS:
+        return has_book
+    made_from = reports / MADE_FROM
+    is_of_these = made_from.is_file() and made_from.read_text() == _made_from(reports, about, show_code)
+    return not (has_book and is_of_these)
+
+
+def _made_from(reports: Path, about: BookSettings, show_code: str) -> str:
+    """A hash of what a book is made from: its settings, and the executed notebooks as sizes and times tell them."""
+    states = [(path.name, path.stat()) for path in executed(reports)]
+    of = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
+    text = json.dumps([asdict(about), show_code, of], sort_keys=True)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def chapters(reports: Path, *, show_code: str = "key") -> list[Chapter]:
@@ -100,7 +159,7 @@ def chapters(reports: Path, *, show_code: str = "key") -> list[Chapter]:
 def executed(reports: Path) -> list[Path]:
     """The executed notebooks in a profile's folder of reports, in the order of their numbers."""
     paths = [path for path in reports.glob("[0-9]*.ipynb") if not path.name.endswith(".interrupted.ipynb")]
-    return sorted(paths, key=lambda path: (_number(path), path.name))
+    return sorted(paths, key=lambda path: (int(re.match(r"\d+", path.name, re.ASCII)[0]), path.name))
 
 
 def _chapter(path: Path, show_code: str) -> Chapter:
@@ -123,8 +182,127 @@ def _as_reported(document: Document, numbers: Path) -> Document:
     return document if document.failed else with_failure(document, name, message)
 
 
-def _number(path: Path) -> int:
-    return int(re.match(r"\d+", path.name, re.ASCII)[0])
+# Its pages
+
+
+def pdf(chapters: Sequence[Chapter], about: BookSettings, *, profile: str) -> bytes:
+    """The book as a PDF on A4 paper; the same chapters give the same bytes.
+
+    Args:
+        chapters: in their order, numbered from 1; figures and tables are numbered by chapter.
+        about: what stands on the title page.
+        profile: the profile of the runs.
+
+    Raises:
+        PdfError: if Typst could not set it.
+    """
+
+    def make(pictures: render.Pictures) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        described = [
+            render.described(chapter.document, pictures, paper=True, chapter=number)
+            for number, chapter in enumerate(chapters, 1)
+        ]
+        blocks = _summary(chapters, described)
+        for number, (chapter, its_blocks) in enumerate(zip(chapters, described, strict=True), 1):
+            document = chapter.document
+            line = " · ".join(filter(None, [chapter.name, render.facts(document)]))
+            opening = {"title": document.title, "facts": line, "failed": document.failed}
+            blocks += [{"kind": "chapter", "chapter": number, **opening}, *its_blocks]
+        return {**asdict(about), "book": True, "facts": _facts(chapters, profile)}, blocks
+
+    return render.typeset(make, level=2)
+
+
+def _facts(chapters: Sequence[Chapter], profile: str) -> list[dict[str, str]]:
+    """What the title page says below: when, from which commit, how much of it failed or rests on stand-in data."""
+    documents = [chapter.document for chapter in chapters]
+    failed = sum(document.failed for document in documents)
+    stand_ins = sum(bool(_is_stand_in(document)) for document in documents)
+    newest_first = sorted(documents, key=lambda document: document.finished or "", reverse=True)
+    commits = list(dict.fromkeys(filter(None, (_commit(document)[0] for document in newest_first))))
+    more = len(commits) - 1
+    others = f"; {more} other commit{'' if more == 1 else 's'} in other chapters" if more > 0 else ""
+    changed = sum(bool(_commit(document)[1]) for document in documents)
+    dirty = f"; files had been changed since in {changed} of {len(chapters)}" if changed else ""
+    newest = max((document.finished for document in documents if document.finished), default="")
+    rows = {
+        "Newest run": render.day(newest) if newest else "",
+        "Profile": profile,
+        "Notebooks": f"{len(chapters)}{f', of which {failed} failed' if failed else ''}",
+        "Images": f"stand-in data in {stand_ins} of {len(chapters)} chapters" if stand_ins else "",
+        "Git commit": commits[0] + others + dirty if commits else "",
+    }
+    return [{"label": label, "text": text} for label, text in rows.items() if text]
+
+
+def _commit(document: Document) -> tuple[str, str]:
+    """The git commit that the run names, and what it says of uncommitted changes."""
+    rows = [row for block in document.blocks if isinstance(block, Provenance) for row in block.rows]
+    commit, _, changes = dict(rows).get("Git commit", "").partition(",")
+    return commit, changes
+
+
+def _summary(chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    opening = {"kind": "heading", "level": 1, "text": "Summary"}
+    if not chapters:
+        return [opening, {"kind": "note", "text": "No notebook of this profile has been run yet."}]
+    return [opening, *_states(chapters), *_comparison(chapters), *_findings(chapters, described)]
+
+
+def _states(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
+    """Which notebooks failed, and how much of the book rests on stand-in data."""
+    count = len(chapters)
+    lines = [
+        f"Chapter {number}, {chapter.name}. {_failure(chapter.document)}"
+        for number, chapter in enumerate(chapters, 1)
+        if chapter.document.failed
+    ]
+    label = f"{len(lines)} of {count} notebook{'' if count == 1 else 's'} failed"
+    blocks = [{"kind": "alarms", "label": label, "lines": lines}] if lines else []
+    stand_ins = sum(bool(_is_stand_in(chapter.document)) for chapter in chapters)
+    if stand_ins:
+        where = "all chapters" if stand_ins == count else f"{stand_ins} of {count} chapters"
+        text = (
+            f"STAND-IN DATA in {where}. Such numbers say how the methods behave, nothing about the data sets that the "
+            "images stand in for."
+        )
+        blocks.append({"kind": "warning", "text": text})
+    return blocks
+
+
+def _comparison(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
+    """One table of all numbers that an earlier report gave, below the names of their chapters."""
+    rows: list[list[str]] = []
+    for number, chapter in enumerate(chapters, 1):
+        document, stand_in = chapter.document, _is_stand_in(chapter.document)
+        found = compared(document.numbers, document.key_numbers, stand_in=bool(stand_in))
+        if found:
+            rows.append([f"{number}\u2002{document.title}"])
+            keys = ("label", "reported", "value", "difference")
+            rows += [[*(row[key] for key in keys), _IMAGES[stand_in]] for row in found]
+    if not rows:
+        return []
+    caption = (
+        "Figures of earlier reports and of these runs; without such a report, the notebook's key numbers. "
+        "Numbers from stand-in images are not held against the reported ones."
+    )
+    table = {"kind": "table", "name": "", "caption": caption, "number": "S.1", "anchor": "table-S.1", "sticky": False}
+    table |= {"columns": _COLUMNS, "rows": rows, "align": _ALIGN, "bold": [], "links": []}
+    return [{"kind": "heading", "level": 2, "text": "Reported and measured"}, table]
+
+
+def _findings(chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """For each notebook its chapter, one sentence, and its key figure."""
+    blocks: list[dict[str, Any]] = [{"kind": "heading", "level": 2, "text": "Chapter by chapter"}]
+    for number, (chapter, its_blocks) in enumerate(zip(chapters, described, strict=True), 1):
+        document = chapter.document
+        about = {"title": document.title, "state": f"Failed. {_failure(document)}" if document.failed else ""}
+        sentence = "" if document.failed else finding(document)
+        figures = [block for block in its_blocks if block["kind"] == "figure" and "number" in block]
+        chosen = [figure for figure in figures if fnmatch.fnmatchcase(figure["name"], document.key_figure)]
+        key = {"figure": (chosen or figures)[0]} if figures else {}
+        blocks.append({"kind": "finding", "chapter": number, "text": sentence, "format": "markdown", **about, **key})
+    return blocks
 
 
 def finding(document: Document) -> str:
@@ -149,39 +327,16 @@ def first_sentence(text: str) -> str:
     return paragraph
 
 
-def key_figure(document: Document) -> Figure | None:
-    """The figure that stands for the notebook, as its metadata says; else its first one, if it has any."""
-    figures = [block for block in document.blocks if isinstance(block, Figure)]
-    chosen = [figure for figure in figures if fnmatch.fnmatchcase(figure.name, document.key_figure)]
-    return next(iter([*chosen, *figures]), None)
-
-
-def is_stand_in(document: Document) -> bool | None:
+def _is_stand_in(document: Document) -> bool | None:
     """Whether its images stand in for others; None for a run that ended before it said what they are."""
     sources = [block for block in document.blocks if isinstance(block, Provenance)]
     return any(source.stand_in for source in sources) if sources else None
 
 
-def failure(document: Document) -> str:
-    """What ended the run, in one line; "" if nothing did."""
+def _failure(document: Document) -> str:
+    """What ended the run, in one line."""
     errors = [block for block in document.blocks if isinstance(block, Failure)]
     return " ".join(f"{errors[0].name}: {errors[0].message}".split()) if errors else ""
-
-
-def commits(documents: Sequence[Document]) -> list[str]:
-    """The git commits that the documents were made at, each once, that of the newest run first."""
-    newest_first = sorted(documents, key=lambda document: document.finished or "", reverse=True)
-    return list(dict.fromkeys(commit for document in newest_first if (commit := _commit(document).partition(",")[0])))
-
-
-def has_uncommitted_changes(document: Document) -> bool:
-    """Whether files had been changed since the commit that the run names."""
-    return "," in _commit(document)
-
-
-def _commit(document: Document) -> str:
-    rows = [row for block in document.blocks if isinstance(block, Provenance) for row in block.rows]
-    return dict(rows).get("Git commit", "")
 
 
 def _holds_results(block: Any) -> bool:

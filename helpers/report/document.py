@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from helpers import WorkbookError
 from helpers.record import MIME, NAMES, Number, csv_of_table, csv_text, is_name
 from helpers.report import clean
-from helpers.report.minus_signs import in_prose
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -94,7 +93,7 @@ class Figure:
 
     ``csv`` is the text of a file with the numbers behind it; "" where it draws none.
 
-    In a book ``number`` is a text such as "3.2", for a table too (see ``references.numbered_by_chapter``).
+    In a book ``number`` is a text such as "3.2", for a table too (see ``render.described``).
     """
 
     name: str
@@ -335,7 +334,7 @@ class _Reader:
                 rows.append(("Peak memory", f"{peak:,.0f} MiB resident in the notebook's process"))
             self._blocks.append(Provenance(rows, clean.private(content["warning"])))
         elif kind == "reading":
-            self._blocks.append(Reading(in_prose(content["text"])))
+            self._blocks.append(Reading(content["text"]))
         elif kind == "figure" and self._claim("figure", content["name"]):
             self._blocks.append(self._figure(content, data))
         elif kind in ("table", "numbers") and self._claim("table", content["name"]):

@@ -1,19 +1,24 @@
-"""The page over all notebooks of a profile, from the files that their runs left: cards, and one table of results."""
+"""What runs leave for others: a notebook's numbers as JSON, and the page over all notebooks of a profile from these."""
 
+import fnmatch
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from helpers.record import is_name
-from helpers.report import durations
-from helpers.report.compared import compared, key_numbers
-from helpers.report.html import environment, svg_picture
-from helpers.report.workspace import BOOK
+from helpers.report import render
+from helpers.report.document import Document, Failure, Figure, Provenance, Table
+from helpers.report.workspace import BOOK, write
 
+NUMBERS_SHOWN = 4
 THUMBNAIL_BYTES = 600_000
 """A larger drawing is not shown on its card: thirty of them would make the page slow."""
+NO_DIFFERENCE = "–"
 FILES = {
     "html": "Page",
     "pdf": "PDF",
@@ -24,124 +29,175 @@ FILES = {
 }
 """Suffixes of a notebook's files beside the index, and what their links are called."""
 
-
-@dataclass(frozen=True)
-class Entry:
-    """One notebook on the index.
-
-    Attributes:
-        name: its file name without the suffix.
-        content: what ``numbers_file.content`` gave for its last run.
-        drawings: SVG text of its figures, by name, in the notebook's order.
-        files: link text -> relative path of those of its files that exist.
-    """
-
-    name: str
-    content: dict[str, Any]
-    drawings: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
+Numbers = Mapping[str, Mapping[str, Any]]
+"""By name, as ``Document.numbers`` has them."""
 
 
-def entries(reports: Path, figures: Path) -> list[Entry]:
-    """Every notebook that left its numbers in ``reports``, whichever command ran it.
+def numbers(document: Document, *, name: str, profile: str) -> dict[str, Any]:
+    """Everything that ``document`` recorded, unrounded, as strict JSON has it: the content of ``<name>.json``.
 
     Args:
-        reports: the folder of a profile's reports.
+        document: what ``document.read`` returned.
+        name: the notebook's file name without its suffix.
+        profile: the profile of the run.
+
+    Returns:
+        Keys in a fixed order: "notebook", "profile", "title", "status" ("ok" or "failed"), "error" (None, or its
+        "name", "message" and "cell"), "duration_seconds", "finished", "stand_in" (a warning, or ""), "provenance",
+        "parameters", "numbers" (by name: "label", "value", "std", "runs", "reported", "unit", "shown"), "tables" (by
+        name: "caption", "columns", "values"), "figures" (by name: "caption", "alt"), "key_figure" (a name, or "") and
+        "key_numbers" (names). None stands for NaN and infinities.
+    """
+    sources = [block for block in document.blocks if isinstance(block, Provenance)]
+    failures = [block for block in document.blocks if isinstance(block, Failure)]
+    # A table of numbers has no values of its own: they are in "numbers" already.
+    tables = [block for block in document.blocks if isinstance(block, Table) and (block.values or not block.rows)]
+    made = {
+        "notebook": name,
+        "profile": profile,
+        "title": document.title,
+        "status": "failed" if document.failed else "ok",
+        "error": {key: getattr(failures[0], key) for key in ("name", "message", "cell")} if failures else None,
+        "duration_seconds": document.duration,
+        "finished": document.finished,
+        "stand_in": next((source.warning for source in sources if source.stand_in), ""),
+        "provenance": {label: text for source in sources for label, text in source.rows},
+        "parameters": document.parameters,
+        "numbers": {
+            key: {name: value for name, value in number.items() if name != "name"}
+            for key, number in document.numbers.items()
+        },
+        "tables": {
+            block.name: {"caption": block.caption, "columns": block.names or block.columns, "values": block.values}
+            for block in tables
+        },
+        "figures": {
+            block.name: {"caption": block.caption, "alt": block.alt}
+            for block in document.blocks
+            if isinstance(block, Figure)
+        },
+        "key_figure": document.key_figure,
+        "key_numbers": document.key_numbers,
+    }
+    return _strict(made)
+
+
+def _strict(value: Any) -> Any:
+    """``value`` without NaN and infinities, which JSON doesn't have."""
+    if isinstance(value, dict):
+        return {str(key): _strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def key_numbers(numbers: Numbers, patterns: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The numbers that the notebook calls its key ones; else the first ones, those reported earlier before others."""
+    named = dict.fromkeys(name for pattern in patterns for name in fnmatch.filter(numbers, pattern))
+    first = sorted(numbers.values(), key=lambda number: number["reported"] is None)[:NUMBERS_SHOWN]
+    return [numbers[name] for name in named] or first
+
+
+def compared(numbers: Numbers, patterns: Sequence[str], *, stand_in: bool) -> list[dict[str, str]]:
+    """The numbers for which an earlier report gave a figure, beside it; where it gave none, the key ones.
+
+    Args:
+        numbers: of a run.
+        patterns: names of its key numbers.
+        stand_in: whether its images stand in for the earlier report's. Their numbers are no better or worse than the
+            reported ones: no difference is shown.
+
+    Returns:
+        Texts: "label", "reported", "value", "difference".
+    """
+    reported = [number for number in numbers.values() if number["reported"] is not None]
+    rows = [{"label": number["label"], **number["shown"]} for number in reported or key_numbers(numbers, patterns)]
+    return [{**row, "difference": NO_DIFFERENCE} for row in rows] if stand_in else rows
+
+
+def write_page(reports: Path, figures: Path, profile: str) -> None:
+    """Writes ``index.html``: a card for each notebook that left its numbers, and one table of the results.
+
+    Args:
+        reports: the folder of a profile's reports, whichever command made them; the page's links lead to files there.
         figures: the folder of the same profile's drawings, one folder for each notebook.
-
-    Returns:
-        Entries in the order of their names. A file that isn't a run's numbers is passed over.
-    """
-    found = []
-    for path in sorted(reports.glob("*.json")):
-        content = _content(path)
-        if content is not None:
-            drawings = _drawings(figures / path.stem, list(content["figures"]))
-            files = {text: f"{path.stem}.{suffix}" for suffix, text in FILES.items()}
-            present = {text: name for text, name in files.items() if (reports / name).is_file()}
-            found.append(Entry(path.stem, content, drawings, present))
-    return found
-
-
-def links(reports: Path) -> dict[str, str]:
-    """What else lies in ``reports``: link text -> relative path of the book and of each sweep's page."""
-    found = {"The whole book (PDF)": BOOK} if (reports / BOOK).is_file() else {}
-    sweeps = sorted(path.parent.name for path in reports.glob("sweeps/*/sweep.html"))
-    return found | {f"Sweep of {name}": f"sweeps/{name}/sweep.html" for name in sweeps}
-
-
-def render(found: list[Entry], *, profile: str, links: Mapping[str, str] | None = None) -> str:
-    """The page, self-contained as the notebooks' pages are; its links lead to the files beside it.
-
-    Args:
-        found: what ``entries`` returned, or made by hand.
         profile: the profile's name.
-        links: what ``links`` returned, for the top of the page.
-
-    Returns:
-        HTML5: a card for each notebook, and one table of the results that an earlier report gave beside this run's.
     """
-    failed = [entry.name for entry in found if entry.content["status"] != "ok"]
-    return (
-        environment()
-        .get_template("index.html.j2")
-        .render(
-            profile=profile,
-            links=links or {},
-            cards=[_card(entry) for entry in found],
-            failed=failed,
-            stand_ins=sum(bool(entry.content["stand_in"]) for entry in found),
-            compared=[group for entry in found if (group := _compared(entry))["rows"]],
-            duration=durations.in_words(sum(entry.content["duration_seconds"] or 0 for entry in found)),
-        )
-    )
+    found = [content for path in sorted(reports.glob("*.json")) if (content := _content(path)) is not None]
+    failed = [name for name, content in found if content["status"] != "ok"]
+    stand_ins = sum(bool(content["stand_in"]) for _, content in found)
+    took = render.in_words(sum(content["duration_seconds"] or 0 for _, content in found))
+    groups = [(content, _compared(content)) for _, content in found]
+    meta = {
+        "profile": profile,
+        "count": f"{len(found)} notebook{'' if len(found) == 1 else 's'}",
+        "duration": took,
+        "failed": {"count": str(len(failed)), "names": ", ".join(failed)} if failed else None,
+        "stand_ins": f"{stand_ins} of {len(found)}" if stand_ins else "",
+        "links": _links(reports),
+        "cards": [{"number": str(i), **_card(reports, *each)} for i, each in enumerate(found)],
+        "compared": [
+            {"title": content["title"], "stand_in": bool(content["stand_in"]), "rows": rows}
+            for content, rows in groups
+            if rows
+        ],
+    }
+    thumbnails = [_thumbnail(content, figures / name) for name, content in found]
+    page = render.page(meta, "index.html")
+    page = re.sub(r"<!--thumbnail (\d+)-->", lambda place: thumbnails[int(place[1])], page)
+    write(reports / "index.html", page)
 
 
-def _content(path: Path) -> dict[str, Any] | None:
+def _content(path: Path) -> tuple[str, dict[str, Any]] | None:
+    """A notebook's name and what its last run left; None for a file that isn't that."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return None
-    return content if isinstance(content, dict) and {"notebook", "status", "figures"} <= set(content) else None
+    is_of_a_run = isinstance(content, dict) and {"notebook", "status", "figures"} <= set(content)
+    return (path.stem, content) if is_of_a_run else None
 
 
-def _drawings(folder: Path, names: list[str]) -> dict[str, str]:
-    paths = {name: folder / f"{name}.svg" for name in names if is_name(name)}
-    return {name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.is_file()}
+def _links(reports: Path) -> list[dict[str, str]]:
+    """What else lies in ``reports``: the book and each sweep's page."""
+    found = {BOOK: "The whole book (PDF)"} if (reports / BOOK).is_file() else {}
+    sweeps = sorted(path.parent.name for path in reports.glob("sweeps/*/sweep.html"))
+    found |= {f"sweeps/{name}/sweep.html": f"Sweep of {name}" for name in sweeps}
+    return [{"path": quote(path), "text": text} for path, text in found.items()]
 
 
-def _card(entry: Entry) -> dict[str, Any]:
-    content = entry.content
-    seconds = content["duration_seconds"]
+def _card(reports: Path, name: str, content: dict[str, Any]) -> dict[str, Any]:
+    files = [(text, f"{name}.{suffix}") for suffix, text in FILES.items() if (reports / f"{name}.{suffix}").is_file()]
+    seconds, error = content["duration_seconds"], content["error"]
+    data = content["provenance"].get("Data set", "")
+    state, badge = ("warn", "Stand-in data") if content["stand_in"] else ("plain", "Real data")
+    failed = content["status"] != "ok"
     return {
-        "name": entry.name,
         "title": content["title"],
-        "failed": content["status"] != "ok",
-        "error": content["error"],
-        "stand_in": content["stand_in"],
-        "data": content["provenance"].get("Data set", ""),
-        "duration": "" if seconds is None else durations.in_words(seconds),
+        "state": "bad" if failed else "good",
+        "badge": "Failed" if failed else "Complete",
+        "error": {"name": error["name"], "message": error["message"][:200]} if error else None,
+        "data": {"text": data, "state": state, "badge": badge} if data else None,
+        "duration": "" if seconds is None else render.in_words(seconds),
         "numbers": [
-            (number["label"], number["shown"]["value"])
+            {"label": number["label"], "text": number["shown"]["value"]}
             for number in key_numbers(content["numbers"], content.get("key_numbers", []))
         ],
-        "thumbnail": _thumbnail(entry),
-        "page": entry.files.get("Page") or next(iter(entry.files.values()), None),
-        "files": entry.files,
+        "page": quote(files[0][1]),
+        "files": [{"text": text, "path": quote(file)} for text, file in files],
     }
 
 
-def _thumbnail(entry: Entry) -> dict[str, Any] | None:
+def _thumbnail(content: dict[str, Any], folder: Path) -> str:
     """The key figure, or else the first one, that is small enough, with its alternative text."""
-    key = entry.content.get("key_figure")
-    for name, svg in sorted(entry.drawings.items(), key=lambda drawing: drawing[0] != key):
-        if len(svg) <= THUMBNAIL_BYTES:
-            return {"alt": entry.content["figures"][name]["alt"], **svg_picture(svg)}
-    return None
+    key = content.get("key_figure")
+    for name in sorted(content["figures"], key=lambda figure: figure != key):
+        path = folder / f"{name}.svg"
+        if is_name(name) and path.is_file() and path.stat().st_size <= THUMBNAIL_BYTES:
+            alt = escape(content["figures"][name]["alt"])
+            return f'<div class="thumbnail"><img src="{render.data_uri("svg", path.read_bytes())}" alt="{alt}"></div>'
+    return '<div class="thumbnail blank">no figure</div>'
 
 
-def _compared(entry: Entry) -> dict[str, Any]:
-    """A notebook's part of the table."""
-    content, stand_in = entry.content, bool(entry.content["stand_in"])
-    rows = compared(content["numbers"], content.get("key_numbers", []), stand_in=stand_in)
-    return {"title": content["title"], "stand_in": stand_in, "rows": rows}
+def _compared(content: dict[str, Any]) -> list[dict[str, str]]:
+    return compared(content["numbers"], content.get("key_numbers", []), stand_in=bool(content["stand_in"]))

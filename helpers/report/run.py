@@ -109,7 +109,7 @@ def keep_interrupted(executed: "NotebookNode", task: Task) -> None:
 def _write_report(executed: "NotebookNode", task: Task, settings: Settings, outcome: Outcome) -> None:
     import nbformat
 
-    from helpers.report import numbers_file
+    from helpers.report import index
     from helpers.report.document import Failure, read, with_failure
     from helpers.report.incremental import page
 
@@ -132,7 +132,7 @@ def _write_report(executed: "NotebookNode", task: Task, settings: Settings, outc
     about.pop("page", None)
     if not document.failed:
         about["page"] = page(executed, settings.show_code)
-    numbers = numbers_file.content(document, name=task.name, profile=settings.profile)
+    numbers = index.numbers(document, name=task.name, profile=settings.profile)
     _make_room(task, failed=document.failed)
     _write_drawings(document, task.figures)
     contents = {
@@ -147,13 +147,13 @@ def _write_report(executed: "NotebookNode", task: Task, settings: Settings, outc
 
 def _draw(document: "Document", task: Task, settings: Settings) -> tuple[dict[str, str | bytes], list[str]]:
     """The pages by format, and for each that could not be drawn, why."""
-    from helpers.report import html, pdf
+    from helpers.report import render
     from helpers.report.document import with_code
 
     folded = document if settings.show_code != "none" else with_code(document, "none")
     makers = {
-        "html": lambda: html.render(folded, name=task.name, profile=settings.profile, overview=task.overview),
-        "pdf": lambda: pdf.render(with_code(document, settings.show_code)),
+        "html": lambda: render.html(folded, name=task.name, profile=settings.profile, overview=task.overview),
+        "pdf": lambda: render.pdf(with_code(document, settings.show_code)),
     }
     pages: dict[str, str | bytes] = {}
     faults: list[str] = []
@@ -196,7 +196,7 @@ def missing_results(notebook: "NotebookNode", document: "Document") -> str:
     say, where a parameter decides how many there are; one result at least has to match. The text may name more, as
     ``@fig-NAME`` and ``@tbl-NAME``.
     """
-    from helpers.report import references
+    from helpers.report import render
     from helpers.report.document import Figure, Table
 
     recorded = {block.name for block in document.blocks if isinstance(block, Figure | Table)} | set(document.numbers)
@@ -207,7 +207,7 @@ def missing_results(notebook: "NotebookNode", document: "Document") -> str:
     missing = [name for name in dict.fromkeys(expected) if not fnmatch.filter(recorded, name)]
     if missing:
         return f"the notebook's metadata expects results that the run did not record: {', '.join(missing)}"
-    unknown = references.missing(document)
+    unknown = render.unknown(document)
     if unknown:
         return f"the text refers to figures or tables that the run did not record: {', '.join(unknown)}"
     unusable = [name for name, number in document.numbers.items() if not _finite(number["value"])]

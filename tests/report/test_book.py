@@ -16,7 +16,6 @@ from PIL import Image
 from helpers.report import book
 from helpers.report.book import BookSettings, Chapter, UnusableSettings, chapters, finding, first_sentence, settings
 from helpers.report.document import Block, Document, Failure, Figure, Markdown, Provenance, Reading, Table
-from helpers.report.pdf.book import render_book
 
 LOREM = "The network is trained on the classes of A, and the test split is touched once, at the end. " * 8
 
@@ -50,7 +49,9 @@ def results(*rows: list[str]) -> Table:
 
 def render(*documents: Document, **options: str) -> pypdf.PdfReader:
     made = [Chapter(f"{i:02}_notebook", document) for i, document in enumerate(documents, 1)]
-    return pypdf.PdfReader(io.BytesIO(render_book(made, **{"title": "The book", "profile": "quick", **options})))
+    return pypdf.PdfReader(
+        io.BytesIO(book.pdf(made, BookSettings(**{"title": "The book", **options}), profile="quick"))
+    )
 
 
 def page_texts(reader: pypdf.PdfReader) -> list[str]:
@@ -155,7 +156,7 @@ def test_headings_with_numbers_of_their_own_keep_them_and_the_next_chapter_is_nu
 def test_the_same_chapters_give_the_same_bytes(drawing):
     figure = Figure("f", "A line.", "alt", number=1, **drawing)
     made = [Chapter("01_a", make_document(Markdown("## A\n\n$x^2$, @fig-f"), figure, results(), Reading("Good.")))]
-    assert len({render_book(made, title="T", author="A", course="C", profile="quick") for _ in range(2)}) == 1
+    assert len({book.pdf(made, BookSettings("T", "A", "C"), profile="quick") for _ in range(2)}) == 1
 
 
 def test_a_book_without_chapters_says_so():
@@ -256,7 +257,7 @@ def test_of_a_long_title_pages_show_the_first_line_on_top(monkeypatch):
     bands = []
     for end in ("last", "other"):
         made = make_document(Markdown((LOREM + "\n\n") * 16), title="A title that goes on " * 14 + end)
-        pages = render_book([Chapter("01_a", made)], title="T", profile="quick")
+        pages = book.pdf([Chapter("01_a", made)], BookSettings("T"), profile="quick")
         bands.append(np.asarray(Image.open(io.BytesIO(pages[-1])).convert("L"))[: 2 * 18] < 250)  # the upper 18 mm
     assert bands[0].sum() > 500
     assert (bands[0] == bands[1]).all()

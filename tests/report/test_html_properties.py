@@ -1,7 +1,9 @@
 """Whatever a notebook holds, its page keeps its shape: as a browser reads it, texts stay texts, HTML stays harmless."""
 
+import json
 import random
 import re
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers import record
-from helpers.report import clean, document, html, index, numbers_file, safe_html
+from helpers.report import clean, document, foreign, index, render
 from helpers.report.document import Document, Markdown, Output
 
 # The same examples in every run.
@@ -25,7 +27,7 @@ of_pages = settings(
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # a page's fault is seen without minutes of making it smaller
-    suppress_health_check=[HealthCheck.large_base_example, HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=list(HealthCheck),
 )
 of_fragments = settings(max_examples=200, deadline=None, derandomize=True)
 
@@ -93,8 +95,8 @@ def notebook_of(text, drawn):
 @example("a' onload='x' \" onerror=\"x")
 def test_a_text_adds_no_element_and_no_attribute_and_is_shown_wherever_it_stands(drawn, text):
     made, plain = (document.read(notebook_of(each, drawn), name="01_a") for each in (text, HARMLESS))
-    page = html.render(made, name="01_a", profile="quick")
-    assert shape(page) == shape(html.render(plain, name="01_a", profile="quick"))
+    page = render.html(made, name="01_a", profile="quick")
+    assert shape(page) == shape(render.html(plain, name="01_a", profile="quick"))
     elements = parsed(page)
     shown = squeezed(clean.printable(text))
     (picture,) = [element for element in elements if element.tag == "img"]
@@ -110,15 +112,21 @@ def test_a_text_adds_no_element_and_no_attribute_and_is_shown_wherever_it_stands
 @of_pages
 @given(title=TEXTS, name=TEXTS)
 @example(title="a</title><script>alert(1)</script>", name='a" onclick="x')
-def test_neither_does_one_in_the_index_or_in_a_title(drawn, title, name):
+def test_neither_does_one_in_the_index_or_in_a_title(drawn, tmp_path, title, name):
     pages = []
-    for text, file in ((title, name), (HARMLESS, HARMLESS)):
-        read = document.read(notebook_of(text, drawn), name="01_a")
-        content = numbers_file.content(replace(read, title=text), name=file, profile="quick")
-        svg = dict.fromkeys(content["figures"], drawn["image/svg+xml"])
-        entry = index.Entry(file, content, svg, {"Page": f"{file}.html", "PDF": f"{file}.pdf"})
-        pages.append(index.render([entry, entry], profile=file))
-        pages.append(html.render(replace(read, title=text), name=file, profile=file))
+    for text, about in ((title, name), (HARMLESS, HARMLESS)):
+        read = replace(document.read(notebook_of(text, drawn), name="01_a"), title=text)
+        folder = tmp_path / "reports"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        content = index.numbers(read, name=about, profile="quick")
+        (folder / "01_a.json").write_text(json.dumps(content), encoding="utf-8")
+        drawings = tmp_path / "figures" / "01_a"
+        drawings.mkdir(parents=True, exist_ok=True)
+        (drawings / "line.svg").write_text(drawn["image/svg+xml"], encoding="utf-8")
+        index.write_page(folder, tmp_path / "figures", about)
+        pages.append((folder / "index.html").read_text(encoding="utf-8"))
+        pages.append(render.html(read, name=about, profile=about))
     assert shape(pages[0]) == shape(pages[2])
     assert shape(pages[1]) == shape(pages[3])
     for link in (element.get("href") for element in parsed(pages[0]) if element.tag == "a"):
@@ -183,7 +191,6 @@ def assert_harmless(elements):
                 "action",
                 "http-equiv",
                 "xlink:href",
-                "class",
             )
             assert "javascript:" not in plain or name in ("alt", "title")
             assert name != "src" or plain.startswith("data:image/")
@@ -198,10 +205,10 @@ def assert_harmless(elements):
 @example("<?x ><script>alert(1)</script>?>")
 @example("<math><mtext><table><mglyph><style><!--</style><img title='--><img src=x onerror=x>'>")
 def test_cleaned_html_is_harmless_as_a_browser_reads_it(source):
-    cleaned = str(safe_html.parse(source))
+    cleaned = str(foreign.cleaned(source))
     assert_harmless(parsed(f"<body>{cleaned}"))
-    fragment, rules = safe_html.styled_output(source, prefix="output-1-")
-    assert_harmless(parsed(f"<body>{fragment}"))
+    assert_harmless(parsed(f"<body>{foreign.cleaned(source, prefix='output-1-')}"))
+    rules = foreign.rules(source, prefix="output-1-")
     assert "<" not in rules and "url(" not in rules
 
 
@@ -216,7 +223,7 @@ def test_no_html_leaves_its_place_on_the_page(soups):
             Output("text/plain", f"end {number}.", 1),
         ]
     made = Document("T", blocks, {}, {}, duration=None, finished=None, failed=False)
-    page, *elements = parsed(html.render(made, name="a", profile="p"))
+    page, *elements = parsed(render.html(made, name="a", profile="p"))
     _, body = page
     (main,) = body.iter("main")
     ends = [element.text for element in main if element.tag == "pre" and "printed" in element.get("class", "")]

@@ -146,7 +146,7 @@ def test_a_mistake_in_prose_costs_no_run(tmp_path, report, capsys):
 def test_a_page_that_could_not_be_drawn_costs_no_run(tmp_path, report, monkeypatch):
     write(tmp_path, "01_one")
     with monkeypatch.context() as patch:
-        patch.setattr("helpers.report.html.render", lambda *_, **__: 1 / 0)
+        patch.setattr("helpers.report.render.html", lambda *_, **__: 1 / 0)
         assert report(status=1) == {"01_one": "runs: never run before"}
     assert report() == {"01_one": "is drawn anew: its last report was not finished"}
     assert report() == {"01_one": "unchanged"}

@@ -49,9 +49,20 @@ def folders(tmp_path):
     return reports, figures
 
 
+def written(reports, figures):
+    index.write_page(reports, figures, "quick")
+    return (reports / "index.html").read_text(encoding="utf-8")
+
+
+def index_of(tmp_path, **contents):
+    for name, made in contents.items():
+        (tmp_path / f"{name[1:]}.json").write_text(json.dumps(made), encoding="utf-8")
+    return written(tmp_path, tmp_path / "figures")
+
+
 @pytest.fixture
 def text(folders):
-    return index.render(index.entries(*folders), profile="quick")
+    return written(*folders)
 
 
 @pytest.fixture
@@ -95,7 +106,7 @@ def test_the_notebook_names_its_key_figure_and_numbers(folders):
     named = content("01_a", key_figure="second", key_numbers=["time", "unknown"])
     (reports / "01_a.json").write_text(json.dumps(named), encoding="utf-8")
     (figures / "01_a" / "second.svg").write_text(SVG, encoding="utf-8")
-    card = BeautifulSoup(index.render(index.entries(reports, figures), profile="quick"), "html.parser").find("li")
+    card = BeautifulSoup(written(reports, figures), "html.parser").find("li")
     assert card.img["alt"] == "second"
     assert [value.get_text() for value in card.find_all("dd")] == ["Fashion-MNIST", "3 s"]
 
@@ -105,7 +116,7 @@ def test_links_lead_to_files_whatever_their_names(folders):
     name = "03 50% of #A? ü"
     (reports / f"{name}.json").write_text(json.dumps(content(name)), encoding="utf-8")
     (reports / f"{name}.html").touch()
-    cards = BeautifulSoup(index.render(index.entries(reports, figures), profile="quick"), "html.parser").find_all("li")
+    cards = BeautifulSoup(written(reports, figures), "html.parser").find_all("li")
     card = next(card for card in cards if name in card.get_text())
     folder = reports.as_uri() + "/"
     paths = {unquote(urlsplit(urljoin(folder, link["href"])).path) for link in card.find_all("a")}
@@ -116,7 +127,7 @@ def test_a_huge_drawing_is_passed_over(folders):
     reports, figures = folders
     (figures / "01_a" / "curves.svg").write_text(SVG + " " * index.THUMBNAIL_BYTES, encoding="utf-8")
     (figures / "01_a" / "second.svg").write_text(SVG, encoding="utf-8")
-    card = BeautifulSoup(index.render(index.entries(reports, figures), profile="quick"), "html.parser").find("li")
+    card = BeautifulSoup(written(reports, figures), "html.parser").find("li")
     assert card.img["alt"] == "second"
 
 
@@ -127,7 +138,7 @@ def test_the_book_and_sweeps_are_linked_where_they_lie(folders):
         folder.mkdir(parents=True)
     for path in (reports / "workbook.pdf", *(folder / "sweep.html" for folder in sweeps)):
         path.touch()
-    text = index.render(index.entries(reports, figures), profile="quick", links=index.links(reports))
+    text = written(reports, figures)
     found = BeautifulSoup(text, "html.parser").find("ul", class_="links").find_all("a")
     assert [link.get_text() for link in found] == ["The whole book (PDF)", "Sweep of 02_b", "Sweep of 50% of #A"]
     folder = reports.as_uri() + "/"
@@ -145,7 +156,6 @@ def test_the_index_of_a_workspace_links_its_book(tmp_path):
 
 
 def test_without_book_and_sweeps_there_are_no_such_links(folders, text):
-    assert index.links(folders[0]) == {}
     assert BeautifulSoup(text, "html.parser").find(class_="links") is None
 
 
@@ -162,15 +172,15 @@ def test_one_table_holds_all_results_reported_earlier(text):
     assert compared(text) == [titles[0], results, titles[1], of_stand_in]
 
 
-def test_a_notebook_without_reported_figures_is_in_the_table_with_its_key_numbers():
+def test_a_notebook_without_reported_figures_is_in_the_table_with_its_key_numbers(tmp_path):
     made = content("01_a", key_numbers=["time"])
     made["numbers"]["accuracy"]["reported"] = None
-    text = index.render([index.Entry("01_a", made), index.Entry("02_b", content("02_b", numbers={}))], profile="quick")
+    text = index_of(tmp_path, _01_a=made, _02_b=content("02_b", numbers={}))
     assert compared(text) == [[f"Title of 01_a {NASTY}"], ["Time", "–", "3 s", "–"]]
 
 
-def test_key_numbers_may_be_patterns():
-    text = index.render([index.Entry("01_a", content("01_a", key_numbers=["acc*"]))], profile="quick")
+def test_key_numbers_may_be_patterns(tmp_path):
+    text = index_of(tmp_path, _01_a=content("01_a", key_numbers=["acc*"]))
     card = BeautifulSoup(text, "html.parser").find("li").get_text()
     assert "90.00 %" in card and "3 s" not in card
 
@@ -185,9 +195,10 @@ def test_files_that_are_no_results_are_passed_over(folders):
     reports, figures = folders
     (reports / "broken.json").write_text("{", encoding="utf-8")
     (reports / "other.json").write_text("[1]", encoding="utf-8")
-    assert [entry.name for entry in index.entries(reports, figures)] == ["01_a", "02_b"]
+    cards = BeautifulSoup(written(reports, figures), "html.parser").find_all("li", class_="card")
+    assert [card.h2.get_text()[:13] for card in cards] == ["Title of 01_a", "Title of 02_b"]
 
 
 def test_an_index_of_nothing_says_so(tmp_path):
-    text = index.render(index.entries(tmp_path, tmp_path), profile="smoke")
+    text = written(tmp_path, tmp_path)
     assert "No notebook has been run" in text

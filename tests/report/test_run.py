@@ -376,7 +376,7 @@ def test_a_failure_that_only_the_report_found_is_in_the_book_and_not_in_the_exec
     executed = nbformat.read(reports / "01_fake.ipynb", as_version=4)
     assert not [output for cell in executed.cells for output in cell.outputs if output.output_type == "error"]
     (chapter,) = book.chapters(reports)
-    assert chapter.document.failed and "did not record: loss" in book.failure(chapter.document)
+    assert chapter.document.failed and "did not record: loss" in chapter.document.blocks[-1].message
     executing(drawing("curves"))
     assert not book.chapters(reports)[0].document.failed
 
@@ -398,7 +398,7 @@ def test_a_page_that_cannot_be_drawn_fails_its_notebook_and_loses_no_good_page(e
 
     executing(measured(accuracy=0.5), formats="html,pdf")
     good = {suffix: (reports / f"01_fake.{suffix}").read_bytes() for suffix in ("html", "pdf")}
-    monkeypatch.setattr("helpers.report.pdf.render", broken)
+    monkeypatch.setattr("helpers.report.render.pdf", broken)
     for _ in range(2):
         error = executing(measured(accuracy=0.75), formats="html,pdf")
         assert error == "PageNotDrawn: the PDF page could not be drawn: RuntimeError: no ink in ~/ink"
@@ -409,7 +409,7 @@ def test_a_page_that_cannot_be_drawn_fails_its_notebook_and_loses_no_good_page(e
         assert not (reports / "01_fake.pdf").exists()
         for suffix, content in good.items():
             assert (reports / f"01_fake.last-good.{suffix}").read_bytes() == content
-    monkeypatch.setattr("helpers.report.html.render", broken)
+    monkeypatch.setattr("helpers.report.render.html", broken)
     assert executing(measured(accuracy=math.nan)).startswith("MissingResults: numbers that aren't finite: accuracy; th")
 
 

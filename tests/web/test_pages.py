@@ -2,13 +2,14 @@
 
 import base64
 import io
+import json
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import pypdf
 import pytest
 
-from helpers.report import html, index, numbers_file
+from helpers.report import index, render
 from helpers.report.document import Code, Document, Failure, Figure, Markdown, Output, Provenance, Reading, Table
 
 PERSIAN = "این یک پاراگراف فارسی است و باید از راست به چپ خوانده شود"
@@ -132,7 +133,7 @@ def persian_blocks():
 
 
 @pytest.fixture(scope="module")
-def pages():
+def pages(tmp_path_factory):
     """HTML by name: a complete run, a failed one, one in Persian, and the index over them."""
     failure = Failure("ValueError", f"bad rows in {LONG}", "Traceback (most recent call last)\n" + LONG, 3)
     documents = {
@@ -140,14 +141,22 @@ def pages():
         "failed": made([every_kind()[0], Markdown("## The data"), Code("1 / 0", 1), failure]),
         "persian": made(persian_blocks(), title=PERSIAN),
     }
-    entries = []
+    reports, figures = tmp_path_factory.mktemp("reports"), tmp_path_factory.mktemp("figures")
+    (reports / "sweeps" / LONG).mkdir(parents=True)
+    for file in ("workbook.pdf", f"sweeps/{LONG}/sweep.html"):
+        (reports / file).touch()
     for name, document in documents.items():
-        content = numbers_file.content(document, name=name, profile="quick")
-        drawings = {block.name: block.svg for block in document.blocks if isinstance(block, Figure)}
-        entries.append(index.Entry(name, content, drawings, {"Page": f"{name}.html", "PDF": f"{name}.pdf"}))
-    pages = {name: html.render(document, name=name, profile="quick") for name, document in documents.items()}
-    links = {"The whole book (PDF)": "workbook.pdf", f"Sweep of {LONG}": "sweeps/a/sweep.html"}
-    return pages | {"index": index.render(entries, profile="quick", links=links)}
+        content = index.numbers(document, name=name, profile="quick")
+        (reports / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+        for suffix in ("html", "pdf"):
+            (reports / f"{name}.{suffix}").touch()
+        (figures / name).mkdir()
+        for block in document.blocks:
+            if isinstance(block, Figure):
+                (figures / name / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")
+    index.write_page(reports, figures, "quick")
+    pages = {name: render.html(document, name=name, profile="quick") for name, document in documents.items()}
+    return pages | {"index": (reports / "index.html").read_text(encoding="utf-8")}
 
 
 WIDTHS = (1400, 390)

@@ -6,7 +6,7 @@ from nbconvert.exporters import Exporter
 from nbformat import NotebookNode
 from traitlets import Enum
 
-from helpers.report import document, pdf
+from helpers.report import document, render
 
 
 class WorkbookPDFExporter(Exporter):
@@ -29,4 +29,4 @@ class WorkbookPDFExporter(Exporter):
         """The PDF of ``nb`` and the resources, whose metadata name the notebook where it has no title."""
         nb, resources = super().from_notebook_node(nb, resources, **kw)
         name = resources.get("metadata", {}).get("name", "")
-        return pdf.render(document.with_code(document.read(nb, name=name), self.show_code)), resources
+        return render.pdf(document.with_code(document.read(nb, name=name), self.show_code)), resources

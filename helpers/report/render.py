@@ -1,0 +1,485 @@
+"""A report's pages: blocks of a document -> JSON -> one pandoc document (workbook.lua) -> HTML, or Typst -> PDF.
+
+Both pages come from the same blocks by the same reader. Nothing is fetched, no script runs, and of this machine's files
+only pictures that lie in the workbook are read.
+"""
+
+import base64
+import functools
+import hashlib
+import importlib.util
+import itertools
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from helpers import ROOT, WorkbookError
+from helpers.report import document as parts
+from helpers.report import foreign
+from helpers.report.clean import printable
+
+HERE = Path(__file__).parent
+NOTEBOOKS = ROOT / "notebooks"
+SECONDS = 30
+"""For one run of pandoc; where it needs more, or fails, long texts and then all are shown as they were typed."""
+MOST_NESTED = 100
+"""Quotations, lists or tags in each other beyond which a text is shown as it was typed: pandoc would take minutes."""
+MOST_REFUSED = 5
+"""Formulas and pictures of one document that Typst may refuse, before all formulas are shown as code."""
+TEXT_SHOWN = 100_000
+"""Characters of printed text that a page shows of one output; the notebook has them all."""
+LINE_COLUMNS = 94
+"""Characters of 8 pt code that fit the width of a PDF's page."""
+FIRST_ROWS, LAST_ROWS = 150, 10
+"""Of a longer HTML table, only the first and last rows stand in a PDF."""
+WIDE_FIGURE = 560
+"""CSS pixels: a wider figure is scrolled on a phone, so that its letters stay legible."""
+PICTURES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "svg": "image/svg+xml",
+    "pdf": "application/pdf",
+}
+_DATA_URI = re.compile(r"data:(image/[a-z+]+);base64,([A-Za-z0-9+/=]+)")
+_BESIDE = re.compile(r"""(?<=\]\()[^\s():"]+\.\w+(?=[\s)])|(?<=src=['"])[^'":]+\.\w+(?=['"])""")
+_NESTING = re.compile(rf"^(?:[ \t]*(?:>|[-+*]|\d+[.)])){{{MOST_NESTED},}}", re.MULTILINE)
+_LONG_WORD = re.compile(r"[^\s<>]{5000,}")
+_EMPTY_HEADER = re.compile(r'<th((?: [\w-]+="[^"<>]*")*)>(?:\s|&nbsp;)*</th>')
+_TAG = re.compile(r"<(/?)(?!(?:br|hr|img|input|col|wbr|p|li|td|th|tr|dt|dd)\b)[a-z]\w*", re.IGNORECASE)
+
+
+class PdfError(WorkbookError):
+    """A document that Typst could not set, even without the formulas and pictures that it complained about."""
+
+
+def html(document: parts.Document, *, name: str, profile: str, overview: str = "index.html") -> str:
+    """The page of one notebook.
+
+    Args:
+        document: what ``document.read`` returned; ``document.with_code`` says before whose code it shows.
+        name: the notebook's file name without its suffix.
+        profile: the profile of the run, such as "quick".
+        overview: where the page over all notebooks is, relative to this one.
+
+    Returns:
+        HTML5 with everything inside; its only relative links are to the overview, to other notebooks' pages and those
+        of its tables. Code is folded. Scripts, event handlers and remote pictures that the notebook holds are left out.
+    """
+    token = "w" + hashlib.sha256(repr(document).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    pictures = Pictures(token)
+    blocks = described(document, pictures, paper=False)
+    rules = [foreign.rules(block["text"], prefix=f"output-{block['output']}-") for block in blocks if "output" in block]
+    failure = next((block for block in document.blocks if isinstance(block, parts.Failure)), None)
+    meta = {
+        "title": document.title,
+        "name": name,
+        "profile": profile,
+        "overview": overview,
+        "badge": "Failed" if failure else document.incomplete or "Complete",
+        "state": "bad" if failure else "warn" if document.incomplete else "good",
+        "duration": "" if document.duration is None else in_words(document.duration),
+        "stamp": document.finished or "",
+        "finished": day(document.finished, "%H:%M") + " UTC" if document.finished else "",
+        "failure": {"name": failure.name, "cell": str(failure.cell or "")} if failure else {},
+        "sources": [
+            {"warning": block.warning, "rows": [{"label": label, "text": text} for label, text in block.rows]}
+            for block in document.blocks
+            if isinstance(block, parts.Provenance)
+        ],
+    }
+    page = convert({"to": "html", "mark": f"<!--{token}", "meta": meta, "blocks": blocks}, pictures, "page.html")
+    head, _, rest = page.partition("<!--body-->")
+    body, _, end = rest.rpartition("<!--end-->")
+    pieces = re.split(rf"<!--{token}(.*?)-->", body)
+    # Our own pieces and the notebook's take turns, parted by marks that say what follows.
+    for i in range(2, len(pieces), 4):
+        prefix = "" if pieces[i - 1] == "text" else f"{pieces[i - 1]}-"
+        scrolled = pieces[i].replace('<math display="block"', '<math tabindex="0" display="block"')
+        pieces[i] = foreign.cleaned(scrolled, prefix=prefix, picture=token)
+    body = _EMPTY_HEADER.sub(r"<td\1></td>", "".join(pieces[::2]))
+    body = re.sub(
+        rf'(?<=src="){token}-[\w.]+', lambda found: data_uri(found[0], pictures.files.get(found[0], b"")), body
+    )
+    return _with_style(head + body + end, "\n".join(rules))
+
+
+def pdf(document: parts.Document) -> bytes:
+    """The document as a PDF on A4 paper; the same document gives the same bytes.
+
+    A formula or a picture that Typst refuses is shown as code, or as a line that names it.
+
+    Raises:
+        PdfError: if Typst could not set the page even so.
+    """
+    meta = {"title": document.title, "facts": facts(document), "failed": document.failed}
+    return typeset(lambda pictures: (meta, described(document, pictures, paper=True)), level=1)
+
+
+def unknown(document: parts.Document) -> list[str]:
+    """The references, such as "@fig-loss", to what the document lacks; each once, in reading order."""
+    texts = [block.text for block in document.blocks if isinstance(block, parts.Markdown | parts.Reading)]
+    names = {block.name for block in document.blocks if isinstance(block, parts.Figure | parts.Table)}
+    # What stands in code or in an address is no reference; pandoc is asked only where that matters.
+    if all(name in names for text in texts for name in re.findall(r"@(?:fig|tbl)-(\w+(?:-\w+)*)", text)):
+        return []
+    pictures = Pictures("picture")
+    order = {"to": "html", "mark": "<!--", "meta": {}, "blocks": described(document, pictures, paper=False)}
+    found = json.loads(convert(order, pictures, to="json"))["meta"].get("missing", {"c": []})["c"]
+    return list(
+        dict.fromkeys(
+            "".join(part["c"] for part in name["c"]) if name["t"] != "MetaString" else name["c"] for name in found
+        )
+    )
+
+
+def described(document: parts.Document, pictures: "Pictures", *, paper: bool, chapter: int = 0) -> list[dict[str, Any]]:
+    """The blocks as workbook.lua takes them.
+
+    Args:
+        document: whose blocks.
+        pictures: gets theirs.
+        paper: for a PDF, where printed text is cut and provenance comes first.
+        chapter: of a book, whose figures are numbered by it; 0 for a report of its own.
+    """
+    blocks = [block for block in document.blocks if not isinstance(block, parts.Provenance)]
+    sources = [block for block in document.blocks if isinstance(block, parts.Provenance)]
+    made = []
+    for i, block in enumerate([*(sources if paper else []), *blocks], 1):
+        about = _described(block, pictures, paper)
+        if about is not None:
+            made.append(
+                {"chapter": chapter or 1, "output": str(i), **about}
+                if about["kind"] == "html"
+                else {"chapter": chapter or 1, **about}
+            )
+    for about, following in itertools.pairwise([*made, {"kind": ""}]):
+        if "number" in about:
+            number = f"{chapter}.{about['number']}" if chapter else str(about["number"])
+            about |= {"number": number, "anchor": f"{about['kind']}-{number}", "sticky": following["kind"] == "reading"}
+    return made
+
+
+def _described(block: parts.Block, pictures: "Pictures", paper: bool) -> dict[str, Any] | None:
+    match block:
+        case parts.Markdown() | parts.Reading():
+            kind = "text" if isinstance(block, parts.Markdown) else "reading"
+            return {"kind": kind, **_text(pictures.settled(block.text, getattr(block, "attachments", {})))}
+        case parts.Code():
+            return (
+                {"kind": "code", "text": block.source.expandtabs(4), "cell": str(block.cell)} if block.shown else None
+            )
+        case parts.Provenance():
+            return {"kind": "provenance", "rows": block.rows, "warning": block.warning}
+        case parts.Figure():
+            about = {"name": block.name, "caption": block.caption, "alt": block.alt, "number": block.number}
+            return {"kind": "figure", **about, **pictures.figure(block.svg, block.pdf if paper else b"")}
+        case parts.Table():
+            names = ("name", "caption", "number", "columns", "rows", "align", "bold", "links")
+            return {"kind": "table", **{name: getattr(block, name) for name in names}}
+        case parts.Failure():
+            tail = block.traceback.rstrip().split("\n")[-30:] if paper else [block.traceback]
+            about = {"name": block.name, "message": block.message, "traceback": "\n".join(tail)}
+            return {"kind": "failure", **about, "cell": None if block.cell is None else str(block.cell)}
+        case parts.Output():
+            return {"cell": str(block.cell), **_output(block, pictures, paper)}
+
+
+def _output(block: parts.Output, pictures: "Pictures", paper: bool) -> dict[str, Any]:
+    if block.mime == "image/svg+xml":
+        return {
+            "kind": "figure",
+            "alt": f"Picture shown by code cell {block.cell}",
+            **pictures.figure(block.content, b""),
+        }
+    if block.mime.startswith("image/"):
+        alt = f"Picture shown by code cell {block.cell}"
+        return {"kind": "figure", "alt": alt, "file": pictures.add(block.mime, block.content)}
+    if block.mime == "text/latex":
+        return {"kind": "text", **_text(block.content), "format": "latex"}
+    text = pictures.settled(block.content) if block.mime == "text/html" else ""
+    if text and not _is_too_much(text):
+        text = _fewer_rows(text) if paper else text
+        return {"kind": "html", "text": text, "coloured": bool(re.search(r"background|color", block.content))}
+    return {"kind": "printed", "text": shortened(block.content) if paper else _cut(block.content)}
+
+
+def _text(text: str) -> dict[str, str]:
+    """A text for pandoc, or one that it would take minutes for, to be shown as it was typed."""
+    too_deep = _NESTING.search(text) or _is_too_much(text)
+    return (
+        {"text": text, "format": "typed"} if too_deep else {"text": _formulas_on_one_line(text), "format": "markdown"}
+    )
+
+
+def _is_too_much(text: str) -> bool:
+    """Whether pandoc or Typst would take minutes for it: a word of thousands of signs, or tags far in each other."""
+    if _LONG_WORD.search(text):
+        return True
+    steps = (-1 if tag[1] else 1 for tag in _TAG.finditer(text))
+    return max(itertools.accumulate(steps, lambda depth, step: max(0, depth + step)), default=0) > MOST_NESTED
+
+
+def _fewer_rows(text: str) -> str:
+    """The HTML with the first and last rows of its tables, and a row that says so; reading millions takes minutes."""
+    rows = re.split(r"(?=<tr\b)", text)
+    first = FIRST_ROWS + 1 + ("</thead>" in text)
+    left_out = len(rows) - first - LAST_ROWS
+    if left_out <= 1:
+        return text
+    note = f"<tr><td>… {left_out:,} more rows …</td></tr>"
+    return "".join([*rows[:first], note, *rows[-LAST_ROWS:]])
+
+
+def _cut(text: str) -> str:
+    left_out = len(text) - TEXT_SHOWN
+    more = f"\n\n… {left_out:,} more characters are in the executed notebook."
+    return text[:TEXT_SHOWN] + more if left_out > 0 else text
+
+
+def shortened(text: str, *, first: int = 14, last: int = 4) -> str:
+    """Printed text in lines of at most `LINE_COLUMNS` characters: the first and last ones, the others only counted."""
+    lines = [line.expandtabs(8).rstrip() for line in text.rstrip().split("\n")]
+    # Where each printed line starts; the text itself, which may be one line of millions of characters, is cut later.
+    starts = [(line, at) for line in lines for at in range(0, max(1, len(line)), LINE_COLUMNS)]
+    left_out = len(starts) - first - last
+    # A line or two less are not worth a gap.
+    cuts = left_out >= 6
+    shown = starts[:first] + starts[-last:] if cuts else starts
+    printed = [line[at : at + LINE_COLUMNS] for line, at in shown]
+    if cuts:
+        printed.insert(first, f"… {left_out:,} more lines …")
+    return "\n".join(printed)
+
+
+_ENVIRONMENTS = "align|alignat|aligned|array|cases|eqnarray|equation|gather|multline|split|[bpvBV]?matrix"
+_NO_BLANK_LINE = r"(?:(?!\n[ \t]*\n).){1,2000}?"
+_FORMULA = re.compile(
+    rf"\$\${_NO_BLANK_LINE}\$\$"
+    rf"|\\\\\[{_NO_BLANK_LINE}\\\\\]"
+    rf"|\\\\\({_NO_BLANK_LINE}\\\\\)"
+    rf"|\\begin\{{(?P<name>(?:{_ENVIRONMENTS})\*?)\}}{_NO_BLANK_LINE}\\end\{{(?P=name)\}}",
+    re.DOTALL,
+)
+_FENCED = re.compile(r"(^[ >]*(?P<fence>`{3,}|~{3,}).*?(?:^[ >]*(?P=fence)[`~]*[ \t]*$|\Z))", re.MULTILINE | re.DOTALL)
+
+
+def _formulas_on_one_line(text: str) -> str:
+    """Each displayed formula on one line and between dollars, except in blocks of code.
+
+    Jupyter takes formulas out before it reads Markdown; pandoc would see a list where a formula's line starts with
+    "-". Environments without dollars are formulas in Jupyter, too.
+    """
+    pieces = _FENCED.split(text)
+    # re.split gives text, code, fence, text, code, fence …, text.
+    for i in range(0, len(pieces), 3):
+        pieces[i] = _FORMULA.sub(_one_line, pieces[i])
+    return "".join(piece for i, piece in enumerate(pieces) if i % 3 != 2)
+
+
+def _one_line(found: re.Match[str]) -> str:
+    lines = found[0].split("\n")
+    if "\n>" in found[0]:
+        return found[0]  # in a quotation
+    if len(lines) > 1:  # on one line, a comment would take the rest of the formula along
+        lines = [re.sub(r"(?<!\\)%.*", "", line) for line in lines]
+    joined = " ".join(line.strip() for line in lines)
+    if joined.startswith("\\begin"):
+        return f"$${joined}$$"
+    if joined.startswith("$"):
+        return joined
+    dollars = "$$" if joined.startswith("\\\\[") else "$"
+    return dollars + joined[3:-3].strip() + dollars
+
+
+class Pictures:
+    """The pictures of a page, by names that begin alike.
+
+    Args:
+        token: how their names begin.
+        refused: names of those that Typst cannot set.
+    """
+
+    def __init__(self, token: str, refused: Iterable[str] = ()) -> None:
+        self.files: dict[str, bytes] = {}
+        self._token, self.refused = token, set(refused)
+        self._count = 0
+
+    def add(self, mime: str, content: str | bytes) -> str:
+        """The name of a picture as a notebook holds it: bytes, base64, or the text of an SVG."""
+        self._count += 1
+        suffix = next((suffix for suffix, kind in PICTURES.items() if kind == mime), "bin")
+        name = f"{self._token}-{self._count}.{suffix}"
+        if isinstance(content, str):
+            content = content.encode() if content.lstrip().startswith("<") else _decoded(content)
+        if content and name not in self.refused:
+            self.files[name] = content
+        return name
+
+    def figure(self, svg: str, pdf: bytes) -> dict[str, Any]:
+        """A drawing: its PDF if there is one that Typst can set, else its SVG, with its size in CSS pixels."""
+        file = self.add("application/pdf", pdf)
+        if file not in self.files:
+            file = self.add("image/svg+xml", svg)
+        root = re.search(r"<svg\b[^>]*>", svg)
+        sizes = dict(re.findall(r'\b(width|height)="([\d.]+)(?:pt|px)?"', root[0] if root else ""))
+        scale = 4 / 3 if root and "pt" in root[0] else 1
+        size = {side: str(round(float(sizes[side]) * scale)) for side in sizes}
+        return {"file": file, **(size if len(size) == 2 else {}), "wide": int(size.get("width", 0)) > WIDE_FIGURE}
+
+    def settled(self, text: str, attachments: dict[str, dict[str, str]] | None = None) -> str:
+        """The text with its attached, written-in and neighbouring pictures called by their names here."""
+        text = _DATA_URI.sub(lambda found: self.add(found[1], found[2]), text)
+        for name, bundle in sorted((attachments or {}).items(), key=lambda each: -len(each[0])):
+            for mime in bundle.keys() & PICTURES.values():
+                file = self.add(mime, bundle[mime])
+                for spelled in (name, quote(name)):
+                    text = text.replace(f"attachment:{spelled}", file)
+        return _BESIDE.sub(self._beside, text)
+
+    def _beside(self, found: re.Match[str]) -> str:
+        """A picture that lies beside the notebooks, or elsewhere in the workbook."""
+        path = (NOTEBOOKS / unquote(found[0])).resolve()
+        mime = PICTURES.get(path.suffix.lower().removeprefix("."))
+        if not mime or not path.is_relative_to(ROOT) or not path.is_file():
+            return found[0]
+        return self.add(mime, path.read_bytes())
+
+
+def _decoded(content: str) -> bytes:
+    try:
+        return base64.b64decode(content)
+    except ValueError:
+        return b""
+
+
+def convert(order: dict[str, Any], pictures: Pictures, template: str = "", *, to: str = "") -> str:
+    """What pandoc makes of the blocks; where it fails or takes too long, with the texts as they were typed."""
+    import pypandoc
+
+    files = {"files": dict.fromkeys(pictures.files, True), "refused": dict.fromkeys(pictures.refused, True)}
+    command = [pypandoc.get_pandoc_path(), "-f", str(HERE / "workbook.lua"), "-t", to or order["to"]]
+    command += ["--wrap=none", "--mathml", "--syntax-highlighting=none"]
+    if template:
+        command += ["--standalone", f"--template={HERE / template}"]
+    for longest in (1_000_000, 1000, 0):
+        given = json.dumps(_clean({"level": 2, **order, **files, "longest": longest}))
+        try:
+            run = subprocess.run(command, input=given.encode(), capture_output=True, timeout=SECONDS, check=True)
+        except subprocess.SubprocessError as error:
+            fault = error
+        else:
+            return run.stdout.decode()
+    raise WorkbookError(f"pandoc could not make the page: {(fault.stderr or b'').decode()[:500]}")
+
+
+def _clean(content: Any) -> Any:
+    """Plain data without None, control characters and lone surrogates, which neither HTML nor Typst takes."""
+    if isinstance(content, str):
+        return printable(content)
+    if isinstance(content, list | tuple):
+        return [_clean(item) for item in content]
+    if isinstance(content, dict):
+        return {key: _clean(item) for key, item in content.items() if item is not None}
+    return content
+
+
+def data_uri(name: str, content: bytes) -> str:
+    """A picture as the source of an <img>; what its name ends with tells its kind."""
+    mime = PICTURES.get(name.rpartition(".")[2], "image/png")
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+
+
+def page(variables: dict[str, Any], template: str) -> str:
+    """A page that is made of a template alone, with the style sheet in it; texts are escaped."""
+    return _with_style(convert({"to": "html", "mark": "", "meta": variables, "blocks": []}, Pictures(""), template))
+
+
+def _with_style(page: str, rules: str = "") -> str:
+    sheet = (HERE / "style.css").read_text(encoding="utf-8")
+    return page.replace("/*style*/", f"{sheet}\n{rules}", 1)
+
+
+def typeset(make: Callable[[Pictures], tuple[dict[str, Any], list[dict[str, Any]]]], *, level: int) -> bytes:
+    """The PDF of what ``make`` makes, with as many formulas and pictures as Typst takes.
+
+    Args:
+        make: the template's variables and the blocks; it adds the pictures that Typst has not refused.
+        level: of the highest headings.
+
+    Raises:
+        PdfError: if Typst complains about something else, or of too much.
+    """
+    import typst
+
+    refused: set[str] = set()
+    while True:
+        pictures = Pictures("picture", refused)
+        meta, blocks = make(pictures)
+        order = {"to": "typst", "mark": "", "meta": meta, "blocks": blocks, "level": level}
+        source = convert(order, pictures)
+        with tempfile.TemporaryDirectory(prefix="workbook-pdf-") as folder:
+            # All that the source reads lies in one folder, which is Typst's root: it can open nothing else.
+            for name, content in {**pictures.files, "workbook.typ": (HERE / "workbook.typ").read_bytes()}.items():
+                (Path(folder) / name).write_bytes(content)
+            main = Path(folder) / "main.typ"
+            main.write_text(source, encoding="utf-8")
+            try:
+                return typst.compile(str(main), root=folder, font_paths=_fonts(), format="pdf", timestamp=0)
+            except typst.TypstError as error:
+                culprits = _culprits(source, error) - refused
+                if not culprits:
+                    raise PdfError(f"the PDF could not be set: {printable(str(error))}") from error
+                refused |= culprits
+                if len(refused) > MOST_REFUSED:
+                    refused.update(re.findall(r"/\*(formula-\d+)\*/", source))
+
+
+def _culprits(source: str, error: Any) -> set[str]:
+    """The pictures that Typst's message names, and the formulas and pictures at the places that it points to."""
+    lines = source.split("\n")
+    found = set(re.findall(r"\b(picture-\d+\.\w+):\d", error.diagnostic))
+    for line, column in re.findall(r"main\.typ:(\d+):(\d+)", error.diagnostic):
+        before = lines[int(line) - 1][: int(column)]
+        found.update(re.findall(r"/\*((?:formula|picture)-[\w.]+)\*/", before)[-1:])
+    return found
+
+
+@functools.cache
+def _fonts() -> Any:
+    """The project's fonts and matplotlib's, whichever fonts the machine has: reports look the same everywhere."""
+    import typst
+
+    matplotlib = importlib.util.find_spec("matplotlib").submodule_search_locations[0]
+    paths = [HERE / "fonts", Path(matplotlib) / "mpl-data" / "fonts" / "ttf"]
+    return typst.Fonts(include_system_fonts=False, font_paths=[str(path) for path in paths])
+
+
+def facts(document: parts.Document) -> str:
+    """When the run finished and how long it took, in words; "" where the notebook says neither."""
+    took = "" if document.duration is None else f"took {in_words(document.duration)}"
+    finished = f"Run finished on {day(document.finished, '%H:%M')} UTC" if document.finished else ""
+    return " · ".join(filter(None, [finished, took]))
+
+
+def day(stamp: str, time: str = "") -> str:
+    """An ISO 8601 time in UTC as "22 November 2026", with its time of day in the form ``time`` behind it."""
+    moment = datetime.fromisoformat(stamp)
+    return f"{moment.day} {moment:%B %Y}" + (f", {moment:{time}}" if time else "")
+
+
+def in_words(seconds: float) -> str:
+    """``seconds`` (0 or more) as a reader says them: "3.9 s", "2 min 54 s" or "1 h 2 min"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

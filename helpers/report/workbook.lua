@@ -1,0 +1,523 @@
+-- A pandoc reader: a report's blocks (JSON, from render.py) as one document, for HTML or for Typst.
+--
+-- Texts that a notebook brings are read here; in HTML they stand between two marks, and Python cleans what is between
+-- them. For Typst every text becomes a string literal or pandoc's escaped markup: a notebook cannot inject Typst.
+
+local MARKDOWN = "gfm-emoji-yaml_metadata_block"  -- GitHub's is what Jupyter shows
+local LABELS = {fig = "Figure", tbl = "Table"}
+local MINUS_AFTER = {"%(", "%[", "{", '"', "'", "=", "<", ">", "~", ",", ";", ":", "|", "“", "‘", "≈", "≤", "≥", "±", "→"}
+local LONG_WORD, PART_OF_WORD = 30, 15
+local stringify = pandoc.utils.stringify
+local order, typst  -- what is to be made, and whether for Typst
+
+-- Strings -------------------------------------------------------------------------------------------------------------
+
+local function raw(text) return pandoc.RawBlock(order.to, text) end
+local function inline(text) return pandoc.RawInline(order.to, text) end
+local function escaped(text) return (text:gsub("&", "&amp;"):gsub("<", "&lt;"):gsub(">", "&gt;"):gsub('"', "&quot;")) end
+
+--- Lets words break that could be wider than the page or a column: after "/", "_" and the like, but within neither 0.125
+--- nor 1e-05, or anywhere where those are far apart.
+local function breakable(text, longest)
+  longest = longest or LONG_WORD
+  if #text <= longest then return text end
+  local function cut(word)
+    if utf8.len(word) <= longest then return word end
+    local parts, start = {}, 1
+    while start <= #word do
+      local stop = utf8.offset(word, PART_OF_WORD + 1, start) or #word + 1
+      parts[#parts + 1] = word:sub(start, stop - 1)
+      start = stop
+    end
+    return table.concat(parts, "\u{200B}")
+  end
+  return (text:gsub("%S+", function(word)
+    if utf8.len(word) <= longest then return word end
+    word = word:gsub("([%w\x80-\xFF][/\\_,;:]+)", "%1 "):gsub("([%w\x80-\xFF][.-]+)%f[%a\x80-\xFF]", "%1 ")
+    return (word:gsub("%S+", cut):gsub(" ", "\u{200B}"))
+  end))
+end
+
+local function literal(text)
+  return '"' .. text:gsub("\\", "\\\\"):gsub('"', '\\"'):gsub("\n", "\\n"):gsub("\t", "    "):gsub("%c", "") .. '"'
+end
+
+local function words(text, longest) return literal(breakable(text, longest)) end
+local function code_literal(text) return literal(breakable(text, 74)) end
+
+local function array(items) return "(" .. table.concat(items, ", ") .. (#items == 1 and ",)" or ")") end
+
+--- Whether the first letter that has a direction is Hebrew or Arabic.
+local function runs_right_to_left(text)
+  for _, code in utf8.codes(text) do
+    local digit = (code >= 0x660 and code <= 0x669) or (code >= 0x6F0 and code <= 0x6F9)
+    if (code >= 0x5D0 and code <= 0x8FF and not digit) or (code >= 0xFB1D and code <= 0xFEFC) then return true end
+    local letter = (code >= 65 and code <= 90) or (code >= 97 and code <= 122) or (code >= 0xC0 and code < 0x2000)
+    if (letter and not digit) or code >= 0x2C00 then return false end
+  end
+  return false
+end
+
+local function direction(text) return runs_right_to_left(text) and "rtl" or "ltr" end
+
+-- Texts of the notebook -----------------------------------------------------------------------------------------------
+
+local function has_html(blocks)
+  local found = false
+  local function note(element) found = found or element.format == "html" end
+  blocks:walk({RawBlock = note, RawInline = note})
+  return found
+end
+
+--- The empty table is a sandbox: \input and the like find no file.
+local function read(text, format)
+  if format == "typed" or #text > order.longest then return pandoc.Blocks({pandoc.CodeBlock(text)}) end
+  local ok, document = pcall(pandoc.read, text, format, nil, {})
+  if not ok then return pandoc.Blocks({pandoc.CodeBlock(text)}) end
+  -- Typst knows no HTML: written as HTML and read as such, tags become what they mean.
+  if typst and has_html(document.blocks) then
+    local written = pandoc.write(document, "html", {html_math_method = "mathjax", wrap_text = "none"})
+    return read(written, "html+tex_math_single_backslash")
+  end
+  return document.blocks
+end
+
+--- A Str with references and minus signs in it; `starts` tells whether a blank or nothing comes before it.
+local function polished(str, starts, names, longest)
+  local text = str.text
+  if starts then text = text:gsub("^%-(%.?%d)", "−%1") end
+  for _, sign in ipairs(MINUS_AFTER) do text = text:gsub("(" .. sign .. ")%-(%.?%d)", "%1−%2") end
+  local result, last = pandoc.Inlines({}), 1
+  local function say(piece) if piece ~= "" then result:insert(pandoc.Str(typst and breakable(piece, longest) or piece)) end end
+  for start, kind, name, stop in text:gmatch("()@(%a+)%-([%w_\x80-\xBF\xC3-\xDF][%w_%-\xC3-\xDF]*)()") do
+    local before = start > 1 and text:sub(start - 1, start - 1) or ""
+    if LABELS[kind] and not before:match("[%w_.@/\\&+-]") then
+      local name_only = name:gsub("%-+$", "")
+      local place = names[kind .. "-" .. name_only]
+      say(text:sub(last, start - 1))
+      if place then
+        result:insert(pandoc.Link(LABELS[kind] .. "\u{A0}" .. place.number, "#" .. place.anchor))
+      else
+        order.missing:insert("@" .. kind .. "-" .. name_only)
+        result:extend({pandoc.Str(LABELS[kind]:lower() .. " "), pandoc.Code(name_only), pandoc.Str(" (not recorded)")})
+      end
+      last = stop - (#name - #name_only)
+    end
+  end
+  say(text:sub(last))
+  return result
+end
+
+--- Numbers in a conclusion look as in tables: no line ends before a per-cent sign.
+local function with_percents(inlines)
+  for i, element in ipairs(inlines) do
+    local before, blank = inlines[i - 2], inlines[i - 1]
+    if element.t == "Str" then
+      element.text = element.text:gsub("(%d)%%%f[^%w%%]", "%1\u{A0}%%")
+      local is_share = element.text:match("^%%%f[^%w%%]") and blank and blank.t == "Space" and before and before.t == "Str"
+      if is_share and before.text:match("%d$") then inlines[i - 1] = pandoc.Str("\u{A0}") end
+    end
+  end
+  return inlines
+end
+
+local function polish(names, is_conclusion)
+  return function(inlines)
+    local result, starts = pandoc.Inlines({}), true
+    for _, element in ipairs(is_conclusion and with_percents(inlines) or inlines) do
+      if element.t == "Str" then result:extend(polished(element, starts, names)) else result:insert(element) end
+      starts = element.t == "Space" or element.t == "SoftBreak" or element.t == "LineBreak"
+    end
+    return result
+  end
+end
+
+local function slug(text)
+  local parts = {}
+  for part in pandoc.text.lower(text):gmatch("[%w_\x80-\xFF]+") do parts[#parts + 1] = part end
+  return "section-" .. table.concat(parts, "-")
+end
+
+--- Links within the notebook find their headings however they are spelled; links that lead nowhere become text.
+local function linked(chapter)
+  return function(link)
+    local target = link.target
+    if target:match("^https?:") or target:match("^mailto:") or chapter.anchors[target:sub(2)] then return nil end
+    local heading = target:match("^#(.+)$")
+    local id = heading and chapter.headings[slug(heading:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))]
+    local notebook = not typst and target:match("^%.?/?([%w_-]+)%.ipynb")
+    if not id and not notebook then return link.content end
+    return pandoc.Link(link.content, id and "#" .. id or notebook .. ".html")
+  end
+end
+
+--- A function that makes the image in a size: Typst's errors about a picture then name the line that it stands on.
+local function image_maker(file, alt)
+  return ("/*%s*/(..size) => image(%s, alt: %s, ..size)"):format(file, literal(file), literal(alt))
+end
+
+--- HTML's width in pixels or per cent as Typst has it.
+local function width_argument(image)
+  local number, unit = (image.attributes.width or ""):match("^(%d+%.?%d*)(.*)$")
+  if number == nil or tonumber(number) == 0 then return "" end
+  return ", width: " .. (unit == "%" and number .. "%" or tonumber(number) * 0.75 .. "pt")
+end
+
+local function is_at_hand(image) return order.files[image.src] end
+
+--- Only pictures that came with the notebook or lie beside it are shown.
+local function pictured(image)
+  local alt = stringify(image.caption)
+  if is_at_hand(image) then
+    return typst and inline("#wb.inline-picture(" .. image_maker(image.src, alt) .. width_argument(image) .. ");") or nil
+  end
+  local named = alt ~= "" and alt or (image.src:match("^data:") or order.files[image.src] == false) and "not shown" or image.src:sub(1, 200)
+  local text = pandoc.Span({pandoc.Str("[picture: " .. (typst and breakable(named) or named) .. "]")})
+  return image.src:match("^https?:") and pandoc.Link({text}, image.src) or text
+end
+
+--- Formulas are numbered, so that one which Typst refuses can be told from the others and shown as its TeX.
+local function formula(math)
+  order.formulas = order.formulas + 1
+  local name = "formula-" .. order.formulas
+  local code = pandoc.write(pandoc.Pandoc({pandoc.Plain({math})}), "typst", {wrap_text = "none"}):gsub("%s+", " ")
+  if order.refused[name] or code:sub(1, 1) ~= "$" then return pandoc.Code(breakable(math.text)) end
+  -- Names that pandoc 3.9 writes and Typst 0.14 took away.
+  code = code:gsub("%f[%a]sect%f[^%a]", "inter"):gsub("%.circle%f[^%a]", ".o"):gsub('"||"', '"‖"')
+  code = code:gsub("%f[%a](bracket%.[lr])%.double%f[^%a]", "%1.stroked")
+  return inline("#[/*" .. name .. "*/" .. code:gsub("%s+$", "") .. "];")
+end
+
+-- Tables --------------------------------------------------------------------------------------------------------------
+
+--- The longest word of each column says how narrow it may be.
+local function longest_word(text, longest)
+  for word in text:gsub("\u{200B}", " "):gmatch("%S+") do
+    if utf8.len(word) > utf8.len(longest) then longest = word end
+  end
+  return longest
+end
+
+local SIDES = {AlignRight = "right", AlignCenter = "center", AlignLeft = "left"}
+
+--- The arguments of Typst's `data-table`. Every cell has its place, for Typst holds rows together at breaks of pages.
+local function table_arguments(head, sides, rows)
+  local cells, longest, taken = {}, {}, {}
+  for x = 1, #sides do longest[x] = "" end
+  for y, row in ipairs(rows) do
+    local x = 1
+    for _, cell in ipairs(row) do
+      while taken[y .. "," .. x] do x = x + 1 end
+      local width, height = cell.width or 1, math.min(cell.height or 1, #rows - y + 1)
+      for dx = 0, width - 1 do
+        for dy = 0, height - 1 do taken[y + dy .. "," .. x + dx] = true end
+      end
+      cells[#cells + 1] = ("(x: %d, y: %d, w: %d, h: %d, side: %s, body: %s)"):format(
+        x - 1, y - 1, width, height, cell.side or "auto", cell.body)
+      if width == 1 and longest[x] then longest[x] = longest_word(cell.text, longest[x]) end
+      x = x + width
+    end
+  end
+  return ("%d, %s, %s, %s"):format(head, array(sides), array(pandoc.List(longest):map(literal)), array(cells))
+end
+
+--- A table of a notebook's text or output.
+local function foreign_table(tbl)
+  local rows = pandoc.List(tbl.head.rows)
+  for _, body in ipairs(tbl.bodies) do rows = rows .. body.head .. body.body end
+  rows = (rows .. tbl.foot.rows):map(function(row)
+    return row.cells:map(function(cell)
+      local body = "[" .. pandoc.write(pandoc.Pandoc(cell.contents), "typst", {wrap_text = "none"}):gsub("%s+$", "") .. "]"
+      return {width = cell.col_span, height = cell.row_span, side = SIDES[cell.alignment], body = body, text = stringify(cell.contents)}
+    end)
+  end)
+  local head = #tbl.head.rows
+  -- A table without a header has an empty one.
+  while head > 0 and not rows[1]:find_if(function(cell) return cell.body ~= "[]" end) do
+    rows:remove(1)
+    head = head - 1
+  end
+  return table_arguments(head, pandoc.List(tbl.colspecs):map(function(spec) return SIDES[spec[1]] or "left" end), rows)
+end
+
+local function scrolled(blocks, label)
+  local box = '<div class="scroll" tabindex="0" role="group" aria-label="' .. label .. '">'
+  return pandoc.Blocks({raw(box)}) .. blocks .. {raw("</div>")}
+end
+
+local function bold_places(b)
+  local bold = {}
+  for _, place in ipairs(b.bold) do bold[math.floor(place[1]) .. "," .. math.floor(place[2])] = true end
+  return bold
+end
+
+--- A recorded table for HTML: its heads are texts, and empty ones no heads.
+local function recorded_table(b)
+  local bold = bold_places(b)
+  local function row(texts, y)
+    local cells = pandoc.List({})
+    for x, text in ipairs(texts) do
+      local content = pandoc.Inlines({pandoc.Str(text)})
+      if bold[y .. "," .. x - 1] then content = pandoc.Inlines({pandoc.Strong(content)}) end
+      local link = x == 1 and b.links[y + 1] or ""
+      if link ~= "" then content = pandoc.Inlines({pandoc.Link(content, link)}) end
+      local scope = y < 0 and "col" or (x == 1 and b.align[1] == "left") and "row"
+      local attributes = pandoc.List({{"dir", "auto"}, scope and text ~= "" and {"scope", scope} or nil})
+      cells:insert(pandoc.Cell({pandoc.Plain(content)}, nil, 1, 1, pandoc.Attr("", {}, attributes)))
+    end
+    return pandoc.Row(cells)
+  end
+  local rows = pandoc.List({})
+  for y, texts in ipairs(b.rows) do rows:insert(row(texts, y - 1)) end
+  local specs = pandoc.List(b.align):map(function(side) return {side == "right" and "AlignRight" or "AlignDefault", nil} end)
+  local body = {attr = pandoc.Attr(), body = rows, head = {}, row_head_columns = b.align[1] == "left" and 1 or 0}
+  return pandoc.Table({long = {}}, specs, pandoc.TableHead({row(b.columns, -1)}), {body}, pandoc.TableFoot())
+end
+
+--- The same for Typst; a row of one cell is a heading of those below it.
+local function recorded_arguments(b)
+  local bold = bold_places(b)
+  local rows = pandoc.List({b.columns}) .. b.rows
+  for y, texts in ipairs(rows) do
+    local row = {}
+    for x, text in ipairs(texts) do
+      local body = "wb.words(" .. words(text) .. ")"
+      if bold[y - 2 .. "," .. x - 1] then body = "strong(" .. body .. ")" end
+      row[x] = {width = #texts == 1 and #b.align or 1, body = body, text = breakable(text)}
+    end
+    rows[y] = row
+  end
+  return table_arguments(1, b.align, rows)
+end
+
+-- Blocks --------------------------------------------------------------------------------------------------------------
+
+local function call(name, ...) return raw("#wb." .. name .. "(" .. table.concat({...}, ", ") .. ")") end
+
+local function directed(block)
+  if not runs_right_to_left(stringify(block)) then return nil end
+  if typst then return {raw("#wb.directed(true)["), block, raw("]")} end
+  return {raw('<div dir="rtl">'), block, raw("</div>")}
+end
+
+--- What notebooks' texts become in HTML; headings, links and pictures are the same in both.
+local function to_html(blocks)
+  return blocks:walk({
+    BulletList = directed, OrderedList = directed, BlockQuote = directed,
+    Table = function(tbl) return scrolled(pandoc.Blocks({tbl}), "Table") end,
+  })
+end
+
+local function to_typst(blocks)
+  return blocks
+    :walk({Div = function(div) return div.content end, Span = function(span) return span.content end})
+    :walk({Blocks = function(list)
+      return list:map(function(block)
+        local image = (block.t == "Para" or block.t == "Plain") and #block.content == 1 and block.content[1]
+        if not image or image.t ~= "Image" or not is_at_hand(image) then return block end
+        return call("picture", image_maker(image.src, stringify(image.caption)) .. width_argument(image))
+      end)
+    end})
+    :walk({
+      Math = formula,
+      Code = function(code) return inline("#raw(" .. words(code.text) .. ");") end,
+      CodeBlock = function(code)
+        return call("code", code_literal(code.text), "lang: " .. (code.classes[1] and literal(code.classes[1]) or "none"))
+      end,
+      HorizontalRule = function() return call("rule") end,
+      Header = directed, Para = directed, Plain = directed, BulletList = directed, OrderedList = directed, BlockQuote = directed,
+    })
+    :walk({Table = function(tbl) return call("data-table", foreign_table(tbl)) end})
+end
+
+local function text_of(b)
+  local chapter = order.chapters[b.chapter]
+  local function as_it_is(link) return link, false end
+  local blocks = pandoc.Blocks(b.read)
+    :walk({traverse = "topdown", Link = as_it_is, Inlines = polish(chapter.names, b.kind ~= "text")})
+    :walk({Link = linked(chapter), Image = pictured})
+  if typst then return to_typst(blocks) end
+  return pandoc.Blocks({raw(order.mark .. "text-->")}) .. to_html(blocks) .. {raw(order.mark .. "-->")}
+end
+
+local function fenced(open, blocks, close) return pandoc.Blocks({raw(open)}) .. blocks .. {raw(close)} end
+
+local function figcaption(label, b, more)
+  local about = ('<figcaption dir="%s"><b>%s %s.</b> '):format(direction(b.caption), label, b.number)
+  return raw(about .. escaped(b.caption) .. (more or "") .. "</figcaption>")
+end
+
+local html = {
+  text = function(b) return fenced('<div class="text">', text_of(b), "</div>") end,
+  reading = function(b) return fenced('<div class="reading"><p class="label">Computed from this run</p>', text_of(b), "</div>") end,
+  html = function(b)
+    local box = '<div class="%s" tabindex="0" role="group" aria-label="Shown by code cell %s">'
+    local kind = b.coloured and "output paper" or "output"
+    return {raw(box:format(kind, b.cell)), raw(order.mark .. "output-" .. b.output .. "-->"), raw(b.text), raw(order.mark .. "-->"), raw("</div>")}
+  end,
+  code = function(b)
+    local shown = pandoc.write(pandoc.Pandoc({pandoc.Plain({pandoc.Code(b.text, {class = "python"})})}), "html", {wrap_text = "preserve"})
+    local lines = select(2, b.text:gsub("\n", "")) + 1
+    local summary = ('<summary>Code <span class="quiet">%d line%s</span></summary>'):format(lines, lines == 1 and "" or "s")
+    return {raw('<details class="code">' .. summary .. '<pre dir="ltr" tabindex="0">' .. shown .. "</pre></details>")}
+  end,
+  printed = function(b)
+    local about = '<pre class="output printed" dir="ltr" tabindex="0" role="group" aria-label="Printed by code cell %s">'
+    return {raw(about:format(b.cell) .. escaped(b.text) .. "</pre>")}
+  end,
+  figure = function(b)
+    local box = b.wide and '<div class="scroll paper" tabindex="0" role="group" aria-label="Figure">' or '<div class="scroll paper">'
+    local size = (b.width and (' width="%s" height="%s"'):format(b.width, b.height) or "") .. (b.wide and ' class="wide"' or "")
+    local image = raw(box .. ('<img src="%s" alt="%s"%s></div>'):format(b.file, escaped(b.alt), size))
+    if not b.number then return {raw('<div class="output">'), image, raw("</div>")} end
+    return {raw('<figure id="figure-' .. b.number .. '">'), image, figcaption("Figure", b), raw("</figure>")}
+  end,
+  table = function(b)
+    local more = #b.rows > 20 and (' <span class="on-screen">(%d rows: scroll to see all.)</span>'):format(#b.rows) or ""
+    local box = scrolled(pandoc.Blocks({recorded_table(b)}), "Table " .. b.number)
+    return fenced('<figure class="table" id="table-' .. b.number .. '">', pandoc.Blocks({figcaption("Table", b, more)}) .. box, "</figure>")
+  end,
+  failure = function(b)
+    local where = b.cell and " in code cell " .. b.cell or ""
+    local said = ('<p dir="%s"><b>%s</b>%s</p>'):format(direction(b.message), escaped(b.name), b.message ~= "" and ": " .. escaped(b.message) or "")
+    local from = '<details><summary>Where it came from</summary><pre dir="ltr" tabindex="0">%s</pre></details>'
+    return {raw('<section class="failure" id="failure"><h2>The run failed' .. where .. "</h2>" .. said
+      .. (b.traceback ~= "" and from:format(escaped(b.traceback)) or "") .. "</section>")}
+  end,
+}
+
+local paper = {
+  text = text_of,
+  reading = function(b) return fenced("#wb.reading[", text_of(b), "]") end,
+  html = text_of,
+  code = function(b) return {call("code", code_literal(b.text), 'lang: "python"', "cell: " .. literal(b.cell))} end,
+  printed = function(b) return {call("printed", code_literal(b.text))} end,
+  figure = function(b)
+    if not order.files[b.file] then
+      local what = b.number and "Figure " .. b.number or "A picture"
+      local box = call("alarm-box", words(what .. " could not be set"), "message: " .. words(b.caption or b.alt))
+      return {b.anchor and raw(box.text .. " <" .. b.anchor .. ">") or box}
+    end
+    local image = image_maker(b.file, b.alt)
+    if not b.number then return {call("picture", image)} end
+    return {call("drawing", literal(b.number), words(b.caption), image, literal(b.anchor))}
+  end,
+  table = function(b)
+    local about = {literal(b.number), words(b.caption), literal(b.anchor), tostring(b.sticky)}
+    return {call("sheet", table.concat(about, ", "), recorded_arguments(b))}
+  end,
+  failure = function(b)
+    local label = b.name .. (b.cell and " in cell " .. b.cell or "")
+    return {call("alarm-box", words(label), "message: " .. words(b.message), "details: " .. code_literal(b.traceback))}
+  end,
+  provenance = function(b)
+    local rows = pandoc.List(b.rows):map(function(row) return "(" .. words(row[1]) .. ", " .. words(row[2], 70) .. ")" end)
+    return {call("provenance", array(rows), "warning: " .. words(b.warning))}
+  end,
+  -- What only a book has.
+  chapter = function(b)
+    local numbering = order.chapters[b.chapter].numbered and '"1.1"' or "none"
+    local place = literal("chapter-" .. b.chapter)
+    return {
+      raw('#set heading(numbering: "1.1")'),
+      call("chapter", words(b.title), place, "facts: " .. words(b.facts), "failed: " .. tostring(b.failed)),
+      raw("#set heading(numbering: " .. numbering .. ")"),
+    }
+  end,
+  heading = function(b) return {call("unnumbered", tostring(math.floor(b.level)), words(b.text))} end,
+  note = function(b) return {call("note", words(b.text))} end,
+  warning = function(b) return {call("warning-bar", words(b.text))} end,
+  alarms = function(b) return {call("alarm-list", words(b.label), array(pandoc.List(b.lines):map(function(line) return words(line) end)))} end,
+  finding = function(b)
+    local f = b.figure
+    local key = f and order.files[f.file] and ("wb.key-figure(%s, %s, %s, %s)"):format(
+      literal(f.number), words(f.caption), literal(f.anchor), image_maker(f.file, f.alt)) or "none"
+    local about = {tostring(b.chapter), words(b.title), literal("chapter-" .. b.chapter), "state: " .. words(b.state), "key: " .. key}
+    return fenced("#wb.finding(" .. table.concat(about, ", ") .. ")[", text_of(b), "]")
+  end,
+}
+
+-- The document --------------------------------------------------------------------------------------------------------
+
+local FORMATS = {html = "html", latex = "latex", typed = "typed"}
+
+--- Reads every text, gives the headings their ids and levels, and collects what links and references can lead to.
+local function prepare(blocks)
+  local ids, contents = {}, pandoc.List({})
+  local lowest = {}
+  for _, b in ipairs(blocks) do
+    b.chapter = math.floor(b.chapter or 1)
+    local chapter = order.chapters[b.chapter] or {names = {}, headings = {}, anchors = {}, numbered = true}
+    order.chapters[b.chapter] = chapter
+    if b.anchor then
+      chapter.names[(b.kind == "figure" and "fig-" or "tbl-") .. b.name] =
+        chapter.names[(b.kind == "figure" and "fig-" or "tbl-") .. b.name] or {number = b.number, anchor = b.anchor}
+      chapter.anchors[b.anchor] = true
+    end
+    if b.text and (b.kind == "text" or b.kind == "reading" or b.kind == "finding" or (typst and b.kind == "html")) then
+      b.read = read(b.text, FORMATS[b.format or b.kind] or MARKDOWN)
+      b.read:walk({Header = function(header)
+        lowest[b.chapter] = math.min(lowest[b.chapter] or 9, header.level)
+        if stringify(header):match("^%d+[%.%d]*[%.%):]?%s") then chapter.numbered = false end
+      end})
+    end
+  end
+  for _, b in ipairs(blocks) do
+    b.read = b.read and b.read:walk({Header = function(header)
+      local text = stringify(header)
+      local name = slug(text)
+      ids[name] = (ids[name] or 0) + 1
+      local id = ids[name] == 1 and name or name .. "-" .. ids[name]
+      order.chapters[b.chapter].headings[name] = order.chapters[b.chapter].headings[name] or id
+      local level = math.floor(header.level - lowest[b.chapter] + order.level)
+      if level <= 3 then
+        local plain = header.content:walk({
+          RawInline = function() return {} end, Image = function() return {} end, Note = function() return {} end,
+          Link = function(link) return link.content end, Span = function(span) return span.content end,
+        })
+        contents:insert({level = tostring(level), id = id, text = plain})
+      end
+      return pandoc.Header(level, header.content, pandoc.Attr(id))
+    end})
+  end
+  return contents
+end
+
+--- What comes before the blocks of a PDF. The definitions have a name of their own: formulas name Typst's.
+local function opening(about)
+  local facts = about.facts
+  if about.book then
+    facts = array(pandoc.List(facts):map(function(row) return "(" .. literal(row.label) .. ", " .. words(row.text) .. ")" end))
+  end
+  local arguments = pandoc.List({"title: " .. words(about.title), "facts: " .. (about.book and facts or words(facts))})
+  if about.book then
+    arguments:extend({"author: " .. words(about.author), "course: " .. words(about.course)})
+  else
+    arguments:extend({"failed: " .. tostring(about.failed), "numbered: " .. tostring(order.chapters[1].numbered)})
+  end
+  local kind = about.book and "book" or "report"
+  return {raw('#import "workbook.typ" as wb'), raw("#show: wb." .. kind .. ".with(" .. table.concat(arguments, ", ") .. ")")}
+end
+
+function Reader(input)
+  order = pandoc.json.decode(tostring(input), false)
+  typst = order.to == "typst"
+  order.chapters, order.formulas, order.missing = {[1] = {names = {}, headings = {}, anchors = {}, numbered = true}}, 0, pandoc.List({})
+  local contents = prepare(order.blocks)
+  local blocks = pandoc.Blocks({})
+  if typst then blocks:extend(opening(order.meta)) end
+  local has_contents = typst and not order.meta.book and #contents > 1
+  for i, b in ipairs(order.blocks) do
+    if has_contents and (i > 1 or b.kind ~= "provenance") then
+      blocks:insert(raw("#wb.contents"))
+      has_contents = false
+    end
+    blocks:extend((typst and paper or html)[b.kind](b))
+  end
+  if not typst then blocks:extend({raw(order.mark .. "text-->")}) end  -- and the footnotes after it
+  local meta = order.meta
+  meta.missing = #order.missing > 0 and order.missing or nil
+  meta.contents = #contents > 0 and contents or nil
+  meta.sidebar = #contents > 0 or (meta.failure and meta.failure.name ~= nil)
+  return pandoc.Pandoc(blocks, meta)
+end
