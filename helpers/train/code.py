@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-COVERED = ("helpers.train", "helpers.models", "helpers.transfer")
-"""Parts of the workbook that a training's settings hold as a whole."""
+PLUMBING = ("helpers.data", "helpers.files", "helpers.storage")
+"""Parts of the workbook that bring numbers to a training, which are hashed themselves, and compute none in it."""
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented), range, slice)
 _PLAIN_TORCH = (torch.dtype, torch.device, torch.layout, torch.memory_format)
 _GENERATORS = (random.Random, np.random.Generator, np.random.RandomState, torch.Generator)
@@ -310,7 +310,7 @@ def _name_in_library(thing: type | types.FunctionType) -> str:
 @functools.lru_cache(None)
 def _library(module: str) -> str:
     """Name and version of the installed library that a module belongs to; "" for code that anybody may be editing."""
-    if any(f"{module}.".startswith(f"{covered}.") for covered in COVERED):
+    if any(f"{module}.".startswith(f"{part}.") for part in PLUMBING):
         return "the workbook"
     top = module.partition(".")[0]
     package = sys.modules.get(top)

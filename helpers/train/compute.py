@@ -1,6 +1,8 @@
-"""Which device and which precision a run computes with: a rule, never a timing, so that two runs agree."""
+"""Which device and precision a run computes with (a rule, never a timing, so that two runs agree), and its memory."""
 
 import ctypes
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -10,10 +12,6 @@ from torch import nn
 
 from helpers import WorkbookError
 from helpers.reprs import Row, TableRepr
-
-
-class ComputeError(WorkbookError):
-    """A device or precision that does not exist or is not on this machine."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +60,13 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
             `Compute.for_network` then looks at the network too.
 
     Raises:
-        ComputeError: an unknown name, or a device that this machine does not have.
+        WorkbookError: an unknown name, or a device that this machine does not have.
     """
     chosen = _device(device)
     if chosen.type == "cpu":
         _reuse_freed_memory()
     if precision not in ("auto", "float32", "bfloat16"):
-        raise ComputeError(f"PRECISION is 'auto', 'float32' or 'bfloat16', not {precision!r}")
+        raise WorkbookError(f"PRECISION is 'auto', 'float32' or 'bfloat16', not {precision!r}")
     why, automatic = "as asked", precision == "auto"
     if automatic:
         precision, why = _precision_rule(chosen)
@@ -84,13 +82,13 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ComputeError(f"DEVICE is 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps', not {name!r}") from None
+        raise WorkbookError(f"DEVICE is 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps', not {name!r}") from None
     missing = {
         "cuda": (device.index or 0) >= torch.cuda.device_count(),
         "mps": not torch.backends.mps.is_available(),
     }
     if missing.get(device.type, False):
-        raise ComputeError(f"this machine has no device {name!r}; DEVICE = 'auto' takes what there is")
+        raise WorkbookError(f"this machine has no device {name!r}; DEVICE = 'auto' takes what there is")
     return device
 
 
@@ -150,3 +148,35 @@ def _processor(field: str) -> str:
     except OSError:
         return ""
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field)), "")
+
+
+@contextmanager
+def memory_advice(shape: Sequence[int], batch_size: int | None = None) -> Iterator[None]:
+    """Turns what is raised for want of memory into an error that says which sizes to try: half of the memory each.
+
+    Args:
+        shape: of one image (C, H, W).
+        batch_size: images a step, where that is the user's to choose.
+
+    Raises:
+        WorkbookError: out of memory.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        ways = []
+        if batch_size is not None and batch_size > 1:
+            ways.append(f"BATCH_SIZE = {batch_size // 2} instead of {batch_size}")
+        if len(shape) == 3 and shape[-1] > 8:
+            ways.append(f"IMAGE_SIZE = {max(8, round(shape[-1] * 0.7))} instead of {shape[-1]}")
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
+        advice = ", or ".join(ways) or "a smaller network"
+        raise WorkbookError(f"The memory is not enough: try {advice}. ({first_line})") from error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the memory of a processor or a GPU did not suffice; PyTorch has an error of its own for GPUs only."""
+    signs = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in str(error) for sign in signs)

@@ -7,9 +7,12 @@ anywhere and goes on gives the same numbers as one that never stopped, and a che
 
 import hashlib
 import math
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,26 +21,23 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
 
+from helpers import WorkbookError
 from helpers.data import ImageData
-from helpers.train.checkpoint import (
-    CheckpointFile,
-    CheckpointWarning,
-    describe_code,
-    describe_groups,
-    describe_network,
-    hash_sources,
-    hash_tensors,
-    library_versions,
-)
+from helpers.train.checkpoint import CheckpointFile, CheckpointWarning, Key, hash_tensors, training_key
 from helpers.train.code import UnreadableError
-from helpers.train.compute import Compute, choose_compute
+from helpers.train.compute import Compute, choose_compute, memory_advice
 from helpers.train.frozen import cached_front, channels_last, run, train_mode
-from helpers.train.interrupt import InterruptFlag
-from helpers.train.live import progress_bar
-from helpers.train.memory import explained
-from helpers.train.options import LOSSES, SCHEDULES, TrainError, check_options, make_optimizer
+from helpers.train.live import Curves
 from helpers.train.result import Result, TrainingStopped
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "cross_entropy": F.cross_entropy,
+    # The mean absolute difference between the outputs and the one-hot targets.
+    "l1": lambda logits, labels: F.l1_loss(logits, F.one_hot(labels, logits.shape[1]).to(logits.dtype)),
+}
 
 
 class _Split(NamedTuple):
@@ -61,8 +61,8 @@ class _Progress:
     best_state: dict[str, Tensor] = field(default_factory=dict)
 
 
-# Trainings that Ctrl-C stopped in this process, by network: their settings and state.
-_stopped: WeakKeyDictionary[nn.Module, tuple[dict[str, Any], dict[str, Any]]] = WeakKeyDictionary()
+# Trainings that Ctrl-C stopped in this process, by network: their keys and states.
+_stopped: WeakKeyDictionary[nn.Module, tuple[Key, dict[str, Any]]] = WeakKeyDictionary()
 
 
 def fit(
@@ -77,7 +77,6 @@ def fit(
     learning_rate: float = 1e-3,
     momentum: float = 0.9,
     weight_decay: float = 0.0,
-    schedule: str = "constant",
     augment: Callable[[Tensor], Tensor] | None = None,
     extra: Mapping[str, ImageData] | None = None,
     seed: int = 0,
@@ -85,10 +84,12 @@ def fit(
     checkpoint: Path | None = None,
     checkpoint_every: int = 1,
     move_frozen_statistics: bool = False,
-    cache_frozen: bool = True,
     label: str = "training",
 ) -> Result:
     """Trains the parameters of a network that require a gradient, and watches it on validation and extra splits.
+
+    Leading frozen layers run once over the data, where that gives the same result: without augmentation, and with
+    neither dropout nor moving statistics in them.
 
     Args:
         model: takes images (N, ...) as `train` holds them and returns logits (N, K). Trained in place.
@@ -101,7 +102,6 @@ def fit(
         learning_rate: of the named optimizers.
         momentum: of "sgd".
         weight_decay: of the named optimizers.
-        schedule: of the learning rate, step by step: "constant", "cosine" (down to 0) or "one_cycle" (up, then down).
         augment: from a batch of images to a batch of float images, 0 to 1; applied to training batches alone.
         extra: further splits to evaluate after each epoch under these names; nothing is chosen by them.
         seed: of the order, dropout and augmentation. The initial weights are the network's own.
@@ -111,168 +111,174 @@ def fit(
             says why. With WORKBOOK_TRAIN_ANEW=1 in the environment, files of earlier runs are written over, not read.
         checkpoint_every: epochs between two checkpoints.
         move_frozen_statistics: let the running statistics of frozen BatchNorm layers move, as naive code does.
-        cache_frozen: run leading frozen layers once over the data where that gives the same result: without
-            augmentation, and with neither dropout nor moving statistics in them.
         label: what the progress bar calls it.
 
     Called again with a network that it has trained, it trains that network on. So make a network and train it in one
     cell of a notebook.
 
     Raises:
-        TrainError: bad arguments, labels that the network has no output for, a loss that is not finite, or too little
-            memory: the message says which sizes to try.
-        CheckpointError: a checkpoint can't be written; the one before it is as it was.
+        WorkbookError: bad arguments, labels that the network has no output for, a loss that is not finite, no room
+            for a checkpoint, or too little memory: the message says what to do, or which sizes to try.
         TrainingStopped: after Ctrl-C.
     """
     compute = (compute or choose_compute()).for_network(model)
     if reserved := {"train", "val"} & set(extra or {}):
-        raise TrainError(f"extra splits need names other than train and val; one is called {reserved.pop()!r}")
+        raise WorkbookError(f"extra splits need names other than train and val; one is called {reserved.pop()!r}")
     data = {"train": train, "val": val, **(extra or {})}
     model.to(compute.device, memory_format=torch.channels_last)
-    check_options(model, data, epochs, batch_size, loss, schedule, checkpoint_every, learning_rate)
-    optim = make_optimizer(model, optimizer, learning_rate, momentum, weight_decay)
-    initial_rates = [group["lr"] for group in optim.param_groups]
-    settings = {
-        "batch size": batch_size,
-        "loss": loss,
-        "optimizer": type(optim).__name__,
-        "parameter groups": describe_groups(model, optim),
-        "schedule": schedule if schedule == "constant" else f"{schedule} over {epochs} epochs",
-        "seed": seed,
-        "precision": compute.precision,
-        "device": compute.device.type,
-        "threads": torch.get_num_threads() if compute.device.type == "cpu" else None,
-        "frozen statistics": "moving" if move_frozen_statistics else "kept",
-        "frozen layers": "cached" if cache_frozen else "run in every epoch",
-        "versions": library_versions(),
-        "code": hash_sources(),
-    }
-    settings |= describe_network(model, optim)
-    settings["data"] = hashes = {name: hash_tensors(d.images, d.labels) for name, d in data.items()}
-    stopped = _stopped.pop(model, None)
+    _check(model, data, epochs, batch_size, loss, checkpoint_every, learning_rate)
+    optim = _optimizer(model, optimizer, learning_rate, momentum, weight_decay)
+
+    hashes = {name: hash_tensors(split.images, split.labels) for name, split in data.items()}
+    chosen = {"data": hashes, "batch size": batch_size, "loss": loss, "seed": seed, "precision": compute.precision}
+    chosen |= {"device": compute.device.type, "moving statistics": move_frozen_statistics}
+    if compute.device.type == "cpu":
+        chosen["threads"] = torch.get_num_threads()  # sums depend on how they are cut into parts
+    before = _stopped.pop(model, None)
     try:
-        settings |= describe_code(model, augment, optimizer, optim)
+        key = training_key(model, optim, augment, optimizer, loop=LOOP, chosen=chosen)
     except UnreadableError as error:
-        settings = None
-        if stopped or checkpoint is not None:
+        key = None
+        if before or checkpoint is not None:
             message = f"{label}: nothing is resumed and no checkpoint kept, since none could be told from another: "
             warnings.warn(f"{message}{error}.", CheckpointWarning, stacklevel=2)
-    if stopped and settings and {**settings, "initial weights": stopped[0]["initial weights"]} == stopped[0]:
-        settings = stopped[0]  # the same training: it began with other weights than the network has now
+    if before and key and before[0]._replace(weights=key.weights) == key:
+        key = before[0]  # the same training: it began with other weights than the network has now
     else:
-        stopped = None
-    file = CheckpointFile(checkpoint, settings, epochs) if checkpoint is not None and settings else None
-    progress, resumed_from = _take_up(model, optim, stopped, file)
+        before = None
+    file = CheckpointFile(checkpoint, key, epochs) if checkpoint is not None and key else None
+    state = before[1] if before else file.load() if file else None
+    progress, resumed_from = _Progress(), 0
+    if state:
+        model.load_state_dict(state["model"])
+        optim.load_state_dict(state["optimizer"])
+        progress = _Progress(**state["progress"])
+        resumed_from = 0 if before else progress.epoch
 
     rest, cached_layers, cache_seconds = model, 0, 0.0
-    with explained(train.images.shape[1:]):
+    with memory_advice(train.images.shape[1:]):
         splits = {name: _Split(d.images.to(compute.device), d.labels.to(compute.device)) for name, d in data.items()}
-        if cache_frozen and augment is None and progress.epoch < epochs:
+        if augment is None and progress.epoch < epochs:
             train_mode(model, move_frozen_statistics)
             images = {name: split.images for name, split in splits.items()}
             cached_layers, rest, images, cache_seconds = cached_front(model, images, hashes, compute)
             splits = {name: _Split(images[name], split.labels) for name, split in splits.items()}
 
-    order_length, num_batches = _epoch_length(len(train), batch_size)
-    loss_function, factor = LOSSES[loss], SCHEDULES[schedule]
-    bar = progress_bar(progress.history, epochs * num_batches, done=progress.epoch * num_batches + progress.batch)
-    generators = [compute.device] if compute.device.type == "cuda" else []
-    memory = explained(train.images.shape[1:], batch_size)
-    with memory, torch.random.fork_rng(generators), InterruptFlag() as stop, bar:
-        while progress.epoch < epochs and not stop:
-            epoch = progress.epoch + 1
-            bar.set_description(f"{label}: epoch {epoch}/{epochs}")
-            if progress.batch == 0:
-                progress.losses = torch.zeros(num_batches)
-                progress.correct = torch.zeros((), dtype=torch.int64)
-            progress.losses, progress.correct = progress.losses.to(compute.device), progress.correct.to(compute.device)
-            order = torch.randperm(len(train), generator=torch.Generator().manual_seed(_mix(seed, epoch)))
-            batches = order[:order_length].to(compute.device).split(batch_size)
+    num_batches = math.ceil(_num_used(len(train), batch_size) / batch_size)
+    done = progress.epoch * num_batches + progress.batch
+    curves, generators = Curves(), [compute.device] if compute.device.type == "cuda" else []
+    with (
+        memory_advice(train.images.shape[1:], batch_size),
+        torch.random.fork_rng(generators),
+        _ctrl_c() as stop,
+        tqdm(total=epochs * num_batches, initial=done, leave=False) as bar,
+        curves,
+    ):
+        while progress.epoch < epochs and not stop.is_set():
+            curves.show(progress.history)
+            bar.set_description(f"{label}: epoch {progress.epoch + 1}/{epochs}")
             train_mode(model, move_frozen_statistics)
+            batches = _batches(len(train), batch_size, seed, progress.epoch + 1, compute.device)
             started = shown = time.perf_counter()
-            for indices in batches[progress.batch :]:
-                torch.manual_seed(_mix(seed, epoch, progress.batch))
-                images, labels = splits["train"].images[indices], splits["train"].labels[indices]
-                if augment is not None:
-                    images = augment(images)
-                done = ((epoch - 1) * num_batches + progress.batch) / (epochs * num_batches)
-                for group, rate in zip(optim.param_groups, initial_rates, strict=True):
-                    group["lr"] = rate * factor(done)
-
-                with compute.autocast():
-                    logits = rest(channels_last(images))
-                value = loss_function(logits.float(), labels)
-                optim.zero_grad()
-                value.backward()
-                optim.step()
-
-                progress.losses[progress.batch] = value.detach()
-                progress.correct += (logits.argmax(dim=1) == labels).sum()
-                progress.batch += 1
+            for _ in _steps(rest, splits["train"], batches, optim, progress, LOSSES[loss], augment, seed, compute):
                 bar.update()
                 # Reading a loss makes a GPU wait, so that is done only now and then.
                 if time.perf_counter() - shown > 0.5:
                     shown = time.perf_counter()
-                    _require_finite(progress, epoch, num_batches, initial_rates, compute)
+                    _require_finite(progress, optim, compute)
                     bar.set_postfix_str(f"loss {progress.losses[progress.batch - 1].item():.3f}", refresh=False)
-                if stop:
+                if stop.is_set():
                     break
-            _require_finite(progress, epoch, num_batches, initial_rates, compute)
+            _require_finite(progress, optim, compute)
             progress.seconds += time.perf_counter() - started
-
             if progress.batch == num_batches:
-                sizes = torch.tensor([float(len(indices)) for indices in batches], dtype=torch.float64)
-                row = {
-                    "epoch": epoch,
-                    "train_loss": ((progress.losses.cpu().double() * sizes).sum() / sizes.sum()).item(),
-                    "train_accuracy": progress.correct.item() / order_length,
-                }
+                row = _summary(progress, batches)
                 for name in [name for name in splits if name != "train"]:
-                    row[f"{name}_loss"], row[f"{name}_accuracy"] = _evaluate(rest, splits[name], loss_function, compute)
-                row |= {"learning_rate": optim.param_groups[-1]["lr"], "seconds": progress.seconds}
+                    row |= _evaluate(name, rest, splits[name], LOSSES[loss], compute)
                 _finish_epoch(progress, row, model)
-            if file and (stop or epoch % checkpoint_every == 0 or epoch == epochs):
+            if file and (stop.is_set() or progress.epoch % checkpoint_every == 0 or progress.epoch == epochs):
                 file.save(_state(model, optim, progress))
-
     model.eval()
-    history = pd.DataFrame(progress.history, columns=_columns(data)).set_index("epoch")
+    columns = ["epoch", *(f"{name}_{metric}" for name in data for metric in ("loss", "accuracy")), "seconds"]
+    history = pd.DataFrame(progress.history, columns=columns).set_index("epoch")
     result = Result(history, progress.best_epoch, progress.best_state, resumed_from, cached_layers, cache_seconds)
     if progress.epoch < epochs:
-        if settings:
-            _stopped[model] = (settings, _state(model, optim, progress))
+        if key:
+            _stopped[model] = key, _state(model, optim, progress)
         where = f"epoch {progress.epoch + 1}, after {progress.batch} of its {num_batches} batches"
-        hint = " Run the same cell again to go on from there." if settings else ""
+        hint = " Run the same cell again to go on from there." if key else ""
         raise TrainingStopped(f"{label}: stopped in {where}.{hint}", result)
+    if file:
+        file.remove_replaced()
     return result
+
+
+def _steps(
+    model: nn.Module,
+    split: _Split,
+    batches: Sequence[Tensor],
+    optim: torch.optim.Optimizer,
+    progress: _Progress,
+    loss_function: Callable[[Tensor, Tensor], Tensor],
+    augment: Callable[[Tensor], Tensor] | None,
+    seed: int,
+    compute: Compute,
+) -> Iterator[None]:
+    """Trains on the batches of an epoch that are left, one after the other."""
+    if progress.batch == 0:
+        progress.losses, progress.correct = torch.zeros(len(batches)), torch.zeros((), dtype=torch.int64)
+    progress.losses, progress.correct = progress.losses.to(compute.device), progress.correct.to(compute.device)
+    while progress.batch < len(batches):
+        torch.manual_seed(_mix(seed, progress.epoch + 1, progress.batch))
+        images, labels = (part[batches[progress.batch]] for part in split)
+        if augment is not None:
+            images = augment(images)
+        with compute.autocast():
+            logits = model(channels_last(images))
+        value = loss_function(logits.float(), labels)
+        optim.zero_grad()
+        value.backward()
+        optim.step()
+
+        progress.losses[progress.batch] = value.detach()
+        progress.correct += (logits.argmax(dim=1) == labels).sum()
+        progress.batch += 1
+        yield
+
+
+def _evaluate(
+    name: str, model: nn.Module, split: _Split, loss_function: Callable[[Tensor, Tensor], Tensor], compute: Compute
+) -> dict[str, float]:
+    """Mean loss and accuracy over all images of a split, as columns of the history."""
+    model.eval()
+    with memory_advice(split.images.shape[1:]):  # in batches of its own, so that a smaller BATCH_SIZE would not help
+        logits = run(model, split.images, compute).float()
+    correct = (logits.argmax(dim=1) == split.labels).sum().item()
+    return {f"{name}_loss": loss_function(logits, split.labels).item(), f"{name}_accuracy": correct / len(split.labels)}
 
 
 def predict(model: nn.Module, data: ImageData, *, compute: Compute | None = None) -> Tensor:
     """The network's logits for every image, in eval mode: float32 (N, K), on the CPU.
 
     Raises:
-        TrainError: too little memory.
+        WorkbookError: too little memory.
     """
     compute = (compute or choose_compute()).for_network(model)
     model.to(compute.device, memory_format=torch.channels_last)
     model.eval()
-    with explained(data.images.shape[1:]):
+    with memory_advice(data.images.shape[1:]):
         return run(model, data.images.to(compute.device), compute).float().cpu()
 
 
-def _evaluate(model: nn.Module, split: _Split, loss_function: Callable, compute: Compute) -> tuple[float, float]:
-    """Mean loss and accuracy over all images of a split."""
-    model.eval()
-    with explained(split.images.shape[1:]):  # in batches of its own, so that a smaller BATCH_SIZE would not help
-        logits = run(model, split.images, compute).float()
-    correct = (logits.argmax(dim=1) == split.labels).sum()
-    return loss_function(logits, split.labels).item(), correct.item() / len(split.labels)
+def _batches(num_images: int, batch_size: int, seed: int, epoch: int, device: torch.device) -> Sequence[Tensor]:
+    """The images of an epoch by their indices, in its order."""
+    order = torch.randperm(num_images, generator=torch.Generator().manual_seed(_mix(seed, epoch)))
+    return order[: _num_used(num_images, batch_size)].to(device).split(batch_size)
 
 
-def _epoch_length(num_images: int, batch_size: int) -> tuple[int, int]:
-    """How many images and batches an epoch has, without a last batch of a single image."""
-    if num_images % batch_size == 1 and num_images > 1:
-        num_images -= 1
-    return num_images, math.ceil(num_images / batch_size)
+def _num_used(num_images: int, batch_size: int) -> int:
+    """How many images an epoch has, without a last batch of a single image."""
+    return num_images - 1 if num_images % batch_size == 1 and num_images > 1 else num_images
 
 
 def _mix(*numbers: int) -> int:
@@ -281,54 +287,118 @@ def _mix(*numbers: int) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
+def _summary(progress: _Progress, batches: Sequence[Tensor]) -> dict[str, float]:
+    """The training's columns of an epoch's row: means over images, not over batches of different size."""
+    sizes = torch.tensor([len(indices) for indices in batches], dtype=torch.float64)
+    loss = (progress.losses.cpu().double() * sizes).sum() / sizes.sum()
+    return {"train_loss": loss.item(), "train_accuracy": progress.correct.item() / int(sizes.sum())}
+
+
 def _finish_epoch(progress: _Progress, row: dict[str, float], model: nn.Module) -> None:
     best = max((earlier["val_accuracy"] for earlier in progress.history), default=-1.0)
+    progress.epoch += 1
+    progress.history.append({"epoch": progress.epoch, **row, "seconds": progress.seconds})
     if row["val_accuracy"] > best:
-        progress.best_epoch = row["epoch"]
+        progress.best_epoch = progress.epoch
         progress.best_state = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}
-    progress.history.append(row)
-    progress.epoch, progress.batch, progress.seconds = row["epoch"], 0, 0.0
+    progress.batch, progress.seconds = 0, 0.0
 
 
-def _require_finite(progress: _Progress, epoch: int, num_batches: int, rates: list[float], compute: Compute) -> None:
+def _require_finite(progress: _Progress, optim: torch.optim.Optimizer, compute: Compute) -> None:
     bad = (~torch.isfinite(progress.losses[: progress.batch])).nonzero()
     if len(bad) == 0:
         return
     batch = bad[0].item()
-    raise TrainError(
-        f"The loss became {progress.losses[batch].item()} in epoch {epoch}, batch {batch + 1} of {num_batches}. Likely "
-        f"causes: a learning rate that is too high (now {max(rates):g}; try a tenth), inputs that are not finite, or "
-        f"too little precision (now {compute.precision}; try PRECISION = 'float32')."
+    rate = max(group["lr"] for group in optim.param_groups)
+    raise WorkbookError(
+        f"The loss became {progress.losses[batch].item()} in epoch {progress.epoch + 1}, batch {batch + 1} of "
+        f"{len(progress.losses)}. Likely causes: a learning rate that is too high (now {rate:g}; try a tenth), inputs "
+        f"that are not finite, or too little precision (now {compute.precision}; try PRECISION = 'float32')."
     )
-
-
-def _columns(data: Mapping[str, ImageData]) -> list[str]:
-    measured = [f"{name}_{metric}" for name in data for metric in ("loss", "accuracy")]
-    return ["epoch", *measured, "learning_rate", "seconds"]
 
 
 def _state(model: nn.Module, optim: torch.optim.Optimizer, progress: _Progress) -> dict[str, Any]:
     return {"model": model.state_dict(), "optimizer": optim.state_dict(), "progress": dict(vars(progress))}
 
 
-def _take_up(
+def _optimizer(
     model: nn.Module,
-    optim: torch.optim.Optimizer,
-    stopped: tuple[dict[str, Any], dict[str, Any]] | None,
-    file: CheckpointFile | None,
-) -> tuple[_Progress, int]:
-    """Where to begin: at this training where Ctrl-C stopped it, at a checkpoint, or at the beginning.
+    optimizer: str | Callable[[nn.Module], torch.optim.Optimizer],
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+) -> torch.optim.Optimizer:
+    """The named optimizer over the parameters that require a gradient, or what the given function makes."""
+    if callable(optimizer):
+        return optimizer(model)
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise WorkbookError("Every parameter is frozen (requires_grad is False): there is nothing to train.")
+    # One fused kernel for all parameters; the same numbers in every run.
+    if optimizer == "sgd":
+        return torch.optim.SGD(parameters, learning_rate, momentum, weight_decay=weight_decay, fused=True)
+    if optimizer == "adam":
+        return torch.optim.Adam(parameters, learning_rate, weight_decay=weight_decay, fused=True)
+    if optimizer == "adamw":
+        return torch.optim.AdamW(parameters, learning_rate, weight_decay=weight_decay, fused=True)
+    raise WorkbookError(f"optimizer is one of sgd, adam, adamw, or a function; not {optimizer!r}")
 
-    Returns:
-        The progress, and how many epochs of it come from a checkpoint.
+
+def _check(
+    model: nn.Module,
+    data: Mapping[str, ImageData],
+    epochs: int,
+    batch_size: int,
+    loss: str,
+    checkpoint_every: int,
+    learning_rate: float,
+) -> None:
+    """Refuses what would fail later, or worse, would not."""
+    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("checkpoint_every", checkpoint_every)):
+        if not isinstance(value, int) or value < 1:
+            raise WorkbookError(f"{name} is a whole number from 1 on, not {value!r}")
+    if not (learning_rate > 0 and math.isfinite(learning_rate)):
+        raise WorkbookError(f"learning_rate is a positive number, not {learning_rate!r}")
+    if loss not in LOSSES:
+        raise WorkbookError(f"loss is one of {', '.join(LOSSES)}; not {loss!r}")
+    for name, split in data.items():
+        if len(split) == 0:
+            raise WorkbookError(f"The split {name!r} has no images.")
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        num_outputs = model(data["train"].images[:2].to(next(model.parameters()).device)).shape[1]
+    model.train(was_training)
+    for name, split in data.items():
+        if split.labels.max() >= num_outputs:
+            raise WorkbookError(
+                f"The split {name!r} has labels up to {split.labels.max()}, but the network has {num_outputs} outputs. "
+                "Give it one output for each class."
+            )
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[threading.Event]:
+    """Inside the context the first Ctrl-C sets this flag, so that no step is left half done; the second interrupts.
+
+    Where signals can't be caught (outside the main thread) Ctrl-C stays as it is.
     """
-    if stopped:
-        optim.load_state_dict(stopped[1]["optimizer"])
-        return _Progress(**stopped[1]["progress"]), 0
-    state = file.load() if file else None
-    if state is None:
-        return _Progress(), 0
-    model.load_state_dict(state["model"])
-    optim.load_state_dict(state["optimizer"])
-    progress = _Progress(**state["progress"])
-    return progress, progress.epoch
+    stop = threading.Event()
+
+    def on_signal(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    previous = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+LOOP = (_steps, _evaluate, _batches, _summary, _finish_epoch, _optimizer, LOSSES)
+"""The workbook's own code that decides a training's numbers: a checkpoint made by other code is not taken up."""

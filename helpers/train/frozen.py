@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from helpers import storage
 from helpers.models import flat_layers
-from helpers.train.checkpoint import hash_sources
 from helpers.train.code import UnreadableError, hash_code
 from helpers.train.compute import Compute
 
@@ -136,7 +135,7 @@ def _fingerprint(layers: nn.Module, compute: Compute) -> str:
     """A hash of all that decides what layers give; "" where that can't be told, so that nothing is kept."""
     modes = [module.training for module in layers.modules()]
     try:
-        return f"{hash_code((layers, modes), {})} {hash_sources()} {compute.device} {compute.precision}"
+        return f"{hash_code((layers, modes, run), {})} {compute.device} {compute.precision}"
     except UnreadableError:
         return ""
 

@@ -1,13 +1,12 @@
 """What a training gives back."""
 
-import base64
-import io
 from dataclasses import dataclass
 
 import pandas as pd
 from torch import Tensor
 
 from helpers.reprs import Row, TableRepr
+from helpers.train.live import picture
 
 
 @dataclass(repr=False)
@@ -19,8 +18,8 @@ class Result(TableRepr):
     Attributes:
         history: one row for each finished epoch, indexed by "epoch" from 1: train_loss and train_accuracy (means over
             the epoch's images as they were met: weights moving, dropout and augmentation on), val_loss, val_accuracy,
-            <name>_loss and <name>_accuracy of each extra split, learning_rate (at the epoch's end), seconds (training
-            alone, without the evaluations). Accuracies are shares from 0 to 1.
+            <name>_loss and <name>_accuracy of each extra split, seconds (training alone, without the evaluations).
+            Accuracies are shares from 0 to 1.
         best_epoch: the epoch of the highest validation accuracy, the first of them at a tie; 0 if none was finished.
         best_state: the network's state after that epoch, on the CPU.
         resumed_from: how many finished epochs came from a checkpoint.
@@ -73,26 +72,7 @@ class Result(TableRepr):
         if not self.best_epoch:
             return ""
         resumed_inside = 0 < self.resumed_from < len(self.history)
-        picture = _picture(self.history, self.resumed_from if resumed_inside else None)
-        source = f"data:image/svg+xml;base64,{base64.b64encode(picture).decode()}"
-        return f'<img alt="Loss and accuracy per epoch" src="{source}">'
-
-
-def _picture(history: pd.DataFrame, resume_epoch: int | None) -> bytes:
-    """The learning curves as SVG."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    from helpers import plots  # not above: whoever only trains does not wait for matplotlib
-
-    file = io.BytesIO()
-    with matplotlib.rc_context(plots.STYLE):
-        # Without pyplot, which would show the figure a second time and make it the notebook's current one.
-        figure = Figure(figsize=(6.1, 2.6), layout="constrained")
-        axes = figure.subplots(1, 2)
-        plots.learning_curves(history, resume_epoch=resume_epoch, axes=axes)
-        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
-    return file.getvalue()
+        return picture(self.history, self.resumed_from if resumed_inside else None)
 
 
 class TrainingStopped(KeyboardInterrupt):

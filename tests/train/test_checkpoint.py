@@ -1,14 +1,16 @@
-"""Checkpoints on a disk that is full, that would fill the memory, and that were made in other surroundings."""
+"""Checkpoints on a disk that is full, files that are damaged or not ours, and which files a folder keeps."""
 
 import os
-import warnings
-import zipfile
+import shutil
 
 import pytest
 import torch
 
-from helpers import models, train
-from helpers.train.checkpoint import CheckpointFile
+from helpers import WorkbookError, models, train
+from helpers.train import checkpoint
+from helpers.train.checkpoint import CheckpointFile, Key
+
+KEY = Key("chosen", "weights", "code")
 
 
 class FullDisk:
@@ -35,10 +37,10 @@ class FullDisk:
 
 @pytest.mark.parametrize("room", [0, 1000, 400_000])
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch, room):
-    file = CheckpointFile(tmp_path, {"seed": 0}, epochs=3)
+    file = CheckpointFile(tmp_path, KEY, epochs=3)
     file.save({"weights": torch.zeros(100_000)})
     monkeypatch.setattr("helpers.files.open", lambda *args: FullDisk(open(*args), room), raising=False)  # noqa: SIM115
-    with pytest.raises(train.CheckpointError, match=r"can't be written .* No space left on device\. Make room"):
+    with pytest.raises(WorkbookError, match=r"can't be written .* No space left on device\. Make room"):
         file.save({"weights": torch.ones(100_000)})
     monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == [file.path.name]
@@ -50,72 +52,12 @@ def test_a_training_that_cannot_keep_a_checkpoint_says_why(make_images, cpu, tmp
     folder.touch()  # where the folder of checkpoints should be
     network = torch.nn.Sequential(models.Normalize([0.5] * 3, [0.25] * 3), torch.nn.Flatten(), torch.nn.Linear(192, 4))
     images = make_images(4)
-    with pytest.raises(train.CheckpointError, match="the folder 'file'"):
+    with pytest.raises(WorkbookError, match="the folder 'file'"):
         train.fit(network, images, images, epochs=1, compute=cpu, checkpoint=folder)
 
 
-def only_warning(file: CheckpointFile) -> str:
-    """Loads a checkpoint that can't be used, and returns what is said about it."""
-    with pytest.warns(train.CheckpointWarning) as caught:
-        assert file.load() is None
-    (warning,) = caught
-    return str(warning.message)
-
-
-def pack(path, compression, *more):
-    """Writes a file of `torch.save` again with its members packed, and with more members."""
-    with zipfile.ZipFile(path) as archive:
-        members = [(member.filename, archive.read(member)) for member in archive.infolist()]
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, content in [*members, *more]:
-            archive.writestr(name, content)
-
-
-def promise(path, size):
-    """Lets a file's directory say that its first member has so many bytes."""
-    content = bytearray(path.read_bytes())
-    start = content.index(b"PK\x01\x02") + 24
-    content[start : start + 4] = size.to_bytes(4, "little")
-    path.write_bytes(content)
-
-
-@pytest.mark.parametrize("kind", ["packed", "packed more", "promised", "no archive"])
-def test_a_file_that_would_unpack_to_more_than_it_has_is_set_aside_unread(tmp_path, monkeypatch, kind):
-    file = CheckpointFile(tmp_path, {"seed": 0}, epochs=3)
-    file.save({"weights": torch.zeros(100_000)})
-    if kind == "packed":
-        pack(file.path, zipfile.ZIP_DEFLATED)
-        assert file.path.stat().st_size < 10_000
-    elif kind == "packed more":
-        pack(file.path, zipfile.ZIP_DEFLATED, ("archive/zeros", bytes(50_000_000)))
-    elif kind == "promised":
-        promise(file.path, 4_000_000_000)
-    else:
-        torch.save({"format": 1}, file.path, _use_new_zipfile_serialization=False)
-    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("read"))
-    assert "would unpack to more than its own size. Kept as" in only_warning(file)
-    assert [path.suffix for path in tmp_path.iterdir()] == [".unusable-1"]
-
-
-class Asking:
-    """Unpickled, it is a tensor of so many numbers, of which the file holds none."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __reduce__(self):
-        return torch.Tensor, (self.number,)
-
-
-def test_a_file_that_asks_for_more_memory_than_it_has_itself_is_set_aside(tmp_path):
-    file = CheckpointFile(tmp_path, {"seed": 0}, epochs=3)
-    file.save({"weights": Asking(10**14)})
-    assert "can't allocate memory" in only_warning(file)
-    assert [path.suffix for path in tmp_path.iterdir()] == [".unusable-1"]
-
-
 def test_too_little_memory_is_not_blamed_on_the_checkpoint(tmp_path, monkeypatch):
-    file = CheckpointFile(tmp_path, {"seed": 0}, epochs=3)
+    file = CheckpointFile(tmp_path, KEY, epochs=3)
     file.save({"weights": torch.zeros(1000)})
 
     def fail(*_, **__):
@@ -127,58 +69,116 @@ def test_too_little_memory_is_not_blamed_on_the_checkpoint(tmp_path, monkeypatch
     assert torch.equal(file.load()["weights"], torch.zeros(1000))
 
 
-# What is said when a training begins anew
+class Malicious:
+    """Unpickling it as the old torch.load did would make a folder."""
 
-SETTINGS = {
-    "seed": 0,
-    "parameter groups": [{"lr": 0.1, "params": ["weight"]}],
-    "data": {"train": "0a1b"},
-    "device": "cpu",
-    "precision": "float32",
-    "versions": {"torch": "2.6.0", "timm": "1.0.15"},
-    "code": "0a1b",
-}
+    def __init__(self, marker):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return (os.mkdir, (self.marker,))
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"code": "2c3d"}, "its code differs"),
-        ({"versions": {"torch": "2.7.0", "timm": "1.0.15"}}, "its torch is '2.6.0', not '2.7.0'"),
-        ({"device": "cuda", "precision": "bfloat16"}, "its device is 'cpu', not 'cuda'; its precision is 'float32'"),
-    ],
-)
-def test_another_machine_or_version_is_told_and_its_checkpoint_stays(tmp_path, change, said):
-    before = CheckpointFile(tmp_path, SETTINGS, epochs=3)
-    before.save({"epoch": 3})
-    message = only_warning(CheckpointFile(tmp_path, {**SETTINGS, **change}, epochs=5))
-    assert message.startswith("Training anew: there is a checkpoint of this training, but its ") and said in message
-    assert before.load() == {"epoch": 3}
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "foreign", "malicious", "older format", "other training"])
+def test_a_file_that_is_damaged_or_not_ours_is_set_aside(tmp_path, damage):
+    file, marker = CheckpointFile(tmp_path, KEY, 3), tmp_path / "executed"
+    file.save({"epoch": 1, "weights": torch.zeros(1000)})
+    content = torch.load(file.path, weights_only=True)
+    if damage == "truncated":
+        file.path.write_bytes(file.path.read_bytes()[:-1000])
+    elif damage == "garbage":
+        file.path.write_bytes(b"not a checkpoint")
+    elif damage == "foreign":
+        torch.save({"weights": torch.zeros(2)}, file.path)
+    elif damage == "malicious":
+        torch.save({**content, "state": Malicious(marker)}, file.path)
+    elif damage == "older format":
+        torch.save({**content, "format": 0}, file.path)
+    else:
+        other = CheckpointFile(tmp_path, KEY._replace(code="another"), 3)
+        other.save({"epoch": 2})
+        other.path.replace(file.path)
+    with pytest.warns(train.CheckpointWarning, match=rf"{file.path.name} can't be used: .* training anew"):
+        assert file.load() is None
+    assert [path.suffix for path in tmp_path.iterdir()] == [".unusable"]
+    assert not marker.exists()
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"parameter groups": []}, {"data": {"train": "2c3d"}}])
-def test_nothing_is_said_about_trainings_that_a_notebook_made_different(tmp_path, change):
-    CheckpointFile(tmp_path, SETTINGS, epochs=3).save({"epoch": 3})
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert CheckpointFile(tmp_path, {**SETTINGS, **change}, epochs=3).load() is None
-        assert CheckpointFile(tmp_path, SETTINGS, epochs=2).load() is None, "a longer one is no start for it"
+def test_a_failed_write_leaves_the_checkpoint_as_it_was(tmp_path, monkeypatch):
+    file = CheckpointFile(tmp_path, KEY, 3)
+    file.save({"epoch": 1})
+    with pytest.raises(TypeError), monkeypatch.context() as patch:
+        patch.setattr("os.fsync", lambda number: (_ for _ in ()).throw(TypeError))
+        file.save({"epoch": 2})
+    assert file.load() == {"epoch": 1}
+    assert [path.name for path in tmp_path.iterdir()] == [file.path.name]
 
 
-def test_of_several_the_newest_is_told_of_and_unreadable_ones_are_left_alone(tmp_path):
-    files = [CheckpointFile(tmp_path, {**SETTINGS, "code": code}, epochs=3) for code in ("a", "b", "c", "d")]
-    for age, (file, device) in enumerate(zip(files[:3], ("a", "b", "c"), strict=True)):
-        file.settings["versions"] = {"torch": device}
-        file.save({"epoch": 3})
-        os.utime(file.path, (age, age))
-    files[2].path.write_bytes(b"damaged")
-    assert "its torch is 'b', not '2.6.0'" in only_warning(files[3])
-    assert len(list(tmp_path.glob("*.pt"))) == 3
+# What a folder keeps
 
 
-def test_a_renamed_checkpoint_is_told_what_differs(tmp_path):
-    other = {**SETTINGS, "parameter groups": [{"lr": 0.01, "params": ["weight"]}], "data": {"train": "2c3d"}}
-    file = CheckpointFile(tmp_path, other, epochs=3)
-    CheckpointFile(tmp_path, SETTINGS, epochs=3).save({"epoch": 3})
-    next(tmp_path.iterdir()).rename(file.path)
-    assert "can't be used: its lr is 0.1, not 0.01; its data differs. Kept as" in only_warning(file)
+@pytest.fixture
+def earlier(tmp_path, monkeypatch):
+    """Files as an earlier process left them."""
+    made = [
+        CheckpointFile(tmp_path / "made", key, epochs)
+        for key in (KEY, KEY._replace(code="old"), KEY._replace(chosen="another"), KEY._replace(weights="others"))
+        for epochs in (2, 5, 9)
+    ]
+    for file in made:
+        file.save({"epoch": file.epochs})
+    folder = tmp_path / "earlier"
+    shutil.copytree(tmp_path / "made", folder)
+    monkeypatch.setattr(checkpoint, "STARTED", checkpoint.STARTED + 3600)
+    return folder
+
+
+def names(folder):
+    return sorted(path.name.removesuffix(".pt") for path in folder.iterdir())
+
+
+def test_a_finished_training_removes_what_it_replaces_and_nothing_else(earlier):
+    file = CheckpointFile(earlier, KEY, 7)
+    file.save({"epoch": 7})
+    file.remove_replaced()
+    others = [f"{start}-code-{epochs}" for start in ("anotherweights", "chosenothers") for epochs in (2, 5, 9)]
+    assert names(earlier) == sorted(["chosenweights-code-7", "chosenweights-code-9", *others])
+
+
+def test_what_a_run_took_up_or_made_itself_stays(earlier):
+    """A notebook may train for some epochs, and then a second time for more."""
+    short, other_code = CheckpointFile(earlier, KEY, 3), CheckpointFile(earlier, KEY._replace(code="new"), 4)
+    assert short.load() == {"epoch": 2}
+    other_code.save({"epoch": 4})
+    file = CheckpointFile(earlier, KEY, 7)
+    file.save({"epoch": 7})
+    file.remove_replaced()
+    kept = [name for name in names(earlier) if name.startswith("chosenweights")]
+    assert kept == ["chosenweights-code-2", "chosenweights-code-7", "chosenweights-code-9", "chosenweights-new-4"]
+
+
+def test_files_of_runs_side_by_side_stay(earlier, monkeypatch):
+    monkeypatch.setattr(checkpoint, "STARTED", 0.0)
+    before = names(earlier)
+    CheckpointFile(earlier, KEY, 9).remove_replaced()
+    assert names(earlier) == before
+
+
+def test_old_code_and_shorter_trainings_go_when_a_training_ends(make_images, cpu, tmp_path, monkeypatch):
+    images, folder = make_images(4), tmp_path / "later"
+
+    def run(epochs, factor, at):
+        network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 4).requires_grad_(True))
+        torch.nn.init.constant_(network[1].weight, 0.01)
+        torch.nn.init.zeros_(network[1].bias)
+        network[0].register_forward_hook(lambda module, inputs, output: output.float() * factor)
+        return train.fit(network, images, images, epochs=epochs, compute=cpu, checkpoint=at)
+
+    for epochs, factor in ((1, 0.1), (2, 0.1), (2, 0.2)):
+        run(epochs, factor, tmp_path / "before")
+    shutil.copytree(tmp_path / "before", folder)
+    assert len(names(folder)) == 3
+    monkeypatch.setattr(checkpoint, "STARTED", checkpoint.STARTED + 3600)
+    assert run(3, 0.1, folder).resumed_from == 2
+    assert [name.rpartition("-")[2] for name in names(folder)] == ["2", "3"], "it was taken up, and may be again"
+    assert run(3, 0.1, folder).resumed_from == 3

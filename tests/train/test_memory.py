@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import train
-from helpers.train import TrainError
+from helpers import WorkbookError, train
 
 
 class Greedy(nn.Linear):
@@ -22,16 +21,16 @@ class Greedy(nn.Linear):
 def test_a_step_says_which_sizes_to_try(make_images, cpu):
     images, network = make_images(8), nn.Sequential(Greedy(3 * 8 * 8, 4))
     small = make_images(8, size=30)
-    with pytest.raises(TrainError, match=r"try BATCH_SIZE = 8 instead of 16\. \(.*allocate"):
+    with pytest.raises(WorkbookError, match=r"try BATCH_SIZE = 8 instead of 16\. \(.*allocate"):
         train.fit(network, images, images, epochs=1, batch_size=16, compute=cpu)
-    with pytest.raises(TrainError, match=r"BATCH_SIZE = 8 instead of 16, or IMAGE_SIZE = 21 instead of 30"):
+    with pytest.raises(WorkbookError, match=r"BATCH_SIZE = 8 instead of 16, or IMAGE_SIZE = 21 instead of 30"):
         train.fit(nn.Sequential(Greedy(2700, 4)), small, small, epochs=1, batch_size=16, compute=cpu)
 
 
 def test_evaluation_chooses_its_own_batches(make_images, cpu):
     images, network = make_images(8, size=30), nn.Sequential(Greedy(2700, 4))
     network[0].in_training = False
-    with pytest.raises(TrainError, match=r"not enough: try IMAGE_SIZE = 21 instead of 30"):
+    with pytest.raises(WorkbookError, match=r"not enough: try IMAGE_SIZE = 21 instead of 30"):
         train.predict(network, images, compute=cpu)
 
 
