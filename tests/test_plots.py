@@ -24,7 +24,6 @@ from pypdf import PdfReader
 from helpers import WorkbookError, evaluate, plots
 from helpers.plots import PlotError
 from helpers.plots.style import GREY
-from helpers.train import live
 
 PERSIAN = ("تی‌شرت", "شلوار", "پیراهن", "کت", "کفش")
 AWKWARD = ("$x_1$", "_hidden", "a_b $", "گربه", "a rather long name that has to be cut somewhere")
@@ -844,12 +843,3 @@ def test_a_saved_caption_keeps_the_space_before_the_confidence(name, expected):
     ax.figure.savefig(buffer, format="pdf")
     plt.close(ax.figure)
     assert expected in PdfReader(buffer).pages[0].extract_text()
-
-
-def test_the_curves_of_a_training_look_like_those_of_its_report():
-    """`helpers.train.live` writes SVG without matplotlib, and so has the colours of its own."""
-    drawn = lines_of(plots.learning_curves(history())[0])
-    assert len(live.LOOKS) == 2
-    for name, _, colour, dashes in live.LOOKS.values():
-        assert to_hex(colour) == to_hex(drawn[name].get_color())
-        assert (dashes == "none") == (drawn[name].get_linestyle() == "-")

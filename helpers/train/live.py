@@ -37,9 +37,9 @@ class Curves:
 
     def show(self, history: list[dict[str, float]]) -> None:
         """Draws the rows of finished epochs, but not so often that it takes more than a twentieth of the time."""
-        started = time.perf_counter()
-        if not history or started < self._next or not in_front_end():
+        if not history or time.perf_counter() < self._next or not in_front_end():
             return
+        started = time.perf_counter()
         with suppress(Exception):
             from IPython.display import display
 

@@ -120,8 +120,18 @@ def test_a_folders_own_splits_stay_what_they_are(folder):
     ]
 
 
+def test_the_seed_decides_who_is_in_a_limited_split(folder):
+    load = folder({"train": CLASSES, "val": CLASSES, "test": CLASSES})
+    one, other = (load(seed=seed, train_per_class=12, test_per_class=3) for seed in (0, 1))
+    for split, another, count in zip(one.all, other.all, (12, 3, 3), strict=True):
+        assert split.class_counts().tolist() == another.class_counts().tolist() == [count, count]
+        assert colours(split) != colours(another)
+
+
 def test_validation_images_come_from_the_training_folder_and_never_from_the_test_folder(folder):
-    splits = folder({"train": CLASSES, "test": {"a": 3, "b": 2}})()
+    load = folder({"train": CLASSES, "test": {"a": 3, "b": 2}})
+    splits, other = load(), load(seed=1)
+    assert colours(splits.val) != colours(other.val) and colours(splits.test) == colours(other.test)
     assert [split.class_counts().tolist() for split in splits.all] == [[32, 16], [8, 4], [3, 2]]
     assert colours(splits.test) == {(number, 0) for number in range(61, 66)}
 

@@ -213,7 +213,7 @@ def test_modes_during_and_after(make_images, cpu, before):
     network = nn.Sequential(Watched(48, 4)).train(before)
     MODES.clear()
     result = train.fit(network, images, images, epochs=1, batch_size=8, compute=cpu)
-    assert [(False, False), (True, True), (True, True), (False, False)] == MODES
+    assert MODES == [(False, False), (True, True), (True, True), (False, False)]
     assert not any(module.training for module in network.modules())
     assert result.history["seconds"].between(0, 0.45, inclusive="neither").all(), "evaluations don't count"
 
