@@ -244,7 +244,7 @@ def test_checkpoints_bear_no_names(odd, cpu, tmp_path):
     folder = tmp_path / "checkpoints"
     train.fit(network(odd.num_classes), odd.train, odd.val, epochs=1, compute=cpu, checkpoint=folder, label="../../\n")
     (file,) = folder.iterdir()
-    assert re.fullmatch(r"[0-9a-f]+-1\.pt", file.name)
+    assert re.fullmatch(r"[0-9a-f]+-[0-9a-f]+-1\.pt", file.name)
 
 
 def test_messages_about_odd_files_are_safe_in_a_terminal(tmp_path):
