@@ -57,8 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="BASE",
         action="append",
         default=[],
-        help="folder of a mirror that holds the same files (http, https or file address); give it again for further "
-        "mirrors, which are tried in order",
+        help="folder of a mirror that holds a data set's files (http, https or file address); give it again for "
+        "further mirrors, which are tried in order. Weights come from Hugging Face, or from where HF_ENDPOINT says",
     )
     fetching.add_argument(
         "--timeout", type=_seconds, default=30, help="seconds to wait for a silent server (default: %(default)s)"
@@ -77,29 +77,31 @@ def _seconds(text: str) -> float:
 
 
 def _fetch(options: argparse.Namespace, root: Path) -> int:
-    from helpers.models import architectures, download
+    from helpers.models import pretrained
 
-    networks = {}
     for name in options.names:  # all names first: a misspelt one shouldn't show after minutes of downloading
         if name not in sets.PUBLIC and name not in sets.LOCAL:
             try:
-                networks[name] = architectures.get(name)
+                pretrained.how_to_get_command(name)
             except WorkbookError as error:
                 print(f"error: {error}\nThe data sets are {', '.join(sets.PUBLIC)}.", file=sys.stderr)
                 return REFUSED
+            if options.url:
+                print(
+                    f"error: --url is for data sets; of {name} the variable HF_ENDPOINT names a mirror", file=sys.stderr
+                )
+                return REFUSED
     for name in options.names:
-        if name in networks:
-            file = download.fetch(networks[name], root=root, urls=options.url, timeout=options.timeout)
-            print(f"{name}: {file.origin}")
-        else:
+        if name in sets.PUBLIC or name in sets.LOCAL:
             folder = fetch(name, root=root, urls=options.url, timeout=options.timeout)
             print(f"{sets.get(name).title} lies in {sets.describe_where(folder)}")
+        else:
+            print(f"{name}: {pretrained.fetch(name, root=root).origin}")
     return OK
 
 
 def _list(root: Path) -> None:
-    from helpers.models import architectures
-    from helpers.models.packaged import PACKAGED
+    from helpers.models.pretrained import NETWORKS
 
     rows = [("name", "title", "state")]
     rows += [
@@ -109,11 +111,9 @@ def _list(root: Path) -> None:
         ("shapes", "Drawn shapes", "always here, drawn by code"),
         ("folder:<path>", "Your own images", "a folder for each class, see data/README.md"),
         ("", "", ""),
-        ("network", "size", "ImageNet weights"),
+        ("network", "", "ImageNet weights"),
     ]
-    for name in dict.fromkeys([*architectures.TORCHVISION, *PACKAGED]):
-        architecture = architectures.get(name)
-        rows.append((name, f"{architecture.native_size} px", _state_of_weights(architecture, root)))
+    rows += [(name, "", _state_of_weights(name, root)) for name in NETWORKS]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for first, second, third in rows:
         print(f"{first:{widths[0]}}  {second:{widths[1]}}  {third}".rstrip())
@@ -137,14 +137,14 @@ def _state_of_set(known: sets.PublicSet | sets.LocalSet, root: Path) -> str:
     return f"missing: python -m helpers.data fetch {known.name} ({known.megabytes} MB)"
 
 
-def _state_of_weights(architecture: object, root: Path) -> str:
-    from helpers.models.weights import find, how_to_get_command
+def _state_of_weights(name: str, root: Path) -> str:
+    from helpers.models.pretrained import find, how_to_get_command
 
     try:
-        file = find(architecture, root=root)
+        file = find(name, root=root)
     except WorkbookError as error:  # two files for one network, say
         return f"unclear: {error}"
-    return file.origin if file else f"missing: {how_to_get_command(architecture)}"
+    return file.origin if file else f"missing: {how_to_get_command(name)}"
 
 
 def _megabytes(folder: Path) -> str:

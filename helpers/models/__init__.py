@@ -7,21 +7,16 @@ uint8 from 0 to 255 or float from 0 to 1, of shape (N, C, H, W). It returns logi
 `Backbone`'s body, which has no head yet, returns features of shape (N, num_features).
 """
 
-from helpers.models.backbones import Backbone, backbone, best_backbone
-from helpers.models.capacity import cnn_model, cnn_model_2, optimized_cnn_model
-from helpers.models.cnn_on_a import cnn_on_a
 from helpers.models.describe import count_parameters, flat_layers, layer_table, stages
-from helpers.models.fashion import arc2, arc3
 from helpers.models.layers import Dropout, ModelError, Normalize, seeded
-from helpers.models.resolution import resolution_cnn
-from helpers.models.weights import WeightsError
+from helpers.models.networks import arc2, arc3, cnn_model, cnn_model_2, cnn_on_a, optimized_cnn_model, resolution_cnn
+from helpers.models.pretrained import Backbone, backbone, best_backbone
 
 __all__ = [
     "Backbone",
     "Dropout",
     "ModelError",
     "Normalize",
-    "WeightsError",
     "arc2",
     "arc3",
     "backbone",

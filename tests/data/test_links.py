@@ -8,7 +8,7 @@ from PIL import Image
 from helpers import data
 from helpers.data import sets
 from helpers.data.__main__ import main
-from helpers.models import WeightsError, backbone
+from helpers.models import ModelError, backbone
 
 
 def circle(path: Path) -> Path:
@@ -95,7 +95,7 @@ def test_a_broken_folder_of_a_public_set_is_named(tmp_path: Path, broken) -> Non
 @pytest.mark.parametrize("link", ["weights", "weights/resnet18.pth"])
 def test_broken_weights_are_named_and_nothing_random_stands_in_for_them(tmp_path: Path, broken, link: str) -> None:
     broken(tmp_path / link)
-    with pytest.raises(WeightsError, match=f"{Path(link).name} is a symbolic link that leads nowhere"):
+    with pytest.raises(ModelError, match=f"{Path(link).name} is a symbolic link that leads nowhere"):
         backbone("resnet18", root=tmp_path)
 
 

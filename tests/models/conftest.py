@@ -3,19 +3,19 @@
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from torch import Tensor
 
-from helpers.models import architectures
+from helpers.models import seeded
 
 
 @pytest.fixture(autouse=True)
 def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No weights but those of installed packages; of all servers only those on this computer, without a proxy."""
+    """No weights but those of installed packages, and no connection to Hugging Face."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
 @pytest.fixture
@@ -34,5 +34,6 @@ def small() -> str:
 @pytest.fixture
 def small_state(small: str) -> dict[str, Tensor]:
     """What a file of weights for the small network holds, its head of 1000 classes included."""
-    state = architectures.build(architectures.get(small), seed=8).state_dict()
+    with seeded(8):
+        state = timm.create_model(small, num_classes=0).state_dict()
     return {**state, "classifier.weight": torch.zeros(1000, 1024), "classifier.bias": torch.zeros(1000)}

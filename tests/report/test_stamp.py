@@ -31,7 +31,7 @@ CELLS = [
     "for _ in range(2):  # the second time from the cache of decoded images\n"
     "    data.load(DATASET, own='photographs', image_size=8, skip_bad=True)",
     "data.load('auto', own='three_animals', num_classes=2, train_per_class=4, test_per_class=2)",
-    "from helpers.models import architectures, weights\nweights.find(architectures.get('resnet18')) is None",
+    "from helpers.models import pretrained\npretrained.find('resnet18') is None",
     "from helpers import record\n"
     "record.numbers([record.Number('seed', 'Seed', float(SEED))], 'results', 'What the run gave.')",
 ]

