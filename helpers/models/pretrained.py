@@ -43,6 +43,7 @@ NETWORKS = (
 """Those of the notebooks; timm has a thousand more."""
 
 _TIMMS_NAMES = {"mobilenet_v2": "mobilenetv2_100"}
+_TORCHVISIONS = ("resnet18", "resnet34", "resnet50", "vgg16")  # whose random weights are torchvision's
 _SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _HEADS = ("fc", "classifier", "head", "head_dist", "pre_logits", "_fc")
@@ -354,14 +355,17 @@ def _build(name: str, seed: int) -> nn.Module:
     """timm's network with random weights, without a head."""
     import timm
 
+    options: dict[str, Any] = {"num_classes": 0}
+    if name in _TORCHVISIONS:
+        # Drawn with ImageNet's head, and without blocks that begin as nothing, they are torchvision's bit by bit.
+        options = {} if name == "vgg16" else {"zero_init_last": False}
     with seeded(seed):
-        network = timm.create_model(_TIMMS_NAMES.get(name, name), pretrained=False, num_classes=0)
-    # VGG's first fully connected layers are a head, too; and the experiment's classifier takes maps of 7 x 7 px.
-    return (
-        nn.Sequential(OrderedDict(features=network.features, avgpool=nn.AdaptiveAvgPool2d(7)))
-        if name == "vgg16"
-        else network
-    )
+        network = timm.create_model(_TIMMS_NAMES.get(name, name), pretrained=False, **options)
+    if name == "vgg16":
+        # Its first fully connected layers are a head, too; and the experiment's classifier takes maps of 7 x 7 px.
+        return nn.Sequential(OrderedDict(features=network.features, avgpool=nn.AdaptiveAvgPool2d(7)))
+    network.reset_classifier(0)
+    return network
 
 
 def _files(folder: Path) -> list[Path]:

@@ -183,6 +183,14 @@ def test_dropout_without_hidden_layers_stands_before_the_only_one(tmp_path):
     assert [name for name, _ in network.named_children()][-3:] == ["flatten", "dropout", "fc1"]
 
 
+@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "vgg16"])
+def test_random_weights_are_torchvisions_of_the_same_seed(name, tmp_path):
+    with seeded(5):
+        reference = torchvision.models.get_model(name, weights=None).state_dict()
+    for key, tensor in backbone(name, weights="random", seed=5, root=tmp_path).body[1:].state_dict().items():
+        assert torch.equal(tensor, reference[key])
+
+
 def test_seed_decides_random_weights(tmp_path):
     first, again, other = (backbone("resnet18", weights="random", seed=seed, root=tmp_path) for seed in (1, 1, 2))
     assert torch.equal(first.body.conv1.weight, again.body.conv1.weight)
