@@ -93,7 +93,7 @@ def _tool_table(path: Path) -> Mapping[str, Any]:
 # The file in a profile's folder
 
 
-def write_book(reports: Path, about: BookSettings, *, profile: str, show_code: str, formats: Sequence[str]) -> str:
+def write_book(reports: Path, about: BookSettings, profile: str, show_code: str, formats: Sequence[str]) -> str:
     """Writes ``workbook.pdf`` from the executed notebooks in a profile's folder of reports.
 
     A book of earlier runs goes where there is none now: it would show other numbers than the reports.
@@ -124,7 +124,7 @@ def write_book(reports: Path, about: BookSettings, *, profile: str, show_code: s
     return ""
 
 
-def is_outdated(reports: Path, about: BookSettings, *, show_code: str, formats: Sequence[str]) -> bool:
+def is_outdated(reports: Path, about: BookSettings, show_code: str, formats: Sequence[str]) -> bool:
     """Whether the book that should stand over the reports isn't there, or is of other settings or other reports."""
     if "pdf" not in formats:
         return False

@@ -164,12 +164,12 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
     """One report for each notebook, and what stands over them."""
-    from helpers.report import overview
+    from helpers.report import book, index
     from helpers.report.batch import predecessors
 
     notebooks = workspace.choose(options.notebooks)
     planned = plan(workspace, notebooks, profile=options.profile, file=options.file, assignments=options.assignments)
-    book = overview.book_settings(workspace, author=options.author, course=options.course)
+    about = book.settings(workspace.root, author=options.author, course=options.course)
     before = predecessors(notebooks, workspace)
     for folder in (workspace.reports(options.profile), workspace.figures(options.profile)):
         make_folder(folder)
@@ -181,10 +181,12 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
     works, outcomes, all_ended = _do(tasks, names, settings, options)
 
     def write_over_all() -> str:
-        if not outcomes and not overview.is_outdated(workspace, settings, book):
+        reports, how = workspace.reports(options.profile), (settings.show_code, settings.formats)
+        has_index = (reports / "index.html").is_file()
+        if not outcomes and has_index and not book.is_outdated(reports, about, *how):
             return ""
-        problem = overview.write_book(workspace, settings, book)
-        overview.write_index(workspace, options.profile)
+        problem = book.write_book(reports, about, options.profile, *how)
+        index.write_page(reports, workspace.figures(options.profile), options.profile)
         return problem
 
     problem = _problem(write_over_all)
@@ -194,7 +196,7 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
 
 def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
     """One report for each point of a sweep over one notebook's parameters, and one over all of them."""
-    from helpers.report import overview, sweep
+    from helpers.report import index, sweep
     from helpers.report.incremental import FORCED
 
     notebooks = workspace.choose(options.notebooks) if options.notebooks else []
@@ -223,7 +225,8 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
     here = argparse.Namespace(force=False, jobs=1, scheduler="")
     over, over_outcomes, over_ended = _do([summary], {}, settings, here)
     works, outcomes, all_ended = works + over, outcomes | over_outcomes, all_ended and over_ended
-    problem = _problem(lambda: overview.write_index(workspace, options.profile))
+    over_all = (workspace.reports(options.profile), workspace.figures(options.profile), options.profile)
+    problem = _problem(lambda: index.write_page(*over_all))
     _close(works, outcomes, summary.reports, sweep.FILES)
     return _status(works, outcomes, all_ended, problem)
 
@@ -278,8 +281,6 @@ def _why(work: "Work") -> str:
 
 def _close(works: Sequence["Work"], outcomes: dict[str, "Outcome"], folder: Path, over: Sequence[str]) -> None:
     """Prints the closing table, one line for each notebook that ended or had nothing to do, and where all is."""
-    from helpers.report.overview import written
-
     rows = [("notebook", "state", "run s", "report s", "peak MiB", "files")]
     for work in works:
         if work.task.name in outcomes:
@@ -292,7 +293,7 @@ def _close(works: Sequence["Work"], outcomes: dict[str, "Outcome"], folder: Path
         line = "  ".join([name.ljust(widths[0]), state.ljust(widths[1]), *right, files])
         print(printable(line).rstrip())
     place = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    names = written(folder, over)
+    names = " and ".join(", ".join(name for name in over if (folder / name).is_file()).rsplit(", ", 1))
     print(printable(f"in {place}{f', with {names} over them' if names else ''}"))
 
 

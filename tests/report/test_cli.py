@@ -216,7 +216,7 @@ def test_ctrl_c_ends_the_row(root, runs, capsys):
     assert "interrupted: 01_cnn_on_a, 02_transfer did not end" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("place", ["helpers.report.incremental.look", "helpers.report.overview.write_index"])
+@pytest.mark.parametrize("place", ["helpers.report.incremental.look", "helpers.report.index.write_page"])
 def test_ctrl_c_while_no_notebook_runs_is_no_crash(root, runs, capsys, monkeypatch, place):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

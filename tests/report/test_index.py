@@ -7,7 +7,7 @@ import html5lib
 import pytest
 from bs4 import BeautifulSoup
 
-from helpers.report import index, overview
+from helpers.report import index
 from helpers.report.workspace import Workspace
 
 NASTY = "<script>alert('x')</script> & \"quoted\""
@@ -150,7 +150,7 @@ def test_the_index_of_a_workspace_links_its_book(tmp_path):
     workspace = Workspace(tmp_path)
     workspace.reports("smoke").mkdir(parents=True)
     (workspace.reports("smoke") / "workbook.pdf").touch()
-    overview.write_index(workspace, "smoke")
+    index.write_page(workspace.reports("smoke"), workspace.figures("smoke"), "smoke")
     text = (workspace.reports("smoke") / "index.html").read_text(encoding="utf-8")
     assert BeautifulSoup(text, "html.parser").find("a", href="workbook.pdf").get_text() == "The whole book (PDF)"
 
