@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,7 +159,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         time_limit=default_limit if options.timeout is None else options.timeout or None,
         show_code=options.show_code,
         threads=None if options.scheduler else threads_for(options.jobs or 1),
-        anew=options.force,
+        anew=time.time() if options.force else 0.0,
     )
 
 

@@ -65,7 +65,7 @@ class Order:
         folder: that the kernel works in; "" for the root of the workbook there.
         time_limit: seconds for all its cells, or None.
         threads: that the kernel computes with.
-        anew: whether its trainings leave their checkpoints aside.
+        anew: seconds since 1970: its trainings leave older checkpoints aside.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Order:
     folder: str
     time_limit: float | None
     threads: int
-    anew: bool
+    anew: float
 
 
 class Watch:
@@ -346,7 +346,7 @@ def _environment(order: Order) -> dict[str, str]:
         # A report started inside JupyterLab or Colab inherits the variables by which a kernel knows that somebody
         # looks on.
         "WORKBOOK_LIVE": "0",
-        **({"WORKBOOK_TRAIN_ANEW": "1"} if order.anew else {}),
+        **({"WORKBOOK_TRAIN_ANEW": str(order.anew)} if order.anew else {}),
         "PYTHONHASHSEED": "0",
         "PYTHONPATH": os.pathsep.join(paths),
     }

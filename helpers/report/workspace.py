@@ -45,7 +45,7 @@ class Settings:
         time_limit: seconds that all cells of one notebook together may take, or None.
         show_code: whose code reports show, from `CODE`. HTML folds code, so "key" leaves it all there.
         threads: that each kernel computes with; None for what its machine has.
-        anew: whether trainings leave their checkpoints aside.
+        anew: seconds since 1970: trainings leave older checkpoints aside.
     """
 
     profile: str
@@ -53,7 +53,7 @@ class Settings:
     time_limit: float | None = None
     show_code: str = "key"
     threads: int | None = None
-    anew: bool = False
+    anew: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -125,9 +125,12 @@ class CheckpointFile:
         Raises:
             OSError, MemoryError: the file can't be read, for a reason outside the file.
         """
-        lengths = {length: path for path, length in self._files(self.key) if length <= self.epochs}
-        if os.environ.get("WORKBOOK_TRAIN_ANEW") == "1":  # what this run made itself is none of an earlier one's
-            lengths = {length: path for length, path in lengths.items() if path in self._used}
+        begun = float(os.environ.get("WORKBOOK_TRAIN_ANEW") or 0)  # the command that is to train anew
+        lengths = {
+            length: path
+            for path, length in self._files(self.key)
+            if length <= self.epochs and (path in self._used or path.stat().st_mtime >= begun)
+        }
         for _, path in sorted(lengths.items(), reverse=True):
             content = path.read_bytes()  # a disk that fails says nothing about the checkpoint: that error is raised
             try:

@@ -108,7 +108,7 @@ def fit(
         compute: from `choose_compute`.
         checkpoint: a folder. The training keeps a file there, named by all that decides how it goes, your own code
             included, and goes on from it. Where some of that can't be read, it goes without and a `CheckpointWarning`
-            says why. With WORKBOOK_TRAIN_ANEW=1 in the environment, files of earlier runs are written over, not read.
+            says why. Files older than the variable WORKBOOK_TRAIN_ANEW, in seconds since 1970, are not read.
         checkpoint_every: epochs between two checkpoints.
         move_frozen_statistics: let the running statistics of frozen BatchNorm layers move, as naive code does.
         label: what the progress bar calls it.

@@ -142,7 +142,7 @@ def test_the_number_of_threads_is_fixed_when_the_command_starts(root, runs, monk
     if own is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", own)
     assert cli.main(["01", *arguments], root=root) == 0
-    assert [(order.threads, order.anew) for order in runs.asked] == [(threads, False)]
+    assert [(order.threads, order.anew) for order in runs.asked] == [(threads, 0)]
 
 
 def test_a_parameter_that_only_some_have_is_noted(root, runs, capsys):

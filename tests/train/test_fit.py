@@ -2,6 +2,7 @@ import math
 import os
 import shutil
 import signal
+import time
 
 import pandas as pd
 import pytest
@@ -166,18 +167,20 @@ def test_with_other_threads_it_is_another_training(make_images, cpu, tmp_path):
         torch.set_num_threads(threads)
 
 
-def test_a_run_that_is_to_train_anew_reads_its_own_checkpoints_alone(make_images, cpu, tmp_path, monkeypatch):
-    images, before, after = make_images(4), tmp_path / "before", tmp_path / "after"
+def test_a_command_that_trains_anew_reads_checkpoints_from_after_its_start_alone(
+    make_images, cpu, tmp_path, monkeypatch
+):
+    images, before, after, later = make_images(4), *(tmp_path / name for name in ("before", "after", "later"))
     train.fit(small_network(), images, images, epochs=1, checkpoint=before, compute=cpu)
     shutil.copytree(before, after)  # as another process would have left it
-    monkeypatch.setenv("WORKBOOK_TRAIN_ANEW", "1")
+    monkeypatch.setenv("WORKBOOK_TRAIN_ANEW", str(time.time()))
     resumed = [
         train.fit(small_network(), images, images, epochs=epochs, checkpoint=after, compute=cpu).resumed_from
         for epochs in (1, 3)
     ]
     assert resumed == [0, 1]
-    monkeypatch.delenv("WORKBOOK_TRAIN_ANEW")
-    assert train.fit(small_network(), images, images, epochs=3, checkpoint=after, compute=cpu).resumed_from == 3
+    shutil.copytree(after, later)  # as another notebook of the same command would
+    assert train.fit(small_network(), images, images, epochs=3, checkpoint=later, compute=cpu).resumed_from == 3
 
 
 def test_other_data_or_another_network_is_never_resumed(make_images, cpu, tmp_path):
