@@ -1,11 +1,9 @@
-"""Files that are always whole (written under another name beside their place, then renamed), locks, and archives."""
+"""Files that are always whole (written under another name beside their place, then renamed), links, locks, notes."""
 
 import os
-import re
 import secrets
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -83,25 +81,3 @@ def locked(path: Path) -> Iterator[bool]:
     finally:
         path.unlink(missing_ok=True)  # whoever opened it before and gets it now notices, and makes another
         lock.release()
-
-
-def expansion(stream: BinaryIO) -> float:
-    """How many times its own size a zip archive would unpack to, by what it says of its members; 0 if it is none.
-
-    ``torch.save`` packs nothing and stays below 1; what is beyond is no file of its, and may be a decompression bomb.
-    """
-    if not zipfile.is_zipfile(stream):
-        return 0.0
-    with zipfile.ZipFile(stream) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    return unpacked / stream.seek(0, os.SEEK_END)
-
-
-def memory_missing(error: Exception, *, size: int) -> bool:
-    """Whether reading a file of so many bytes with PyTorch failed for want of memory, and not since the file lies.
-
-    A file that packs nothing needs no more memory at once than it has bytes itself: one that asks for more is damaged.
-    """
-    if asked := re.search(r"can't allocate memory: you tried to allocate (\d+) bytes", str(error)):
-        return int(asked[1]) <= size
-    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)  # PyTorch's is a RuntimeError

@@ -17,13 +17,12 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from helpers import DATA
 from helpers.data import sets
 from helpers.data.structures import DataError
-from helpers.files import replacing
+from helpers.files import locked, replacing
 
 MAX_BYTES = 4_000_000_000
 """What a server may send: several times the largest file that the workbook asks for."""
@@ -54,18 +53,17 @@ def download(urls: Sequence[str], path: Path, digest: str, *, timeout: float = 3
     failures = []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{part}.lock", timeout=0):
+        with locked(Path(f"{part}.lock")) as alone:
+            if not alone:
+                raise DataError("another process is downloading the same file: wait for it, or end it")
             for url in [] if _has_sum(part, digest) else urls:
                 if failure := _fill(part, url, digest, timeout, progress):
                     failures.append(f"{url}: {failure}")
                 else:
                     break
-            Path(f"{part}.lock").unlink()
             if len(failures) < len(urls):
                 part.replace(path)
                 return
-    except Timeout:
-        raise DataError("another process is downloading the same file: wait for it, or end it") from None
     except OSError as error:
         failures.append(_in_words(error, timeout))
     size = part.stat().st_size if part.is_file() else 0

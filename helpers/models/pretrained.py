@@ -258,7 +258,7 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
         _check_link(own[0])
         # "Taken from": what the user put there is believed, not known, to be ImageNet's.
         return WeightsFile(own[0], f"{what}, taken from {describe_where(own[0])}")
-    cached = [path for path in _files(downloads) if _is_named(path, name, "-[0-9a-f]{8}")]
+    cached = [path for path in _files(downloads) if _is_named(path, name, "-[0-9a-f]{8}") and path.is_file()]
     if cached:
         newest = max(cached, key=lambda path: path.stat().st_mtime_ns)
         return WeightsFile(newest, f"{what}, from torch's cache ({newest.name})")
@@ -369,7 +369,11 @@ def _build(name: str, seed: int) -> nn.Module:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path for path in folder.iterdir() if path.suffix in _SUFFIXES and (path.is_file() or path.is_symlink())
+    )
 
 
 def _is_named(path: Path, name: str, rest: str) -> bool:

@@ -114,8 +114,7 @@ def test_finding_a_package_does_not_import_it(tmp_path, root, monkeypatch) -> No
         ("efficientnet_b0", "classifier", "other names than timm's, in timm's order"),
     ],
 )
-@pytest.mark.parametrize("with_head", [True, False])
-def test_a_file_of_torchvisions_makes_torchvisions_network(name, head, names, with_head, root) -> None:
+def test_a_file_of_torchvisions_makes_torchvisions_network(name, head, names, root) -> None:
     with models.seeded(5):
         reference = torchvision.models.get_model(name, weights=None).eval()
         for layer in reference.modules():  # statistics that tell whether they are loaded
@@ -123,6 +122,7 @@ def test_a_file_of_torchvisions_makes_torchvisions_network(name, head, names, wi
                 layer.running_mean.normal_(0, 0.1)
                 layer.running_var.uniform_(0.5, 2)
     state = reference.state_dict()
+    with_head = name != "vgg16"  # whose head has 500 MB
     save({key: state[key] for key in state if with_head or not key.startswith(head)}, root / f"weights/{name}.pth")
     shaped = backbone(name, root=root)
     assert shaped.origin == f"ImageNet, taken from {name}.pth ({names})"
@@ -132,7 +132,7 @@ def test_a_file_of_torchvisions_makes_torchvisions_network(name, head, names, wi
         torch.testing.assert_close(reference.get_submodule(head)(shaped.body(images)), expected)
 
 
-@pytest.mark.parametrize("name", ["vgg16", "levit_128s", "convnext_atto", "mobilenetv2_100"])
+@pytest.mark.parametrize("name", ["levit_128s", "convnext_atto", "mobilenetv2_100"])
 def test_a_file_of_timms_makes_timms_network(name, root) -> None:
     with models.seeded(5):
         reference = timm.create_model(name).eval()
@@ -142,10 +142,7 @@ def test_a_file_of_timms_makes_timms_network(name, root) -> None:
     assert shaped.origin.endswith("(timm's names)") and shaped.native_size == 224
     with torch.no_grad():
         scaled = normalize(images, shaped.body.normalize.mean.flatten(), shaped.body.normalize.std.flatten())
-        if name == "vgg16":
-            expected = reference.features(scaled).flatten(1)
-        else:
-            expected = reference.forward_head(reference.forward_features(scaled), pre_logits=True)
+        expected = reference.forward_head(reference.forward_features(scaled), pre_logits=True)
         torch.testing.assert_close(shaped.body(images), expected)
 
 
