@@ -94,11 +94,7 @@ def _device(name: str) -> torch.device:
 
 @lru_cache
 def _reuse_freed_memory() -> None:
-    """Lets glibc keep freed memory for the next step, as a GPU's allocator does.
-
-    By default a large tensor's memory goes back to the system when it is freed, and comes back page by page: thousands
-    of page faults a step, a fifth of its time. Elsewhere than on Linux with glibc this does nothing.
-    """
+    """Lets glibc keep freed memory for the next step: getting it back page by page takes a fifth of a step's time."""
     # The constants are those of malloc.h. Tensors from the first size on still go back at once.
     mmap_threshold, trim_threshold = -3, -1
     try:

@@ -61,8 +61,8 @@ class _Progress:
     best_state: dict[str, Tensor] = field(default_factory=dict)
 
 
-# Trainings that Ctrl-C stopped in this process, by network: their keys and states.
-_stopped: WeakKeyDictionary[nn.Module, tuple[Key, dict[str, Any]]] = WeakKeyDictionary()
+# Trainings that Ctrl-C stopped in this process, by network: their keys, their states, the hash of the weights.
+_stopped: WeakKeyDictionary[nn.Module, tuple[Key, dict[str, Any], str]] = WeakKeyDictionary()
 
 
 def fit(
@@ -142,7 +142,8 @@ def fit(
         if before or checkpoint is not None:
             message = f"{label}: nothing is resumed and no checkpoint kept, since none could be told from another: "
             warnings.warn(f"{message}{error}.", CheckpointWarning, stacklevel=2)
-    if before and key and before[0]._replace(weights=key.weights) == key:
+    as_left = before is not None and before[2] == hash_tensors(*model.state_dict().values())
+    if as_left and key and before[0]._replace(weights=key.weights) == key:
         key = before[0]  # the same training: it began with other weights than the network has now
     else:
         before = None
@@ -204,7 +205,7 @@ def fit(
     result = Result(history, progress.best_epoch, progress.best_state, resumed_from, cached_layers, cache_seconds)
     if progress.epoch < epochs:
         if key:
-            _stopped[model] = key, _state(model, optim, progress)
+            _stopped[model] = key, _state(model, optim, progress), hash_tensors(*model.state_dict().values())
         where = f"epoch {progress.epoch + 1}, after {progress.batch} of its {num_batches} batches"
         hint = " Run the same cell again to go on from there." if key else ""
         raise TrainingStopped(f"{label}: stopped in {where}.{hint}", result)

@@ -4,6 +4,7 @@ import math
 import time
 import warnings
 from collections import OrderedDict
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,8 @@ from helpers.train.compute import Compute
 
 KEPT_LIMIT = 2**30
 """Bytes of activations that are kept for further trainings with the same frozen layers and the same images."""
+
+_kept: OrderedDict[str, tuple[Tensor, float]] = OrderedDict()  # activations, and the seconds that they took
 
 
 class Front(NamedTuple):
@@ -34,14 +37,6 @@ class Front(NamedTuple):
     seconds: float
 
 
-class _Kept(NamedTuple):
-    activations: Tensor
-    seconds: float
-
-
-_kept: OrderedDict[str, _Kept] = OrderedDict()
-
-
 def train_mode(model: nn.Module, move_frozen_statistics: bool = False) -> None:
     """Sets train mode, but leaves parts whose weights are all frozen in eval mode.
 
@@ -49,10 +44,9 @@ def train_mode(model: nn.Module, move_frozen_statistics: bool = False) -> None:
     a block would drop activations (as EfficientNet's do) though it has nothing to learn.
     """
     model.train()
-    if move_frozen_statistics:
-        return
-    for module in model.modules():
-        if _is_frozen(module):
+    for module in [] if move_frozen_statistics else model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
             module.eval()
 
 
@@ -70,28 +64,30 @@ def cached_front(model: nn.Module, images: dict[str, Tensor], hashes: dict[str, 
         compute: as for training.
     """
     # A subclass of nn.Sequential may do more than run its layers one after the other.
-    in_order = type(model).forward is nn.Sequential.forward
-    layers = [layer for _, layer in flat_layers(model)] if in_order else []
+    layers = [layer for _, layer in flat_layers(model)] if type(model).forward is nn.Sequential.forward else []
     num_layers = 0
-    while num_layers < len(layers) and _gives_the_same_each_time(layers[num_layers]):
+    while num_layers < len(layers) and not _may_vary(layers[num_layers]):
         num_layers += 1
     nothing = Front(0, model, images, 0.0)
     # Without a weight in the front (pixels normalised, say) there is nothing worth keeping.
     if not any(True for layer in layers[:num_layers] for _ in layer.parameters()) or num_layers == len(layers):
         return nothing
     frozen, rest = nn.Sequential(*layers[:num_layers]), nn.Sequential(*layers[num_layers:])
-    if not _fits_on_device(frozen, images, compute):
-        return nothing
-    fingerprint = _fingerprint(frozen, compute)
-    keys = {name: fingerprint and f"{fingerprint} {hashes[name]}" for name in images}
     try:
-        kept = {name: _run_once(frozen, keys[name], images[name], compute) for name in images}
+        modes = [module.training for module in frozen.modules()]
+        key = f"{hash_code((frozen, modes, run), {})} {compute.device} {compute.precision}"
+    except UnreadableError:
+        key = ""  # what the layers give can't be told, so that nothing is kept
+    try:
+        if _varies(frozen, images["train"][:2], compute) or not _fits_on_device(frozen, images, compute):
+            return nothing
+        parts = {name: _run_once(frozen, key and f"{key} {hashes[name]}", images[name], compute) for name in images}
     except (storage.StorageError, torch.OutOfMemoryError) as error:
         _kept.clear()
         warnings.warn(f"The frozen layers run in every epoch, not once: {error}", stacklevel=3)
         return nothing
-    activations = {name: part.activations for name, part in kept.items()}
-    return Front(num_layers, rest, activations, sum(part.seconds for part in kept.values()))
+    activations = {name: part for name, (part, _) in parts.items()}
+    return Front(num_layers, rest, activations, sum(seconds for _, seconds in parts.values()))
 
 
 def run(layers: nn.Module, images: Tensor, compute: Compute) -> Tensor:
@@ -103,10 +99,11 @@ def run(layers: nn.Module, images: Tensor, compute: Compute) -> Tensor:
         for start in range(0, max(1, len(images)), batch_size):
             with torch.inference_mode():
                 # A copy in any case: a layer that works in place would change the images themselves.
-                batch = images[start : start + batch_size].clone()
-                output = layers(channels_last(batch))
+                output = layers(channels_last(images[start : start + batch_size].clone()))
             if outputs is None:  # filled batch by batch: joining them at the end would need the memory twice
-                outputs = _empty((len(images), *output.shape[1:]), output)
+                shape, on_cpu = (len(images), *output.shape[1:]), output.device.type == "cpu"
+                empty = storage.empty if on_cpu else partial(torch.empty, device=output.device)
+                outputs = empty(shape, dtype=output.dtype)
             outputs[start : start + len(output)] = output
     return outputs
 
@@ -116,53 +113,38 @@ def channels_last(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else images
 
 
-def _run_once(frozen: nn.Module, key: str, images: Tensor, compute: Compute) -> _Kept:
+def _run_once(frozen: nn.Module, key: str, images: Tensor, compute: Compute) -> tuple[Tensor, float]:
+    """The activations of a split, and the seconds that they took, when they were computed."""
     if key in _kept:
         _kept.move_to_end(key)
         return _kept[key]
     started = time.perf_counter()
     activations = run(frozen, images, compute)
-    result = _Kept(activations, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
     limit = min(KEPT_LIMIT, storage.limit())
     if key and activations.nbytes <= limit:
-        _kept[key] = result
-        while sum(part.activations.nbytes for part in _kept.values()) > limit:
+        _kept[key] = activations, seconds
+        while sum(kept.nbytes for kept, _ in _kept.values()) > limit:
             _kept.popitem(last=False)
-    return result
+    return activations, seconds
 
 
-def _fingerprint(layers: nn.Module, compute: Compute) -> str:
-    """A hash of all that decides what layers give; "" where that can't be told, so that nothing is kept."""
-    modes = [module.training for module in layers.modules()]
-    try:
-        return f"{hash_code((layers, modes, run), {})} {compute.device} {compute.precision}"
-    except UnreadableError:
-        return ""
-
-
-def _is_frozen(module: nn.Module) -> bool:
-    parameters = list(module.parameters())
-    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
-
-
-def _gives_the_same_each_time(layer: nn.Module) -> bool:
-    if any(parameter.requires_grad for parameter in layer.parameters()):
-        return False
-    return not any(module.training and _may_vary(module) for module in layer.modules())
-
-
-def _may_vary(module: nn.Module) -> bool:
-    """Whether a layer without weights, which stays in train mode, may draw something or move statistics there."""
-    kind = type(module)
+def _may_vary(layer: nn.Module) -> bool:
+    """Whether a layer trains, or may draw something or move statistics, being in train mode for want of weights."""
     drawing = nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd | nn.RReLU | nn.FractionalMaxPool2d
-    known = kind.__module__.startswith(("torch.nn.modules", "timm.layers", "helpers.models"))
-    return not known or isinstance(module, drawing) or "Drop" in kind.__name__
+    known = ("torch.nn.modules", "timm.layers", "helpers.models")
+    return any(parameter.requires_grad for parameter in layer.parameters()) or any(
+        isinstance(module, drawing) or "Drop" in type(module).__name__ or not type(module).__module__.startswith(known)
+        for module in layer.modules()
+        if module.training
+    )
 
 
-def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    if like.device.type == "cpu":
-        return storage.empty(shape, like.dtype)
-    return torch.empty(shape, dtype=like.dtype, device=like.device)
+def _varies(frozen: nn.Module, images: Tensor, compute: Compute) -> bool:
+    """Whether two passes differ: a layer of one's own may call F.dropout() in any mode."""
+    with torch.random.fork_rng([compute.device] if compute.device.type == "cuda" else []):
+        one, other = (run(frozen, images, compute) for _ in range(2))
+    return not torch.allclose(one, other, rtol=1e-3, equal_nan=True)
 
 
 def _fits_on_device(layers: nn.Module, images: dict[str, Tensor], compute: Compute) -> bool:

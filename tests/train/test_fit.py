@@ -261,6 +261,19 @@ def test_other_arguments_after_ctrl_c_are_another_training(make_images, cpu, tmp
     assert same_weights(fresh, expected)
 
 
+def test_other_weights_after_ctrl_c_are_another_training(make_images, cpu, press_ctrl_c, at_step):
+    """Whoever draws the weights anew in the network that was stopped wants them trained from the start."""
+    images, network, fresh = make_images(8), small_network(), small_network()
+    options = {"epochs": 2, "batch_size": 8, "compute": cpu}
+    press_ctrl_c(network, 3, images, images, **options)
+    network.load_state_dict(fresh.state_dict())
+    steps = at_step(0, None)
+    train.fit(network, images, images, **options)
+    assert len(steps) == 8
+    train.fit(fresh, images, images, **options)
+    assert same_weights(network, fresh)
+
+
 def test_ctrl_c_in_the_first_epoch_leaves_an_empty_history(make_images, cpu, press_ctrl_c):
     images = make_images(8)
     stopped = press_ctrl_c(small_network(), 1, images, images, epochs=2, batch_size=8, compute=cpu)

@@ -121,8 +121,8 @@ def through_front(make_images, cpu, convolved):
         convolved.clear()
         result = train.fit(network, images, val, epochs=3, compute=cpu)
         assert result.cached_layers == 4 and result.cache_seconds > 0
-        # Beside two that show how many outputs there are.
-        return sum(convolved) - 2, result.history.drop(columns="seconds")
+        # Beside two that show how many outputs there are, and twice two that show whether the layers vary.
+        return sum(convolved) - 6, result.history.drop(columns="seconds")
 
     return train_it
 
@@ -264,6 +264,24 @@ def test_a_layer_that_draws_something_is_not_run_once(make_images, cpu):
         assert train.fit(network, images, val, epochs=1, compute=cpu).cached_layers == 2
 
 
+class AlwaysDropping(nn.Conv2d):
+    """Drops in any mode, as F.dropout() does where nobody tells it the mode."""
+
+    def forward(self, images):
+        return nn.functional.dropout(super().forward(images), 0.5)
+
+
+def test_a_frozen_layer_of_ones_own_that_draws_in_any_mode_is_not_run_once(make_images, cpu):
+    network = frozen_network()
+    network[1].__class__ = AlwaysDropping
+    state = torch.get_rng_state()
+    train_mode(network)
+    images = make_images(8)
+    front = frozen.cached_front(network, {"train": images.images}, {"train": "hash"}, cpu)
+    assert front.num_layers == 0 and torch.equal(torch.get_rng_state(), state)
+    assert train.fit(network, images, images, epochs=1, compute=cpu).cached_layers == 0
+
+
 def test_what_is_kept_is_bounded(make_images, cpu, monkeypatch, through_front):
     images, val = make_images(8), make_images(4, seed=1, split="val")
     activations = len(images) * 8 * 4  # 8 features in float32
@@ -272,7 +290,7 @@ def test_what_is_kept_is_bounded(make_images, cpu, monkeypatch, through_front):
         network = frozen_network()
         nn.init.constant_(network[1].bias, float(bias))
         train.fit(network, images, val, epochs=1, compute=cpu)
-        assert sum(kept.activations.nbytes for kept in frozen._kept.values()) <= 2 * activations
+        assert sum(activations.nbytes for activations, _ in frozen._kept.values()) <= 2 * activations
     assert len(frozen._kept) >= 2, "the last ones stay"
 
     monkeypatch.setattr(frozen, "KEPT_LIMIT", activations - 1)
