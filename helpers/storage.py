@@ -35,7 +35,10 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             # The room is taken at once: where it ran out later, writing to the mapped memory would kill the process.
-            os.posix_fallocate(file.fileno(), 0, size)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
             memory = mmap.mmap(file.fileno(), size)
     except OSError as error:
         raise StorageError(

@@ -39,8 +39,7 @@ _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "v
 _NOT_CLASSES = ("cars_train", "cars_test", "devkit")  # of Stanford Cars: all classes' images lie in one folder
 _SHOWN = 5
 _CHUNK = 16  # files that a thread decodes in one go
-# Linux would refuse a private map larger than its memory if it had to keep room for it (MAP_NORESERVE).
-_PRIVATE = mmap.MAP_PRIVATE | (0x4000 if sys.platform == "linux" else 0)
+_NO_RESERVE = 0x4000  # Linux's MAP_NORESERVE, which Python's mmap doesn't name
 _SMALL_FILE = 16_384  # bytes: of smaller images Pillow does little for which it would let other threads run
 # Control characters, what turns the direction of the text behind it, and bytes that are no UTF-8.
 _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -245,7 +244,8 @@ def _images(
             with replacing(file) as stream:
                 pixels = np.lib.format.open_memmap(stream.name, "w+", np.uint8, shape)
                 # The room is taken at once: where it ran out later, writing to the mapped file would kill the process.
-                os.posix_fallocate(stream.fileno(), 0, os.path.getsize(stream.name))
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(stream.fileno(), 0, os.path.getsize(stream.name))
                 bad = _decode_into(pixels, paths, image_size, channels, workers)
                 pixels.flush()
                 file.with_suffix(".json").write_text(json.dumps(bad))
@@ -279,7 +279,11 @@ def _cached(file: Path, number_of_files: int) -> tuple[np.ndarray, dict[int, str
         if kept.dtype != np.uint8 or kept.ndim != 4 or len(kept) != number_of_files:
             return None
         with file.open("rb") as stream:
-            memory = mmap.mmap(stream.fileno(), 0, _PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+            if sys.platform == "linux":  # would refuse a private map larger than its memory
+                flags = mmap.MAP_PRIVATE | _NO_RESERVE
+                memory = mmap.mmap(stream.fileno(), 0, flags, mmap.PROT_READ | mmap.PROT_WRITE)
+            else:
+                memory = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
     except (OSError, ValueError, EOFError):  # not there, or damaged
         return None
     images = np.frombuffer(memory, np.uint8, offset=kept.offset).reshape(kept.shape)

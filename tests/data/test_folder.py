@@ -294,3 +294,15 @@ def test_other_splits_without_train_are_named(tmp_path: Path) -> None:
     write(tmp_path, {"test/cat/1.png": 1, "val/cat/1.png": 2})
     with pytest.raises(MissingDataError, match="but no train"):
         read(tmp_path)
+
+
+def test_other_systems_than_linux_keep_decoded_images_as_well(
+    pets: Path, tmp_path: Path, decodings, monkeypatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.delattr(os, "posix_fallocate")
+    for _ in range(2):
+        images = read(pets, cache=tmp_path / "cache")["train"].images
+        assert images[:, 0, 0, 0].tolist() == [0, 10, 20]
+        images.fill_(7)
+    assert decodings == [5]
