@@ -21,30 +21,25 @@ from typing import Any
 
 from helpers import ROOT, WorkbookError
 
+PARAMETER = str | int | float | bool | None
 MIME = "application/vnd.workbook.v1+json"
 VERSIONS_SHOWN = ("torch", "torchvision", "timm", "scikit-learn", "pandas", "matplotlib")
 NAMES = "names a file: use lower-case ASCII letters, digits and _, such as 'test_accuracy', 100 at most"
-NONE = "–"
-"""Shown where there is no value."""
+NONE = "–"  # shown where there is no value
 NO_BREAK = "\u00a0"
-KEYS = ("reported", "value", "difference")
-SHARES = ("%", "points")
-"""Units of values that are shares, or differences of shares, and shown times 100."""
-MOST_FIGURES = 5
-"""No number gets more of them only to have as many decimals as its neighbours."""
-MOST_ROWS = 200_000
-"""A figure of more numbers gets no CSV file: it would be larger than all the rest of a notebook."""
-LONGEST_ALT = 300
-"""Characters: about 20 seconds of speech."""
-MOST_LISTED = 5
-"""Values that are read one by one; of more, the lowest and the highest."""
+SHARES = ("%", "points")  # units of shares and of differences of shares, which are shown times 100
+MOST_FIGURES = 5  # no number gets more only to have as many decimals as its neighbours
+MOST_ROWS = 200_000  # of a CSV file: one of more would be larger than all the rest of a notebook
+LONGEST_ALT = 300  # characters: about 20 seconds of speech
+MOST_LISTED = 5  # values that are read one by one; of more, the lowest and the highest
+NUMBERS_CSV = ("name", "label", "reported", "value", "std", "runs", "difference", "unit")
 # What makes a spreadsheet run a cell as a formula (OWASP, "CSV Injection"); the last four are full-width signs.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?inf", re.ASCII | re.IGNORECASE)
 # A number as tables show it, also with its deviation: "1,234", "+1.5 points", "61.2 ± 1.3 %", "61.2% ± 1.3%".
 _FIGURE, _UNIT = r"[+−]?[\d,]*\.?\d+(?:e[+-]?\d+)?", r"(?:\s?(%|points))?"
 _SHOWN = re.compile(rf"{_FIGURE}{_UNIT}(?: ± {_FIGURE}{_UNIT})?|–")
-_FIXED = re.compile(r"[+−]?[\d,]+(?:\.(\d+))?")
+_FIXED = re.compile(r"[+−]?([\d,]+)(?:\.(\d+))?|–")
 
 Write = Callable[[float], str]
 """A number as it is said, with its unit."""
@@ -107,8 +102,14 @@ def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights
         compute: what ``helpers.train.choose_compute`` returned.
         weights: where the networks' initial weights come from, in words.
     """
-    parameters = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
+    parameters = {}
+    for name, value in namespace.items():
+        items = value if isinstance(value, list) else [value]
+        if re.match("[A-Z]", name) and name.isupper() and all(isinstance(item, PARAMETER) for item in items):
+            parameters[name] = value
     sets = data if isinstance(data, Mapping) else {"": data}
+    versions = [f"{package} {metadata.version(package)}" for package in VERSIONS_SHOWN]
+    system = f"{platform.system()} {platform.machine()}"
     rows = [
         *_data_rows(sets),
         ["Initial weights", weights],
@@ -116,7 +117,7 @@ def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights
         ["Precision", compute.precision_description],
         ["Seed", str(parameters.get("SEED", "none"))],
         ["Parameters", ", ".join(f"{name} = {value!r}" for name, value in parameters.items())],
-        ["Versions", _versions()],
+        ["Versions", ", ".join([f"Python {platform.python_version()}", *versions, system])],
         ["Git commit", _git_commit()],
     ]
     warning = _data_warning([part.source for part in sets.values()])
@@ -162,13 +163,23 @@ def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None, dat
         RecordError: for a name that is no file's, or if ``drawing`` is no figure.
     """
     import matplotlib.pyplot as plt
+    import numpy as np
 
-    texts, fig = {"name": _checked_name(name), "caption": caption}, _figure_of(drawing)
+    fig = getattr(next(iter(np.ravel(drawing)), None), "figure", None)
+    if not hasattr(fig, "savefig"):
+        raise RecordError(f"record.figure needs a matplotlib Figure or Axes, not {type(drawing).__name__}")
     notes = {ax: ax.workbook for ax in fig.axes if hasattr(ax, "workbook")}
-    svg, pdf = _render(fig, "svg").decode(), base64.b64encode(_render(fig, "pdf")).decode()
+    files = {}
+    # Neither a date nor random ids in the files: the same run gives the same bytes.
+    with plt.rc_context({"svg.fonttype": "path", "svg.hashsalt": "workbook", "pdf.fonttype": 42}):
+        for kind, date in (("svg", "Date"), ("pdf", "CreationDate")):
+            buffer = io.BytesIO()
+            fig.savefig(buffer, format=kind, metadata={date: None}, bbox_inches="tight")
+            files[kind] = buffer.getvalue()
     plt.close(fig)
-    content = {"kind": "figure", **texts, "alt": alt or _in_words(notes) or caption, "csv": _csv_behind(notes, data)}
-    _show(content, {"text/plain": caption, "image/svg+xml": svg, "application/pdf": pdf})
+    content = {"kind": "figure", "name": name, "caption": caption, "alt": alt or _in_words(notes) or caption}
+    bundle = {"image/svg+xml": files["svg"].decode(), "application/pdf": base64.b64encode(files["pdf"]).decode()}
+    _show({**content, "csv": _csv_behind(notes, data)}, {"text/plain": caption, **bundle})
 
 
 def table(
@@ -201,8 +212,37 @@ def table(
     Raises:
         RecordError: if ``formats``, ``best`` or ``stds`` name what the table doesn't have.
     """
-    content = _table_content(frame, name, formats=formats or {}, best=best or {}, stds=stds, by_row=by_row)
-    _show_table("table", name, caption, {**content, "links": list(links)})
+    flat = _flat(frame)
+    names = [str(column) for column in flat.columns]
+    values = [[_plain(value) for value in flat.iloc[:, j]] for j in range(len(names))]
+    spread = _deviations(frame, stds, names)
+    keys = [str(value) for value in values[0]] if by_row else names
+    formats, best = ({str(key): how for key, how in (given or {}).items()} for given in (formats, best))
+    if unknown := sorted({*formats, *best} - {*keys}):
+        raise RecordError(f"table {name!r} has no {unknown[0]!r}; it has {', '.join(keys)}")
+    if wrong := sorted({*best.values()} - {"max", "min"}):
+        raise RecordError(f"best takes 'max' or 'min', not {wrong[0]!r}")
+    headings, columns, means, behind = [], [], [], []
+    for heading, column, deviations in zip(names, values, spread, strict=True):
+        forms = [formats.get(key) for key in keys] if by_row else [formats.get(heading)] * len(column)
+        means.append([_shown(value, form) for value, form in zip(column, forms, strict=True)])
+        unit, texts = _without_unit([_with_std(*cell) for cell in zip(means[-1], deviations, forms, strict=True)])
+        headings.append(f"{heading}, {unit}" if unit else heading)
+        columns.append(texts if by_row else _same_decimals(texts))
+        behind.append([heading, *column])
+        if any(deviation is not None for deviation in deviations):
+            behind.append([f"{heading} (std)", *deviations])
+    content = {
+        "columns": headings,
+        "rows": _turned(columns),
+        "align": ["right" if all(map(_SHOWN.fullmatch, column)) else "left" for column in columns],
+        "bold": _bold(values, means, keys, best, by_row),
+        "names": names,
+        "values": _turned(values),
+        "csv": csv_text(_turned(behind)),
+        "links": list(links),
+    }
+    _show_table("table", name, caption, content)
 
 
 def numbers(entries: Sequence[Number], name: str, caption: str) -> None:
@@ -217,21 +257,29 @@ def numbers(entries: Sequence[Number], name: str, caption: str) -> None:
     """
     units = {entry.unit for entry in entries}
     decimals = {unit: max(_decimals(entry) for entry in entries if entry.unit == unit) for unit in units}
-    figures = [_three_figures(entry, decimals[entry.unit]) for entry in entries]
-    texts = [_with_units(three, entry.unit) for three, entry in zip(figures, entries, strict=True)]
-    shared = _units(units.pop()) if len(units) == 1 else ["", "", ""]
-    shown = ("Reported earlier", "This run", "Difference")
-    headings = [f"{heading}, {unit}" if unit else heading for heading, unit in zip(shown, shared, strict=True)]
-    cells = figures if any(shared) else texts
-    recorded = [
-        {**{key: _plain(value) for key, value in asdict(entry).items()}, "shown": dict(zip(KEYS, three, strict=True))}
-        for entry, three in zip(entries, texts, strict=True)
-    ]
+    shared = units.pop() if len(units) == 1 else ""
+    headings = ["Reported earlier", "This run", "Difference"]
+    if shared:
+        headings = [f"{heading}, {unit}" for heading, unit in zip(headings, _units(shared), strict=True)]
+    rows, recorded, behind = [], [], []
+    for entry in entries:
+        figures = _three_figures(entry, decimals[entry.unit])
+        pairs = zip(figures, _units(entry.unit), strict=True)
+        texts = [f"{figure} {unit}" if unit and figure != NONE else figure for figure, unit in pairs]
+        rows.append([entry.label, *(figures if shared else texts)])
+        known = {key: _plain(value) for key, value in asdict(entry).items()}
+        shown = dict(zip(("reported", "value", "difference"), texts, strict=True))
+        recorded.append({**known, "shown": shown})
+        is_compared = None not in (known["value"], known["reported"])
+        known["difference"] = known["value"] - known["reported"] if is_compared else None
+        known["unit"] = "share" if entry.unit in SHARES else entry.unit
+        behind.append([known[key] for key in NUMBERS_CSV])
     content = {
         "columns": ["Quantity", *headings],
-        "rows": [[entry.label, *three] for entry, three in zip(entries, cells, strict=True)],
+        "rows": rows,
         "align": ["left", "right", "right", "right"],
         "bold": [],
+        "csv": csv_text([NUMBERS_CSV, *behind]),
         "numbers": recorded,
     }
     _show_table("numbers", name, caption, content)
@@ -267,30 +315,6 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
     return stream.getvalue()
 
 
-def csv_of_table(content: Mapping[str, Any]) -> str:
-    """The CSV file of a recorded table: its values, and behind each column with standard deviations a column of these.
-
-    Of recorded numbers all that is known of each; what is shown as per cent is a share here.
-    """
-    if "numbers" in content:
-        rows = []
-        for number in content["numbers"]:
-            value, reported = number["value"], number["reported"]
-            difference = None if value is None or reported is None else value - reported
-            about = [number[key] for key in ("std", "runs")]
-            unit = "share" if number.get("unit") in SHARES else number.get("unit")
-            rows.append([number["name"], number["label"], reported, value, *about, difference, unit])
-        return csv_text([["name", "label", "reported", "value", "std", "runs", "difference", "unit"], *rows])
-    names, stds = content.get("names", []), content.get("stds", [])
-    spread = [j for j in range(len(names)) if any(row[j] is not None for row in stds)]
-    header = [text for j, name in enumerate(names) for text in [name, *[f"{name} (std)"] * (j in spread)]]
-    rows = [
-        [cell for j, value in enumerate(row) for cell in ([value, stds[i][j]] if j in spread else [value])]
-        for i, row in enumerate(content.get("values", []))
-    ]
-    return csv_text([header, *rows]) if names else ""
-
-
 def _csv_cell(value: Any) -> Any:
     if isinstance(value, str):
         # A carriage return ends a line for some readers, quoted or not.
@@ -305,15 +329,14 @@ def _csv_cell(value: Any) -> Any:
 def _data_rows(sets: Mapping[str, Any]) -> list[list[str]]:
     """What the data sets are, where they come from, and how many images they have."""
     described = {
-        "Data set": [(name, part.source.title) for name, part in sets.items()],
-        "Source": [(name, part.source.where) for name, part in sets.items()],
-        "Images": [(name, part.counts) for name, part in sets.items()],
+        "Data set": [part.source.title for part in sets.values()],
+        "Source": [part.source.where for part in sets.values()],
+        "Images": [part.counts for part in sets.values()],
     }
     rows = []
     for label, texts in described.items():
-        alike = len({text for _, text in texts}) == 1
-        named = [texts[0][1]] if alike else [f"{name}: {text}" if name else text for name, text in texts]
-        rows.append([label, ". ".join(named)])
+        named = [f"{name}: {text}" if name else text for name, text in zip(sets, texts, strict=True)]
+        rows.append([label, texts[0] if len(set(texts)) == 1 else ". ".join(named)])
     return rows
 
 
@@ -322,26 +345,8 @@ def _data_warning(sources: Sequence[Any]) -> str:
     stand_ins = [source for source in sources if source.warning]
     if len(stand_ins) < 2 or len({source.title for source in stand_ins}) > 1:
         return " ".join(source.warning for source in stand_ins)
-    replaced = list(dict.fromkeys(source.stands_in_for for source in stand_ins))
-    names = replaced[0] if len(replaced) == 1 else f"{', '.join(replaced[:-1])} or {replaced[-1]}"
-    return replace(stand_ins[0], stands_in_for=names).warning
-
-
-def _is_parameter(name: str, value: Any) -> bool:
-    if not name.isupper() or name.startswith("_"):
-        return False
-    items = value if isinstance(value, list) else [value]
-    return all(isinstance(item, str | int | float | bool | None) for item in items)
-
-
-def _versions() -> str:
-    found = [f"Python {platform.python_version()}"]
-    for package in VERSIONS_SHOWN:
-        try:
-            found.append(f"{package} {metadata.version(package)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return ", ".join(found) + f", {platform.system()} {platform.machine()}"
+    names = " or ".join(dict.fromkeys(source.stands_in_for for source in stand_ins))
+    return replace(stand_ins[0], stands_in_for=names.replace(" or ", ", ", names.count(" or ") - 1)).warning
 
 
 def _git_commit() -> str:
@@ -361,48 +366,23 @@ def _git_commit() -> str:
 def _show(content: dict[str, Any], bundle: dict[str, Any]) -> None:
     from IPython.display import display
 
+    if not is_name(content.get("name", "unnamed")):
+        raise RecordError(f"{content['name']!r} {NAMES}")
     display({MIME: content, **bundle}, raw=True)
 
 
 def _show_table(kind: str, name: str, caption: str, content: dict[str, Any]) -> None:
-    rows = [(texts, [j for place, j in content["bold"] if place == i]) for i, texts in enumerate(content["rows"])]
-    head = _html_row("th", content["columns"], content["align"])
-    body = "".join(_html_row("td", texts, content["align"], bold) for texts, bold in rows)
-    html = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
-    content = {"kind": kind, "name": _checked_name(name), "caption": caption, **content}
-    _show(content, {"text/html": html, "text/plain": caption})
+    def line(tag: str, cells: Iterable[str]) -> str:
+        pairs = zip(cells, content["align"], strict=True)
+        return "".join(["<tr>", *(f'<{tag} style="text-align:{side}">{cell}</{tag}>' for cell, side in pairs), "</tr>"])
 
-
-def _html_row(tag: str, texts: Sequence[str], align: Sequence[str], bold: Sequence[int] = ()) -> str:
-    cells = [f"<b>{escape(text)}</b>" if j in bold else escape(text) for j, text in enumerate(texts)]
-    pairs = zip(cells, align, strict=True)
-    return "".join(["<tr>", *(f'<{tag} style="text-align:{side}">{cell}</{tag}>' for cell, side in pairs), "</tr>"])
-
-
-def _checked_name(name: str) -> str:
-    if not is_name(name):
-        raise RecordError(f"{name!r} {NAMES}")
-    return name
-
-
-def _figure_of(drawing: Any) -> Any:
-    import numpy as np
-
-    fig = getattr(next(iter(np.ravel(drawing)), None), "figure", None)
-    if not hasattr(fig, "savefig"):
-        raise RecordError(f"record.figure needs a matplotlib Figure or Axes, not {type(drawing).__name__}")
-    return fig
-
-
-def _render(fig: Any, kind: str) -> bytes:
-    import matplotlib.pyplot as plt
-
-    buffer = io.BytesIO()
-    # Neither a date nor random ids in the files: the same run gives the same bytes.
-    stamp = {"Date": None} if kind == "svg" else {"CreationDate": None}
-    with plt.rc_context({"svg.fonttype": "path", "svg.hashsalt": "workbook", "pdf.fonttype": 42}):
-        fig.savefig(buffer, format=kind, metadata=stamp, bbox_inches="tight")
-    return buffer.getvalue()
+    body = []
+    for i, row in enumerate(content["rows"]):
+        texts = enumerate(map(escape, row))
+        body.append(line("td", (f"<b>{text}</b>" if [i, j] in content["bold"] else text for j, text in texts)))
+    head = line("th", map(escape, content["columns"]))
+    html = f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
+    _show({"kind": kind, "name": name, "caption": caption, **content}, {"text/html": html, "text/plain": caption})
 
 
 # What a figure shows, as numbers and in words: from what its plots noted (see `helpers.plots.style.drawn`)
@@ -411,8 +391,9 @@ def _render(fig: Any, kind: str) -> bytes:
 def _csv_behind(notes: Mapping[Any, Mapping[str, Any]], data: Any) -> str:
     import pandas as pd
 
+    frames = [note["frame"] for note in notes.values()] if data is None else [_flat(data)]
     # As objects: whole numbers stay whole where another panel lacks their column.
-    frames = [note["frame"].astype(object) for note in notes.values()] if data is None else [_flat(data)]
+    frames = [frame.astype(object) for frame in frames]
     if len(frames) > 1:
         for frame, (ax, note) in zip(frames, notes.items(), strict=True):
             frame.insert(0, "panel", " ".join(ax.get_title().split()) or note["y"])
@@ -422,12 +403,13 @@ def _csv_behind(notes: Mapping[Any, Mapping[str, Any]], data: Any) -> str:
         warnings.warn(about, stacklevel=3)
     if not 0 < count <= MOST_ROWS:
         return ""
-    return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
+    whole = pd.concat(frames, ignore_index=True)
+    return csv_text([whole.columns, *whole.where(whole.notna(), None).itertuples(index=False, name=None)])
 
 
 def _in_words(notes: Mapping[Any, Mapping[str, Any]]) -> str:
     """What is drawn, panel by panel, in as many words as one hears through."""
-    said, marks = [], {}
+    said, marks = [], []
     for ax, note in notes.items():
         say = {"images": _pictures_in_words, "matrix": _matrix_in_words}.get(note["kind"], _series_in_words)
         text = say(note, _writer(ax, note["y"]))
@@ -435,36 +417,32 @@ def _in_words(notes: Mapping[Any, Mapping[str, Any]]) -> str:
         said.append(f"{title}{text[:1].upper()}{text[1:]}.")
         if "marked" in note["frame"]:
             named = note["frame"].dropna(subset="marked")
-            marks |= dict.fromkeys(
-                f"{mark} {_spoken(x)}" for mark, x in zip(named["marked"], named[note["x"]], strict=True)
-            )
+            marks += [f"{mark} {_spoken(x)}" for mark, x in zip(named["marked"], named[note["x"]], strict=True)]
     if marks:
-        said.append(f"Marked: {', '.join(marks)}.")
+        said.append(f"Marked: {', '.join(dict.fromkeys(marks))}.")
     text = " ".join(" ".join(said).split())
     if len(text) <= LONGEST_ALT:
         return text
-    head = text[: LONGEST_ALT - 2]
-    end = max(head.rfind(mark) for mark in (", ", "; ", ". "))
-    return f"{head[:end] if end > 0 else head} …"
+    head = re.match(rf".{{,{LONGEST_ALT - 2}}}(?=[,;.] )", text)
+    return f"{head[0] if head else text[: LONGEST_ALT - 2]} …"
 
 
 def _series_in_words(note: Mapping[str, Any], write: Write) -> str:
     """Lines with their first, last and best values; bars and points by name."""
     frame, kind, x, y = (note[key] for key in ("frame", "kind", "x", "y"))
     frame = frame.dropna(subset=y)
-    parts = frame.groupby(note["series"], sort=False) if note["series"] else [("", frame)]
     is_course = kind == "lines" and not frame[x].map(type).eq(str).any()
     say = _course if is_course else _listed
-    courses = {str(name): say(part[x], part[y], write) for name, part in parts}
+    parts = frame.groupby(note["series"], sort=False) if note["series"] else [("", frame)]
+    values = {str(name): say(part[x], part[y], write) for name, part in parts}
     said = [
-        f"{name}{'' if values.startswith('from ') else ':'} {values}" if name else values
-        for name, values in courses.items()
+        f"{name}{' ' if text.startswith('from ') else ': '}{text}" if name else text for name, text in values.items()
     ]
-    if len(said) > 1 and len(set(courses.values())) == 1:  # as of ROC curves: what tells them apart is in their names
-        said = [*courses, f"each {next(iter(courses.values()))}"]
+    if len(said) > 1 and len(set(values.values())) == 1:  # as of ROC curves: what tells them apart is in their names
+        said = [*values, f"each {next(iter(values.values()))}"]
     mark = "; " if any(", " in text for text in said) else ", "
-    about = f"{'line' if kind == 'lines' and len(said) == 1 else kind} of {y} {'over' if is_course else 'by'} {x}"
-    return f"{about}: {mark.join(said) or 'without values'}"
+    what = "line" if kind == "lines" and len(said) == 1 else kind
+    return f"{what} of {y} {'over' if is_course else 'by'} {x}: {mark.join(said) or 'without values'}"
 
 
 def _course(places: Any, values: Any, write: Write) -> str:
@@ -472,12 +450,11 @@ def _course(places: Any, values: Any, write: Write) -> str:
     if len(values) == 1:
         return f"{write(first)} at {_spoken(places.iloc[0])}"
     is_lower_better = re.search(r"\b(loss|error)\b", str(values.name), re.IGNORECASE)
-    best = values.min() if is_lower_better else values.max()
+    word, best = ("lowest", values.min()) if is_lower_better else ("highest", values.max())
     course = f"from {write(first)} to {write(last)}"
     if best in (first, last):
         return course
-    place = places.iloc[values.tolist().index(best)]
-    return f"{course} ({'lowest' if is_lower_better else 'highest'} {write(best)} at {_spoken(place)})"
+    return f"{course} ({word} {write(best)} at {_spoken(places[values == best].iloc[0])})"
 
 
 def _listed(names: Any, values: Any, write: Write) -> str:
@@ -497,18 +474,16 @@ def _matrix_in_words(note: Mapping[str, Any], write: Write) -> str:
     """The cells' range; of classes against classes what stands on the diagonal, and the most beside it."""
     frame, x, y, series = (note[key] for key in ("frame", "x", "y", "series"))
     known = frame.dropna(subset=y)
-    parts = [name for name in frame if name not in (x, y, series) and frame[name].map(type).eq(str).all()]
-    named = "".join(f" ({', '.join(frame[name].unique())})" for name in parts)
+    grids = [name for name in frame if name not in (x, y, series) and frame[name].map(type).eq(str).all()]
+    named = "".join(f" ({', '.join(frame[name].unique())})" for name in grids)
     text = f"heat map of {series} by {x}{named}, {len(frame):,} cells {_range(known[y], write)}"
     on = known[series].eq(known[x]) & known[series].map(type).eq(str)
-    if not on.any():
-        return text
-    text += f", on the diagonal {_range(known.loc[on, y], write)}, {write(known.loc[on, y].mean())} on average"
-    beside = known[~on]
-    if beside.empty:
-        return text
-    most = beside.loc[beside[y].idxmax()]
-    return f"{text}, the most beside it {write(most[y])}: {most[series]} as {most[x]}"
+    if on.any():
+        text += f", on the diagonal {_range(known.loc[on, y], write)}, {write(known.loc[on, y].mean())} on average"
+    if on.any() and not on.all():
+        most = known.loc[known.loc[~on, y].idxmax()]
+        text += f", the most beside it {write(most[y])}: {most[series]} as {most[x]}"
+    return text
 
 
 def _pictures_in_words(note: Mapping[str, Any], write: Write) -> str:
@@ -543,70 +518,17 @@ def _spoken(value: Any) -> str:
     return _with_minus(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}")
 
 
-# What a table holds: headings and cells as they are shown, and values as they are
-
-
-def _table_content(
-    frame: Any,
-    table_name: str,
-    *,
-    formats: Mapping[str, str],
-    best: Mapping[str, str],
-    stds: Any = None,
-    by_row: bool = False,
-) -> dict[str, Any]:
-    """What is recorded of a DataFrame's table; see `table` for the arguments.
-
-    Returns:
-        "columns" (headings), "rows" of texts, "align", "bold" ([row, column] of the best); "names" of the columns,
-        their "values" as JSON has them, and the "stds" of all values, [] if there are none.
-    """
-    flat = _flat(frame)
-    names = [str(column) for column in flat.columns]
-    values = [[_plain(value) for value in row] for row in flat.itertuples(index=False, name=None)]
-    keys = [str(row[0]) for row in values] if by_row else names
-    formats, best = ({str(key): how for key, how in given.items()} for given in (formats, best))
-    unknown = sorted({*formats, *best} - {*keys})
-    if unknown:
-        raise RecordError(f"table {table_name!r} has no {unknown[0]!r}; it has {', '.join(keys)}")
-    if wrong := sorted({*best.values()} - {"max", "min"}):
-        raise RecordError(f"best takes 'max' or 'min', not {wrong[0]!r}")
-    spread = _deviations(frame, stds, names)
-    means, rows = [], []
-    for i, row in enumerate(values):
-        forms = [formats.get(keys[i if by_row else j]) for j in range(len(names))]
-        means.append([_shown(value, form) for value, form in zip(row, forms, strict=True)])
-        rows.append([_with_std(*cell) for cell in zip(means[i], spread[i], forms, strict=True)])
-    align = ["right" if all(_SHOWN.fullmatch(row[j]) for row in rows) else "left" for j in range(len(names))]
-    headings = list(names)
-    for j, name in enumerate(names):
-        column = [row[j] for row in rows]
-        if unit := _unit(column):
-            headings[j] = f"{name}, {unit}"
-            column = [re.sub(rf"\s?{unit}", "", text) for text in column]
-        for row, text in zip(rows, column if by_row else _same_decimals(column), strict=True):
-            row[j] = text
-    content = {"columns": headings, "rows": rows, "align": align, "bold": _bold(values, means, keys, best, by_row)}
-    return {**content, "names": names, "values": values, "stds": spread if stds is not None else []}
+# What a table shows of its values
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it: NaN and infinities become None, NumPy scalars become Python's."""
+    """The value as JSON has it: what is missing or infinite becomes None, NumPy scalars become Python's."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, str | bool | int) else str(value)
-
-
-def _amount(value: float, decimals: int, *, sign: str = "") -> str:
-    """A number in figures, "–" for one that isn't finite."""
-    return _with_minus(f"{value:{sign},.{decimals}f}") if math.isfinite(value) else NONE
-
-
-def _decimals_for(values: Sequence[float], *, figures: int = 3) -> int:
-    """How many decimals show each of the finite values with three figures (or so many) at least; four at most."""
-    sizes = [abs(value) for value in values if math.isfinite(value) and not float(value).is_integer()]
-    return max((min(4, max(0, figures - 1 - math.floor(math.log10(size)))) for size in sizes), default=0)
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    return None if str(value) in ("<NA>", "NaT") else str(value)
 
 
 def _with_minus(text: str) -> str:
@@ -621,27 +543,29 @@ def _flat(frame: Any) -> Any:
     return frame.reset_index(allow_duplicates=True) if named else frame
 
 
+def _turned(columns: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
 def _deviations(frame: Any, stds: Any, names: list[str]) -> list[list[Any]]:
-    """The standard deviation of each cell, None where there is none."""
-    if stds is None:
-        return [[None] * len(names) for _ in range(len(frame))]
-    if not ({str(column) for column in stds.columns} <= {*names} and stds.index.equals(frame.index)):
+    """Column by column the standard deviations of its cells, None where there are none."""
+    given = {} if stds is None else {str(column): [_plain(value) for value in stds[column]] for column in stds}
+    if stds is not None and not (given.keys() <= {*names} and stds.index.equals(frame.index)):
         raise RecordError("stds need the index of the table, and columns that it has")
-    given = {str(column): stds[column].to_list() for column in stds.columns}
-    return [[_plain(given[name][i]) if name in given else None for name in names] for i in range(len(frame))]
+    return [given.get(name, [None] * len(frame)) for name in names]
 
 
 def _bold(
-    values: list[list[Any]], means: list[list[str]], keys: list[str], best: Mapping[str, str], by_row: bool
+    values: list[list[Any]], texts: list[list[str]], keys: list[str], best: Mapping[str, str], by_row: bool
 ) -> list[list[int]]:
     """Row and column of the best entries. What looks equal is equally bold, and nothing where all do."""
     found = []
     for k, key in enumerate(keys):  # by position: columns may share a name
-        line = [(k, j) for j in range(1, len(values[k]))] if by_row else [(i, k) for i in range(len(values))]
-        known = [(i, j) for i, j in line if values[i][j] is not None]
-        if key in best and len({means[i][j] for i, j in known}) > 1:
-            winner = (max if best[key] == "max" else min)(known, key=lambda place: values[place[0]][place[1]])
-            found += [[i, j] for i, j in known if means[i][j] == means[winner[0]][winner[1]]]
+        line = [(k, j) for j in range(1, len(values))] if by_row else [(i, k) for i in range(len(values[k]))]
+        known = {(i, j): values[j][i] for i, j in line if values[j][i] is not None}
+        if key in best and len({texts[j][i] for i, j in known}) > 1:
+            row, column = {"max": max, "min": min}[best[key]](known, key=known.get)
+            found += [[i, j] for i, j in known if texts[j][i] == texts[column][row]]
     return found
 
 
@@ -674,23 +598,26 @@ def _with_std(mean: str, std: Any, form: str | None) -> str:
     return f"{figures} ± {spread}{space}{unit}"
 
 
-def _unit(column: Sequence[str]) -> str:
-    """The unit ("%" or "points") that all of the column's numbers have, or ""."""
+def _without_unit(column: list[str]) -> tuple[str, list[str]]:
+    """The unit ("%" or "points") that all of the column's numbers have, or "", and their texts without it."""
     found = [_SHOWN.fullmatch(text) for text in column if text != NONE]
     units = {number and (number[2] or number[1]) for number in found}
-    return (units.pop() or "") if len(units) == 1 else ""
+    unit = (units.pop() or "") if len(units) == 1 else ""
+    return unit, [re.sub(rf"\s?{unit}", "", text) for text in column] if unit else column
 
 
 def _same_decimals(column: list[str]) -> list[str]:
     """The numbers of a column with as many decimals as the one that has most; other columns as they are."""
-    found = [_FIXED.fullmatch(text) for text in column if text != NONE]
-    most = max((len(number[1] or "") for number in found), default=0) if all(found) else 0
+    found = [_FIXED.fullmatch(text) for text in column]
+    if not all(found):
+        return column
+    most = max((len(number[2] or "") for number in found), default=0)
     filled = []
-    for text in column:
+    for text, number in zip(column, found, strict=True):
         whole, _, part = text.partition(".")
-        digits = len(re.sub(r"\D", "", whole).lstrip("0"))
+        digits = len((number[1] or "").replace(",", "").lstrip("0"))
         decimals = max(len(part), min(most, MOST_FIGURES - digits))
-        filled.append(f"{whole}.{part:0<{decimals}}" if most and decimals and text != NONE else text)
+        filled.append(f"{whole}.{part:0<{decimals}}" if decimals and text != NONE else text)
     return filled
 
 
@@ -698,34 +625,31 @@ def _decimals(entry: Number) -> int:
     """Decimals that a number needs: two for per cent, else for three figures, two of its deviation, all of a report."""
     if entry.unit in SHARES:
         return 2
-    std = [] if entry.std is None else [entry.std]
-    needed = max(_decimals_for([entry.value]), _decimals_for(std, figures=2))
-    if entry.reported is None or float(entry.reported).is_integer():
-        return needed
-    return max(needed, min(4, len(repr(float(entry.reported)).partition(".")[2])))
+    needed = [len(f"{entry.reported or 0:.4f}".rstrip("0").partition(".")[2])]
+    for value, figures in ((entry.value, 3), (entry.std, 2)):
+        if value is not None and math.isfinite(value) and not float(value).is_integer():
+            needed.append(min(4, figures - 1 - math.floor(math.log10(abs(value)))))
+    return max(needed)
 
 
 def _three_figures(entry: Number, shared: int) -> list[str]:
     """Reported, measured (± std) and their difference, without units; decimals as ``shared``, if that is not absurd."""
-    known = [value for value in (entry.value, entry.std, entry.reported) if value is not None and math.isfinite(value)]
-    whole = entry.unit not in SHARES and all(float(value).is_integer() for value in known)
-    digits = len(f"{abs(entry.value):.0f}".lstrip("0")) if math.isfinite(entry.value) else 0
-    decimals = 0 if whole else min(shared, max(_decimals(entry), MOST_FIGURES - digits))
     scale = 100 if entry.unit in SHARES else 1
-    measured = _amount(scale * entry.value, decimals)
-    if entry.std is not None and math.isfinite(entry.std) and measured != NONE:
-        measured += f" ± {_amount(scale * entry.std, decimals)}"
-    if entry.reported is None:
-        return [NONE, measured, NONE]
-    difference = _amount(scale * (entry.value - entry.reported), decimals, sign="+")
-    return [_amount(scale * entry.reported, decimals), measured, difference]
+    known = [value for value in (entry.value, entry.std, entry.reported) if value is not None and math.isfinite(value)]
+    whole = scale == 1 and all(float(value).is_integer() for value in known)
+    digits = len(f"{abs(entry.value):.0f}".lstrip("0"))
+    decimals = 0 if whole else min(shared, max(_decimals(entry), MOST_FIGURES - digits))
+
+    def amount(value: float | None, sign: str = "") -> str:
+        is_known = value is not None and math.isfinite(value)
+        return _with_minus(f"{scale * value:{sign},.{decimals}f}") if is_known else NONE
+
+    measured, spread = amount(entry.value), amount(entry.std)
+    measured += f" ± {spread}" if NONE not in (measured, spread) else ""
+    difference = None if entry.reported is None else entry.value - entry.reported
+    return [amount(entry.reported), measured, amount(difference, "+")]
 
 
 def _units(unit: str) -> list[str]:
     """Units of the three figures: a difference of per cent is counted in points."""
     return [unit, unit, "points" if unit in SHARES else unit]
-
-
-def _with_units(figures: list[str], unit: str) -> list[str]:
-    pairs = zip(figures, _units(unit), strict=True)
-    return [f"{figure} {its_unit}" if unit and figure != NONE else figure for figure, its_unit in pairs]

@@ -1,5 +1,6 @@
 """What a notebook hands over: the outputs of a cell, and what the report reads out of them."""
 
+import csv
 import io
 import json
 import math
@@ -150,6 +151,16 @@ def test_the_numbers_behind_a_figure_are_read_back_as_they_were_drawn(shown):
     assert back["layer"].tolist() == [*list(share)[:2], "'=1+1", "-2"], "no cell runs as a formula"
 
 
+def test_no_cell_of_a_csv_file_runs_as_a_formula(shown):
+    safe = ["x", "-1.5", "-2e-05", "+1", "-inf", "–", "−3", "a=1", "'=c"]
+    frame = pd.DataFrame({"=head": [*safe, "=cmd|x", "@a", "-cmd", "+x", "\tx", "\n=y", "\r=z", "＝１", '=a,"b"']})
+    expected = [*safe, "'=cmd|x", "'@a", "'-cmd", "'+x", "'\tx", "'\n=y", "'=z", "'＝１", '\'=a,"b"']
+    record.figure(plt.subplots()[1], "own", "A caption.", data=frame)
+    record.table(frame, "own", "A caption.")
+    for content in (shown[0][record.MIME], shown[1][record.MIME]):
+        assert [row[0] for row in csv.reader(io.StringIO(content["csv"]))] == ["'=head", *expected]
+
+
 def test_panels_are_told_apart_and_whole_numbers_stay_whole(shown):
     history = pd.DataFrame({"val_loss": [2.0, 1.0], "val_accuracy": [0.25, 0.5]}, index=pd.Index([1, 2], name="epoch"))
     record.figure(plots.learning_curves(history), "curves", "A caption.")
@@ -272,6 +283,13 @@ def test_a_table_keeps_values_and_shows_them_formatted(shown):
     assert table.align == ["left", "right", "right", "left"] and table.bold == [(0, 2)]
     html = BeautifulSoup(shown[-1]["text/html"], "html.parser")
     assert html.td.text == "a <b>" and html.b.text == "1,234"
+
+
+def test_what_is_missing_is_shown_as_a_dash_whatever_pandas_calls_it(shown):
+    frame = pd.DataFrame({"n": pd.array([1, None], dtype="Int64"), "t": [pd.NaT, None], "x": [math.inf, math.nan]})
+    record.table(frame, "t", "A caption.")
+    assert content(shown)["rows"] == [["1", "–", "–"], ["–", "–", "–"]]
+    assert block(shown).values == [[1, None, None], [None] * 3] and lines_of(shown)[1:] == ["1,,", ",,"]
 
 
 def test_a_named_index_is_a_column_and_an_unnamed_one_is_not(shown):
@@ -466,9 +484,8 @@ def test_a_number_of_several_runs_has_their_mean_and_sample_deviation():
 # Readings
 
 
-def test_a_reading_is_markdown_and_has_the_signs_of_the_tables_in_the_report(shown):
+def test_a_reading_is_markdown_and_names_stand_in_it_as_they_are(shown):
     name = record.literal("-5 conv2-1 *x*\n&")
     record.reading(f"Accuracy **changes** by {-0.287:+.1%} in {name}, `x=-1`, 1-3.")
-    assert shown[-1]["text/markdown"].startswith("Accuracy **changes** by -28.7%")
     assert shown[-1]["text/plain"] == "Accuracy **changes** by -28.7% in -5 conv2-1 *x* &, `x=-1`, 1-3."
-    assert block(shown) == document.Reading(f"Accuracy **changes** by −28.7\u00a0% in {name}, `x=-1`, 1-3.")
+    assert block(shown).text == shown[-1]["text/markdown"] == f"Accuracy **changes** by -28.7% in {name}, `x=-1`, 1-3."

@@ -1,16 +1,14 @@
 """An executed notebook as a plain document: a title and a list of blocks, which HTML and PDF draw each in its way."""
 
 import base64
-import csv
-import io
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from helpers import WorkbookError
-from helpers.record import MIME, NAMES, Number, csv_of_table, csv_text, is_name
+from helpers.record import MIME, NAMES, is_name
 from helpers.report import clean
 
 if TYPE_CHECKING:
@@ -20,18 +18,8 @@ REMOVED_TAGS = {"remove-cell", "papermill-error-cell-tag"}
 HIDDEN_INPUT_TAGS = {"hide-input", "remove-input"}
 PARAMETER_TAGS = {"parameters", "injected-parameters"}
 """Cells whose code isn't shown where a provenance lists the parameters."""
-BEST_FIRST = (
-    "image/svg+xml",
-    "image/png",
-    "image/jpeg",
-    "image/gif",
-    "image/webp",
-    "text/html",
-    "text/markdown",
-    "text/latex",
-    "text/plain",
-)
-NUMBER = (*(attribute.name for attribute in fields(Number)), "shown")
+PICTURES = tuple(f"image/{kind}" for kind in ("svg+xml", "png", "jpeg", "gif", "webp"))
+BEST_FIRST = (*PICTURES, "text/html", "text/markdown", "text/latex", "text/plain")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # A fenced block, in which nothing is a heading; else a level-1 heading of either form.
 _TITLE = re.compile(
@@ -49,38 +37,28 @@ class DamagedNotebook(WorkbookError):
 
 @dataclass(frozen=True)
 class Markdown:
-    """Text of a Markdown cell (its level-1 title taken off the first one), or Markdown that a cell's output shows.
-
-    ``attachments`` maps the names of pictures in ``attachment:`` links to {MIME type: base64}.
-    """
+    """Text of a Markdown cell (its level-1 title taken off the first one), or Markdown that a cell's output shows."""
 
     text: str
-    attachments: dict[str, dict[str, str]] = field(default_factory=dict)
+    attachments: dict[str, dict[str, str]] = field(default_factory=dict)  # name in a link -> {MIME type: base64}
 
 
 @dataclass(frozen=True)
 class Code:
-    """A code cell's source. ``shown`` tells whether the cell's tags let the reader see it at all, ``key`` whether they
-    say that its code belongs into a report that is handed in.
-
-    ``cell`` counts the notebook's code cells from 1, here and in the other blocks: JupyterLab's number of a fresh run.
-    """
+    """A code cell's source. ``cell`` counts code cells from 1, here and in other blocks, as a fresh run does."""
 
     source: str
     cell: int
-    shown: bool = True
-    key: bool = False
+    shown: bool = True  # whether the cell's tags let the reader see it at all
+    key: bool = False  # whether they say that it belongs into a report that is handed in
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the numbers come from: rows of (label, text).
-
-    ``warning`` says loudly that images are a stand-in, or that some are there more than once; else "".
-    """
+    """Where the numbers come from: rows of (label, text)."""
 
     rows: list[tuple[str, str]]
-    warning: str
+    warning: str  # said loudly: that images are a stand-in, or that some are there more than once; else ""
 
     @property
     def stand_in(self) -> bool:
@@ -89,30 +67,20 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Figure:
-    """A recorded figure: ``svg`` text and ``pdf`` bytes of the same drawing, numbered through the document.
-
-    ``csv`` is the text of a file with the numbers behind it; "" where it draws none.
-
-    In a book ``number`` is a text such as "3.2", for a table too (see ``render.described``).
-    """
+    """A recorded figure: the same drawing twice."""
 
     name: str
     caption: str
     alt: str
     svg: str
     pdf: bytes
-    number: int | str
-    csv: str = ""
+    number: int | str  # counted through the document, as tables are; in a book a text such as "3.2"
+    csv: str = ""  # the numbers behind it; "" where it draws none
 
 
 @dataclass(frozen=True)
 class Table:
-    """A recorded table: texts by row, "left" or "right" for each column, (row, column) of the cells in bold.
-
-    ``values`` holds the rows unrounded, as JSON has them, and ``names`` the columns without units; empty for a table of
-    numbers, which ``Document.numbers`` has. ``csv`` is the text of a file with all of that. ``links`` has an address
-    for each row, "" for none, which the HTML page's first column leads to; empty for a table without any.
-    """
+    """A recorded table: texts by row, "left" or "right" for each column, (row, column) of the cells in bold."""
 
     name: str
     caption: str
@@ -121,10 +89,11 @@ class Table:
     align: list[str]
     bold: list[tuple[int, int]]
     number: int | str
+    # The rows unrounded and the columns without units; none for a table of numbers, which `Document.numbers` has.
     values: list[list[Any]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     csv: str = ""
-    links: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)  # where the first cell of each row leads to, "" for nowhere
 
 
 @dataclass(frozen=True)
@@ -163,15 +132,14 @@ class Document:
     Attributes:
         title: the notebook's level-1 heading, or its name.
         blocks: in reading order.
-        numbers: what ``record.numbers`` recorded, by name, as dictionaries of ``record.Number``'s attributes; and, as
-            "shown", the texts of "reported", "value" and "difference" with their units.
+        numbers: by name, as dictionaries of ``record.Number``'s attributes; and, as "shown", the texts of "reported",
+            "value" and "difference" with their units.
         parameters: the run's parameters, by name.
         duration: seconds that the execution took, or None where the notebook does not say.
         finished: when it ended, ISO 8601 in UTC to the second, or None.
         failed: whether the last block is a Failure.
-        key_figure: the name of the figure that stands for the notebook, as its metadata says (``workbook.key_figure``),
-            or "".
-        key_numbers: names of its numbers that matter most (``workbook.key_numbers``).
+        key_figure: the name of the figure that stands for the notebook in its metadata, or "".
+        key_numbers: names of the numbers that matter most, in its metadata.
         incomplete: what of a report over others is missing, or "" (see ``record.opening``).
     """
 
@@ -242,25 +210,27 @@ class _Reader:
         self._blocks: list[Block] = []
         self._numbers: dict[str, dict[str, Any]] = {}
         self._parameters: dict[str, Any] = {}
+        self._failure: Failure | None = None
         self._misnamed: Failure | None = None
         self._names: set[tuple[str, str]] = set()
         self._cell = 0
 
     def document(self, name: str) -> Document:
         outputs = [output for cell in self._notebook.cells for output in cell.get("outputs", [])]
-        recorded = [output.get("data", {}).get(MIME, {}) for output in outputs]
-        has_provenance = any(content.get("kind") == "provenance" for content in recorded)
-        hidden = HIDDEN_INPUT_TAGS | (PARAMETER_TAGS if has_provenance else set())
+        kinds = [output.get("data", {}).get(MIME, {}).get("kind") for output in outputs]
+        hidden = HIDDEN_INPUT_TAGS | (PARAMETER_TAGS if "provenance" in kinds else set())
         for cell in self._notebook.cells:
-            self._cell += cell.cell_type == "code"
             tags = set(cell.metadata.get("tags", []))
+            if cell.cell_type == "code":
+                self._cell += 1
+                self._failure = self._failure or _failure(cell, self._cell)
             if tags & REMOVED_TAGS:
                 continue
             if cell.cell_type == "markdown":
                 self._markdown(cell)
             elif cell.cell_type == "code":
                 self._code(cell, tags, hidden)
-        failure = _failure(self._notebook) or self._misnamed
+        failure = self._failure or self._misnamed
         run = self._notebook.metadata.get("papermill", {})
         return Document(
             title=self._title or name,
@@ -270,8 +240,8 @@ class _Reader:
             duration=run.get("duration"),
             finished=_utc(run.get("end_time")),
             failed=failure is not None,
-            key_figure=_text(self._about.get("key_figure", "")),
-            key_numbers=tuple(map(_text, self._about.get("key_numbers", []))),
+            key_figure=str(self._about.get("key_figure", "")),
+            key_numbers=tuple(map(str, self._about.get("key_numbers", []))),
             incomplete=self._incomplete,
         )
 
@@ -286,12 +256,9 @@ class _Reader:
         source = clean.printable(cell.source).strip("\n")
         if source.strip():
             is_hidden = tags & hidden or cell.metadata.get("jupyter", {}).get("source_hidden", False)
-            if tags & PARAMETER_TAGS:
-                source = clean.private(source)
+            source = clean.private(source) if tags & PARAMETER_TAGS else source
             self._blocks.append(Code(source, self._cell, shown=not is_hidden, key="key" in tags))
-        if "remove-output" in tags:
-            return
-        for output in cell.get("outputs", []):
+        for output in [] if "remove-output" in tags else cell.get("outputs", []):
             if output.output_type == "stream":
                 self._printed(output)
             elif output.output_type in ("display_data", "execute_result"):
@@ -299,11 +266,9 @@ class _Reader:
 
     def _printed(self, output: "NotebookNode") -> None:
         text = clean.printed(output.text)
-        if output.name == "stderr":
-            text = clean.without_warnings(text)
+        text = (clean.without_warnings(text) if output.name == "stderr" else text).strip("\n")
         if not text.strip():
             return
-        text = text.strip("\n")
         last = self._blocks[-1] if self._blocks else None
         # Lines that only a progress bar had parted are one paragraph.
         if isinstance(last, Output) and (last.mime, last.cell) == ("text/plain", self._cell):
@@ -318,14 +283,14 @@ class _Reader:
         mime = next((mime for mime in BEST_FIRST if mime in data), None)
         if mime is None or WIDGET in data:
             return
-        content = data[mime] if mime.startswith("image/") else clean.printable(data[mime])
+        content = data[mime] if mime in PICTURES else clean.printable(data[mime])
         if mime == "text/markdown":
             self._blocks.append(Markdown(content))
         elif content.strip() and not (mime == "text/plain" and _BARE_OBJECT.match(content.strip())):
             self._blocks.append(Output(mime, content, self._cell))
 
     def _recorded(self, content: dict[str, Any], data: dict[str, Any]) -> None:
-        kind = content["kind"]
+        kind = content.pop("kind")
         if kind == "provenance":
             self._parameters = private(content["parameters"])
             self._title, self._incomplete = content.get("title") or self._title, content.get("incomplete", "")
@@ -336,34 +301,16 @@ class _Reader:
         elif kind == "reading":
             self._blocks.append(Reading(content["text"]))
         elif kind == "figure" and self._claim("figure", content["name"]):
-            self._blocks.append(self._figure(content, data))
+            svg, pdf = data["image/svg+xml"], base64.b64decode(data["application/pdf"])
+            self._blocks.append(Figure(**content, svg=svg, pdf=pdf, number=self._next_number(Figure)))
         elif kind in ("table", "numbers") and self._claim("table", content["name"]):
-            for number in content.get("numbers", []):
+            for number in content.pop("numbers", []):
                 if self._claim("number", number["name"]):
-                    self._numbers[number["name"]] = {key: number[key] for key in NUMBER}
-            self._blocks.append(self._table(content))
-
-    def _figure(self, content: dict[str, Any], data: dict[str, Any]) -> Figure:
-        svg, pdf = data["image/svg+xml"], base64.b64decode(data["application/pdf"])
-        # Anybody may have written it: once more without cells that a spreadsheet would run as formulas.
-        behind = csv_text(csv.reader(io.StringIO(content.get("csv", ""), newline="")))
-        return Figure(content["name"], content["caption"], content["alt"], svg, pdf, self._next_number(Figure), behind)
-
-    def _table(self, content: dict[str, Any]) -> Table:
-        return Table(
-            name=content["name"],
-            caption=content["caption"],
-            columns=list(content["columns"]),
-            rows=[list(row) for row in content["rows"]],
-            align=list(content["align"]),
-            bold=[(row, column) for row, column in content["bold"]],
-            number=self._next_number(Table),
-            values=[list(row) for row in content.get("values", [])],
-            names=list(content.get("names", [])),
-            csv=csv_of_table(content),
+                    self._numbers[number["name"]] = number
+            content["bold"] = [(row, column) for row, column in content["bold"]]
             # Only beside the report: a link of a notebook from elsewhere could run as a program.
-            links=["" if ":" in link else link for link in content.get("links", [])],
-        )
+            content["links"] = ["" if ":" in link else link for link in content.get("links", [])]
+            self._blocks.append(Table(**content, number=self._next_number(Table)))
 
     def _next_number(self, kind: type) -> int:
         return 1 + sum(isinstance(block, kind) for block in self._blocks)
@@ -371,26 +318,18 @@ class _Reader:
     def _claim(self, kind: str, name: Any) -> bool:
         """Whether it can be called so; the first name that cannot, or is taken, becomes the document's failure.
 
-        Checked here as well as where it is recorded: it becomes a path, and a notebook may come from anybody.
+        Checked here as well as where it is recorded: it becomes a path.
         """
-        usable = is_name(name)
-        if not usable:
-            self._misname("UnusableName", f"a {kind}'s name, {name!r}, {NAMES}")
+        fault = None
+        if not is_name(name):
+            fault = ("UnusableName", f"a {kind}'s name, {name!r}, {NAMES}")
         elif (kind, name) in self._names:
-            self._misname(
-                "DuplicateName", f"this notebook records two {kind}s under the name {name!r}: give each its own"
-            )
+            same = f"this notebook records two {kind}s under the name {name!r}: give each its own"
+            fault = ("DuplicateName", same)
+        if fault and not self._misnamed:
+            self._misnamed = Failure(*fault, "", self._cell)
         self._names.add((kind, str(name)))
-        return usable
-
-    def _misname(self, error: str, message: str) -> None:
-        self._misnamed = self._misnamed or Failure(error, message, "", self._cell)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} in its metadata is no text")
-    return value
+        return is_name(name)
 
 
 def _with_texts(content: Any, change: Callable[[str], str]) -> Any:
@@ -411,18 +350,16 @@ def _take_title(text: str) -> tuple[str, str]:
     return "", text
 
 
-def _failure(notebook: "NotebookNode") -> Failure | None:
-    """The error that ended the run, from the first cell that has one."""
-    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for i, cell in enumerate(code_cells, 1):
-        for output in cell.get("outputs", []):
-            # A notebook may end itself with exit(): papermill counts that as success too.
-            if output.output_type == "error" and not (output.ename == "SystemExit" and output.evalue in ("", "0")):
-                texts = (output.ename, output.evalue, "\n".join(output.traceback))
-                return Failure(*(clean.private(clean.printable(text)) for text in texts), i)
-        # A kernel that died leaves no error output, only papermill's mark on the cell.
-        if cell.metadata.get("papermill", {}).get("exception"):
-            return Failure("Interrupted", "the run ended in this cell and left no error message", "", i)
+def _failure(cell: "NotebookNode", number: int) -> Failure | None:
+    """The error that ended the run in this cell."""
+    for output in cell.get("outputs", []):
+        # A notebook may end itself with exit(): papermill counts that as success too.
+        if output.output_type == "error" and not (output.ename == "SystemExit" and output.evalue in ("", "0")):
+            texts = (output.ename, output.evalue, "\n".join(output.traceback))
+            return Failure(*(clean.private(clean.printable(text)) for text in texts), number)
+    # A kernel that died leaves no error output, only papermill's mark on the cell.
+    if cell.metadata.get("papermill", {}).get("exception"):
+        return Failure("Interrupted", "the run ended in this cell and left no error message", "", number)
     return None
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from helpers import ROOT
-from helpers.record import MIME, csv_of_table
+from helpers.record import MIME
 from helpers.report import sweep
 from helpers.report.workspace import Workspace
 
@@ -154,7 +154,7 @@ def test_it_runs_again_only_if_the_points_results_are_others(make):
 def test_means_over_seeds_leave_out_what_did_not_end_well(mixed, summary):
     found, _ = summary(mixed)
     means = frame(found["means"]).set_index("LEARNING_RATE")
-    deviations = pd.read_csv(io.StringIO(csv_of_table(found["means"]))).set_index("LEARNING_RATE")[f"{ACCURACY} (std)"]
+    deviations = pd.read_csv(io.StringIO(found["means"]["csv"])).set_index("LEARNING_RATE")[f"{ACCURACY} (std)"]
     for rate, seeds in {0.0001: [0, 1, 2, 3], 0.001: [0, 2, 3], 0.01: [0, 2, 3]}.items():
         values = [100 * accuracy(seed, rate) for seed in seeds]
         assert means.loc[rate, "n"] == len(seeds)
