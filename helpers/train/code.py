@@ -27,8 +27,8 @@ PLUMBING = ("helpers.data", "helpers.files", "helpers.storage")
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented), range, slice)
 _PLAIN_TORCH = (torch.dtype, torch.device, torch.layout, torch.memory_format)
 _GENERATORS = (random.Random, np.random.Generator, np.random.RandomState, torch.Generator)
-_C_FUNCTIONS = (types.BuiltinFunctionType, types.MethodWrapperType)
-_C_METHODS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType)
+_IN_C = (types.BuiltinFunctionType, types.MethodWrapperType, types.MethodDescriptorType)
+_IN_C += (types.WrapperDescriptorType, types.ClassMethodDescriptorType)
 _NO_CODE = (types.GetSetDescriptorType, types.MemberDescriptorType)
 _BY_TEXT = {"eval", "exec", "globals", "__import__"}
 _BOOKKEEPING = {  # of a class, and of torch.autograd.Function: what changes with a line number, or says nothing
@@ -92,8 +92,8 @@ class _Reader:
             self._path.pop()
 
     def _content(self, value: Any) -> None:
-        if type(value) in (list, types.CellType):
-            self._items(type(value).__name__, value if type(value) is list else _cell(value))
+        if type(value) is list:
+            self._items("list", value)
         elif type(value) is dict:
             self.note("dict", len(value))
             for key, item in value.items():
@@ -111,7 +111,7 @@ class _Reader:
             self._function(value)
         elif isinstance(value, types.MethodType):
             self._items("method", (value.__self__, value.__func__))
-        elif isinstance(value, _C_FUNCTIONS + _C_METHODS):
+        elif isinstance(value, _IN_C):
             self._c_function(value)
         elif isinstance(value, staticmethod | classmethod):
             self._items(type(value).__name__, (value.__func__,))
@@ -140,19 +140,16 @@ class _Reader:
             self.read(item)
 
     def _array(self, value: Any) -> None:
-        if isinstance(value, np.ndarray):
-            if value.dtype.hasobject:
-                self._items("array", value.tolist())
-                return
-            self.note("array", str(value.dtype), value.shape)
-            self.digest.update(np.ascontiguousarray(value).tobytes())
-            return
-        try:
-            content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-        except (RuntimeError, NotImplementedError) as error:
-            raise self._unreadable(value) from error
         self.note(type(value).__name__, str(value.dtype), tuple(value.shape))
-        self.digest.update(content)
+        if isinstance(value, Tensor):
+            try:  # reinterpreted as bytes: NumPy has no bfloat16
+                value = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+            except (RuntimeError, NotImplementedError) as error:
+                raise self._unreadable(value) from error
+        if value.dtype.hasobject:
+            self._items("array", value.tolist())
+        else:
+            self.digest.update(value.tobytes())
 
     def _code(self, code: types.CodeType) -> None:
         arguments = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
@@ -170,8 +167,11 @@ class _Reader:
         self.read(function.__kwdefaults__, "defaults")
         attributes = frozenset(name for code in _codes(function.__code__) for name in code.co_names)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            for value in _cell(cell):
-                self.read(value, name, attributes)
+            try:
+                content = cell.cell_contents
+            except ValueError:  # nothing in it yet
+                continue
+            self.read(content, name, attributes)
         for name, value in vars(function).items():
             self.read(value, name)
         self._globals(function, attributes)
@@ -284,14 +284,6 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _codes(constant)
-
-
-def _cell(cell: types.CellType) -> tuple:
-    """What a closure's cell holds: one value, or nothing yet."""
-    try:
-        return (cell.cell_contents,)
-    except ValueError:
-        return ()
 
 
 def _is_own_function(member: object) -> bool:

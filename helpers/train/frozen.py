@@ -74,8 +74,7 @@ def cached_front(model: nn.Module, images: dict[str, Tensor], hashes: dict[str, 
         return nothing
     frozen, rest = nn.Sequential(*layers[:num_layers]), nn.Sequential(*layers[num_layers:])
     try:
-        modes = [module.training for module in frozen.modules()]
-        key = f"{hash_code((frozen, modes, run), {})} {compute.device} {compute.precision}"
+        key = f"{hash_code((frozen, run), {})} {compute.device} {compute.precision}"
     except UnreadableError:
         key = ""  # what the layers give can't be told, so that nothing is kept
     try:

@@ -62,8 +62,8 @@ class Brighter:
     def darker(self, images):
         return images.float() / 255 / self.by
 
-def dim(images, by):
-    return images.float() / 255 * by
+def dim(images, by, *, plus=0.0):
+    return images.float() / 255 * by + plus
 
 def plain_sgd(model, momentum=0.0):
     return torch.optim.SGD(model.parameters(), lr=0.1, momentum=momentum)
@@ -114,6 +114,7 @@ EDITS = [
     ("closure", "255 + amount", "255 - amount"),
     ("lambda", "images, 0.9", "images, 0.8"),
     ("lambda", "255 * by", "255 + by"),
+    ("lambda", "plus=0.0", "plus=0.1"),
     ("partial", "by=0.9", "by=0.8"),
     ("partial", "255 * by", "255 + by"),
     ("method", "255 / self.by", "255 - self.by"),
