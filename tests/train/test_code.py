@@ -25,8 +25,8 @@ from torch.nn import functional as F
 SLOPE = 0.1
 KERNELS = {"size": [3]}
 
-def squash(x):
-    return F.leaky_relu(x, SLOPE)
+def squash(x, gain=1.0):
+    return F.leaky_relu(x, SLOPE) * gain
 
 def shift_by(amount):
     def shifted(images):
@@ -44,7 +44,6 @@ class Net(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3, 4, KERNELS["size"][0])
         self.pool, self.head = Pooled(), nn.Linear(36, 4)
-        self.scale = 1.0
         self.pick = lambda features: features * 1.0
 
     def forward(self, images):
@@ -80,6 +79,7 @@ def halved(model):
 
 torch.manual_seed(0)
 network = Net()
+network.scale = 1.0
 network.head.register_forward_hook(lambda module, inputs, output: output + 0.0)
 network.head.weight.register_hook(lambda gradient: gradient * 1.0)
 OPTIONS = {}
@@ -102,7 +102,8 @@ EDITS = [
     ("nothing", "F.max_pool2d", "F.avg_pool2d"),
     ("nothing", "F.leaky_relu(x, SLOPE)", "F.elu(x, SLOPE)"),  # a function that forward calls
     ("nothing", "SLOPE = 0.1", "SLOPE = 0.2"),
-    ("nothing", "self.scale = 1.0", "self.scale = 2.0"),
+    ("nothing", "gain=1.0", "gain=2.0"),
+    ("nothing", "network.scale = 1.0", "network.scale = 2.0"),
     ("nothing", "rate = 0.0", "rate = 0.5"),
     ("nothing", "features * 1.0", "features * 2.0"),
     ("nothing", "output + 0.0", "output * 2.0"),

@@ -205,6 +205,18 @@ def test_which_parameters_an_optimizer_holds_is_part_of_the_key(make_images, cpu
     assert train.fit(small_network(), images, images, optimizer=only("bn1_1.weight"), **options).resumed_from == 1
 
 
+def test_what_an_optimizer_is_set_to_is_part_of_the_key_wherever_it_comes_from(make_images, cpu, tmp_path, monkeypatch):
+    def by_the_environment(model):
+        return torch.optim.SGD([{"params": list(model.parameters()), "lr": float(os.environ["RATE"])}], lr=0.1)
+
+    options = {"epochs": 1, "checkpoint": tmp_path, "compute": cpu, "optimizer": by_the_environment}
+    resumed = []
+    for rate in ("0.1", "0.2", "0.1"):
+        monkeypatch.setenv("RATE", rate)
+        resumed.append(train.fit(small_network(), make_images(4), make_images(4), **options).resumed_from)
+    assert resumed == [0, 0, 1]
+
+
 def test_extra_splits_cannot_take_the_place_of_others(make_images, cpu):
     with pytest.raises(WorkbookError, match="'train'"):
         train.fit(
