@@ -69,9 +69,8 @@ def training_key(
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     looks = [re.sub(r" at 0x\w+", "", repr(thing)) for thing in (model, augment, type(optim))]
     settings = {key: value for key, value in vars(optim).items() if key not in ("state", "param_groups")}
-    hooks = [list(settings.pop(key).values()) for key in sorted(settings) if "_hooks" in key]
     states = [value for state in optim.state.values() for value in state.values() if isinstance(value, Tensor)]
-    computing = {"network": model, "augment": augment, "optimizer": (optimizer, type(optim), settings, hooks)}
+    computing = {"network": model, "augment": augment, "optimizer": (optimizer, type(optim), settings)}
     versions = {name: metadata.version(name) for name in ("torch", "torchvision", "timm")}
     return Key(
         hash_code((chosen, looks, frozen, optim.param_groups), named),
