@@ -28,8 +28,6 @@ PLUMBING = ("helpers.data", "helpers.files", "helpers.storage")
 """Parts of the workbook that bring numbers to a training, which are hashed themselves, and compute none in it."""
 _PLAIN = {type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.memory_format}
 _GENERATORS = (random.Random, np.random.Generator, np.random.RandomState, torch.Generator)
-_HEAP_TYPE = 1 << 9
-"""The flag of a class that was made while Python runs."""
 _PARTS: dict[type, str] = {
     types.CodeType: "co_argcount co_posonlyargcount co_kwonlyargcount co_flags co_names co_varnames co_cellvars "
     "co_freevars co_code co_exceptiontable co_consts",
@@ -88,8 +86,8 @@ class _Reader:
         key = (id(value), asked if isinstance(value, types.ModuleType) else None)
         if type(value) in _PLAIN:
             self._note(value)
-        elif type(value) is tuple:  # equal ones may be one object in one process and two in another
-            self._items(value)
+        elif type(value) in (tuple, frozenset):  # equal ones may be one object in one process and two in another
+            self._content(value, asked)
         elif key in self._met:
             self._note("met", self._met[key][0])
         else:
@@ -107,8 +105,7 @@ class _Reader:
         elif id(value) in self._named:
             self._note("named", self._named[id(value)])
         elif isinstance(value, types.ModuleType):
-            self._note(value.__name__)
-            self._dict(_members(value, asked), asked)
+            self._module(value, asked)
         elif isinstance(value, type):
             self._class(value)
         elif kind is types.FunctionType and (name := _name_in_library(value, value.__qualname__)):
@@ -117,19 +114,19 @@ class _Reader:
             self._items([getattr(value, part) for part in _PARTS[kind].split()])
             if kind is types.FunctionType:
                 self._surroundings(value)
-        elif kind is list:
+        elif kind in (list, tuple):
             self._items(value)
         elif kind is dict:
             self._dict(value)
         elif kind in (set, frozenset):
             self._note(sorted(hash_code(member, self._named) for member in value))
         elif isinstance(value, nn.Module):
-            self.read(kind)
+            self.read(kind, kind.__name__)
             self._dict({key: item for key, item in vars(value).items() if key != "training"})
         else:
             self._object(value)
 
-    def _items(self, items: Any) -> None:
+    def _items(self, items: list | tuple) -> None:
         self._note(len(items))
         for item in items:
             self.read(item)
@@ -153,11 +150,20 @@ class _Reader:
         self._note(tensor.dtype, tuple(tensor.shape))
         self.digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
 
+    def _module(self, module: types.ModuleType, asked: frozenset[str]) -> None:
+        """A library by its name; of another module what is asked of it, or everything where that can't be told."""
+        library = _library(module.__name__)
+        self._note(module.__name__, library)
+        if not library:
+            names = sorted(asked or (key for key in vars(module) if not key.startswith("__")))
+            self._dict({key: getattr(module, key) for key in names if hasattr(module, key)}, asked)
+
     def _class(self, kind: type) -> None:
         name = _name_in_library(kind, kind.__qualname__)
         self._note(name)
         if name:  # what a notebook has put into it
-            members = {key: each for base in kind.__mro__ for key, each in vars(base).items() if _is_own_function(each)}
+            members = {(base.__name__, key): each for base in kind.__mro__ for key, each in vars(base).items()}
+            members = {key: each for key, each in members.items() if _is_own_function(each)}
         else:
             self._items([type(kind), *kind.__bases__])
             members = {key: member for key, member in vars(kind).items() if key not in _BOOKKEEPING}
@@ -165,7 +171,9 @@ class _Reader:
 
     def _surroundings(self, function: types.FunctionType) -> None:
         """What a function closes over, and what it and those inside it look up by name."""
-        codes = list(_codes(function.__code__))
+        codes = [function.__code__]
+        for code in codes:  # which grows meanwhile
+            codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
         asked = frozenset(name for code in codes for name in code.co_names)
         cells, found = {}, {}
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -185,11 +193,9 @@ class _Reader:
     def _object(self, value: Any) -> None:
         kind = type(value)
         if isinstance(value, _GENERATORS):
-            raise UnreadableError(
-                f"draws from a generator of its own ({kind.__name__}), which a training can't take up again: draw from "
-                "torch's, torch.rand() say"
-            )
-        self.read(kind)
+            own = f"draws from a generator of its own ({kind.__name__}), which a training can't take up again"
+            raise UnreadableError(f"{own}: draw from torch's, torch.rand() say")
+        self.read(kind, kind.__name__)
         reduced = copyreg.dispatch_table.get(kind, lambda value: value.__reduce_ex__(4))(value)
         if not isinstance(reduced, str):
             self._items([list(part) if isinstance(part, Iterator) else part for part in reduced])
@@ -199,21 +205,6 @@ class _Reader:
             raise UnreadableError(f"can't be read: a {kind.__module__}.{kind.__qualname__}")
         if not _name_in_library(kind, kind.__qualname__):
             self.read(object.__getstate__(value))  # a class may tell pickle something else
-
-
-def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _codes(constant)
-
-
-def _members(module: types.ModuleType, asked: frozenset[str]) -> dict[str, Any]:
-    """What is asked of a module of one's own, or everything where that can't be told; of a library's its version."""
-    if library := _library(module.__name__):
-        return {"library": library}
-    names = asked or {key for key in vars(module) if not key.startswith("__")}
-    return {key: getattr(module, key) for key in sorted(names) if hasattr(module, key)}
 
 
 def _is_own_function(member: object) -> bool:
@@ -227,8 +218,9 @@ def _name_in_library(value: Any, name: str) -> str:
     found: Any = sys.modules.get(module) if library else None
     for part in name.split("."):
         found = getattr(found, part, None)
-    in_c = isinstance(value, type) and not value.__flags__ & _HEAP_TYPE  # some have no name in any module
-    return f"{library}: {module}.{name}" if found is value or (library and in_c) else ""
+    # A static class of C, without the flag of those made while Python runs, may have no name in any module.
+    is_there = found is value or (isinstance(value, type) and not value.__flags__ & 1 << 9)
+    return f"{library}: {module}.{name}" if library and is_there else ""
 
 
 @functools.cache

@@ -5,7 +5,10 @@ A notebook's cells are strings here, run as a kernel runs them: names in `__main
 
 import copy
 import importlib
+import os
+import pickle
 import shutil
+import subprocess
 import sys
 import threading
 
@@ -14,7 +17,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import train
+from helpers import ROOT, train
 
 NOTEBOOK = """
 import functools
@@ -240,3 +243,31 @@ def test_a_stopped_network_whose_class_was_edited_is_not_taken_up(make_images, c
     assert len(result.history) == 3
     assert all(map(torch.equal, network.state_dict().values(), as_it_is.state_dict().values()))
     assert result.history.drop(columns="seconds").equals(expected.history.drop(columns="seconds"))
+
+
+def test_another_process_goes_on(make_images, tmp_path):
+    """One that orders sets otherwise, and has made other hooks before."""
+    (tmp_path / "images").write_bytes(pickle.dumps(make_images(6)))
+    script = tmp_path / "notebook.py"
+    script.write_text(f"""{NOTEBOOK}
+import pickle, sys
+from pathlib import Path
+from helpers import train
+
+def augment(images, known=frozenset({{"bright", "dim", "grey", ("a", 1)}})):
+    return images.float() / 255 * (0.5 if "dim" in known else 1.0) + len(COLOURS & known)
+
+COLOURS = {{"red", "green", "blue", "grey"}}
+for _ in range(int(sys.argv[1])):
+    network.register_forward_hook(print).remove()
+network.register_forward_hook(lambda module, inputs, output: output * 2.0)
+images = pickle.loads(Path("images").read_bytes())
+options = dict(batch_size=8, augment=augment, compute=train.choose_compute(device="cpu"), checkpoint=Path("kept"))
+print(train.fit(network, images, images, epochs=2, **options).resumed_from)
+""")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    resumed = []
+    for number in ("1", "2"):
+        call = {"cwd": tmp_path, "env": {**environment, "PYTHONHASHSEED": number}}
+        resumed.append(subprocess.run([sys.executable, script, number], **call, stdout=subprocess.PIPE).stdout)
+    assert resumed == [b"0\n", b"2\n"]
