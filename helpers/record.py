@@ -21,7 +21,6 @@ from typing import Any
 
 from helpers import ROOT, WorkbookError
 
-PARAMETER = str | int | float | bool | None
 MIME = "application/vnd.workbook.v1+json"
 VERSIONS_SHOWN = ("torch", "torchvision", "timm", "scikit-learn", "pandas", "matplotlib")
 NAMES = "names a file: use lower-case ASCII letters, digits and _, such as 'test_accuracy', 100 at most"
@@ -41,8 +40,7 @@ _FIGURE, _UNIT = r"[+−]?[\d,]*\.?\d+(?:e[+-]?\d+)?", r"(?:\s?(%|points))?"
 _SHOWN = re.compile(rf"{_FIGURE}{_UNIT}(?: ± {_FIGURE}{_UNIT})?|–")
 _FIXED = re.compile(r"[+−]?([\d,]+)(?:\.(\d+))?|–")
 
-Write = Callable[[float], str]
-"""A number as it is said, with its unit."""
+Write = Callable[[float], str]  # a number as it is said, with its unit
 
 
 class RecordError(WorkbookError):
@@ -102,11 +100,7 @@ def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights
         compute: what ``helpers.train.choose_compute`` returned.
         weights: where the networks' initial weights come from, in words.
     """
-    parameters = {}
-    for name, value in namespace.items():
-        items = value if isinstance(value, list) else [value]
-        if re.match("[A-Z]", name) and name.isupper() and all(isinstance(item, PARAMETER) for item in items):
-            parameters[name] = value
+    parameters = {name: value for name, value in namespace.items() if name.isupper() and _is_parameter(name, value)}
     sets = data if isinstance(data, Mapping) else {"": data}
     versions = [f"{package} {metadata.version(package)}" for package in VERSIONS_SHOWN]
     system = f"{platform.system()} {platform.machine()}"
@@ -120,8 +114,7 @@ def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights
         ["Versions", ", ".join([f"Python {platform.python_version()}", *versions, system])],
         ["Git commit", _git_commit()],
     ]
-    warning = _data_warning([part.source for part in sets.values()])
-    _show_provenance({"rows": rows, "warning": warning, "parameters": parameters})
+    _show_provenance(rows, _data_warning([part.source for part in sets.values()]), parameters=parameters)
 
 
 def opening(title: str, rows: Mapping[str, str], *, warning: str = "", incomplete: str = "") -> None:
@@ -133,17 +126,15 @@ def opening(title: str, rows: Mapping[str, str], *, warning: str = "", incomplet
         warning: what a reader must know first, such as that images stand in for others.
         incomplete: which of the other reports there are, such as "9 of 12 points", if some are missing.
     """
-    content = {"rows": [[label, text] for label, text in rows.items()], "warning": warning, "parameters": {}}
-    _show_provenance({**content, "title": title, "incomplete": incomplete})
+    _show_provenance(list(map(list, rows.items())), warning, parameters={}, title=title, incomplete=incomplete)
 
 
-def _show_provenance(content: dict[str, Any]) -> None:
-    rows, warning = content["rows"], content["warning"]
+def _show_provenance(rows: list[list[str]], warning: str, **more: Any) -> None:
     html = "".join(f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in rows)
     banner = f"<p><strong>{escape(warning)}</strong></p>" if warning else ""
     plain = "\n".join(f"{label}: {text}" for label, text in rows)
     bundle = {"text/html": f"{banner}<table>{html}</table>", "text/plain": "\n".join(filter(None, [warning, plain]))}
-    _show({"kind": "provenance", **content}, bundle)
+    _show({"kind": "provenance", "rows": rows, "warning": warning, **more}, bundle)
 
 
 def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None, data: Any = None) -> None:
@@ -324,6 +315,11 @@ def _csv_cell(value: Any) -> Any:
 
 
 # What provenance says
+
+
+def _is_parameter(name: str, value: Any) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return not name.startswith("_") and all(isinstance(item, str | int | float | bool | None) for item in items)
 
 
 def _data_rows(sets: Mapping[str, Any]) -> list[list[str]]:

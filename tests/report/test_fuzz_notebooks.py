@@ -17,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from helpers import WorkbookError, record
 from helpers.report import document, parameters
 from helpers.report.document import Document
-from helpers.report.workspace import UnreadableNotebook, load
+from helpers.report.workspace import load
 
 MUTANTS = 150
 SLOWEST = 5.0  # seconds for a file of some kilobytes, on a busy machine
@@ -117,16 +117,3 @@ def test_a_damaged_notebook_gives_a_document_or_the_named_error_and_soon(tmp_pat
             outcomes["refused"] += 1
         assert time.monotonic() - started < SLOWEST
     assert min(outcomes.values()) > MUTANTS / 20
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    ("key", "value"), [("metadata", {"tags": None}), ("metadata", {"tags": 3}), ("source", None), ("source", {"a": 1})]
-)
-def test_a_parameters_cell_unlike_jupyter_s_is_the_named_error(tmp_path, executed, key, value):
-    content = json.loads(executed)
-    content["cells"][1][key] = value
-    path = tmp_path / "01_damaged.ipynb"
-    path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(UnreadableNotebook, match="01_damaged"):
-        parameters.defaults(load(path), name=path.stem)
