@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 REMOVED_TAGS = {"remove-cell", "papermill-error-cell-tag"}
 HIDDEN_INPUT_TAGS = {"hide-input", "remove-input"}
-PARAMETER_TAGS = {"parameters", "injected-parameters"}
-"""Cells whose code isn't shown where a provenance lists the parameters."""
+PARAMETER_TAGS = {"parameters", "injected-parameters"}  # hidden too where a provenance lists the parameters
 PICTURES = tuple(f"image/{kind}" for kind in ("svg+xml", "png", "jpeg", "gif", "webp"))
 BEST_FIRST = (*PICTURES, "text/html", "text/markdown", "text/latex", "text/plain")
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -127,32 +126,18 @@ Block = Markdown | Code | Provenance | Figure | Table | Reading | Output | Failu
 
 @dataclass(frozen=True)
 class Document:
-    """One notebook's report.
+    """One notebook's report, its blocks in reading order."""
 
-    Attributes:
-        title: the notebook's level-1 heading, or its name.
-        blocks: in reading order.
-        numbers: by name, as dictionaries of ``record.Number``'s attributes; and, as "shown", the texts of "reported",
-            "value" and "difference" with their units.
-        parameters: the run's parameters, by name.
-        duration: seconds that the execution took, or None where the notebook does not say.
-        finished: when it ended, ISO 8601 in UTC to the second, or None.
-        failed: whether the last block is a Failure.
-        key_figure: the name of the figure that stands for the notebook in its metadata, or "".
-        key_numbers: names of the numbers that matter most, in its metadata.
-        incomplete: what of a report over others is missing, or "" (see ``record.opening``).
-    """
-
-    title: str
+    title: str  # the notebook's level-1 heading, or its name
     blocks: list[Block]
-    numbers: dict[str, dict[str, Any]]
+    numbers: dict[str, dict[str, Any]]  # name -> attributes of `record.Number`, and their texts with units as "shown"
     parameters: dict[str, Any]
-    duration: float | None
-    finished: str | None
-    failed: bool
-    key_figure: str = ""
+    duration: float | None  # seconds that the run took; None where the notebook does not say
+    finished: str | None  # ISO 8601 in UTC to the second
+    failed: bool  # whether the last block is a Failure
+    key_figure: str = ""  # names of the figure and the numbers that stand for the notebook, as its metadata say
     key_numbers: tuple[str, ...] = ()
-    incomplete: str = ""
+    incomplete: str = ""  # what of a report over others is missing (see `record.opening`)
 
 
 def with_code(document: Document, which: str) -> Document:
@@ -175,15 +160,11 @@ def read(notebook: "NotebookNode", *, name: str = "") -> Document:
 
     A run that failed is a document too, whose last block is the Failure. So is a run that recorded two figures, tables
     or numbers under one name, or one under a name that is no file's: results may have taken hours, and the page with
-    all others names the mistake.
+    all others names the mistake. Provenance, parameters and the failure name no folder of this machine.
 
     Args:
         notebook: nbformat 4, as papermill, nbconvert or JupyterLab saved it.
         name: the title where the notebook has no level-1 heading.
-
-    Returns:
-        The blocks in reading order, figures and tables numbered from 1. Provenance, parameters and the failure name
-        no folder of this machine.
 
     Raises:
         DamagedNotebook: if something isn't where it belongs.
@@ -238,7 +219,7 @@ class _Reader:
             numbers=self._numbers,
             parameters=self._parameters or private(dict(run.get("parameters", {}))),
             duration=run.get("duration"),
-            finished=_utc(run.get("end_time")),
+            finished=_utc(run["end_time"]) if run.get("end_time") else None,
             failed=failure is not None,
             key_figure=str(self._about.get("key_figure", "")),
             key_numbers=tuple(map(str, self._about.get("key_numbers", []))),
@@ -316,18 +297,14 @@ class _Reader:
         return 1 + sum(isinstance(block, kind) for block in self._blocks)
 
     def _claim(self, kind: str, name: Any) -> bool:
-        """Whether it can be called so; the first name that cannot, or is taken, becomes the document's failure.
-
-        Checked here as well as where it is recorded: it becomes a path.
-        """
-        fault = None
+        """Whether its files can be called so; the first name that cannot, or is taken, is the document's failure."""
+        error, message = "", ""
         if not is_name(name):
-            fault = ("UnusableName", f"a {kind}'s name, {name!r}, {NAMES}")
+            error, message = "UnusableName", f"a {kind}'s name, {name!r}, {NAMES}"
         elif (kind, name) in self._names:
-            same = f"this notebook records two {kind}s under the name {name!r}: give each its own"
-            fault = ("DuplicateName", same)
-        if fault and not self._misnamed:
-            self._misnamed = Failure(*fault, "", self._cell)
+            error, message = "DuplicateName", f"it records two {kind}s under the name {name!r}: give each its own"
+        if error and not self._misnamed:
+            self._misnamed = Failure(error, message, "", self._cell)
         self._names.add((kind, str(name)))
         return is_name(name)
 
@@ -363,9 +340,7 @@ def _failure(cell: "NotebookNode", number: int) -> Failure | None:
     return None
 
 
-def _utc(stamp: str | None) -> str | None:
-    if stamp is None:
-        return None
+def _utc(stamp: str) -> str:
     moment = datetime.fromisoformat(stamp)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC).isoformat(timespec="seconds")
