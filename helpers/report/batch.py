@@ -1,18 +1,17 @@
 """All runs of one command: in which order, how many at once, on this machine or on a cluster's workers."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers.files import locked
-from helpers.report.incremental import Work, complete
+from helpers.report.incremental import Work
 from helpers.report.parameters import defaults
-from helpers.report.run import NotRun, Outcome, forget_folders, in_words, keep_interrupted, renewed, write_report
+from helpers.report.run import NotRun, Outcome, in_words, keep_interrupted, report
 from helpers.report.workspace import Refused, Settings, Task, Workspace, read
 
 if TYPE_CHECKING:
@@ -25,8 +24,8 @@ LOOK_AGAIN = 1.0
 """Seconds from one look at what is going on to the next."""
 
 
-def predecessors(notebooks: Sequence[Path], workspace: Workspace) -> dict[Path, list[Path]]:
-    """The notebooks that have to run before each, as its metadata say (``workbook.after``: names or numbers).
+def predecessors(notebooks: Sequence[Path], workspace: Workspace) -> dict[str, list[str]]:
+    """The names of the notebooks that have to run before each, as its metadata say (``workbook.after``).
 
     Those that aren't to run at all are left out.
 
@@ -34,18 +33,20 @@ def predecessors(notebooks: Sequence[Path], workspace: Workspace) -> dict[Path, 
         Refused: for a name that no notebook has, or if notebooks wait for each other.
     """
     before = {}
+    stems = [notebook.stem for notebook in notebooks]
     for notebook in notebooks:
         names = read(notebook)["metadata"].get("workbook", {}).get("after", [])
         if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
             raise Refused(f'{notebook.stem}: "after" in its metadata must be a list of names, such as ["01_cnn_on_a"]')
         try:
-            before[notebook] = [path for name in names for path in workspace.choose([str(name)]) if path in notebooks]
+            named = [path.stem for name in names for path in workspace.choose([str(name)])]
         except Refused as error:
             raise Refused(f"the metadata of {notebook.stem} want it after another notebook, but {error}") from error
+        before[notebook.stem] = [stem for stem in named if stem in stems]
     try:
         TopologicalSorter(before).prepare()
     except CycleError as error:
-        circle = " after ".join(path.stem for path in reversed(error.args[1]))
+        circle = " after ".join(reversed(error.args[1]))
         raise Refused(f'notebooks wait for each other: {circle}; take one "after" out of their metadata') from error
     return before
 
@@ -62,7 +63,7 @@ def run_all(
     before: Mapping[str, Iterable[str]],
     settings: Settings,
     pool: "Here | Cluster",
-    finished: Callable[[Work, Outcome], None],
+    finished: Callable[[Outcome], None],
 ) -> bool:
     """Runs notebooks, or draws their pages anew, and writes the reports, one after the other.
 
@@ -81,13 +82,14 @@ def run_all(
     sorter.prepare()
     ready: list[str] = []
     with ExitStack() as running:
-        locks: dict[str, ExitStack] = {}
+        locks: dict[str, ExitStack] = {}  # of those under way
 
         def end(name: str, executed: "NotebookNode | NotRun | None") -> None:
-            outcome = _outcome(by_name[name], settings, executed)
+            is_notebook = not isinstance(executed, NotRun)
+            outcome = report(by_name[name], settings, executed) if is_notebook else Outcome(name, str(executed))
             locks.pop(name).close()
             sorter.done(name)
-            finished(by_name[name], outcome)
+            finished(outcome)
 
         try:
             while sorter.is_active():
@@ -97,7 +99,7 @@ def run_all(
                     name = ready.pop(0)
                     work, locks[name] = by_name[name], running.enter_context(ExitStack())
                     try:
-                        locks[name].enter_context(_alone(work.task))
+                        _lock(work.task, locks[name])
                         order = _order(work.task, settings) if work.reasons else None
                     except Exception as error:  # a file that went meanwhile, say: the others go on
                         end(name, NotRun(in_words(error)))
@@ -115,19 +117,15 @@ def run_all(
     return True
 
 
-@contextmanager
-def _alone(task: Task) -> Iterator[None]:
-    """Keeps other commands from making the same report."""
+def _lock(task: Task, stack: ExitStack) -> None:
+    """Keeps other commands from making the same report, until the stack is closed."""
     lock = task.reports / f".{task.name}.lock"
-    with ExitStack() as stack:
-        try:
-            alone = stack.enter_context(locked(lock))
-        except OSError as error:
-            message = f"the file {lock.name} of another run is in the way: delete it ({error.strerror})"
-            raise NotRun(message) from error
-        if not alone:
-            raise NotRun("another run is making this report: wait until it has ended")
-        yield
+    try:
+        is_ours = stack.enter_context(locked(lock))
+    except OSError as error:
+        raise NotRun(f"the file {lock.name} of another run is in the way: delete it ({error.strerror})") from error
+    if not is_ours:
+        raise NotRun("another run is making this report: wait until it has ended")
 
 
 def _order(task: Task, settings: Settings) -> "Order":
@@ -146,31 +144,6 @@ def _order(task: Task, settings: Settings) -> "Order":
     )
 
 
-def _outcome(work: Work, settings: Settings, executed: "NotebookNode | NotRun | None") -> Outcome:
-    """Writes the report of an executed notebook; of its earlier run if that is None."""
-    if isinstance(executed, NotRun):
-        return Outcome(work.task.name, error=str(executed))
-    started = time.monotonic()
-    outcome = Outcome(work.task.name)
-    try:
-        if executed is not None:
-            complete(executed, work.task, settings)
-        notebook = renewed(work.task, work.stamp) if executed is None else executed
-        forget_folders(notebook, work.task)
-        outcome = write_report(notebook, work.task, settings)
-    except Exception as error:  # A fault in one notebook, ours included, must not take the others along.
-        outcome.error = in_words(error)
-    finally:  # also after Ctrl-C
-        if executed is not None and not outcome.files:
-            keep_interrupted(executed, work.task)
-    outcome.render_seconds = time.monotonic() - started
-    if executed is not None:
-        outcome.ran = True
-        outcome.execute_seconds = executed.metadata.papermill.get("duration") or 0.0
-        outcome.peak_mib = executed.metadata.get("workbook", {}).get("peak_mib")
-    return outcome
-
-
 class Here:
     """Runs notebooks on this machine, some at once: a thread waits for each kernel, which is a process of its own."""
 
@@ -180,10 +153,10 @@ class Here:
         self._running: dict[Future, tuple[Order, Watch]] = {}
 
     def submit(self, order: "Order") -> None:
-        from helpers.report.kernel import Watch
+        from helpers.report import kernel
 
-        watch = Watch(order.name)
-        self._running[self._pool.submit(_execute, order, watch)] = order, watch
+        watch = kernel.Watch(order.name)
+        self._running[self._pool.submit(kernel.execute, order, watch)] = order, watch
 
     def results(self) -> "Iterator[tuple[str, NotebookNode | NotRun]]":
         """Names and executed notebooks of those that have ended; waits a while for the first one."""
@@ -211,16 +184,3 @@ class Here:
                 yield order.name, future.result()
             watch.close()
         self._running.clear()
-
-
-def _execute(order: "Order", watch: "Watch") -> "NotebookNode":
-    import nbformat
-
-    from helpers.report import kernel
-
-    try:
-        return kernel.execute(order, watch)
-    except kernel.KernelNotStarted as error:
-        notebook = nbformat.reads(order.notebook, as_version=4)
-        kernel.fail(notebook, "KernelNotStarted", str(error))
-        return notebook

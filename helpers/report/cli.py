@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,6 +159,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         formats=options.formats,
         time_limit=default_limit if options.timeout is None else options.timeout or None,
         show_code=options.show_code,
+        jobs=options.jobs or 1,
+        scheduler=options.scheduler,
         threads=None if options.scheduler else threads_for(options.jobs or 1),
         anew=time.time() if options.force else 0.0,
     )
@@ -172,27 +175,25 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
     planned = plan(workspace, notebooks, profile=options.profile, file=options.file, assignments=options.assignments)
     about = book.settings(workspace.root, author=options.author, course=options.course)
     before = predecessors(notebooks, workspace)
-    for folder in (workspace.reports(options.profile), workspace.figures(options.profile)):
-        make_folder(folder)
+    reports, figures = workspace.reports(options.profile), workspace.figures(options.profile)
+    make_folder(reports)
+    make_folder(figures)
     for note in planned.notes:
         _say(f"note: {note}")
     tasks = [workspace.task(options.profile, notebook, planned.values[notebook]) for notebook in notebooks]
-    names = {notebook.stem: [earlier.stem for earlier in earliers] for notebook, earliers in before.items()}
-    settings = _settings(options)
-    works, outcomes, all_ended = _do(tasks, names, settings, options)
+    settings, done = _settings(options), _Done()
+    done.run(tasks, settings, before)
 
     def write_over_all() -> str:
-        reports, how = workspace.reports(options.profile), (settings.show_code, settings.formats)
+        how = settings.show_code, settings.formats
         has_index = (reports / "index.html").is_file()
-        if not outcomes and has_index and not book.is_outdated(reports, about, *how):
+        if not done.outcomes and has_index and not book.is_outdated(reports, about, *how):
             return ""
         problem = book.write_book(reports, about, options.profile, *how)
-        index.write_page(reports, workspace.figures(options.profile), options.profile)
+        index.write_page(reports, figures, options.profile)
         return problem
 
-    problem = _problem(write_over_all)
-    _close(works, outcomes, workspace.reports(options.profile), ("index.html", BOOK))
-    return _status(works, outcomes, all_ended, problem)
+    return done.end(write_over_all, reports, ("index.html", BOOK))
 
 
 def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
@@ -214,88 +215,99 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
         sweep_file=options.sweep_file,
     )
     tasks = sweep.tasks(workspace, options.profile, notebooks[0], points)
-    for folder in (tasks[0].reports, tasks[0].figures.parent):
-        make_folder(folder)
-    settings = _settings(options)
-    works, outcomes, all_ended = _do(tasks, {}, settings, options)
-    # An outcome without files left the report of an earlier run.
-    renewed = {name for name, outcome in outcomes.items() if outcome.files}
-    outdated = [work.task.name for work in works if {*work.reasons} - {FORCED} and work.task.name not in renewed]
-    # Also after Ctrl-C: the earlier one would show other numbers than the points' reports.
-    summary = sweep.summary_task(workspace, options.profile, notebooks[0], points, outdated=outdated)
-    here = argparse.Namespace(force=False, jobs=1, scheduler="")
-    over, over_outcomes, over_ended = _do([summary], {}, settings, here)
-    works, outcomes, all_ended = works + over, outcomes | over_outcomes, all_ended and over_ended
-    over_all = (workspace.reports(options.profile), workspace.figures(options.profile), options.profile)
-    problem = _problem(lambda: index.write_page(*over_all))
-    _close(works, outcomes, summary.reports, sweep.FILES)
-    return _status(works, outcomes, all_ended, problem)
+    make_folder(tasks[0].reports)
+    make_folder(tasks[0].figures.parent)
+    settings, done = _settings(options), _Done()
+    done.run(tasks, settings, {})
+
+    def write_over_all() -> str:
+        """Also after Ctrl-C: what an earlier command wrote would show other numbers than the points' reports."""
+        # An outcome without files left the report of an earlier run.
+        renewed = {name for name, outcome in done.outcomes.items() if outcome.files}
+        changed = [work.task.name for work in done.works if {*work.reasons} - {FORCED}]
+        outdated = [name for name in changed if name not in renewed]
+        summary = sweep.summary_task(workspace, options.profile, notebooks[0], points, outdated=outdated)
+        done.run([summary], replace(settings, jobs=1, scheduler="", anew=0.0), {})
+        index.write_page(workspace.reports(options.profile), workspace.figures(options.profile), options.profile)
+        return ""
+
+    return done.end(write_over_all, tasks[0].reports, sweep.FILES)
 
 
-def _do(
-    tasks: Sequence[Task], before: dict[str, list[str]], settings: Settings, options: argparse.Namespace
-) -> tuple[list["Work"], dict[str, "Outcome"], bool]:
-    """What there was to do, the outcomes of what ended, by name, and whether all did: Ctrl-C ends the rest."""
-    from helpers.report.batch import Here, run_all
-    from helpers.report.incremental import look
+class _Done:
+    """What a command had to do, the outcomes of what ended, by name, and whether Ctrl-C ended the rest."""
 
-    works = look(tasks, settings, force=options.force, elsewhere=bool(options.scheduler))
-    outcomes: dict[str, Outcome] = {}
-    for work in works:
-        _say(_why(work))
+    def __init__(self) -> None:
+        self.works: list[Work] = []
+        self.outcomes: dict[str, Outcome] = {}
+        self.is_interrupted = False
 
-    def finished(work: "Work", outcome: "Outcome") -> None:
-        outcomes[work.task.name] = outcome
-        _say(f"{outcome.name}  {f'failed: {outcome.error}' if outcome.error else 'ok'}")
+    def run(self, tasks: Sequence[Task], settings: Settings, before: Mapping[str, Sequence[str]]) -> None:
+        from helpers.report.batch import Here, run_all
+        from helpers.report.incremental import look
 
-    left = [work for work in works if not work.is_done]
-    if options.scheduler and any(work.reasons for work in left):
-        from helpers.report.cluster import Cluster
+        works = look(tasks, settings)
+        self.works += works
+        for work in works:
+            _say(f"{work.task.name}  {_why(work)}")
 
-        pool = Cluster(options.scheduler)
-    else:
-        pool = Here(options.jobs or 1)
-    try:
-        return works, outcomes, run_all(left, before, settings, pool, finished)
-    finally:
-        pool.close()
+        def finished(outcome: "Outcome") -> None:
+            self.outcomes[outcome.name] = outcome
+            _say(f"{outcome.name}  {f'failed: {outcome.error}' if outcome.error else 'ok'}")
 
+        if settings.scheduler and any(work.reasons for work in works):
+            from helpers.report.cluster import Cluster
 
-def _problem(write_over_all: Callable[[], str | None]) -> str:
-    """What went wrong with what stands over the reports, or ""."""
-    try:
-        return write_over_all() or ""
-    except OSError as error:
-        return f"what stands over the reports could not be written: {error.strerror}"
+            pool = Cluster(settings.scheduler)
+        else:
+            pool = Here(settings.jobs)
+        try:
+            left = [work for work in works if not work.is_done]
+            self.is_interrupted |= not run_all(left, before, settings, pool, finished)
+        finally:
+            pool.close()
+
+    def end(self, write_over_all: Callable[[], str], folder: Path, over: Sequence[str]) -> int:
+        """Writes the files ``over`` the reports in a folder, tells how all went, and gives the exit status."""
+        try:
+            problem = write_over_all()
+        except OSError as error:
+            problem = f"what stands over the reports could not be written: {error.strerror}"
+        self._print_table()
+        place = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        names = " and ".join(", ".join(name for name in over if (folder / name).is_file()).rsplit(", ", 1))
+        print(printable(f"in {place}{f', with {names} over them' if names else ''}"))
+        if problem:
+            _say(f"error: {problem}")
+        if self.is_interrupted:
+            stopped = [work.task.name for work in self.works if not work.is_done]
+            stopped = ", ".join(name for name in stopped if name not in self.outcomes)
+            _say(f"interrupted: {stopped} did not end; kernels were stopped, what was finished is kept")
+            return INTERRUPTED
+        return FAILED if problem or any(outcome.error for outcome in self.outcomes.values()) else OK
+
+    def _print_table(self) -> None:
+        """One line for each notebook that ended or had nothing to do."""
+        rows = [("notebook", "state", "run s", "report s", "peak MiB", "files")]
+        for work in self.works:
+            if work.task.name in self.outcomes:
+                rows.append(_row(self.outcomes[work.task.name]))
+            elif work.is_done:
+                rows.append((work.task.name, "unchanged", "–", "–", "–", ""))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = [f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>>><", widths, strict=True)]
+            print(printable("  ".join(cells)).rstrip())
 
 
 def _why(work: "Work") -> str:
-    """A line before the run: what is done with a notebook, and why."""
+    """What is done with a notebook, and why."""
     if work.is_done:
-        return f"{work.task.name}  unchanged"
-    doing = "runs" if work.reasons else "is drawn anew"
+        return "unchanged"
     reasons = work.reasons or work.renders
     more = len(reasons) - REASONS_SHOWN
     rest = f", and {more} more" if more > 0 else ""
-    return f"{work.task.name}  {doing}: {', '.join(reasons[:REASONS_SHOWN])}{rest}"
-
-
-def _close(works: Sequence["Work"], outcomes: dict[str, "Outcome"], folder: Path, over: Sequence[str]) -> None:
-    """Prints the closing table, one line for each notebook that ended or had nothing to do, and where all is."""
-    rows = [("notebook", "state", "run s", "report s", "peak MiB", "files")]
-    for work in works:
-        if work.task.name in outcomes:
-            rows.append(_row(outcomes[work.task.name]))
-        elif work.is_done:
-            rows.append((work.task.name, "unchanged", "–", "–", "–", ""))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for name, state, *figures, files in rows:
-        right = [figure.rjust(width) for figure, width in zip(figures, widths[2:5], strict=True)]
-        line = "  ".join([name.ljust(widths[0]), state.ljust(widths[1]), *right, files])
-        print(printable(line).rstrip())
-    place = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    names = " and ".join(", ".join(name for name in over if (folder / name).is_file()).rsplit(", ", 1))
-    print(printable(f"in {place}{f', with {names} over them' if names else ''}"))
+    return f"{'runs' if work.reasons else 'is drawn anew'}: {', '.join(reasons[:REASONS_SHOWN])}{rest}"
 
 
 def _row(outcome: "Outcome") -> tuple[str, ...]:
@@ -308,17 +320,6 @@ def _row(outcome: "Outcome") -> tuple[str, ...]:
         "–" if outcome.peak_mib is None else f"{outcome.peak_mib:.0f}",
         suffixes and f"{outcome.name}.{{{suffixes}}}",
     )
-
-
-def _status(works: Sequence["Work"], outcomes: dict[str, "Outcome"], all_ended: bool, problem: str) -> int:
-    """The exit status, once what went wrong has been said; ``problem`` is with what stands over the reports."""
-    if problem:
-        _say(f"error: {problem}")
-    if not all_ended:
-        stopped = [work.task.name for work in works if not work.is_done and work.task.name not in outcomes]
-        _say(f"interrupted: {', '.join(stopped)} did not end; kernels were stopped, what was finished is kept")
-        return INTERRUPTED
-    return FAILED if problem or any(outcome.error for outcome in outcomes.values()) else OK
 
 
 def _say(text: str) -> None:

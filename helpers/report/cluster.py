@@ -4,7 +4,6 @@ A notebook and its parameters go out as plain data, the executed notebook comes 
 import: import this module inside a function.
 """
 
-import hashlib
 import logging
 import threading
 import time
@@ -19,7 +18,7 @@ from distributed.comm import get_address_host
 from nbformat import NotebookNode
 
 from helpers import ROOT
-from helpers.report import kernel
+from helpers.report import kernel, stamp
 from helpers.report.batch import LOOK_AGAIN, threads_for
 from helpers.report.run import NotRun
 from helpers.report.workspace import Refused
@@ -40,31 +39,23 @@ for _part in ("", ".client", ".core", ".batched", ".comm"):
 
 @dataclass
 class Answer:
-    """What a worker makes of an order: an executed notebook, and why another worker should be asked, or ""."""
+    """What a worker makes of an order."""
 
     address: str
     executed: NotebookNode | None
-    refused: str
+    refused: str  # why another worker should be asked, or ""
 
 
 @dataclass
 class _Asked:
-    """An order on its way, and what is known of it.
-
-    Attributes:
-        able: addresses of the workers that may run it.
-        refusals: address -> why that worker could not.
-        last: the executed notebook of the last refusal.
-        placed: when there was last a worker to give it to.
-        lost: how often all the workers that it was given to have gone.
-    """
+    """An order on its way, and what is known of it."""
 
     order: kernel.Order
-    able: list[str] = field(default_factory=list)
-    refusals: dict[str, str] = field(default_factory=dict)
-    last: NotebookNode | None = None
-    placed: float = float("-inf")
-    lost: int = 0
+    able: list[str] = field(default_factory=list)  # addresses of the workers that may run it
+    refusals: dict[str, str] = field(default_factory=dict)  # address -> why that worker could not
+    last: NotebookNode | None = None  # executed by the last that refused it
+    placed: float = float("-inf")  # when there was last a worker to give it to
+    lost: int = 0  # how often all the workers that it was given to have gone
 
 
 class Cluster:
@@ -191,19 +182,14 @@ class Cluster:
         if address not in self._unfit:
             call = f"__import__({__name__!r}, fromlist=['identity']).identity()"
             answer = self._client.run(eval, call, workers=[address], on_error="return").get(address)
-            differs = "another version of the workbook is installed there"
-            missing = "the workbook isn't installed there"
-            is_there = isinstance(answer, str)
-            self._unfit[address] = "" if answer == identity() else differs if is_there else missing
+            other = "another version of the workbook is" if isinstance(answer, str) else "the workbook isn't"
+            self._unfit[address] = "" if answer == identity() else f"{other} installed there"
         return self._unfit[address]
 
 
 def identity() -> str:
     """What has to be the same where orders are given and taken: a hash of all code of the helpers."""
-    digest = hashlib.blake2b(digest_size=16)
-    for file in sorted((ROOT / "helpers").rglob("*.py")):
-        digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
+    return stamp.tree(ROOT / "helpers", "*.py")
 
 
 def _execute_there(order: kernel.Order, slots: dict[str, int]) -> Answer:
@@ -212,11 +198,10 @@ def _execute_there(order: kernel.Order, slots: dict[str, int]) -> Answer:
     threads = threads_for(slots.get(get_address_host(address), 1))
     watch = kernel.Watch(order.name, shown=False)
     with _stopped_when_cancelled(watch):
-        try:
-            executed = kernel.execute(replace(order, threads=threads), watch)
-        except kernel.KernelNotStarted as error:
-            return Answer(address, None, f"its kernel doesn't start: {error}")
-    errors = {output.get("ename") for cell in executed.cells for output in cell.get("outputs", [])}
+        executed = kernel.execute(replace(order, threads=threads), watch)
+    errors = {o.ename: o.evalue for c in executed.cells for o in c.get("outputs", []) if o.output_type == "error"}
+    if kernel.KernelNotStarted.__name__ in errors:
+        return Answer(address, None, f"its kernel doesn't start: {errors[kernel.KernelNotStarted.__name__]}")
     return Answer(address, executed, "it lacks the data set" if LACKS_DATA in errors else "")
 
 

@@ -43,37 +43,24 @@ _LONGEST = 40
 
 @dataclass(frozen=True)
 class Work:
-    """What a task needs.
-
-    Attributes:
-        task: the task.
-        stamp: of its earlier run; None if that isn't known.
-        reasons: why its notebook has to run, in words, `FORCED` first; [] if an earlier run is still good.
-        renders: why its pages have to be drawn anew, if it doesn't run; [] if they are still good.
-    """
+    """What a task needs."""
 
     task: Task
-    stamp: Kinds | None
-    reasons: list[str]
-    renders: list[str]
+    stamp: Kinds | None  # of its earlier run, if that is known
+    reasons: list[str]  # why its notebook has to run, in words, `FORCED` first; [] if an earlier run is still good
+    renders: list[str]  # why its pages have to be drawn anew, if it doesn't run; [] if they are still good
 
     @property
     def is_done(self) -> bool:
         return not (self.reasons or self.renders)
 
 
-def look(tasks: Iterable[Task], settings: Settings, *, force: bool, elsewhere: bool) -> list[Work]:
+def look(tasks: Iterable[Task], settings: Settings) -> list[Work]:
     """What each task needs.
 
     A run on another machine takes the data that lie there, of which this one knows nothing. Its stamp says what of the
     same names lies on this machine (see `complete`); a command whose notebooks run elsewhere does not compare that. So
     results from elsewhere stay good here until something changes, the data on this machine included.
-
-    Args:
-        tasks: the command's.
-        settings: of its reports.
-        force: whether everything runs, whatever earlier runs left.
-        elsewhere: whether notebooks run on other machines.
 
     Raises:
         UnreadableNotebook: for a file that is none.
@@ -83,14 +70,14 @@ def look(tasks: Iterable[Task], settings: Settings, *, force: bool, elsewhere: b
 
     def work(task: Task) -> Work:
         then, page_then = earlier(task.file("ipynb"))
-        reasons = [FORCED] if force else []
+        reasons = [FORCED] if settings.anew else []
         if then is None:
             return Work(task, None, [*reasons, _why_unknown(task)], [])
         now = _of_notebook(notebook(task.notebook), task) | {
             "files": {name: state(name, task.root) for name in then["files"]},
             "libraries": versions(tuple(then["libraries"])),
         }
-        if not elsewhere:
+        if not settings.scheduler:
             now["data"] = {name: state(name, task.root) for name in then["data"]}
             now["threads"] = dict.fromkeys(then["threads"], str(settings.threads))
         reasons += _changes(then, now)
@@ -132,13 +119,7 @@ def complete(executed: "NotebookNode", task: Task, settings: Settings) -> None:
 
 
 def page(notebook: Mapping[str, Any], show_code: str, layout: Callable[[], dict[str, str]] | None = None) -> Kinds:
-    """What decides only how a report looks, given the outputs of a run.
-
-    Args:
-        notebook: executed or not: of its outputs and what a run left in its metadata nothing counts.
-        show_code: whose code the pages show.
-        layout: gives the modules, templates and libraries that draw pages.
-    """
+    """What decides only how a report looks, given the outputs of a run: none of what a run left in it counts."""
     cells = [
         [cell["cell_type"], cell["source"], _told(cell["metadata"]), cell.get("attachments")]
         for cell in notebook["cells"]
@@ -286,28 +267,18 @@ def _in_words(kind: str, name: str, old: str | None, new: str | None) -> str:
 
 def _why_unknown(task: Task) -> str:
     """Why nothing is known of an earlier run."""
-    numbers = _numbers(task)
-    if numbers is not None and numbers.get("status") != "ok":
+    if task.numbers().get("status", "ok") != "ok":
         return FAILED
     return NO_STAMP if task.file("ipynb").is_file() else NEVER_RUN
 
 
 def _missing(task: Task, settings: Settings) -> list[str]:
     """Files of the report that aren't there, as if somebody had deleted them, or numbers that can't be read."""
-    numbers = _numbers(task)
+    numbers = task.numbers()
     missing = [] if numbers else [f"{task.name}.json"]
     pages = [f"{task.name}.{suffix}" for suffix in settings.formats]
     missing += [name for name in pages if not (task.reports / name).is_file()]
     # What else lies there, such as the numbers behind figures, is written with these.
-    drawings = [f"{name}.{suffix}" for name in (numbers or {}).get("figures", ()) for suffix in ("svg", "pdf")]
+    drawings = [f"{name}.{suffix}" for name in numbers.get("figures", ()) for suffix in ("svg", "pdf")]
     missing += [name for name in drawings if not (task.figures / name).is_file()]
     return [f"{name} is missing" for name in missing]
-
-
-def _numbers(task: Task) -> dict | None:
-    """What the last run's numbers file holds; None if there is none that can be read."""
-    try:
-        content = json.loads(task.file("json").read_bytes())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None

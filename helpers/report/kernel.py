@@ -55,36 +55,20 @@ class _CellFailed(WorkbookError):
 
 @dataclass(frozen=True)
 class Order:
-    """A notebook to execute, as plain data: another machine may do it.
+    """A notebook to execute, as plain data: another machine may do it."""
 
-    Attributes:
-        name: its reports' name.
-        notebook: its content, as text.
-        parameters: values for its parameters cell to override.
-        needs_gpu: whether it wants one.
-        folder: that the kernel works in; "" for the root of the workbook there.
-        time_limit: seconds for all its cells, or None.
-        threads: that the kernel computes with.
-        anew: seconds since 1970: its trainings leave older checkpoints aside.
-    """
-
-    name: str
-    notebook: str
-    parameters: dict[str, Any]
+    name: str  # of its reports
+    notebook: str  # its content
+    parameters: dict[str, Any]  # that override those of its parameters cell
     needs_gpu: bool
-    folder: str
-    time_limit: float | None
-    threads: int
-    anew: float
+    folder: str  # that the kernel works in; "" for the root of the workbook there
+    time_limit: float | None  # seconds for all its cells
+    threads: int  # that the kernel computes with
+    anew: float  # seconds since 1970: its trainings leave older checkpoints aside
 
 
 class Watch:
-    """A notebook under way: its line of progress, which a terminal redraws and a log gets for each cell, and its end.
-
-    Args:
-        name: of the notebook.
-        shown: False where nobody looks on.
-    """
+    """A notebook under way: its line of progress, which a terminal redraws and a log gets for each cell; its end."""
 
     def __init__(self, name: str, *, shown: bool = True) -> None:
         self._name, self._shown = name, shown
@@ -126,7 +110,7 @@ class Watch:
         self._bar.refresh()
 
     def begin(self, pid: int) -> None:
-        """The kernel's process has started: it leads a process group of its own."""
+        """The kernel's process has started: it leads a group of its own."""
         with self._lock:
             self._pid = pid
         if self._stopped:
@@ -154,9 +138,6 @@ def execute(order: Order, watch: Watch) -> NotebookNode:
     Returns:
         The executed notebook, however the run ended: an error is in the outputs of the cell that it ended in, and the
         most MiB of memory that the kernel held in the metadata, as ``workbook.peak_mib``.
-
-    Raises:
-        KernelNotStarted: if there is no kernel to run a cell.
     """
     notebook = load_notebook_node(nbformat.reads(order.notebook, as_version=4))
     if order.parameters:
@@ -168,28 +149,21 @@ def execute(order: Order, watch: Watch) -> NotebookNode:
         # A short name: the paths of sockets in it must be short.
         with tempfile.TemporaryDirectory(prefix="workbook-", ignore_cleanup_errors=True) as folder:
             _Client(run, order, watch, Path(folder)).execute(env=_environment(order), cwd=order.folder or str(ROOT))
-    except KernelNotStarted:
-        raise
     except _CellFailed:
         pass
-    except Exception as error:  # from a library below, or of ours: what ran is kept
-        fail(run.nb, type(error).__name__, str(error))
+    except Exception as error:  # no kernel, or a fault in a library below or of ours: what ran is kept
+        if all(cell.cell_type != "code" for cell in run.nb.cells):
+            run.nb.cells.append(nbformat.v4.new_code_cell(metadata={"papermill": {"status": run.FAILED}}))
+        code_cells = [cell for cell in run.nb.cells if cell.cell_type == "code"]
+        ran = [cell for cell in code_cells if cell.execution_count is not None]
+        _add_failure((ran[-1:] or code_cells)[0], type(error).__name__, str(error))
     run.notebook_complete()
     return run.nb
 
 
-def add_failure(cell: NotebookNode, name: str, message: str) -> None:
+def _add_failure(cell: NotebookNode, name: str, message: str) -> None:
     """Puts an error into a code cell's outputs, as if the cell had raised it."""
     cell.outputs.append(nbformat.v4.new_output("error", ename=name, evalue=message, traceback=[]))
-
-
-def fail(notebook: NotebookNode, name: str, message: str) -> None:
-    """Marks the notebook as failed by an error after its last code cell that ran, or in its first one."""
-    if all(cell.cell_type != "code" for cell in notebook.cells):
-        notebook.cells.append(nbformat.v4.new_code_cell())
-    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    ran = [cell for cell in code_cells if cell.execution_count is not None]
-    add_failure((ran[-1:] or code_cells)[0], name, message)
 
 
 def _steady_clock(start: datetime) -> Callable[[], datetime]:
@@ -296,10 +270,10 @@ class _Client(PapermillNotebookClient):
         except CellTimeoutError as error:
             limit = tqdm.format_interval(self._limit or 0)
             stopped = f"the notebook was stopped at its limit of {limit}; --timeout sets another"
-            add_failure(cell, "NotebookTimeout", str(error) if "IOPub" in str(error) else stopped)
+            _add_failure(cell, "NotebookTimeout", str(error) if "IOPub" in str(error) else stopped)
             raise _CellFailed from error
         except DeadKernelError as error:
-            add_failure(cell, "KernelDied", self._why_dead())
+            _add_failure(cell, "KernelDied", self._why_dead())
             raise _CellFailed from error
 
     def _execute_silently(self, code: str) -> None:

@@ -53,16 +53,36 @@ def plan(
         assignments: (name, text) of the command line, over everything.
     """
     known = {notebook: defaults(read(notebook), name=notebook.stem) for notebook in notebooks}
-    values = {notebook: _of_profile(workspace, profile, notebook, known[notebook]) for notebook in notebooks}
-    notes: list[str] = []
-    for name, value in (_read_map(file) if file else {}).items():
-        for notebook in _takers(name, known, notes):
-            values[notebook][name] = checked(name, value, known[notebook][name], where=str(file))
-    for name, text in assignments:
-        for notebook in _takers(name, known, notes):
+    made = Plan({notebook: {} for notebook in notebooks}, [])
+
+    def put(name: str, value: Any, where: str, chosen: Sequence[Path] = notebooks, *, is_typed: bool = False) -> None:
+        takers = [notebook for notebook in chosen if name in known[notebook]]
+        others = [notebook.stem for notebook in chosen if notebook not in takers]
+        if not takers:
+            raise Refused(f"{where}: {_unknown(name, [known[notebook] for notebook in chosen], others)}")
+        if others:
+            made.notes.append(f"{name} is not a parameter of {', '.join(others)}")
+        for notebook in takers:
             default = known[notebook][name]
-            values[notebook][name] = checked(name, parse(text, default), default, where=f"-p {name}")
-    return Plan(values, notes)
+            given = parse(value, default) if is_typed else value
+            made.values[notebook][name] = checked(name, given, default, where=where)
+
+    for notebook in notebooks if profile != QUICK else ():
+        path = workspace.profile_file(profile, notebook)
+        for name, value in _read_map(path).items():
+            put(name, value, str(path), [notebook])
+    for name, value in _read_map(file).items() if file else ():
+        put(name, value, str(file))
+    for name, text in assignments:
+        put(name, text, f"-p {name}", is_typed=True)
+    return made
+
+
+def _unknown(name: str, known: Sequence[Mapping[str, Any]], notebooks: Sequence[str]) -> str:
+    missing = f"{notebooks[0]} has no" if len(notebooks) == 1 else "none of the chosen notebooks has a"
+    names = dict.fromkeys(parameter for parameters in known for parameter in parameters)
+    others = nearest(name, names) if names else ": there is no cell tagged 'parameters', so nothing can be set"
+    return f"{missing} parameter {name!r}{others}"
 
 
 def defaults(notebook: Mapping[str, Any], *, name: str) -> dict[str, Any]:
@@ -127,9 +147,8 @@ def checked(name: str, value: Any, default: Any, *, where: str) -> Any:
     notebooks, and a default of None takes numbers. Of a list's elements the first that isn't None says of what kind all
     are; a list with None in it takes None.
     """
-    if value is None and (default is None or type(default) in (int, float)):
-        return None
-    return _of_kind(name, value, default, where)
+    is_number = default is None or type(default) in (int, float)
+    return None if value is None and is_number else _of_kind(name, value, default, where)
 
 
 def _of_kind(name: str, value: Any, default: Any, where: str) -> Any:
@@ -142,16 +161,11 @@ def _of_kind(name: str, value: Any, default: Any, where: str) -> Any:
         kind = _KINDS[type(default)]
         raise Refused(f"{where}: {name} must be {kind} (its default is {default!r}), not {value!r}{hint}")
     if isinstance(default, list) and default:
-        return [_entry_of_kind(name, entry, default, where) for entry in value]
+        nothing = (None, "None") if None in default else ()  # YAML reads None, as Python writes it, as a text
+        kind = next((known for known in default if known is not None), None)
+        each = f"each entry of {name}"
+        return [None if entry in nothing else _of_kind(each, entry, kind, where) for entry in value]
     return _jsonable(name, value, where)
-
-
-def _entry_of_kind(name: str, entry: Any, default: list[Any], where: str) -> Any:
-    # YAML reads None, as Python writes it, as a text.
-    if None in default and entry in (None, "None"):
-        return None
-    kind = next((known for known in default if known is not None), None)
-    return _of_kind(f"each entry of {name}", entry, kind, where)
 
 
 def _jsonable(name: str, value: Any, where: str) -> Any:
@@ -162,34 +176,6 @@ def _jsonable(name: str, value: Any, where: str) -> Any:
         if json.loads(text) == value:
             return value
     raise Refused(f"{where}: {name} = {value!r} isn't a value that JSON can hold")
-
-
-def _of_profile(workspace: Workspace, profile: str, notebook: Path, known: Mapping[str, Any]) -> dict[str, Any]:
-    if profile == QUICK:
-        return {}
-    file = workspace.profile_file(profile, notebook)
-    given = _read_map(file)
-    for name in given:
-        if name not in known:
-            raise Refused(f"{file}: {notebook.stem} has no parameter {name!r}{_nearest_parameter(name, known)}")
-    return {name: checked(name, value, known[name], where=str(file)) for name, value in given.items()}
-
-
-def _takers(name: str, known: Mapping[Path, Mapping[str, Any]], notes: list[str]) -> list[Path]:
-    """The notebooks that have the parameter; a note names the others, if any."""
-    takers = [notebook for notebook, parameters in known.items() if name in parameters]
-    if not takers:
-        everywhere = dict.fromkeys(parameter for parameters in known.values() for parameter in parameters)
-        missing = f"{next(iter(known)).stem} has no" if len(known) == 1 else "none of the chosen notebooks has a"
-        raise Refused(f"{missing} parameter {name!r}{_nearest_parameter(name, everywhere)}")
-    others = [notebook.stem for notebook in known if notebook not in takers]
-    if others:
-        notes.append(f"{name} is not a parameter of {', '.join(others)}")
-    return takers
-
-
-def _nearest_parameter(name: str, known: Mapping[str, Any]) -> str:
-    return nearest(name, known) if known else ": there is no cell tagged 'parameters', so nothing can be set"
 
 
 def read_yaml(path: Path) -> Any:

@@ -4,9 +4,10 @@ import errno
 import fnmatch
 import json
 import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from helpers import WorkbookError
 from helpers.report import clean
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from helpers.report.document import Document
-    from helpers.report.stamp import Kinds
+    from helpers.report.incremental import Work
 
 
 class NotRun(WorkbookError):
@@ -25,40 +26,49 @@ class NotRun(WorkbookError):
 
 @dataclass
 class Outcome:
-    """What became of one notebook.
-
-    Attributes:
-        name: the notebook's, without ``.ipynb``.
-        error: why it failed, or was not run, or "".
-        ran: whether it was executed, and not only drawn anew.
-        execute_seconds, render_seconds: how long both halves took.
-        peak_mib: the most memory that the kernel held, None if unknown.
-        files: what was written into the reports folder; [] if the report there is still that of an earlier run.
-    """
+    """What became of one notebook."""
 
     name: str
-    error: str = ""
-    ran: bool = False
+    error: str = ""  # why it failed, or was not run
+    ran: bool = False  # it was executed, and not only drawn anew
     execute_seconds: float = 0.0
     render_seconds: float = 0.0
-    peak_mib: float | None = None
-    files: list[Path] = field(default_factory=list)
+    peak_mib: float | None = None  # the most memory that the kernel held, if known
+    files: list[Path] = field(default_factory=list)  # of the report; [] if that is still the one of an earlier run
 
 
-def renewed(task: Task, stamp: "Kinds | None") -> "NotebookNode":
-    """What the notebook's last run gave, with the prose that the notebook has now.
+def report(work: "Work", settings: Settings, executed: "NotebookNode | None") -> Outcome:
+    """Writes the report of an executed notebook; if that is None, of its earlier run, with the prose of now.
 
-    Raises:
-        NotRun: if another command has run the notebook since ``stamp`` was read.
+    Whatever goes wrong in one report, by a fault of ours included, must not take the others along.
     """
-    from helpers.report.incremental import earlier, with_new_prose
+    from helpers.report.incremental import complete, earlier, with_new_prose
 
-    if earlier(task.file("ipynb"))[0] != stamp:
-        raise NotRun("another command has run it meanwhile: run this one again")
-    return with_new_prose(load(task.file("ipynb")), load(task.notebook))
+    started, task, outcome = time.monotonic(), work.task, Outcome(work.task.name)
+    try:
+        if executed is not None:
+            complete(executed, task, settings)
+            notebook = executed
+        elif earlier(task.file("ipynb"))[0] != work.stamp:
+            raise NotRun("another command has run it meanwhile: run this one again")
+        else:
+            notebook = with_new_prose(load(task.file("ipynb")), load(task.notebook))
+        _forget_folders(notebook, task)
+        write_report(notebook, task, settings, outcome)
+    except Exception as error:
+        outcome.error = "; ".join(filter(None, [outcome.error, in_words(error)]))
+    finally:  # also after Ctrl-C
+        if executed is not None and not outcome.files:
+            keep_interrupted(executed, task)
+    outcome.render_seconds = time.monotonic() - started
+    if executed is not None:
+        outcome.ran = True
+        outcome.execute_seconds = executed.metadata.papermill.get("duration") or 0.0
+        outcome.peak_mib = executed.metadata.get("workbook", {}).get("peak_mib")
+    return outcome
 
 
-def forget_folders(executed: "NotebookNode", task: Task) -> None:
+def _forget_folders(executed: "NotebookNode", task: Task) -> None:
     """A report may be handed on: where this machine keeps its files is nobody's business."""
     from helpers.report.document import private
 
@@ -66,24 +76,6 @@ def forget_folders(executed: "NotebookNode", task: Task) -> None:
     for key, path in (("input_path", task.notebook), ("output_path", task.file("ipynb"))):
         about[key] = str(path.relative_to(task.root)) if path.is_relative_to(task.root) else path.name
     about["parameters"] = private(about.get("parameters", {}))
-
-
-def write_report(executed: "NotebookNode", task: Task, settings: Settings) -> Outcome:
-    """Checks the results, draws every page, and only then touches the files of earlier runs.
-
-    A failure that shows here only is told by the pages and the numbers, and not by the executed notebook, whose
-    results are good: what the next command needs from it is new pages.
-
-    Returns:
-        What failed in the run or in drawing its pages, as ``error``, and the files: whatever goes wrong in one report
-        must not take the others along.
-    """
-    outcome = Outcome(task.name)
-    try:
-        _write_report(executed, task, settings, outcome)
-    except Exception as error:
-        outcome.error = "; ".join(filter(None, [outcome.error, in_words(error)]))
-    return outcome
 
 
 def in_words(error: Exception) -> str:
@@ -106,7 +98,12 @@ def keep_interrupted(executed: "NotebookNode", task: Task) -> None:
             return
 
 
-def _write_report(executed: "NotebookNode", task: Task, settings: Settings, outcome: Outcome) -> None:
+def write_report(executed: "NotebookNode", task: Task, settings: Settings, outcome: Outcome) -> None:
+    """Checks the results, draws every page, and only then touches the files of earlier runs.
+
+    A failure that shows here only is told by the pages and the numbers, and not by the executed notebook, whose
+    results are good: what the next command needs from it is new pages.
+    """
     import nbformat
 
     from helpers.report import index
@@ -157,19 +154,18 @@ def _draw(document: "Document", task: Task, settings: Settings) -> tuple[dict[st
     }
     pages: dict[str, str | bytes] = {}
     faults: list[str] = []
-    for suffix in FORMATS:
-        if suffix in settings.formats:
-            try:
-                pages[suffix] = makers[suffix]()
-            except Exception as error:  # Whatever a page's maker stumbles on, the other page and the numbers are good.
-                message = clean.private(clean.printable(f"{type(error).__name__}: {error}"))
-                faults.append(f"the {suffix.upper()} page could not be drawn: {message}")
+    for suffix in (name for name in FORMATS if name in settings.formats):
+        try:
+            pages[suffix] = makers[suffix]()
+        except Exception as error:  # Whatever a page's maker stumbles on, the other page and the numbers are good.
+            message = clean.private(clean.printable(f"{type(error).__name__}: {error}"))
+            faults.append(f"the {suffix.upper()} page could not be drawn: {message}")
     return pages, faults
 
 
 def _make_room(task: Task, *, failed: bool) -> None:
     """A good report that a failure would replace becomes the last good one; other pages of earlier runs go."""
-    was_good = _status(task.file("json")) == "ok"
+    was_good = task.numbers().get("status") == "ok"
     for suffix in FORMATS:
         page, last_good = task.file(suffix), task.file(f"last-good.{suffix}")
         if failed and was_good and page.exists():
@@ -179,13 +175,6 @@ def _make_room(task: Task, *, failed: bool) -> None:
         # Also a page of a format that this run does not make: it would show other numbers than the new ones.
         page.unlink(missing_ok=True)
     task.file("interrupted.ipynb").unlink(missing_ok=True)
-
-
-def _status(numbers_file: Path) -> str:
-    try:
-        return json.loads(numbers_file.read_text(encoding="utf-8"))["status"]
-    except (OSError, ValueError, KeyError):
-        return "none"
 
 
 def missing_results(notebook: "NotebookNode", document: "Document") -> str:
@@ -210,12 +199,9 @@ def missing_results(notebook: "NotebookNode", document: "Document") -> str:
     unknown = render.unknown(document)
     if unknown:
         return f"the text refers to figures or tables that the run did not record: {', '.join(unknown)}"
-    unusable = [name for name, number in document.numbers.items() if not _finite(number["value"])]
+    values = {name: number["value"] for name, number in document.numbers.items()}
+    unusable = [name for name, value in values.items() if value is None or not math.isfinite(value)]
     return f"numbers that aren't finite: {', '.join(unusable)}" if unusable else ""
-
-
-def _finite(value: Any) -> bool:
-    return value is not None and math.isfinite(value)
 
 
 def _write_drawings(document: "Document", folder: Path) -> None:

@@ -137,9 +137,9 @@ def digest(*parts: str | bytes) -> str:
     return hashed.hexdigest()
 
 
-def tree(folder: Path) -> str:
-    """A hash of all files below a folder, for whoever must have the same."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+def tree(folder: Path, pattern: str = "*") -> str:
+    """A hash of the files below a folder whose names fit, for whoever must have the same."""
+    files = sorted(file for file in folder.rglob(pattern) if file.is_file() and "__pycache__" not in file.parts)
     return digest(*(part for file in files for part in (file.relative_to(folder).as_posix(), file.read_bytes())))
 
 

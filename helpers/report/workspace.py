@@ -37,49 +37,40 @@ class UnreadableNotebook(Refused):
 
 @dataclass(frozen=True)
 class Settings:
-    """How the reports are made.
+    """How the reports are made."""
 
-    Attributes:
-        profile: whose parameters they are; reports name it.
-        formats: of the page, from `FORMATS`.
-        time_limit: seconds that all cells of one notebook together may take, or None.
-        show_code: whose code reports show, from `CODE`. HTML folds code, so "key" leaves it all there.
-        threads: that each kernel computes with; None for what its machine has.
-        anew: seconds since 1970: trainings leave older checkpoints aside.
-    """
-
-    profile: str
+    profile: str  # whose parameters they are; reports name it
     formats: Sequence[str] = FORMATS
-    time_limit: float | None = None
-    show_code: str = "key"
-    threads: int | None = None
-    anew: float = 0.0
+    time_limit: float | None = None  # seconds for all cells of one notebook together
+    show_code: str = "key"  # from `CODE`
+    jobs: int = 1  # notebooks that run at a time on this machine
+    scheduler: str = ""  # address of a Dask scheduler whose workers run them instead
+    threads: int | None = None  # that each kernel computes with; None for what its machine has
+    anew: float = 0.0  # if all runs: when the command began, in seconds since 1970. Older checkpoints are left aside
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run of a notebook: what runs, and where its report goes.
-
-    Attributes:
-        notebook: the file to run, which stays as it is.
-        parameters: values for its parameters cell to override.
-        name: its reports' file names, without suffix.
-        reports: the folder of its reports.
-        figures: the folder of its drawings.
-        root: the folder that its kernel works in.
-        overview: where the page over all its neighbours is, relative to its own.
-    """
+    """One run of a notebook: what runs, and where its report goes."""
 
     notebook: Path
-    parameters: dict[str, Any]
-    name: str
+    parameters: dict[str, Any]  # that override those of its parameters cell
+    name: str  # its reports' file names, without suffix
     reports: Path
     figures: Path
-    root: Path
-    overview: str = "index.html"
+    root: Path  # that its kernel works in
+    overview: str = "index.html"  # the page over all its neighbours, relative to its own
 
     def file(self, suffix: str) -> Path:
         return self.reports / f"{self.name}.{suffix}"
+
+    def numbers(self) -> dict[str, Any]:
+        """What its last run left in its numbers file; {} if there is none that can be read."""
+        try:
+            content = json.loads(self.file("json").read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return content if isinstance(content, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -124,13 +115,17 @@ class Workspace:
         chosen = list(dict.fromkeys(self._find(name) for name in names)) if names else self.numbered()
         if not chosen:
             raise Refused(f"there is no notebook in {self.notebooks}")
-        for path in chosen:
-            _check_name(path.stem)
-        # Some file systems don't tell capitals from small letters.
-        stems = [path.stem.casefold() for path in chosen]
-        twice = next((path for path in chosen if stems.count(path.stem.casefold()) > 1), None)
-        if twice is not None:
-            raise Refused(f"two of the notebooks are called {twice.stem}: their reports would overwrite each other")
+        seen: set[str] = set()
+        for stem in (path.stem for path in chosen):
+            name = stem.casefold()  # some file systems don't tell capitals from small letters
+            if name in seen:
+                raise Refused(f"two of the notebooks are called {stem}: their reports would overwrite each other")
+            if name in TAKEN or name.startswith(".") or name.endswith(MARKS) or not name.isprintable():
+                raise Refused(
+                    f"a notebook cannot be called {stem!r}: other files have the name {' or '.join(TAKEN)}, begin with "
+                    f"a dot or end with {' or '.join(MARKS)}, and control characters do harm; rename it"
+                )
+            seen.add(name)
         return chosen
 
     def check_profile(self, profile: str) -> None:
@@ -138,39 +133,21 @@ class Workspace:
             raise Refused(f"there is no profile {profile!r}{nearest(profile, self.profiles())}")
 
     def _find(self, name: str) -> Path:
-        if name.endswith(".ipynb") and "/" in name.replace(os.sep, "/"):
-            return self._find_path(Path(name))
-        stem = name.removesuffix(".ipynb")
         candidates = sorted(self.notebooks.glob("*.ipynb"))
-        if stem.isdecimal():
+        stem = name.removesuffix(".ipynb")
+        known = [path.stem for path in candidates]
+        if stem != name and "/" in name.replace(os.sep, "/"):
+            found = [path.resolve() for path in (Path(name), self.root / name) if path.is_file()][:1]
+            known = [str(path.relative_to(self.root)) for path in candidates]
+        elif stem.isdecimal():
             found = [path for path in candidates if _number(path.stem) == int(stem)]
         else:
             found = [path for path in candidates if path.stem == stem]
         if len(found) > 1:
             raise Refused(f"{name!r} means several notebooks: {', '.join(path.stem for path in found)}; give a name")
         if not found:
-            raise Refused(f"there is no notebook {name!r}{nearest(name, [path.stem for path in candidates])}")
+            raise Refused(f"there is no notebook {name!r}{nearest(name, known)}")
         return found[0]
-
-    def _find_path(self, path: Path) -> Path:
-        for candidate in (path, self.root / path):
-            if candidate.is_file():
-                return candidate.resolve()
-        known = [str(found.relative_to(self.root)) for found in sorted(self.notebooks.glob("*.ipynb"))]
-        raise Refused(f"there is no notebook {str(path)!r}{nearest(str(path), known)}")
-
-
-def _check_name(stem: str) -> None:
-    """Refuses a notebook whose report cannot have the notebook's name."""
-    name = stem.casefold()
-    if name in TAKEN:
-        raise Refused(f"a notebook cannot be called {stem}: its report would be overwritten; rename it")
-    if name.startswith(".") or name.endswith(MARKS) or not name.isprintable():
-        marks = " or ".join(MARKS)
-        raise Refused(
-            f"a notebook cannot be called {stem!r}: its name must not begin with a dot, end with {marks}, or hold "
-            "control characters; rename it"
-        )
 
 
 def make_folder(folder: Path) -> None:

@@ -54,6 +54,25 @@ def report(tmp_path, capsys):
     return run
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory) -> Path:
+    """A workbook whose only notebook has run."""
+    root = tmp_path_factory.mktemp("ran")
+    retell(root, "See @tbl-results.")
+    assert cli.main(["--format", "html"], root=root) == 0
+    return root
+
+
+@pytest.fixture
+def one(tmp_path, ran) -> Path:
+    """A copy of it."""
+    return shutil.copytree(ran, tmp_path, dirs_exist_ok=True)
+
+
+def retell(root: Path, prose: str) -> None:
+    write(root, "01_one", DRAWS, prose=prose)
+
+
 def finished(root: Path, name: str) -> str:
     return json.loads((root / "reports" / "quick" / f"{name}.json").read_text())["finished"]
 
@@ -87,28 +106,32 @@ def test_each_input_in_turn(tmp_path, report):
     assert report()["02_two"] == "runs: mine.py"
 
 
-def test_new_prose_is_drawn_without_running(tmp_path, report):
-    write(tmp_path, "01_one", prose="The first text.")
-    report()
-    before = finished(tmp_path, "01_one")
-    write(tmp_path, "01_one", prose="Quite another text.")
+def test_new_prose_is_drawn_without_running(one, report):
+    before = finished(one, "01_one")
+    retell(one, "Quite another text.")
     assert report() == {"01_one": "is drawn anew: prose"}
-    assert "Quite another text." in page(tmp_path, "01_one") and "The first text." not in page(tmp_path, "01_one")
-    assert "What the run gave." in page(tmp_path, "01_one") and "It is done." in page(tmp_path, "01_one")
-    assert finished(tmp_path, "01_one") == before
+    assert "Quite another text." in page(one, "01_one") and "See " not in page(one, "01_one")
+    assert "What the run gave." in page(one, "01_one") and "It is done." in page(one, "01_one")
+    assert finished(one, "01_one") == before
     assert report() == {"01_one": "unchanged"}
 
 
-def test_pages_that_were_deleted_are_drawn_and_force_runs_all(tmp_path, report):
-    write(tmp_path, "01_one")
-    report()
-    (tmp_path / "reports" / "quick" / "01_one.html").unlink()
+def test_what_was_deleted_or_damaged_is_written_again_without_a_run(one, report):
+    before, reports, figures = finished(one, "01_one"), one / "reports" / "quick", one / "figures" / "quick"
+    files = {path: path.read_bytes() for path in figures.rglob("*.*")}
+    assert {path.name for path in files} > {"curve.svg", "curve.pdf"}
+    shutil.rmtree(figures)
+    assert report() == {"01_one": "is drawn anew: curve.svg is missing, curve.pdf is missing"}
+    assert {path: path.read_bytes() for path in figures.rglob("*.*")} == files
+    (reports / "01_one.html").unlink()
     assert report() == {"01_one": "is drawn anew: 01_one.html is missing"}
-    assert "What the run gave." in page(tmp_path, "01_one")
-    assert report("--force") == {"01_one": "runs: --force"}
-    (tmp_path / "reports" / "quick" / "index.html").unlink()
+    assert "What the run gave." in page(one, "01_one")
+    (reports / "01_one.json").write_text("{")
+    assert report() == {"01_one": "is drawn anew: 01_one.json is missing"}
+    assert finished(one, "01_one") == before
+    (reports / "index.html").unlink()
     assert report() == {"01_one": "unchanged"}
-    assert (tmp_path / "reports" / "quick" / "index.html").is_file()
+    assert (reports / "index.html").is_file()
 
 
 def test_a_failed_run_is_never_good(tmp_path, report):
@@ -119,75 +142,43 @@ def test_a_failed_run_is_never_good(tmp_path, report):
     assert report()["01_one"] == "unchanged"
 
 
-def test_an_executed_notebook_of_another_program_is_told_as_such(tmp_path, report):
-    write(tmp_path, "01_one")
-    report()
-    path = tmp_path / "reports" / "quick" / "01_one.ipynb"
+def test_force_runs_all_and_so_does_an_executed_notebook_of_another_program(one, report):
+    assert report("--force") == {"01_one": "runs: --force"}
+    path = one / "reports" / "quick" / "01_one.ipynb"
     notebook = nbformat.read(path, as_version=4)
     del notebook.metadata["workbook"]
     nbformat.write(notebook, path)
     assert report()["01_one"] == "runs: its last run left no stamp"
 
 
-def test_a_mistake_in_prose_costs_no_run(tmp_path, report, capsys):
-    write(tmp_path, "01_one", prose="See @tbl-results.")
-    report()
-    before = finished(tmp_path, "01_one")
-    write(tmp_path, "01_one", prose="See @tbl-reslts.")
+def test_a_mistake_in_prose_costs_no_run_nor_does_a_page_that_could_not_be_drawn(one, report, monkeypatch):
+    before = finished(one, "01_one")
+    retell(one, "See @tbl-reslts.")
     for why in ("prose", "its last report was not finished"):
         assert report(status=1) == {"01_one": f"is drawn anew: {why}"}
-        assert "@tbl-reslts" in page(tmp_path, "01_one")
-    write(tmp_path, "01_one", prose="See @tbl-results!")
-    assert report() == {"01_one": "is drawn anew: its last report was not finished"}
-    assert "did not record" not in page(tmp_path, "01_one") and finished(tmp_path, "01_one") == before
-    assert report() == {"01_one": "unchanged"}
-
-
-def test_a_page_that_could_not_be_drawn_costs_no_run(tmp_path, report, monkeypatch):
-    write(tmp_path, "01_one")
+        assert "@tbl-reslts" in page(one, "01_one")
+    retell(one, "See @tbl-results!")
     with monkeypatch.context() as patch:
         patch.setattr("helpers.report.render.html", lambda *_, **__: 1 / 0)
-        assert report(status=1) == {"01_one": "runs: never run before"}
+        assert report(status=1) == {"01_one": "is drawn anew: its last report was not finished"}
     assert report() == {"01_one": "is drawn anew: its last report was not finished"}
+    assert "did not record" not in page(one, "01_one") and finished(one, "01_one") == before
     assert report() == {"01_one": "unchanged"}
 
 
-def test_a_report_is_not_drawn_from_what_another_command_ran_meanwhile(tmp_path, report, monkeypatch, capsys):
-    write(tmp_path, "01_one", prose="The first text.")
-    report()
-    write(tmp_path, "01_one", prose="Another text.")
+def test_a_report_is_not_drawn_from_what_another_command_ran_meanwhile(one, report, monkeypatch, capsys):
+    retell(one, "Another text.")
     run_all = batch.run_all
 
     def after_another_command(*arguments, **options):
         monkeypatch.setattr(batch, "run_all", run_all)
-        assert cli.main(["--format", "html", "-p", "SEED", "4"], root=tmp_path) == 0
+        assert cli.main(["--format", "html", "-p", "SEED", "4"], root=one) == 0
         return run_all(*arguments, **options)
 
     monkeypatch.setattr(batch, "run_all", after_another_command)
-    assert cli.main(["--format", "html"], root=tmp_path) == 1
+    assert cli.main(["--format", "html"], root=one) == 1
     assert "another command has run it meanwhile: run this one again" in capsys.readouterr().err
     assert report("-p", "SEED", "4") == {"01_one": "unchanged"}
-    assert report() == {"01_one": "runs: parameter SEED: 4 → 3"}
-
-
-def test_drawings_that_were_deleted_come_back_without_a_run(tmp_path, report):
-    write(tmp_path, "01_one", DRAWS)
-    report()
-    folder = tmp_path / "figures" / "quick"
-    files = {path: path.read_bytes() for path in folder.rglob("*.*")}
-    assert {path.name for path in files} > {"curve.svg", "curve.pdf"}
-    shutil.rmtree(folder)
-    assert report() == {"01_one": "is drawn anew: curve.svg is missing, curve.pdf is missing"}
-    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == files
-    assert report() == {"01_one": "unchanged"}
-
-
-def test_numbers_that_cannot_be_read_are_written_again(tmp_path, report):
-    write(tmp_path, "01_one")
-    report()
-    (tmp_path / "reports" / "quick" / "01_one.json").write_text("{")
-    assert report() == {"01_one": "is drawn anew: 01_one.json is missing"}
-    assert finished(tmp_path, "01_one")
 
 
 def test_the_book_is_made_anew_when_its_settings_or_chapters_change(tmp_path, report):

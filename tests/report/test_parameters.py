@@ -7,8 +7,7 @@ import nbformat
 import pytest
 
 from helpers import ROOT
-from helpers.report import parameters
-from helpers.report.parameters import checked, parse, plan
+from helpers.report.parameters import plan
 from helpers.report.workspace import Refused, UnreadableNotebook, Workspace
 
 CELL = """\
@@ -75,14 +74,13 @@ def test_a_notebook_is_chosen_by_number_name_or_path(workspace, notebook, name):
     assert workspace.choose([name]) == [notebook]
 
 
-def test_a_path_counts_from_the_working_folder_too(workspace, notebook, monkeypatch):
-    monkeypatch.chdir(workspace.root.parent)
-    assert workspace.choose([f"{workspace.root.name}/notebooks/01_cnn_on_a.ipynb", str(notebook)]) == [notebook]
-
-
-def test_the_template_is_chosen_by_its_name_only(workspace, notebook):
+def test_notebooks_are_chosen_once_in_the_order_given_and_paths_count_from_the_working_folder_too(
+    workspace, notebook, monkeypatch
+):
     template = write_notebook(workspace, "template")
-    assert workspace.choose(["template", "1", "template"]) == [template, notebook]
+    monkeypatch.chdir(workspace.root.parent)
+    path = f"{workspace.root.name}/notebooks/01_cnn_on_a.ipynb"
+    assert workspace.choose(["template", "1", path, str(notebook), "template"]) == [template, notebook]
 
 
 def test_an_unknown_notebook_is_refused_with_the_nearest_name(workspace, notebook):
@@ -101,8 +99,9 @@ def test_a_number_that_two_notebooks_share_is_refused(workspace, notebook):
         workspace.choose(["1"])
 
 
-def test_two_notebooks_of_one_name_are_refused(workspace, notebook, tmp_path):
-    other = tmp_path / "01_cnn_on_a.ipynb"
+@pytest.mark.parametrize("name", ["01_cnn_on_a", "01_CNN_on_a"])
+def test_two_notebooks_of_one_name_but_for_capitals_are_refused(workspace, notebook, tmp_path, name):
+    other = tmp_path / f"{name}.ipynb"
     other.write_bytes(notebook.read_bytes())
     with pytest.raises(Refused, match="overwrite each other"):
         workspace.choose(["1", str(other)])
@@ -115,13 +114,6 @@ def test_a_notebook_whose_report_another_file_would_overwrite_is_refused(workspa
     path = write_notebook(workspace, name)
     with pytest.raises(Refused, match="cannot be called"):
         workspace.choose([str(path)])
-
-
-def test_two_notebooks_whose_names_differ_in_capitals_are_refused(workspace, notebook, tmp_path):
-    other = tmp_path / "01_CNN_on_a.ipynb"
-    other.write_bytes(notebook.read_bytes())
-    with pytest.raises(Refused, match="overwrite each other"):
-        workspace.choose(["1", str(other)])
 
 
 def test_a_folder_without_notebooks_is_refused(workspace):
@@ -139,30 +131,8 @@ def test_an_unknown_profile_is_refused_with_the_nearest_name(workspace):
 # What may stand in a parameters cell
 
 
-def test_defaults_are_read_without_running_the_cell(workspace, notebook):
-    assert parameters.defaults(nbformat.read(notebook, 4), name="01") == {
-        "DATASET": "auto",
-        "EPOCHS": 8,
-        "LEARNING_RATE": 0.001,
-        "AUGMENT": True,
-        "SEEDS": [0, 1, 2],
-        "IMAGE_SIZE": None,
-    }
-
-
 @pytest.mark.parametrize(
-    "line",
-    [
-        "import os",
-        "EPOCHS = int(8)",
-        "EPOCHS = 2 ** 3",
-        "epochs = 8",
-        "A = B = 8",
-        "SIZES = (1, 2)",
-        "MAP = {1: 2}",
-        "EPOCHS = = 8",
-        "%matplotlib inline",
-    ],
+    "line", ["import os", "EPOCHS = int(8)", "epochs = 8", "A = B = 8", "SIZES = (1, 2)", "MAP = {1: 2}", "%time"]
 )
 def test_a_parameters_cell_that_is_more_than_literals_is_refused(workspace, line):
     notebook = write_notebook(workspace, "03_wrong", f"SEED = -1\n{line}")
@@ -176,7 +146,7 @@ def test_two_parameters_cells_are_refused(workspace):
         plan(workspace, [notebook])
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", "not JSON", '{"cells": 3}'])
+@pytest.mark.parametrize("content", ["", "[1]", '{"cells": 3}'])
 def test_a_file_that_is_no_notebook_is_refused(workspace, content):
     path = workspace.notebooks / "04_broken.ipynb"
     path.write_text(content)
@@ -195,12 +165,17 @@ def test_the_command_line_overrides_the_file_overrides_the_profile(workspace, no
     assert values == {"EPOCHS": 2, "LEARNING_RATE": 1e-4, "DATASET": "cifar10"}
 
 
-def test_a_parameter_that_only_some_notebooks_have_is_noted(workspace, notebook):
+def test_a_parameter_that_only_some_notebooks_have_is_noted(workspace, notebook, tmp_path):
     other = write_notebook(workspace, "02_other", "SEED = 0")
     bare = write_notebook(workspace, "03_bare", None)
-    planned = plan(workspace, [notebook, other, bare], assignments=[("EPOCHS", "2")])
-    assert planned.values == {notebook: {"EPOCHS": 2}, other: {}, bare: {}}
-    assert planned.notes == ["EPOCHS is not a parameter of 02_other, 03_bare"]
+    file = tmp_path / "mine.yaml"
+    file.write_text("SEED: 7\n")
+    planned = plan(workspace, [notebook, other, bare], file=file, assignments=[("EPOCHS", "2")])
+    assert planned.values == {notebook: {"EPOCHS": 2}, other: {"SEED": 7}, bare: {}}
+    assert planned.notes == [
+        "SEED is not a parameter of 01_cnn_on_a, 03_bare",
+        "EPOCHS is not a parameter of 02_other, 03_bare",
+    ]
 
 
 # What values are taken
@@ -212,7 +187,6 @@ def test_a_parameter_that_only_some_notebooks_have_is_noted(workspace, notebook)
         ("DATASET", "null", "null"),
         ("DATASET", "folder:/a b/[c]: d", "folder:/a b/[c]: d"),
         ("EPOCHS", "12", 12),
-        ("LEARNING_RATE", "1", 1.0),
         ("LEARNING_RATE", "1e-4", 1e-4),
         ("AUGMENT", "false", False),
         ("SEEDS", "[4, 5]", [4, 5]),
@@ -234,7 +208,6 @@ def test_texts_of_the_command_line_become_values_of_the_defaults_kind(workspace,
     ("name", "text", "message"),
     [
         ("EPOCHS", "two", "EPOCHS must be a whole number .*8.* not 'two'"),
-        ("EPOCHS", "2.5", "EPOCHS must be a whole number"),
         ("EPOCHS", "1:30", "EPOCHS must be a whole number"),
         ("EPOCHS", "", "EPOCHS must be a whole number"),
         ("LEARNING_RATE", "true", "LEARNING_RATE must be a number"),
@@ -244,8 +217,6 @@ def test_texts_of_the_command_line_become_values_of_the_defaults_kind(workspace,
         ("SEEDS", "[1, x]", "each entry of SEEDS must be a whole number"),
         ("SEEDS", "[1", "cannot read '\\[1'"),
         ("IMAGE_SIZE", "2024-01-01", "IMAGE_SIZE must be a number or null .* not '2024-01-01'"),
-        ("IMAGE_SIZE", "large", "IMAGE_SIZE must be a number or null"),
-        ("IMAGE_SIZE", "inf", "isn't a value that JSON can hold"),
     ],
 )
 def test_a_value_of_another_kind_is_refused(workspace, notebook, name, text, message):
@@ -253,48 +224,31 @@ def test_a_value_of_another_kind_is_refused(workspace, notebook, name, text, mes
         values_of(workspace, notebook, (name, text))
 
 
-def test_a_list_that_begins_with_none_takes_none_and_numbers(workspace):
-    notebook = write_notebook(workspace, "02_other", "SIZES = [None, 32]")
-    assert values_of(workspace, notebook, ("SIZES", "[null, 64]")) == {"SIZES": [None, 64]}
+@pytest.mark.parametrize("default", ["[None, 32]", "[32, None]"])
+def test_a_list_that_holds_none_takes_none_also_as_python_writes_it(workspace, notebook, default):
+    other = write_notebook(workspace, "02_other", f"SIZES = {default}")
+    for text in ("[64, null]", "[64, None]"):
+        assert values_of(workspace, other, ("SIZES", text)) == {"SIZES": [64, None]}
     with pytest.raises(Refused, match="each entry of SIZES must be a whole number"):
-        values_of(workspace, notebook, ("SIZES", "[large]"))
-
-
-def test_a_list_that_holds_none_takes_none_also_as_python_writes_it():
-    for text in ("[1, null]", "[1, None]"):
-        value = parse(text, [1, 2, None])
-        assert checked("UNFROZEN", value, [1, 2, None], where="here") == [1, None]
-    with pytest.raises(Refused, match="each entry of UNFROZEN must be a whole number"):
-        checked("UNFROZEN", [1, "all"], [1, 2, None], where="here")
+        values_of(workspace, other, ("SIZES", "[large]"))
     with pytest.raises(Refused, match="each entry of SEEDS"):
-        checked("SEEDS", [1, None], [0], where="here")
+        values_of(workspace, notebook, ("SEEDS", "[1, null]"))
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest_name(workspace, notebook):
+    other = write_notebook(workspace, "02_other", "DEVICE = 'auto'")
+    bare = write_notebook(workspace, "03_bare", None)
     with pytest.raises(Refused, match=r"01_cnn_on_a has no parameter 'EPOCH'; did you mean 'EPOCHS'\?"):
         values_of(workspace, notebook, ("EPOCH", "2"))
     with pytest.raises(Refused, match="did you mean 'LEARNING_RATE'"):
         values_of(workspace, notebook, ("learning_rate", "2"))
-
-
-def test_a_parameter_that_no_chosen_notebook_has_is_refused(workspace, notebook):
-    other = write_notebook(workspace, "02_other", "DEVICE = 'auto'")
     with pytest.raises(Refused, match="none of the chosen notebooks has a parameter 'DEVISE'; did you mean 'DEVICE'"):
         plan(workspace, [notebook, other], assignments=[("DEVISE", "cpu")])
-
-
-def test_parameters_for_a_notebook_without_a_parameters_cell_are_refused(workspace):
-    bare = write_notebook(workspace, "03_bare", None)
     with pytest.raises(Refused, match="there is no cell tagged 'parameters'"):
         values_of(workspace, bare, ("EPOCHS", "2"))
 
 
 # Files of parameters
-
-
-def test_a_profile_without_a_file_for_the_notebook_is_refused(workspace, notebook):
-    with pytest.raises(Refused, match=r"cannot read the parameters in .*full.01_cnn_on_a\.yaml: No such file"):
-        values_of(workspace, notebook, profile="full")
 
 
 def test_a_profile_may_set_a_number_to_null(workspace, notebook):
@@ -312,32 +266,27 @@ def test_every_profile_of_the_workbook_is_accepted(profile):
     assert notebooks
 
 
-def test_a_profile_with_an_unknown_parameter_is_refused(workspace, notebook):
-    write_profile(workspace, "full", "01_cnn_on_a", "BATCHSIZE: 3\nEPOCH: 1\n")
-    with pytest.raises(Refused, match=r"01_cnn_on_a.yaml: 01_cnn_on_a has no parameter 'BATCHSIZE'"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot read the parameters in .*full.01_cnn_on_a.yaml: No such file"),
+        ("BATCHSIZE: 3\nEPOCH: 1\n", "01_cnn_on_a.yaml: 01_cnn_on_a has no parameter 'BATCHSIZE'"),
+        ("LEARNING_RATE: 1e-4\n", "01_cnn_on_a.yaml: LEARNING_RATE must be a number .*write 1.0e-3"),
+    ],
+)
+def test_a_profile_that_does_not_fit_the_notebook_is_refused(workspace, notebook, text, message):
+    if text:
+        write_profile(workspace, "full", "01_cnn_on_a", text)
+    with pytest.raises(Refused, match=message):
         values_of(workspace, notebook, profile="full")
 
 
-def test_a_number_that_yaml_reads_as_text_is_refused_with_the_way_to_write_it(workspace, notebook):
-    write_profile(workspace, "full", "01_cnn_on_a", "LEARNING_RATE: 1e-4\n")
-    with pytest.raises(Refused, match=r"01_cnn_on_a.yaml: LEARNING_RATE must be a number .*write 1.0e-3"):
-        values_of(workspace, notebook, profile="full")
-
-
-@pytest.mark.parametrize("text", ["- EPOCHS\n", "EPOCHS\n", "1: 2\n", "EPOCHS: [\n", "a: b: c\n"])
-def test_a_file_that_is_no_map_of_parameters_is_refused(workspace, notebook, tmp_path, text):
+@pytest.mark.parametrize("content", [b"- EPOCHS\n", b"1: 2\n", b"EPOCHS: [\n", b"EPOCHS: 2024-13-45", b"\xff"])
+def test_a_file_that_is_no_map_of_parameters_is_refused(workspace, notebook, tmp_path, content):
     file = tmp_path / "mine.yaml"
-    file.write_text(text)
+    file.write_bytes(content)
     with pytest.raises(Refused, match=r"mine.yaml"):
         values_of(workspace, notebook, file=file)
-
-
-def test_a_file_with_a_parameter_of_some_notebooks_is_noted(workspace, notebook, tmp_path):
-    other = write_notebook(workspace, "02_other", "SEED = 0")
-    file = tmp_path / "mine.yaml"
-    file.write_text("SEED: 7\n")
-    planned = plan(workspace, [notebook, other], file=file)
-    assert (planned.values[other], planned.notes) == ({"SEED": 7}, ["SEED is not a parameter of 01_cnn_on_a"])
 
 
 def test_a_few_lines_of_aliases_are_no_gigabytes(workspace, notebook, tmp_path):

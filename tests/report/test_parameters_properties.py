@@ -141,22 +141,6 @@ def test_a_value_of_another_kind_is_one_clear_error(workspace, name, default, va
     assert all(part in str(error.value) for part in (str(file), name, repr(value)))
 
 
-@some
-@given(names=st.lists(NAMES, min_size=1, max_size=4, unique=True), other=NAMES | TEXTS)
-def test_a_name_that_no_cell_has_is_one_clear_error_on_every_way(workspace, names, other):
-    path = write_notebook(workspace, assignments(dict.fromkeys(names, 1)))
-    file = workspace.profile_file("full", path)
-    file.write_text(in_yaml({other: 1}), encoding="utf-8")
-    for options in ({"assignments": [(other, "1")]}, {"file": file}, {"profile": "full"}):
-        if other in names:
-            assert plan(workspace, [path], **options).values == {path: {other: 1}}
-            continue
-        with pytest.raises(Refused) as error:
-            plan(workspace, [path], **options)
-        assert repr(other) in str(error.value)
-        assert all(name in str(error.value) for name in names)
-
-
 YAML_PIECES = st.sampled_from(
     ["[", "]", "{", "}", ": ", ", ", "- ", "\n", "&a ", "*a", "!!int ", "!!timestamp ", "0x_", "2024-13-45", "<<",
      "=", "~", "'", '"', "1e999", ".nan", "%", "? ", "| ", "\t", "A", "B", "\ud800", "\x00", "1", "None", "null",
@@ -184,22 +168,6 @@ def test_any_text_on_the_command_line_is_a_value_or_refused(workspace, text, def
         assert "A" in str(error) or "cannot read" in str(error)
         return
     assert repr(executed(path, values)["A"]) == repr(values["A"])
-
-
-@many
-@example(b"A: [0x_]")
-@example(b"A: 2024-13-45")
-@example(b"\xff")
-@given(YAML_TEXTS.map(lambda text: text.encode("utf-8", "surrogatepass")) | st.binary(max_size=30))
-def test_any_file_of_parameters_is_read_or_refused(workspace, content):
-    path = write_notebook(workspace, assignments({"A": 1, "B": [""]}))
-    file = workspace.root / "mine.yaml"
-    file.write_bytes(content)
-    try:
-        values = plan(workspace, [path], file=file).values[path]
-    except Refused:
-        return
-    assert set(values) <= {"A", "B"}
 
 
 CODE_PIECES = st.sampled_from(

