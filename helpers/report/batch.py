@@ -67,12 +67,8 @@ def run_all(
 ) -> bool:
     """Runs notebooks, or draws their pages anew, and writes the reports, one after the other.
 
-    Args:
-        works: what there is to do; of those that may run, the first ones run first.
-        before: name -> names of those that come before it, if they run at all.
-        settings: of the reports.
-        pool: runs the notebooks.
-        finished: called when one has ended, in whatever state.
+    Of those that may run, because all ``before`` them have ended, the first ones run first; ``finished`` is called when
+    one has ended, in whatever state.
 
     Returns:
         Whether all ended: False after Ctrl-C, when those under way were stopped, and their cells kept.

@@ -56,18 +56,7 @@ command, 130 after Ctrl-C.
 
 
 def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
-    """Runs the command.
-
-    Args:
-        argv: the arguments, of the process itself if None.
-        root: the folder that holds ``notebooks/`` and gets ``reports/`` and ``figures/``.
-
-    Returns:
-        The exit status: 0 all well, 1 a notebook failed, 2 refused before anything ran, 130 interrupted.
-
-    Raises:
-        SystemExit: from argparse, after --help (0) or a malformed command line (2).
-    """
+    """Runs the command for the notebooks below ``root`` and returns its exit status; see its --help."""
     options = _parser().parse_intermixed_args(argv)
     workspace = Workspace(root.resolve())
     try:

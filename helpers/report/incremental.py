@@ -33,7 +33,7 @@ NOT_DRAWN = "its last report was not finished"
 _DRAWING = ("nbconvert", "pypandoc_binary", "typst")
 """Libraries that pages are drawn with."""
 _EXECUTION_TAGS = {"raises-exception", "skip-execution"}
-"""Of a cell's tags those by which it is run otherwise, or not at all."""
+"""By these a cell is run otherwise, or not at all."""
 _OF_A_RUN = ("papermill", "execution", "kernelspec", "language_info")
 """What a run leaves in metadata of cells and notebooks, and below in the workbook's own."""
 _OF_A_WORKBOOKS_RUN = ("peak_mib", "stamp", "page")
@@ -61,9 +61,6 @@ def look(tasks: Iterable[Task], settings: Settings) -> list[Work]:
     A run on another machine takes the data that lie there, of which this one knows nothing. Its stamp says what of the
     same names lies on this machine (see `complete`); a command whose notebooks run elsewhere does not compare that. So
     results from elsewhere stay good here until something changes, the data on this machine included.
-
-    Raises:
-        UnreadableNotebook: for a file that is none.
     """
     # Notebooks share helpers and data, points of a sweep their notebook: each is looked at once.
     state, notebook, versions, layout = map(cache, (stamp.state, read, stamp.versions, _layout))
@@ -169,14 +166,11 @@ def _of_notebook(notebook: Mapping[str, Any], task: Task) -> Kinds:
     """The kinds "code" and "parameters"."""
     # papermill replaces a cell that it injected itself in an earlier run; without parameters it leaves it there.
     cells = [cell for cell in notebook["cells"] if not (task.parameters and _is_injected(cell))]
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    code = enumerate((cell for cell in cells if cell["cell_type"] == "code"), start=1)
+    does = {str(number): _does(cell) for number, cell in code if not _is_parameters(cell)}
     values = {**defaults(notebook, name=task.name), **task.parameters}
     return {
-        "code": {
-            str(number): digest(_does(cell))
-            for number, cell in enumerate(code, start=1)
-            if _does(cell) and not _is_parameters(cell)
-        },
+        "code": {number: digest(what) for number, what in does.items() if what},
         "parameters": {name: _value(value) for name, value in sorted(values.items())},
     }
 

@@ -122,10 +122,11 @@ class Watch:
         self.end()
 
     def end(self) -> None:
-        """Ends the kernel and what it may have left."""
+        """Ends the kernel and what it may have left, once: later its number may be another process's."""
         with self._lock, suppress(ProcessLookupError, PermissionError):
             if self._pid is not None:
-                os.killpg(self._pid, signal.SIGKILL)
+                pid, self._pid = self._pid, None
+                os.killpg(pid, signal.SIGKILL)
 
 
 class KernelNotStarted(WorkbookError):
@@ -232,10 +233,11 @@ class _Client(PapermillNotebookClient):
                 self._watch.cell(code_cells.index(index) + 1, len(code_cells))
             self.nb_man.cell_start(cell, index)
             try:
-                self._execute_or_explain(cell, index)
-            except _CellFailed as error:
+                self.execute_cell(cell, index)
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                self._explain(cell, error)
                 self.nb_man.cell_exception(cell, cell_index=index, exception=error)
-                raise
+                raise _CellFailed from error
             finally:
                 self._note_memory()
                 self.nb_man.cell_complete(cell, cell_index=index)
@@ -262,19 +264,14 @@ class _Client(PapermillNotebookClient):
         _join_streams(outs)
         return added
 
-    def _execute_or_explain(self, cell: NotebookNode, index: int) -> None:
-        try:
-            self.execute_cell(cell, index)
-        except CellExecutionError as error:
-            raise _CellFailed from error
-        except CellTimeoutError as error:
+    def _explain(self, cell: NotebookNode, error: Exception) -> None:
+        """Says why a cell ended, where nothing in its outputs does."""
+        if isinstance(error, CellTimeoutError):
             limit = tqdm.format_interval(self._limit or 0)
             stopped = f"the notebook was stopped at its limit of {limit}; --timeout sets another"
             _add_failure(cell, "NotebookTimeout", str(error) if "IOPub" in str(error) else stopped)
-            raise _CellFailed from error
-        except DeadKernelError as error:
+        elif isinstance(error, DeadKernelError):
             _add_failure(cell, "KernelDied", self._why_dead())
-            raise _CellFailed from error
 
     def _execute_silently(self, code: str) -> None:
         """Executes code that leaves no trace in the notebook; if it fails there is no stamp, and all runs next time."""

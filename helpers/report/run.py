@@ -180,10 +180,9 @@ def _make_room(task: Task, *, failed: bool) -> None:
 def missing_results(notebook: "NotebookNode", document: "Document") -> str:
     """What a run that finished should have recorded and did not, in words; "" if nothing is missing.
 
-    A notebook's metadata names the figures, tables and numbers that it must record: ``workbook.expects``, and what
-    stands for it on the index, ``workbook.key_figure`` and ``workbook.key_numbers``. Names may be patterns, "*_roc"
-    say, where a parameter decides how many there are; one result at least has to match. The text may name more, as
-    ``@fig-NAME`` and ``@tbl-NAME``.
+    That are the figures, tables and numbers in the metadata ``workbook.expects``, ``key_figure`` and ``key_numbers``,
+    and those that the text names as ``@fig-NAME`` and ``@tbl-NAME``. Names may be patterns, "*_roc" say, where a
+    parameter decides how many there are; one result at least has to match.
     """
     from helpers.report import render
     from helpers.report.document import Figure, Table

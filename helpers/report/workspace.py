@@ -107,11 +107,7 @@ class Workspace:
         return sorted(self.notebooks.glob("[0-9]*.ipynb"), key=lambda path: (_number(path.stem), path.name))
 
     def choose(self, names: Sequence[str]) -> list[Path]:
-        """The notebooks that ``names`` mean, each once, in the order given; all numbered ones for no names.
-
-        Args:
-            names: numbers ("01" or "1"), names ("01_cnn_on_a", "template") or paths.
-        """
+        """The notebooks that numbers, names or paths mean, each once, in their order; all numbered ones for none."""
         chosen = list(dict.fromkeys(self._find(name) for name in names)) if names else self.numbered()
         if not chosen:
             raise Refused(f"there is no notebook in {self.notebooks}")
@@ -171,11 +167,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def load(path: Path) -> "NotebookNode":
-    """A notebook file, as nbformat 4.
-
-    Raises:
-        UnreadableNotebook: if the file cannot be read or is no notebook.
-    """
+    """A notebook file, as nbformat 4; UnreadableNotebook for what is none."""
     import nbformat
 
     try:
