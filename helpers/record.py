@@ -349,6 +349,8 @@ def _git_commit() -> str:
     """The checkout's commit, and whether files were changed since; "not a git checkout" where git cannot say."""
     run = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 10, "check": True}
     try:
+        # Unpacked within another project's checkout, its files are none of that commit's.
+        subprocess.run(["git", "ls-files", "--error-unmatch", "."], **run)
         commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **run).stdout.strip()
         changed = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], **run).stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import math
+import re
+import subprocess
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -84,10 +86,23 @@ def test_several_data_sets_are_told_apart_and_share_one_warning(shown):
     assert "cars" not in block(shown).warning.lower()
 
 
-def test_the_commit_is_given_and_a_folder_without_git_is_no_error(shown, monkeypatch, tmp_path):
-    monkeypatch.setattr(record, "ROOT", tmp_path)
-    record.provenance({}, data=DATA, compute=COMPUTE, weights="random")
-    assert dict(block(shown).rows)["Git commit"] == "not a git checkout"
+def test_the_commit_is_given_and_none_where_git_does_not_know_the_files(shown, monkeypatch, tmp_path):
+    def commit(root):
+        monkeypatch.setattr(record, "ROOT", root)
+        record.provenance({}, data=DATA, compute=COMPUTE, weights="random")
+        return dict(block(shown).rows)["Git commit"]
+
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    assert commit(tmp_path) == "not a git checkout"
+    (tmp_path / "a.py").write_text("a = 1")
+    (unpacked / "b.py").write_text("b = 1")
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for what in (["init", "-q"], ["add", "a.py"], ["commit", "-qm", "A"]):
+        subprocess.run([*git, *what], cwd=tmp_path, check=True)
+    assert re.fullmatch("[0-9a-f]{12}", commit(tmp_path)) and commit(unpacked) == "not a git checkout"
+    (tmp_path / "a.py").write_text("a = 2")
+    assert commit(tmp_path).endswith(", with uncommitted changes")
 
 
 # Figures
