@@ -11,6 +11,7 @@ import dis
 import functools
 import hashlib
 import importlib
+import itertools
 import random
 import sys
 import types
@@ -39,11 +40,18 @@ _PARTS: dict[type, str] = {
     functools.cached_property: "func",
     functools._lru_cache_wrapper: "__wrapped__",
 }
+_LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "LOAD_DEREF")
+_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
 _BOOKKEEPING = {  # of a class, and of torch.autograd.Function: what changes with a line number, or says nothing
     *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"),
     *("__annotations__", "__annotations_cache__", "__annotate__", "__annotate_func__", "__conditional_annotations__"),
     *("__dataclass_fields__", "__dataclass_params__", "__abstractmethods__", "_abc_impl", "_backward_cls"),
 }
+
+
+_Asked = frozenset[tuple[str, ...]]
+"""What code asks of a module: attributes of attributes, as ("nn", "Linear"); () for what else there may be."""
+_WHOLE: _Asked = frozenset([()])
 
 
 class UnreadableError(Exception):
@@ -79,8 +87,8 @@ class _Reader:
         self._met: dict[object, tuple[int, object]] = {}  # its number, and itself: while it lives, no other has its id
         self._hooks: dict[int, int] = {}
 
-    def read(self, value: Any, label: str = "", asked: frozenset[str] = frozenset()) -> None:
-        """Hashes a value. ``asked``: the attributes that the code that refers to it may ask of it."""
+    def read(self, value: Any, label: str = "", asked: _Asked = _WHOLE) -> None:
+        """Hashes a value. ``asked``: what the code that refers to it asks of it."""
         self.path.append(label)
         self._note(label, type(value).__name__)
         key = (id(value), asked if isinstance(value, types.ModuleType) else None)
@@ -98,7 +106,7 @@ class _Reader:
     def _note(self, *parts: object) -> None:
         self.digest.update(f"{parts!r}\n".encode("utf-8", "surrogatepass"))
 
-    def _content(self, value: Any, asked: frozenset[str]) -> None:
+    def _content(self, value: Any, asked: _Asked) -> None:
         kind = type(value)
         if isinstance(value, Tensor):
             self._tensor(value)
@@ -109,6 +117,12 @@ class _Reader:
         elif isinstance(value, type):
             self._class(value)
         elif kind is types.FunctionType and (name := _name_in_library(value, value.__qualname__)):
+            self._note(name)
+        elif (
+            kind is types.BuiltinFunctionType
+            and not isinstance(value.__self__, _GENERATORS)
+            and (name := _name_in_library(value, value.__name__))
+        ):  # PyTorch's hold what can't be read
             self._note(name)
         elif kind in _PARTS:
             self._items([getattr(value, part) for part in _PARTS[kind].split()])
@@ -123,6 +137,7 @@ class _Reader:
         elif isinstance(value, nn.Module):
             self.read(kind, kind.__name__)
             self._dict({key: item for key, item in vars(value).items() if key != "training"})
+            self._dict({key: item for key, item in vars(nn.modules.module).items() if key.startswith("_global_")})
         else:
             self._object(value)
 
@@ -131,14 +146,14 @@ class _Reader:
         for item in items:
             self.read(item)
 
-    def _dict(self, items: dict, asked: frozenset[str] = frozenset()) -> None:
+    def _dict(self, items: dict) -> None:
         self._note(len(items))
         for key, item in items.items():
             label = key if isinstance(key, str) else ""
             if "_hooks" in label and type(item) is OrderedDict:  # a process counts hooks up: their keys are numbers
                 item = [(self._hooks.setdefault(number, len(self._hooks)), hook) for number, hook in item.items()]
             self.read(key)
-            self.read(item, label, asked)
+            self.read(item, label)
 
     def _tensor(self, tensor: Tensor) -> None:
         self.read(type(tensor))
@@ -150,13 +165,21 @@ class _Reader:
         self._note(tensor.dtype, tuple(tensor.shape))
         self.digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
 
-    def _module(self, module: types.ModuleType, asked: frozenset[str]) -> None:
-        """A library by its name; of another module what is asked of it, or everything where that can't be told."""
+    def _module(self, module: types.ModuleType, asked: _Asked) -> None:
+        """A library by its name, and what code asks of it; of another module everything where that can't be told."""
         library = _library(module.__name__)
         self._note(module.__name__, library)
-        if not library:
-            names = sorted(asked or (key for key in vars(module) if not key.startswith("__")))
-            self._dict({key: getattr(module, key) for key in names if hasattr(module, key)}, asked)
+        later: dict[str, set[tuple[str, ...]]] = {}
+        for name, *rest in filter(None, asked):
+            later.setdefault(name, set()).add(tuple(rest))
+        found = {name: getattr(module, name) for name in later if hasattr(module, name)}
+        if library:  # a notebook may have put something there, or it draws from a generator
+            code = (types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, type)
+            found = {name: item for name, item in found.items() if isinstance(item, code)}
+        elif () in asked or len(found) < len(later):
+            found, later = {key: item for key, item in vars(module).items() if not key.startswith("__")}, {}
+        for name in sorted(found):
+            self.read(found[name], name, frozenset(later.get(name, _WHOLE)))
 
     def _class(self, kind: type) -> None:
         name = _name_in_library(kind, kind.__qualname__)
@@ -171,24 +194,32 @@ class _Reader:
 
     def _surroundings(self, function: types.FunctionType) -> None:
         """What a function closes over, and what it and those inside it look up by name."""
-        codes = [function.__code__]
+        codes, found = [function.__code__], {}
         for code in codes:  # which grows meanwhile
             codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-        asked = frozenset(name for code in codes for name in code.co_names)
-        cells, found = {}, {}
+        asked: dict[str, set[tuple[str, ...]]] = {}
+        for instructions in (list(dis.get_instructions(code)) for code in codes):
+            for index, instruction in enumerate(instructions):
+                name = instruction.argval
+                if instruction.opname == "IMPORT_NAME":
+                    imported = f"import {name}"
+                    found[imported] = importlib.import_module(name)
+                    if instructions[index + 1].opname != "IMPORT_FROM":
+                        asked.setdefault(imported, set()).add(())
+                elif instruction.opname == "IMPORT_FROM":
+                    asked.setdefault(imported, set()).add((name,))
+                elif instruction.opname in _LOADS:
+                    later = itertools.takewhile(lambda each: each.opname in _ATTRIBUTES, instructions[index + 1 :])
+                    asked.setdefault(name, set()).add(tuple(each.argval for each in later))
+                    if name in ("eval", "exec", "globals", "__import__") and name not in function.__globals__:
+                        raise UnreadableError(f"looks names up by {name}()")
+                    if instruction.opname != "LOAD_DEREF":
+                        found[name] = function.__globals__.get(name, getattr(builtins, name, None))
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             with suppress(ValueError):  # it may hold nothing yet
-                cells[name] = cell.cell_contents
-        for instruction in (each for code in codes for each in dis.get_instructions(code)):
-            name = instruction.argval
-            if instruction.opname == "IMPORT_NAME":
-                found[f"import {name}"] = importlib.import_module(name)
-            elif instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
-                if name in ("eval", "exec", "globals", "__import__") and name not in function.__globals__:
-                    raise UnreadableError(f"looks names up by {name}()")
-                found[name] = function.__globals__.get(name, getattr(builtins, name, None))
-        self._dict(cells, asked)
-        self._dict(found, asked)
+                found[name] = cell.cell_contents
+        for name, item in found.items():
+            self.read(item, name, frozenset(asked.get(name, _WHOLE)))
 
     def _object(self, value: Any) -> None:
         kind = type(value)
