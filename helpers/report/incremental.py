@@ -1,12 +1,13 @@
 """What of a command's tasks is left to do: notebooks whose inputs changed run, others are at most drawn anew.
 
 A run's inputs are in its executed notebook, as ``workbook.stamp``: what the kernel tells (see `helpers.report.stamp`),
-the code, the parameters and the number of threads. Nothing is worked out from sources: what the stamp names is looked
-at again. What only pages depend on is there as ``workbook.page``.
+the code, the parameters, the number of threads and PYTHONPATH. Nothing is worked out from sources: what the stamp names
+is looked at again. What only pages depend on is there as ``workbook.page``.
 """
 
 import copy
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers import WorkbookError
+from helpers import ROOT, WorkbookError
 from helpers.report import clean, stamp
 from helpers.report.parameters import defaults
 from helpers.report.stamp import ABSENT, CHANGED, Kinds, digest
@@ -76,7 +77,7 @@ def look(tasks: Iterable[Task], settings: Settings) -> list[Work]:
         }
         if not settings.scheduler:
             now["data"] = {name: state(name, task.root) for name in then["data"]}
-            now["threads"] = dict.fromkeys(then["threads"], str(settings.threads))
+            now["machine"] = _machine(task, settings) if then["machine"] else {}
         reasons += _changes(then, now)
         if reasons or page_then is None:
             return Work(task, then, reasons, [] if reasons else [NOT_DRAWN])
@@ -90,7 +91,7 @@ def earlier(executed: Path) -> tuple[Kinds | None, Kinds | None]:
     """What the run and the pages were made from whose executed notebook this is; None for what did not go well."""
     try:
         about = json.loads(executed.read_bytes())["metadata"]["workbook"]
-        return _checked(about["stamp"], {"code", "parameters", "files", "data", "libraries", "threads"}), (
+        return _checked(about["stamp"], {"code", "parameters", "files", "data", "libraries", "machine"}), (
             _checked(about["page"], {"prose", "layout"}) if "page" in about else None
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -107,12 +108,12 @@ def complete(executed: "NotebookNode", task: Task, settings: Settings) -> None:
     if made is None:
         return
     made |= _of_notebook(executed, task)
-    made["threads"] = {}
+    made["machine"] = {}
     if settings.threads is None:
         made["data"] = {name: stamp.state(name, task.root) for name in made["data"]}
         made["libraries"] = stamp.versions(made["libraries"])
     else:
-        made["threads"] = {"threads": str(settings.threads)}
+        made["machine"] = _machine(task, settings)
 
 
 def page(notebook: Mapping[str, Any], show_code: str, layout: Callable[[], dict[str, str]] | None = None) -> Kinds:
@@ -173,6 +174,15 @@ def _of_notebook(notebook: Mapping[str, Any], task: Task) -> Kinds:
         "code": {number: digest(what) for number, what in does.items() if what},
         "parameters": {name: _value(value) for name, value in sorted(values.items())},
     }
+
+
+def _machine(task: Task, settings: Settings) -> dict[str, str]:
+    """What the command gives the kernel besides."""
+    folders = [os.path.abspath(folder) for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    folders = [folder for folder in folders if Path(folder) not in (ROOT, task.root) and os.path.isdir(folder)]
+    # By their names alone: a stamp doesn't tell where this machine keeps its files.
+    names = [os.path.basename(folder) for folder in folders]
+    return {"threads": str(settings.threads), "PYTHONPATH": " ".join([*names, digest(*folders)] if folders else [])}
 
 
 def _does(cell: Mapping[str, Any]) -> str:

@@ -186,7 +186,10 @@ class _Kernel:
         written = {place for place, when in seen.items() if "write" in when}
         written |= {os.path.dirname(place) for place in written}
         found: Kinds = {"files": {}, "data": {}}
-        for place, when in sorted(_inputs(seen, self._root).items()):
+        inputs = _inputs(seen, self._root)
+        for place in _before_modules(inputs, self._root):
+            inputs.setdefault(place, {"read": self._begun})
+        for place, when in sorted(inputs.items()):
             name = _name(place, self._root)
             kind = "data" if "note" in when or name.partition("/")[0] == "data" else "files"
             has_changed = place not in written and _has_changed_since(place, min(when.values()))
@@ -244,6 +247,21 @@ def _summed_up(inputs: _Seen) -> _Seen:
             first = summed.setdefault(folder, dict(inputs.get(folder, {})))
             first["list"] = min(first.get("list", sys.maxsize), *when.values())
     return summed
+
+
+def _before_modules(inputs: _Seen, root: Path) -> Iterator[str]:
+    """Where files would be imported in the place of modules of one's own: folders that are searched before theirs."""
+    foreign, _ = _foreign(root)
+    folders = [folder for folder in map(os.path.abspath, sys.path) if not _below(folder, foreign)]
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if "." in name or file not in inputs:
+            continue
+        for folder in folders:
+            places = [os.path.join(folder, name, "__init__.py"), os.path.join(folder, f"{name}.py")]
+            yield from (place for place in places[: places.index(file) if file in places else 2])
+            if file in places:
+                break
 
 
 def _is_summed_up(place: str) -> bool:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers import WorkbookError, files
-from helpers.train.code import hash_code
+from helpers.train.code import UnreadableError, hash_code
 from helpers.train.compute import is_out_of_memory
 
 FORMAT = 2
@@ -65,7 +65,7 @@ def training_key(
     Raises:
         UnreadableError: some of the code that takes part can't be read.
     """
-    named = {id(tensor): name for name, tensor in model.state_dict(keep_vars=True).items()} | {id(optim): "optimizer"}
+    named = _tensors(model) | {id(optim): "optimizer"}
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     looks = [re.sub(r" at 0x\w+", "", repr(thing)) for thing in (model, augment, type(optim))]
     settings = {key: value for key, value in vars(optim).items() if key not in ("state", "param_groups")}
@@ -77,6 +77,17 @@ def training_key(
         hash_tensors(*model.state_dict().values(), *states),
         hash_code((computing, versions, loop), named),
     )
+
+
+def hash_beside_tensors(model: nn.Module, augment: object) -> str:
+    """A hash of what a checkpoint does not hold of a network and an augmentation: what they do, and a count, say.
+
+    It is "" for what can't be read.
+    """
+    try:
+        return hash_code((model, augment), _tensors(model))
+    except UnreadableError:
+        return ""
 
 
 class CheckpointFile:
@@ -180,3 +191,8 @@ def hash_tensors(*tensors: Tensor) -> str:
         # Reinterpreted as bytes: NumPy has no bfloat16.
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _tensors(model: nn.Module) -> dict[int, str]:
+    """The names of what a network's state holds, by ``id``."""
+    return {id(tensor): name for name, tensor in model.state_dict(keep_vars=True).items()}

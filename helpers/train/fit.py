@@ -26,7 +26,14 @@ from tqdm import tqdm
 
 from helpers import WorkbookError
 from helpers.data import ImageData
-from helpers.train.checkpoint import CheckpointFile, CheckpointWarning, Key, hash_tensors, training_key
+from helpers.train.checkpoint import (
+    CheckpointFile,
+    CheckpointWarning,
+    Key,
+    hash_beside_tensors,
+    hash_tensors,
+    training_key,
+)
 from helpers.train.code import UnreadableError
 from helpers.train.compute import Compute, choose_compute, memory_advice
 from helpers.train.frozen import cached_front, channels_last, run, train_mode
@@ -137,6 +144,7 @@ def fit(
     before = _stopped.pop(model, None)
     try:
         key = training_key(model, optim, augment, optimizer, loop=LOOP, chosen=chosen)
+        beside_tensors = hash_beside_tensors(model, augment)
     except UnreadableError as error:
         key = None
         if before or checkpoint is not None:
@@ -197,6 +205,11 @@ def fit(
                 for name in [name for name in splits if name != "train"]:
                     row |= _evaluate(name, rest, splits[name], LOSSES[loss], compute)
                 _finish_epoch(progress, row, model)
+            if file and hash_beside_tensors(model, augment) != beside_tensors:
+                key = file = None
+                message = f"{label}: no checkpoint is kept any more, since none could hold what the network or augment "
+                message += "keeps for itself as it trains, a count, say: make it a buffer of the network."
+                warnings.warn(message, CheckpointWarning, stacklevel=2)
             if file and (stop.is_set() or progress.epoch % checkpoint_every == 0 or progress.epoch == epochs):
                 file.save(_state(model, optim, progress))
     model.eval()

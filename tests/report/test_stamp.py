@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -167,6 +168,8 @@ CHANGES = {
     "forked.txt": replaced("forked.txt", "x", "y"),
     "kit/named.py (gone)": lambda workbook: (workbook.root / "kit/named.py").unlink(),
     "options.json (new)": written("workbook/options.json"),
+    "site/kit.py (new)": written("site/kit.py"),  # in a folder that is searched before the workbook's own
+    "elsewhere/__init__.py (new)": written("elsewhere/elsewhere/__init__.py"),
     "data/table.csv": at_another_time("table.csv"),
     "data/words": written("data/words/b.txt"),
     "data/photographs/cat": at_another_time("photographs/cat/3.png"),
@@ -197,6 +200,15 @@ def test_a_profile_counts_and_so_does_the_number_of_threads(workbook, monkeypatc
     assert workbook.says("--profile", "smoke") == "runs: parameter SEED: 3 → 4"
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert workbook.says() == "runs: threads: 2 → 1"
+
+
+def test_where_modules_are_looked_for_counts(workbook, monkeypatch):
+    """As far as there is anything: the workbook's own folder comes first anyway."""
+    then = os.environ["PYTHONPATH"]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(workbook.root), str(ROOT), "nowhere", then]))
+    assert workbook.says() == "unchanged"
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(workbook.root / "kit"), then]))
+    assert re.fullmatch(r"runs: PYTHONPATH: site \w{16} → kit site \w{16}", workbook.says())
 
 
 SAME = {

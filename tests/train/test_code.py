@@ -7,6 +7,7 @@ import copy
 import importlib
 import os
 import pickle
+import random
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from helpers import ROOT, train
 
@@ -172,6 +174,9 @@ def test_the_same_code_in_other_words_is_resumed(make_images, cpu, tmp_path, cal
         "import bright\nbrighten = lambda images: bright.brighter(images)",
         "from bright import brighter as brighten",
         "def brighten(images):\n    from bright import brighter\n    return brighter(images)",
+        "import bright\ndef call(module, images):\n    return module.brighter(images)\n"
+        "brighten = lambda images: call(bright, images)",
+        "import bright\nNAME = 'brighter'\nbrighten = lambda images: getattr(bright, NAME)(images)",
     ],
 )
 def test_a_module_of_ones_own_counts_by_what_it_does(make_images, cpu, tmp_path, monkeypatch, how):
@@ -188,12 +193,26 @@ def test_a_module_of_ones_own_counts_by_what_it_does(make_images, cpu, tmp_path,
     assert resumed == [0, 2, 0]
 
 
-def test_what_a_notebook_puts_into_a_librarys_class_counts(make_images, cpu, tmp_path, monkeypatch):
-    images, network = make_images(6), NOTEBOOK.replace("F.max_pool2d(squash(x), 2)", "nn.ReLU()(F.max_pool2d(x, 2))")
-    network = network.replace("Pooled()", "nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))")
-    run(network, images, cpu, tmp_path)
-    monkeypatch.setattr(nn.ReLU, "forward", lambda self, x: x.tanh())
-    assert run(network, images, cpu, tmp_path)[0].resumed_from == 0
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda patch: patch.setattr(nn.Linear, "forward", lambda self, x: x[:, :4].tanh() * self.weight.sum()),
+        lambda patch: patch.setattr(F, "leaky_relu", lambda x, slope: x.tanh()),
+        lambda patch: nn.modules.module.register_module_forward_hook(lambda module, inputs, output: output * 2),
+    ],
+)
+def test_what_a_notebook_puts_into_a_library_counts(make_images, cpu, tmp_path, monkeypatch, change):
+    images = make_images(6)
+    run(NOTEBOOK, images, cpu, tmp_path)
+    hook = change(monkeypatch)
+    expected, _ = run(NOTEBOOK, images, cpu)
+    result, _ = run(NOTEBOOK, images, cpu, tmp_path)
+    assert result.resumed_from == 0
+    assert result.history.drop(columns="seconds").equals(expected.history.drop(columns="seconds"))
+    monkeypatch.undo()
+    if hook is not None:
+        hook.remove()
+    assert run(NOTEBOOK, images, cpu, tmp_path)[0].resumed_from == 2
 
 
 class Locked:
@@ -211,6 +230,8 @@ class Locked:
     [
         (Locked(threading.Lock()), r"augment\.thing can't be read: .*_thread.lock"),
         (Locked(np.random.default_rng(0)), r"augment\.thing draws from a generator of its own"),
+        (lambda images: images / 255 + 0 * random.random(), r"augment\.random draws from a generator of its own"),
+        (lambda images: images / 255 + 0 * np.random.rand(), r"augment\.rand draws from a generator of its own"),
         (lambda images: eval("images / 255"), r"augment looks names up by eval\(\)"),
     ],
 )
@@ -223,6 +244,38 @@ def test_what_cannot_be_read_trains_without_a_checkpoint_and_says_why(make_image
         options = {"epochs": 2, "batch_size": 8, "learning_rate": 0.1, "optimizer": "sgd", "augment": augment}
         with pytest.warns(train.CheckpointWarning, match=reason):
             result = train.fit(names["network"], images, images, compute=cpu, checkpoint=tmp_path, **options)
+        assert result.resumed_from == 0 and list(tmp_path.iterdir()) == []
+        assert result.history.drop(columns="seconds").equals(expected.history.drop(columns="seconds"))
+
+
+COUNTS = """
+class Counts:
+    seen = 0
+
+    def count(self):
+        self.seen += 1
+        return self.seen
+
+class Stronger(Counts):
+    def __call__(self, images):
+        return images.float() / 255 * 0.9 ** self.count()
+
+class Dimming(Counts, nn.Module):
+    def forward(self, x):
+        return x * 0.9 ** (self.count() if self.training else 0)
+"""
+
+
+@pytest.mark.parametrize(
+    "makes", ["OPTIONS = {'augment': Stronger()}", "network.pool = nn.Sequential(network.pool, Dimming())"]
+)
+def test_what_changes_as_it_trains_is_in_no_checkpoint(make_images, cpu, tmp_path, makes):
+    """A training that went on from its tensors alone would count from the beginning."""
+    images, source = make_images(6), NOTEBOOK + COUNTS + makes
+    expected, _ = run(source, images, cpu)
+    for _ in range(2):
+        with pytest.warns(train.CheckpointWarning, match="no checkpoint is kept any more"):
+            result, _ = run(source, images, cpu, tmp_path)
         assert result.resumed_from == 0 and list(tmp_path.iterdir()) == []
         assert result.history.drop(columns="seconds").equals(expected.history.drop(columns="seconds"))
 
