@@ -206,6 +206,12 @@ def _yaml(text: str) -> Any:
                 raise ValueError("aliases such as *name aren't allowed here: write the value out")
             return super().compose_node(*place)
 
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+            names = [self.construct_object(name, deep=True) for name, _ in node.value]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"{twice[0]!r} is there twice")
+            return super().construct_mapping(node, deep)
+
     try:
         return yaml.load(text, Loader)
     # Not all that PyYAML raises is its own: numbers without digits (0x_), dates that don't exist, too deep a nesting.

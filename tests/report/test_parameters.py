@@ -299,3 +299,11 @@ def test_a_few_lines_of_aliases_are_no_gigabytes(workspace, notebook, tmp_path):
         values_of(workspace, notebook, file=file)
     with pytest.raises(Refused, match="aliases"):
         values_of(workspace, notebook, ("SEEDS", "[&a 1, *a]"))
+
+
+def test_a_name_that_is_there_twice_is_refused(workspace, notebook, tmp_path):
+    """YAML would take the last one."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("EPOCHS: 3\nSEED: 1\nEPOCHS: 5\n")
+    with pytest.raises(Refused, match=r"mine.yaml .*'EPOCHS' is there twice"):
+        values_of(workspace, notebook, file=file)
