@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 FORCED = "--force"
-FAILED = "its last run failed"
-NEVER_RUN = "never run before"
-NO_STAMP = "its last run left no stamp"
-NOT_DRAWN = "its last report was not finished"
 
 _DRAWING = ("nbconvert", "pypandoc_binary", "typst")
 """Libraries that pages are drawn with."""
@@ -80,7 +76,7 @@ def look(tasks: Iterable[Task], settings: Settings) -> list[Work]:
             now["machine"] = _machine(task, settings) if then["machine"] else {}
         reasons += _changes(then, now)
         if reasons or page_then is None:
-            return Work(task, then, reasons, [] if reasons else [NOT_DRAWN])
+            return Work(task, then, reasons, [] if reasons else ["its last report was not finished"])
         page_now = page(notebook(task.notebook), settings.show_code, layout)
         return Work(task, then, [], [*_changes(page_then, page_now), *_missing(task, settings)])
 
@@ -272,8 +268,8 @@ def _in_words(kind: str, name: str, old: str | None, new: str | None) -> str:
 def _why_unknown(task: Task) -> str:
     """Why nothing is known of an earlier run."""
     if task.numbers().get("status", "ok") != "ok":
-        return FAILED
-    return NO_STAMP if task.file("ipynb").is_file() else NEVER_RUN
+        return "its last run failed"
+    return "its last run left no stamp" if task.file("ipynb").is_file() else "never run before"
 
 
 def _missing(task: Task, settings: Settings) -> list[str]:

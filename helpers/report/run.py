@@ -131,7 +131,7 @@ def write_report(executed: "NotebookNode", task: Task, settings: Settings, outco
         about["page"] = page(executed, settings.show_code)
     numbers = index.numbers(document, name=task.name, profile=settings.profile)
     _make_room(task, failed=document.failed)
-    _write_drawings(document, task.figures)
+    write_drawings(document, task.figures)
     contents = {
         "ipynb": nbformat.writes(executed),
         "json": json.dumps(numbers, indent=2, ensure_ascii=False) + "\n",
@@ -203,7 +203,7 @@ def missing_results(notebook: "NotebookNode", document: "Document") -> str:
     return f"numbers that aren't finite: {', '.join(unusable)}" if unusable else ""
 
 
-def _write_drawings(document: "Document", folder: Path) -> None:
+def write_drawings(document: "Document", folder: Path) -> None:
     """Each figure as SVG and PDF, and the numbers behind figures and tables as CSV; what an earlier run drew goes."""
     from helpers.report.document import Figure, Table
 

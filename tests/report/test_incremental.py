@@ -92,8 +92,7 @@ def test_each_input_in_turn(tmp_path, report):
     write(tmp_path, "02_two", "x  =  2  # a comment")
     assert report()["02_two"] == "is drawn anew: prose"
 
-    assert report("-p", "SEED", "4") == dict.fromkeys(["01_one", "02_two"], "runs: parameter SEED: 3 → 4")
-    assert report("01") == {"01_one": "runs: parameter SEED: 4 → 3"}
+    assert report("02", "-p", "SEED", "4") == {"02_two": "runs: parameter SEED: 3 → 4"}
 
     # The helpers that a notebook uses, and no others.
     module = tmp_path / "mine.py"
@@ -103,7 +102,7 @@ def test_each_input_in_turn(tmp_path, report):
     module.write_text('def twice(x):\n    """Doubles."""\n    return 2 * x\n')
     assert report("02")["02_two"] == "unchanged"
     module.write_text("def twice(x):\n    return x + x\n")
-    assert report()["02_two"] == "runs: mine.py"
+    assert report() == {"01_one": "unchanged", "02_two": "runs: mine.py"}
 
 
 def test_new_prose_is_drawn_without_running(one, report):
@@ -142,13 +141,12 @@ def test_a_failed_run_is_never_good(tmp_path, report):
     assert report()["01_one"] == "unchanged"
 
 
-def test_force_runs_all_and_so_does_an_executed_notebook_of_another_program(one, report):
-    assert report("--force") == {"01_one": "runs: --force"}
+def test_an_executed_notebook_of_another_program_is_told_as_such_and_force_runs_all(one, report):
     path = one / "reports" / "quick" / "01_one.ipynb"
     notebook = nbformat.read(path, as_version=4)
     del notebook.metadata["workbook"]
     nbformat.write(notebook, path)
-    assert report()["01_one"] == "runs: its last run left no stamp"
+    assert report("--force")["01_one"] == "runs: --force, its last run left no stamp"
 
 
 def test_a_mistake_in_prose_costs_no_run_nor_does_a_page_that_could_not_be_drawn(one, report, monkeypatch):

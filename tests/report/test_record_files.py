@@ -16,7 +16,7 @@ from pypdf import PdfReader
 from helpers import plots, record
 from helpers.report import index
 from helpers.report.document import read
-from helpers.report.run import _write_drawings
+from helpers.report.run import write_drawings
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def bars():
 
 def test_a_figure_is_saved_as_svg_pdf_and_csv(outputs, tmp_path):
     record.figure(bars(), "curve", "A caption.")
-    _write_drawings(document(outputs), tmp_path)
+    write_drawings(document(outputs), tmp_path)
     assert files(tmp_path) == {"curve.svg", "curve.pdf", "curve.csv"}
     assert "<svg" in (tmp_path / "curve.svg").read_text()
     assert (tmp_path / "curve.pdf").read_bytes() == base64.b64decode(outputs[0].data["application/pdf"])
@@ -59,7 +59,7 @@ def test_tables_lie_in_a_folder_of_their_own_as_one_may_have_a_figures_name(outp
     record.figure(bars(), "results", "A caption.")
     record.table(pd.DataFrame({"class": ["گربه"], "share": [1 / 3]}), "classes", "A caption.")
     record.numbers([record.Number("a", "A", 1 / 3, unit="%")], "results", "A caption.")
-    _write_drawings(document(outputs), tmp_path)
+    write_drawings(document(outputs), tmp_path)
     assert files(tmp_path) == {"results.svg", "results.pdf", "results.csv", "tables/classes.csv", "tables/results.csv"}
     assert pd.read_csv(tmp_path / "tables" / "classes.csv").to_dict("list") == {"class": ["گربه"], "share": [1 / 3]}
     assert pd.read_csv(tmp_path / "tables" / "results.csv")["value"].tolist() == [1 / 3]
@@ -68,11 +68,11 @@ def test_tables_lie_in_a_folder_of_their_own_as_one_may_have_a_figures_name(outp
 def test_files_of_an_earlier_run_go_and_others_stay(outputs, tmp_path):
     record.figure(bars(), "old", "A caption.")
     record.table(pd.DataFrame({"a": [1]}), "old", "A caption.")
-    _write_drawings(document(outputs), tmp_path)
+    write_drawings(document(outputs), tmp_path)
     (tmp_path / "notes.txt").write_text("kept")
     outputs.clear()
     record.figure(plt.figure(), "new", "A figure that no function of helpers.plots drew.")
-    _write_drawings(document(outputs), tmp_path)
+    write_drawings(document(outputs), tmp_path)
     assert files(tmp_path) == {"new.svg", "new.pdf", "notes.txt"}
 
 
