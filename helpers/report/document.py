@@ -1,6 +1,8 @@
 """An executed notebook as a plain document: a title and a list of blocks, which HTML and PDF draw each in its way."""
 
 import base64
+import csv
+import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -8,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from helpers import WorkbookError
-from helpers.record import MIME, NAMES, is_name
+from helpers.record import MIME, NAMES, csv_text, is_name
 from helpers.report import clean
 
 if TYPE_CHECKING:
@@ -272,6 +274,9 @@ class _Reader:
 
     def _recorded(self, content: dict[str, Any], data: dict[str, Any]) -> None:
         kind = content.pop("kind")
+        if "csv" in content:
+            # A notebook that is handed on may say anything: what a spreadsheet would run is guarded here as well.
+            content["csv"] = csv_text(csv.reader(io.StringIO(content["csv"])))
         if kind == "provenance":
             self._parameters = private(content["parameters"])
             self._title, self._incomplete = content.get("title") or self._title, content.get("incomplete", "")

@@ -191,6 +191,14 @@ def test_a_result_whose_name_is_no_files_is_left_out_and_named(name):
         assert {block.name for block in of_kind(made, Figure | Table)} <= {"good", "table"} and not made.numbers
 
 
+def test_numbers_files_of_a_notebook_from_elsewhere_run_nothing_in_a_spreadsheet():
+    hostile = "class,loss,name\n=1+1,-2.5,plain\n@SUM(A1),1e-3,'=kept\n"
+    for output in (figure("x"), table("x"), table("x", "number")):
+        output.data[MIME]["csv"] = hostile
+        (block,) = of_kind(read(code("x", output)), Figure | Table)
+        assert block.csv == "class,loss,name\n'=1+1,-2.5,plain\n'@SUM(A1),1e-3,'=kept\n"
+
+
 WARNING = "/tmp/ipykernel_12/345.py:3: UserWarning: careful\n  warnings.warn('careful')\n"
 LONGER = (
     "/usr/lib/site-packages/sklearn/linear_model/_logistic.py:473: ConvergenceWarning: lbfgs failed\n"
