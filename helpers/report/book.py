@@ -243,7 +243,7 @@ def _commit(document: Document) -> tuple[str, str]:
 
 
 def _summary(chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    opening = {"kind": "heading", "level": 1, "text": "Summary"}
+    opening = {"kind": "unnumbered", "level": 1, "text": "Summary"}
     if not chapters:
         return [opening, {"kind": "note", "text": "No notebook of this profile has been run yet."}]
     return [opening, *_states(chapters), *_comparison(chapters), *_findings(chapters, described)]
@@ -288,12 +288,12 @@ def _comparison(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
     )
     table = {"kind": "table", "name": "", "caption": caption, "number": "S.1", "anchor": "table-S.1", "sticky": False}
     table |= {"columns": _COLUMNS, "rows": rows, "align": _ALIGN, "bold": [], "links": []}
-    return [{"kind": "heading", "level": 2, "text": "Reported and measured"}, table]
+    return [{"kind": "unnumbered", "level": 2, "text": "Reported and measured"}, table]
 
 
 def _findings(chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """For each notebook its chapter, one sentence, and its key figure."""
-    blocks: list[dict[str, Any]] = [{"kind": "heading", "level": 2, "text": "Chapter by chapter"}]
+    blocks: list[dict[str, Any]] = [{"kind": "unnumbered", "level": 2, "text": "Chapter by chapter"}]
     for number, (chapter, its_blocks) in enumerate(zip(chapters, described, strict=True), 1):
         document = chapter.document
         about = {"title": document.title, "state": f"Failed. {_failure(document)}" if document.failed else ""}

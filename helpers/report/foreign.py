@@ -56,6 +56,7 @@ _CLASSES = {"div": {"scroll"}, "a": {"footnote-ref", "footnote-back"}, "ul": {"t
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]+")
 _OWN_ID = re.compile(r"section-\S+|fn(?:ref)?\d+")
 _NOTEBOOK = re.compile(r"(?:\./)?([\w-]+)\.ipynb(?:#.*)?")
+_LINK = re.compile(r"https?:|mailto:|[\w-]+\.html$", re.IGNORECASE)
 _PROPERTIES = _words("""
     color background-color background font-weight font-style font-family font-size font-variant text-align
     text-decoration text-transform vertical-align white-space width min-width max-width height border border-top
@@ -66,7 +67,6 @@ _PROPERTIES = _words("""
 _PLAIN = r"[\w\s.,%#]|(?<=\w)-(?=\w)"
 _FUNCTION = rf"(?:rgba?|hsla?)\((?:{_PLAIN})*\)"
 _VALUE = re.compile(rf"(?:{_FUNCTION}|linear-gradient\((?:{_FUNCTION}|{_PLAIN})*\)|{_PLAIN})+", re.ASCII)
-_RULE = re.compile(r"([^{}]*)\{([^{}]*)\}")
 _SELECTORS = re.compile(r"\s*#[\w-]++[\w\s.:>#-]*+(?:,\s*#[\w-]++[\w\s.:>#-]*+)*", re.ASCII)
 
 
@@ -80,21 +80,19 @@ def cleaned(html: str, *, prefix: str = "", picture: str = "") -> str:
     """
 
     def settled(tag: str, name: str, value: str) -> str | None:
-        if name == "id":
-            return prefix + value if prefix or _OWN_ID.fullmatch(value) else None
-        if name == "headers":
-            return " ".join(prefix + each for each in value.split())
-        if name == "style":
-            return declarations(value) or None
-        if name == "src":
-            return value if _PICTURE.fullmatch(value) or (picture and value.startswith(picture)) else None
-        if name == "href":
-            notebook = _NOTEBOOK.fullmatch(value)
-            if notebook:
+        match name:
+            case "id":
+                return prefix + value if prefix or _OWN_ID.fullmatch(value) else None
+            case "headers":
+                return " ".join(prefix + each for each in value.split())
+            case "style":
+                return declarations(value) or None
+            case "src":
+                return value if _PICTURE.fullmatch(value) or (picture and value.startswith(picture)) else None
+            case "href" if notebook := _NOTEBOOK.fullmatch(value):
                 return f"{notebook[1]}.html"
-            if value.startswith("#"):
-                return f"#{prefix}{value[1:]}"
-            return value if re.match(r"https?:|mailto:|[\w-]+\.html$", value, re.IGNORECASE) else None
+            case "href":
+                return f"#{prefix}{value[1:]}" if value.startswith("#") else value if _LINK.match(value) else None
         return value
 
     return nh3.clean(
@@ -112,11 +110,12 @@ def cleaned(html: str, *, prefix: str = "", picture: str = "") -> str:
 
 def rules(html: str, *, prefix: str) -> str:
     """Its style sheets' rules that speak of its ids alone, as pandas' Styler does: others could style the page."""
-    sheets = "\n".join(re.findall(r"<style[^>]*>(.*?)</style", html, re.DOTALL | re.IGNORECASE))
     kept = []
-    for selectors, body in _RULE.findall(re.sub(r"/\*.*?\*/", "", sheets, flags=re.DOTALL)):
-        if _SELECTORS.fullmatch(selectors) and (body := declarations(body)):
-            kept.append(f"{re.sub('#', f'#{prefix}', selectors.strip())}{{{body}}}")
+    for element in re.split("<style", html, flags=re.IGNORECASE)[1:]:
+        sheet = re.split("</style", element.partition(">")[2], maxsplit=1, flags=re.IGNORECASE)[0]
+        for selectors, _, body in (rule.partition("{") for rule in sheet.split("}")):
+            if _SELECTORS.fullmatch(selectors) and (body := declarations(body)):
+                kept.append(f"{selectors.strip().replace('#', f'#{prefix}')}{{{body}}}")
     return "\n".join(kept)
 
 

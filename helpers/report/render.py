@@ -30,6 +30,8 @@ SECONDS = 30
 """For one run of pandoc; where it needs more, or fails, long texts and then all are shown as they were typed."""
 MOST_NESTED = 100
 """Quotations, lists or tags in each other beyond which a text is shown as it was typed: pandoc would take minutes."""
+LONGEST_WORD = 5000
+"""Signs without a blank beyond which the same holds."""
 MOST_REFUSED = 5
 """Formulas and pictures of one document that Typst may refuse, before all formulas are shown as code."""
 TEXT_SHOWN = 100_000
@@ -52,7 +54,6 @@ PICTURES = {
 _DATA_URI = re.compile(r"data:(image/[a-z+]+);base64,([A-Za-z0-9+/=]+)")
 _BESIDE = re.compile(r"""(?<=\]\()[^\s():"]+\.\w+(?=[\s)])|(?<=src=['"])[^'":]+\.\w+(?=['"])""")
 _NESTING = re.compile(rf"^(?:[ \t]*(?:>|[-+*]|\d+[.)])){{{MOST_NESTED},}}", re.MULTILINE)
-_LONG_WORD = re.compile(r"[^\s<>]{5000,}")
 _EMPTY_HEADER = re.compile(r'<th((?: [\w-]+="[^"<>]*")*)>(?:\s|&nbsp;)*</th>')
 _TAG = re.compile(r"<(/?)(?!(?:br|hr|img|input|col|wbr|p|li|td|th|tr|dt|dd)\b)[a-z]\w*", re.IGNORECASE)
 
@@ -62,23 +63,18 @@ class PdfError(WorkbookError):
 
 
 def html(document: parts.Document, *, name: str, profile: str, overview: str = "index.html") -> str:
-    """The page of one notebook.
+    """The page of one notebook: HTML5 with everything inside, whose only relative links are to other pages.
 
     Args:
         document: what ``document.read`` returned; ``document.with_code`` says before whose code it shows.
         name: the notebook's file name without its suffix.
         profile: the profile of the run, such as "quick".
         overview: where the page over all notebooks is, relative to this one.
-
-    Returns:
-        HTML5 with everything inside; its only relative links are to the overview, to other notebooks' pages and those
-        of its tables. Code is folded. Scripts, event handlers and remote pictures that the notebook holds are left out.
     """
     token = "w" + hashlib.sha256(repr(document).encode("utf-8", "surrogatepass")).hexdigest()[:16]
     pictures = Pictures(token)
     blocks = described(document, pictures, paper=False)
-    rules = [foreign.rules(block["text"], prefix=f"output-{block['output']}-") for block in blocks if "output" in block]
-    failure = next((block for block in document.blocks if isinstance(block, parts.Failure)), None)
+    failure = next((block for block in blocks if block["kind"] == "failure"), None)
     meta = {
         "title": document.title,
         "name": name,
@@ -89,7 +85,7 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
         "duration": "" if document.duration is None else in_words(document.duration),
         "stamp": document.finished or "",
         "finished": day(document.finished, "%H:%M") + " UTC" if document.finished else "",
-        "failure": {"name": failure.name, "cell": str(failure.cell or "")} if failure else {},
+        "failure": failure or {},
         "sources": [
             {"warning": block.warning, "rows": [{"label": label, "text": text} for label, text in block.rows]}
             for block in document.blocks
@@ -99,26 +95,24 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
     page = convert({"to": "html", "mark": f"<!--{token}", "meta": meta, "blocks": blocks}, pictures, "page.html")
     head, _, rest = page.partition("<!--body-->")
     body, _, end = rest.rpartition("<!--end-->")
-    pieces = re.split(rf"<!--{token}(.*?)-->", body)
     # Our own pieces and the notebook's take turns, parted by marks that say what follows.
+    pieces = re.split(rf"<!--{token}(.*?)-->", body)
     for i in range(2, len(pieces), 4):
         prefix = "" if pieces[i - 1] == "text" else f"{pieces[i - 1]}-"
         scrolled = pieces[i].replace('<math display="block"', '<math tabindex="0" display="block"')
         pieces[i] = foreign.cleaned(scrolled, prefix=prefix, picture=token)
     body = _EMPTY_HEADER.sub(r"<td\1></td>", "".join(pieces[::2]))
-    body = re.sub(
-        rf'(?<=src="){token}-[\w.]+', lambda found: data_uri(found[0], pictures.files.get(found[0], b"")), body
-    )
+    source = re.compile(rf'(?<=src="){token}-[\w.]+')
+    body = source.sub(lambda found: data_uri(found[0], pictures.files.get(found[0], b"")), body)
+    rules = [foreign.rules(block["text"], prefix=f"output-{block['output']}-") for block in blocks if "output" in block]
     return _with_style(head + body + end, "\n".join(rules))
 
 
 def pdf(document: parts.Document) -> bytes:
     """The document as a PDF on A4 paper; the same document gives the same bytes.
 
-    A formula or a picture that Typst refuses is shown as code, or as a line that names it.
-
     Raises:
-        PdfError: if Typst could not set the page even so.
+        PdfError: if Typst could not set the page even with what it refused shown as code, or as a line that names it.
     """
     meta = {"title": document.title, "facts": facts(document), "failed": document.failed}
     return typeset(lambda pictures: (meta, described(document, pictures, paper=True)), level=1)
@@ -133,20 +127,14 @@ def unknown(document: parts.Document) -> list[str]:
         return []
     pictures = Pictures("picture")
     order = {"to": "html", "mark": "<!--", "meta": {}, "blocks": described(document, pictures, paper=False)}
-    found = json.loads(convert(order, pictures, to="json"))["meta"].get("missing", {"c": []})["c"]
-    return list(
-        dict.fromkeys(
-            "".join(part["c"] for part in name["c"]) if name["t"] != "MetaString" else name["c"] for name in found
-        )
-    )
+    missing = json.loads(convert(order, pictures, to="json"))["meta"].get("missing", {"c": []})["c"]
+    return list(dict.fromkeys(name["c"] for name in missing))
 
 
 def described(document: parts.Document, pictures: "Pictures", *, paper: bool, chapter: int = 0) -> list[dict[str, Any]]:
-    """The blocks as workbook.lua takes them.
+    """The blocks as workbook.lua takes them, their pictures added to ``pictures``.
 
     Args:
-        document: whose blocks.
-        pictures: gets theirs.
         paper: for a PDF, where printed text is cut and provenance comes first.
         chapter: of a book, whose figures are numbered by it; 0 for a report of its own.
     """
@@ -154,13 +142,8 @@ def described(document: parts.Document, pictures: "Pictures", *, paper: bool, ch
     sources = [block for block in document.blocks if isinstance(block, parts.Provenance)]
     made = []
     for i, block in enumerate([*(sources if paper else []), *blocks], 1):
-        about = _described(block, pictures, paper)
-        if about is not None:
-            made.append(
-                {"chapter": chapter or 1, "output": str(i), **about}
-                if about["kind"] == "html"
-                else {"chapter": chapter or 1, **about}
-            )
+        if about := _described(block, pictures, paper):
+            made.append({"chapter": chapter or 1, **about} | ({"output": str(i)} if about["kind"] == "html" else {}))
     for about, following in itertools.pairwise([*made, {"kind": ""}]):
         if "number" in about:
             number = f"{chapter}.{about['number']}" if chapter else str(about["number"])
@@ -170,13 +153,12 @@ def described(document: parts.Document, pictures: "Pictures", *, paper: bool, ch
 
 def _described(block: parts.Block, pictures: "Pictures", paper: bool) -> dict[str, Any] | None:
     match block:
-        case parts.Markdown() | parts.Reading():
-            kind = "text" if isinstance(block, parts.Markdown) else "reading"
-            return {"kind": kind, **_text(pictures.settled(block.text, getattr(block, "attachments", {})))}
-        case parts.Code():
-            return (
-                {"kind": "code", "text": block.source.expandtabs(4), "cell": str(block.cell)} if block.shown else None
-            )
+        case parts.Markdown():
+            return {"kind": "text", **_text(pictures.settled(block.text, block.attachments))}
+        case parts.Reading():
+            return {"kind": "reading", **_text(pictures.settled(block.text))}
+        case parts.Code() if block.shown:
+            return {"kind": "code", "text": block.source.expandtabs(4), "lang": "python", "cell": str(block.cell)}
         case parts.Provenance():
             return {"kind": "provenance", "rows": block.rows, "warning": block.warning}
         case parts.Figure():
@@ -194,15 +176,10 @@ def _described(block: parts.Block, pictures: "Pictures", paper: bool) -> dict[st
 
 
 def _output(block: parts.Output, pictures: "Pictures", paper: bool) -> dict[str, Any]:
-    if block.mime == "image/svg+xml":
-        return {
-            "kind": "figure",
-            "alt": f"Picture shown by code cell {block.cell}",
-            **pictures.figure(block.content, b""),
-        }
     if block.mime.startswith("image/"):
-        alt = f"Picture shown by code cell {block.cell}"
-        return {"kind": "figure", "alt": alt, "file": pictures.add(block.mime, block.content)}
+        is_drawing = block.mime == "image/svg+xml"
+        drawn = pictures.figure(block.content, b"") if is_drawing else {"file": pictures.add(block.mime, block.content)}
+        return {"kind": "figure", "alt": f"Picture shown by code cell {block.cell}", **drawn}
     if block.mime == "text/latex":
         return {"kind": "text", **_text(block.content), "format": "latex"}
     text = pictures.settled(block.content) if block.mime == "text/html" else ""
@@ -214,18 +191,16 @@ def _output(block: parts.Output, pictures: "Pictures", paper: bool) -> dict[str,
 
 def _text(text: str) -> dict[str, str]:
     """A text for pandoc, or one that it would take minutes for, to be shown as it was typed."""
-    too_deep = _NESTING.search(text) or _is_too_much(text)
-    return (
-        {"text": text, "format": "typed"} if too_deep else {"text": _formulas_on_one_line(text), "format": "markdown"}
-    )
+    if _NESTING.search(text) or _is_too_much(text):
+        return {"text": text, "format": "typed"}
+    return {"text": _formulas_on_one_line(text), "format": "markdown"}
 
 
 def _is_too_much(text: str) -> bool:
     """Whether pandoc or Typst would take minutes for it: a word of thousands of signs, or tags far in each other."""
-    if _LONG_WORD.search(text):
-        return True
     steps = (-1 if tag[1] else 1 for tag in _TAG.finditer(text))
-    return max(itertools.accumulate(steps, lambda depth, step: max(0, depth + step)), default=0) > MOST_NESTED
+    deepest = max(itertools.accumulate(steps, lambda depth, step: max(0, depth + step)), default=0)
+    return deepest > MOST_NESTED or max(map(len, re.split(r"[\s<>]", text))) >= LONGEST_WORD
 
 
 def _fewer_rows(text: str) -> str:
@@ -301,12 +276,7 @@ def _one_line(found: re.Match[str]) -> str:
 
 
 class Pictures:
-    """The pictures of a page, by names that begin alike.
-
-    Args:
-        token: how their names begin.
-        refused: names of those that Typst cannot set.
-    """
+    """The pictures of a page, by names that begin with ``token``; those ``refused`` by Typst are left out."""
 
     def __init__(self, token: str, refused: Iterable[str] = ()) -> None:
         self.files: dict[str, bytes] = {}
@@ -319,7 +289,10 @@ class Pictures:
         suffix = next((suffix for suffix, kind in PICTURES.items() if kind == mime), "bin")
         name = f"{self._token}-{self._count}.{suffix}"
         if isinstance(content, str):
-            content = content.encode() if content.lstrip().startswith("<") else _decoded(content)
+            try:
+                content = content.encode() if content.lstrip().startswith("<") else base64.b64decode(content)
+            except ValueError:
+                content = b""
         if content and name not in self.refused:
             self.files[name] = content
         return name
@@ -352,13 +325,6 @@ class Pictures:
         if not mime or not path.is_relative_to(ROOT) or not path.is_file():
             return found[0]
         return self.add(mime, path.read_bytes())
-
-
-def _decoded(content: str) -> bytes:
-    try:
-        return base64.b64decode(content)
-    except ValueError:
-        return b""
 
 
 def convert(order: dict[str, Any], pictures: Pictures, template: str = "", *, to: str = "") -> str:
@@ -412,7 +378,7 @@ def typeset(make: Callable[[Pictures], tuple[dict[str, Any], list[dict[str, Any]
     """The PDF of what ``make`` makes, with as many formulas and pictures as Typst takes.
 
     Args:
-        make: the template's variables and the blocks; it adds the pictures that Typst has not refused.
+        make: the variables and the blocks; it adds the pictures.
         level: of the highest headings.
 
     Raises:

@@ -20,7 +20,6 @@ local function escaped(text) return (text:gsub("&", "&amp;"):gsub("<", "&lt;"):g
 --- nor 1e-05, or anywhere where those are far apart.
 local function breakable(text, longest)
   longest = longest or LONG_WORD
-  if #text <= longest then return text end
   local function cut(word)
     if utf8.len(word) <= longest then return word end
     local parts, start = {}, 1
@@ -31,7 +30,7 @@ local function breakable(text, longest)
     end
     return table.concat(parts, "\u{200B}")
   end
-  return (text:gsub("%S+", function(word)
+  return #text <= longest and text or (text:gsub("%S+", function(word)
     if utf8.len(word) <= longest then return word end
     word = word:gsub("([%w\x80-\xFF][/\\_,;:]+)", "%1 "):gsub("([%w\x80-\xFF][.-]+)%f[%a\x80-\xFF]", "%1 ")
     return (word:gsub("%S+", cut):gsub(" ", "\u{200B}"))
@@ -42,10 +41,21 @@ local function literal(text)
   return '"' .. text:gsub("\\", "\\\\"):gsub('"', '\\"'):gsub("\n", "\\n"):gsub("\t", "    "):gsub("%c", "") .. '"'
 end
 
-local function words(text, longest) return literal(breakable(text, longest)) end
-local function code_literal(text) return literal(breakable(text, 74)) end
+local LONGEST = {text = 74, traceback = 74, rows = 70}  -- code, and paths that are to be copied
 
-local function array(items) return "(" .. table.concat(items, ", ") .. (#items == 1 and ",)" or ")") end
+--- Plain data as Typst has it.
+local function value(content, longest)
+  if type(content) == "string" then return literal(breakable(content, longest)) end
+  if type(content) == "number" then return tostring(math.floor(content)) end
+  if type(content) ~= "table" then return tostring(content) end
+  local items = {}
+  for _, item in ipairs(content) do items[#items + 1] = value(item, longest) .. "," end
+  if #items == 0 then
+    for key, item in pairs(content) do items[#items + 1] = literal(key) .. ": " .. value(item, LONGEST[key]) .. "," end
+    table.sort(items)  -- the same document makes the same text
+  end
+  return "(" .. table.concat(items, " ") .. ")"
+end
 
 --- Whether the first letter that has a direction is Hebrew or Arabic.
 local function runs_right_to_left(text)
@@ -59,6 +69,13 @@ local function runs_right_to_left(text)
 end
 
 local function direction(text) return runs_right_to_left(text) and "rtl" or "ltr" end
+
+local function shown(text) return pandoc.Str(typst and breakable(text) or text) end
+
+--- What pandoc writes of blocks or inlines.
+local function written(content, format)
+  return (pandoc.write(pandoc.Pandoc(content), format, {wrap_text = "none"}):gsub("%s+$", ""))
+end
 
 -- Texts of the notebook -----------------------------------------------------------------------------------------------
 
@@ -83,12 +100,12 @@ local function read(text, format)
 end
 
 --- A Str with references and minus signs in it; `starts` tells whether a blank or nothing comes before it.
-local function polished(str, starts, names, longest)
+local function polished(str, starts, names)
   local text = str.text
   if starts then text = text:gsub("^%-(%.?%d)", "−%1") end
   for _, sign in ipairs(MINUS_AFTER) do text = text:gsub("(" .. sign .. ")%-(%.?%d)", "%1−%2") end
   local result, last = pandoc.Inlines({}), 1
-  local function say(piece) if piece ~= "" then result:insert(pandoc.Str(typst and breakable(piece, longest) or piece)) end end
+  local function say(piece) if piece ~= "" then result:insert(shown(piece)) end end
   for start, kind, name, stop in text:gmatch("()@(%a+)%-([%w_\x80-\xBF\xC3-\xDF][%w_%-\xC3-\xDF]*)()") do
     local before = start > 1 and text:sub(start - 1, start - 1) or ""
     if LABELS[kind] and not before:match("[%w_.@/\\&+-]") then
@@ -108,23 +125,10 @@ local function polished(str, starts, names, longest)
   return result
 end
 
---- Numbers in a conclusion look as in tables: no line ends before a per-cent sign.
-local function with_percents(inlines)
-  for i, element in ipairs(inlines) do
-    local before, blank = inlines[i - 2], inlines[i - 1]
-    if element.t == "Str" then
-      element.text = element.text:gsub("(%d)%%%f[^%w%%]", "%1\u{A0}%%")
-      local is_share = element.text:match("^%%%f[^%w%%]") and blank and blank.t == "Space" and before and before.t == "Str"
-      if is_share and before.text:match("%d$") then inlines[i - 1] = pandoc.Str("\u{A0}") end
-    end
-  end
-  return inlines
-end
-
-local function polish(names, is_conclusion)
+local function polish(names)
   return function(inlines)
     local result, starts = pandoc.Inlines({}), true
-    for _, element in ipairs(is_conclusion and with_percents(inlines) or inlines) do
+    for _, element in ipairs(inlines) do
       if element.t == "Str" then result:extend(polished(element, starts, names)) else result:insert(element) end
       starts = element.t == "Space" or element.t == "SoftBreak" or element.t == "LineBreak"
     end
@@ -163,6 +167,8 @@ local function width_argument(image)
   return ", width: " .. (unit == "%" and number .. "%" or tonumber(number) * 0.75 .. "pt")
 end
 
+local function image_of(figure) return order.files[figure.file] and image_maker(figure.file, figure.alt) or "none" end
+
 local function is_at_hand(image) return order.files[image.src] end
 
 --- Only pictures that came with the notebook or lie beside it are shown.
@@ -172,7 +178,7 @@ local function pictured(image)
     return typst and inline("#wb.inline-picture(" .. image_maker(image.src, alt) .. width_argument(image) .. ");") or nil
   end
   local named = alt ~= "" and alt or (image.src:match("^data:") or order.files[image.src] == false) and "not shown" or image.src:sub(1, 200)
-  local text = pandoc.Span({pandoc.Str("[picture: " .. (typst and breakable(named) or named) .. "]")})
+  local text = pandoc.Span({shown("[picture: " .. named .. "]")})
   return image.src:match("^https?:") and pandoc.Link({text}, image.src) or text
 end
 
@@ -180,64 +186,57 @@ end
 local function formula(math)
   order.formulas = order.formulas + 1
   local name = "formula-" .. order.formulas
-  local code = pandoc.write(pandoc.Pandoc({pandoc.Plain({math})}), "typst", {wrap_text = "none"}):gsub("%s+", " ")
+  local code = written({pandoc.Plain({math})}, "typst"):gsub("%s+", " ")
   if order.refused[name] or code:sub(1, 1) ~= "$" then return pandoc.Code(breakable(math.text)) end
   -- Names that pandoc 3.9 writes and Typst 0.14 took away.
   code = code:gsub("%f[%a]sect%f[^%a]", "inter"):gsub("%.circle%f[^%a]", ".o"):gsub('"||"', '"‖"')
   code = code:gsub("%f[%a](bracket%.[lr])%.double%f[^%a]", "%1.stroked")
-  return inline("#[/*" .. name .. "*/" .. code:gsub("%s+$", "") .. "];")
+  return inline("#[/*" .. name .. "*/" .. code .. "];")
 end
 
 -- Tables --------------------------------------------------------------------------------------------------------------
 
---- The longest word of each column says how narrow it may be.
-local function longest_word(text, longest)
-  for word in text:gsub("\u{200B}", " "):gmatch("%S+") do
-    if utf8.len(word) > utf8.len(longest) then longest = word end
-  end
-  return longest
-end
-
 local SIDES = {AlignRight = "right", AlignCenter = "center", AlignLeft = "left"}
 
 --- The arguments of Typst's `data-table`. Every cell has its place, for Typst holds rows together at breaks of pages.
-local function table_arguments(head, sides, rows)
-  local cells, longest, taken = {}, {}, {}
-  for x = 1, #sides do longest[x] = "" end
-  for y, row in ipairs(rows) do
-    local x = 1
-    for _, cell in ipairs(row) do
-      while taken[y .. "," .. x] do x = x + 1 end
-      local width, height = cell.width or 1, math.min(cell.height or 1, #rows - y + 1)
-      for dx = 0, width - 1 do
-        for dy = 0, height - 1 do taken[y + dy .. "," .. x + dx] = true end
-      end
-      cells[#cells + 1] = ("(x: %d, y: %d, w: %d, h: %d, side: %s, body: %s)"):format(
-        x - 1, y - 1, width, height, cell.side or "auto", cell.body)
-      if width == 1 and longest[x] then longest[x] = longest_word(cell.text, longest[x]) end
-      x = x + width
-    end
-  end
-  return ("%d, %s, %s, %s"):format(head, array(sides), array(pandoc.List(longest):map(literal)), array(cells))
-end
-
---- A table of a notebook's text or output.
-local function foreign_table(tbl)
-  local rows = pandoc.List(tbl.head.rows)
+--- The longest word of each column says how narrow it may be.
+local function table_arguments(tbl)
+  local rows, head, contents = pandoc.List(tbl.head.rows), #tbl.head.rows, pandoc.Blocks({})
   for _, body in ipairs(tbl.bodies) do rows = rows .. body.head .. body.body end
-  rows = (rows .. tbl.foot.rows):map(function(row)
-    return row.cells:map(function(cell)
-      local body = "[" .. pandoc.write(pandoc.Pandoc(cell.contents), "typst", {wrap_text = "none"}):gsub("%s+$", "") .. "]"
-      return {width = cell.col_span, height = cell.row_span, side = SIDES[cell.alignment], body = body, text = stringify(cell.contents)}
-    end)
+  rows = (rows .. tbl.foot.rows):map(function(row) return row.cells end)
+  for _, row in ipairs(rows) do
+    for _, cell in ipairs(row) do contents:extend(cell.contents .. {raw("\1")}) end
+  end
+  -- All cells are written at once, which is quicker by far; no text has a control character in it.
+  contents = contents:walk({Str = function(str) return inline("#" .. literal(str.text) .. ";") end})
+  local next_body = written(contents, "typst"):gmatch("%s*([^\1]-)%s*\1")
+  rows = rows:map(function(row)
+    return row:map(function(cell) return {cell = cell, body = "[" .. next_body() .. "]"} end)
   end)
-  local head = #tbl.head.rows
   -- A table without a header has an empty one.
-  while head > 0 and not rows[1]:find_if(function(cell) return cell.body ~= "[]" end) do
+  while head > 0 and not rows[1]:find_if(function(made) return made.body ~= "[]" end) do
     rows:remove(1)
     head = head - 1
   end
-  return table_arguments(head, pandoc.List(tbl.colspecs):map(function(spec) return SIDES[spec[1]] or "left" end), rows)
+  local sides = pandoc.List(tbl.colspecs):map(function(spec) return (SIDES[spec[1]] or "left") .. "," end)
+  local longest, cells, taken = sides:map(function() return "" end), {}, {}
+  for y, row in ipairs(rows) do
+    local x = 1
+    for _, made in ipairs(row) do
+      while taken[y .. "," .. x] do x = x + 1 end
+      local width, height = made.cell.col_span, math.min(made.cell.row_span, #rows - y + 1)
+      for dx = 0, width - 1 do
+        for dy = 0, height - 1 do taken[y + dy .. "," .. x + dx] = true end
+      end
+      cells[#cells + 1] = ("(x: %d, y: %d, w: %d, h: %d, side: %s, body: %s),"):format(
+        x - 1, y - 1, width, height, SIDES[made.cell.alignment] or "auto", made.body)
+      for word in (width == 1 and longest[x] and stringify(made.cell.contents) or ""):gsub("\u{200B}", " "):gmatch("%S+") do
+        if utf8.len(word) > utf8.len(longest[x]) then longest[x] = word end
+      end
+      x = x + width
+    end
+  end
+  return ("%d, (%s), %s, (%s)"):format(head, table.concat(sides), value(longest), table.concat(cells))
 end
 
 local function scrolled(blocks, label)
@@ -245,25 +244,21 @@ local function scrolled(blocks, label)
   return pandoc.Blocks({raw(box)}) .. blocks .. {raw("</div>")}
 end
 
-local function bold_places(b)
-  local bold = {}
-  for _, place in ipairs(b.bold) do bold[math.floor(place[1]) .. "," .. math.floor(place[2])] = true end
-  return bold
-end
-
---- A recorded table for HTML: its heads are texts, and empty ones no heads.
+--- A recorded table: its heads are texts, empty ones no heads, and a row of one cell is a heading of those below it.
 local function recorded_table(b)
-  local bold = bold_places(b)
+  local bold = {}
+  for _, place in ipairs(b.bold) do bold[("%d,%d"):format(place[1], place[2])] = true end
   local function row(texts, y)
     local cells = pandoc.List({})
     for x, text in ipairs(texts) do
-      local content = pandoc.Inlines({pandoc.Str(text)})
+      local content = pandoc.Inlines({shown(text)})
       if bold[y .. "," .. x - 1] then content = pandoc.Inlines({pandoc.Strong(content)}) end
-      local link = x == 1 and b.links[y + 1] or ""
+      local link = x == 1 and not typst and b.links[y + 1] or ""
       if link ~= "" then content = pandoc.Inlines({pandoc.Link(content, link)}) end
       local scope = y < 0 and "col" or (x == 1 and b.align[1] == "left") and "row"
       local attributes = pandoc.List({{"dir", "auto"}, scope and text ~= "" and {"scope", scope} or nil})
-      cells:insert(pandoc.Cell({pandoc.Plain(content)}, nil, 1, 1, pandoc.Attr("", {}, attributes)))
+      local width = #texts == 1 and #b.align or 1
+      cells:insert(pandoc.Cell({pandoc.Plain(content)}, nil, 1, width, pandoc.Attr("", {}, attributes)))
     end
     return pandoc.Row(cells)
   end
@@ -272,22 +267,6 @@ local function recorded_table(b)
   local specs = pandoc.List(b.align):map(function(side) return {side == "right" and "AlignRight" or "AlignDefault", nil} end)
   local body = {attr = pandoc.Attr(), body = rows, head = {}, row_head_columns = b.align[1] == "left" and 1 or 0}
   return pandoc.Table({long = {}}, specs, pandoc.TableHead({row(b.columns, -1)}), {body}, pandoc.TableFoot())
-end
-
---- The same for Typst; a row of one cell is a heading of those below it.
-local function recorded_arguments(b)
-  local bold = bold_places(b)
-  local rows = pandoc.List({b.columns}) .. b.rows
-  for y, texts in ipairs(rows) do
-    local row = {}
-    for x, text in ipairs(texts) do
-      local body = "wb.words(" .. words(text) .. ")"
-      if bold[y - 2 .. "," .. x - 1] then body = "strong(" .. body .. ")" end
-      row[x] = {width = #texts == 1 and #b.align or 1, body = body, text = breakable(text)}
-    end
-    rows[y] = row
-  end
-  return table_arguments(1, b.align, rows)
 end
 
 -- Blocks --------------------------------------------------------------------------------------------------------------
@@ -320,23 +299,22 @@ local function to_typst(blocks)
     end})
     :walk({
       Math = formula,
-      Code = function(code) return inline("#raw(" .. words(code.text) .. ");") end,
-      CodeBlock = function(code)
-        return call("code", code_literal(code.text), "lang: " .. (code.classes[1] and literal(code.classes[1]) or "none"))
-      end,
+      Code = function(code) return inline("#raw(" .. value(code.text) .. ");") end,
+      CodeBlock = function(code) return call("code", value({text = code.text, lang = code.classes[1]})) end,
       HorizontalRule = function() return call("rule") end,
       Header = directed, Para = directed, Plain = directed, BulletList = directed, OrderedList = directed, BlockQuote = directed,
     })
-    :walk({Table = function(tbl) return call("data-table", foreign_table(tbl)) end})
 end
 
 local function text_of(b)
   local chapter = order.chapters[b.chapter]
   local function as_it_is(link) return link, false end
   local blocks = pandoc.Blocks(b.read)
-    :walk({traverse = "topdown", Link = as_it_is, Inlines = polish(chapter.names, b.kind ~= "text")})
+    :walk({traverse = "topdown", Link = as_it_is, Inlines = polish(chapter.names)})
     :walk({Link = linked(chapter), Image = pictured})
-  if typst then return to_typst(blocks) end
+  if typst then
+    return to_typst(blocks):walk({Table = function(tbl) return call("data-table", table_arguments(tbl)) end})
+  end
   return pandoc.Blocks({raw(order.mark .. "text-->")}) .. to_html(blocks) .. {raw(order.mark .. "-->")}
 end
 
@@ -351,91 +329,56 @@ local html = {
   text = function(b) return fenced('<div class="text">', text_of(b), "</div>") end,
   reading = function(b) return fenced('<div class="reading"><p class="label">Computed from this run</p>', text_of(b), "</div>") end,
   html = function(b)
-    local box = '<div class="%s" tabindex="0" role="group" aria-label="Shown by code cell %s">'
-    local kind = b.coloured and "output paper" or "output"
-    return {raw(box:format(kind, b.cell)), raw(order.mark .. "output-" .. b.output .. "-->"), raw(b.text), raw(order.mark .. "-->"), raw("</div>")}
+    local box = '<div class="output%s" tabindex="0" role="group" aria-label="Shown by code cell %s">'
+    local marked = raw(order.mark .. "output-" .. b.output .. "-->" .. b.text .. order.mark .. "-->")
+    return {raw(box:format(b.coloured and " paper" or "", b.cell)), marked, raw("</div>")}
   end,
   code = function(b)
-    local shown = pandoc.write(pandoc.Pandoc({pandoc.Plain({pandoc.Code(b.text, {class = "python"})})}), "html", {wrap_text = "preserve"})
+    local code = written({pandoc.Plain({pandoc.Code(b.text, {class = b.lang})})}, "html")  -- which colours it
     local lines = select(2, b.text:gsub("\n", "")) + 1
     local summary = ('<summary>Code <span class="quiet">%d line%s</span></summary>'):format(lines, lines == 1 and "" or "s")
-    return {raw('<details class="code">' .. summary .. '<pre dir="ltr" tabindex="0">' .. shown .. "</pre></details>")}
+    return {raw('<details class="code">' .. summary .. '<pre dir="ltr" tabindex="0">' .. code .. "</pre></details>")}
   end,
   printed = function(b)
     local about = '<pre class="output printed" dir="ltr" tabindex="0" role="group" aria-label="Printed by code cell %s">'
     return {raw(about:format(b.cell) .. escaped(b.text) .. "</pre>")}
   end,
   figure = function(b)
-    local box = b.wide and '<div class="scroll paper" tabindex="0" role="group" aria-label="Figure">' or '<div class="scroll paper">'
+    local reached = b.wide and ' tabindex="0" role="group" aria-label="Figure"' or ""
     local size = (b.width and (' width="%s" height="%s"'):format(b.width, b.height) or "") .. (b.wide and ' class="wide"' or "")
-    local image = raw(box .. ('<img src="%s" alt="%s"%s></div>'):format(b.file, escaped(b.alt), size))
-    if not b.number then return {raw('<div class="output">'), image, raw("</div>")} end
-    return {raw('<figure id="figure-' .. b.number .. '">'), image, figcaption("Figure", b), raw("</figure>")}
+    local image = ('<div class="scroll paper"%s><img src="%s" alt="%s"%s></div>'):format(reached, b.file, escaped(b.alt), size)
+    if not b.number then return {raw('<div class="output">' .. image .. "</div>")} end
+    return {raw('<figure id="figure-' .. b.number .. '">' .. image), figcaption("Figure", b), raw("</figure>")}
   end,
   table = function(b)
     local more = #b.rows > 20 and (' <span class="on-screen">(%d rows: scroll to see all.)</span>'):format(#b.rows) or ""
     local box = scrolled(pandoc.Blocks({recorded_table(b)}), "Table " .. b.number)
     return fenced('<figure class="table" id="table-' .. b.number .. '">', pandoc.Blocks({figcaption("Table", b, more)}) .. box, "</figure>")
   end,
-  failure = function(b)
-    local where = b.cell and " in code cell " .. b.cell or ""
-    local said = ('<p dir="%s"><b>%s</b>%s</p>'):format(direction(b.message), escaped(b.name), b.message ~= "" and ": " .. escaped(b.message) or "")
-    local from = '<details><summary>Where it came from</summary><pre dir="ltr" tabindex="0">%s</pre></details>'
-    return {raw('<section class="failure" id="failure"><h2>The run failed' .. where .. "</h2>" .. said
-      .. (b.traceback ~= "" and from:format(escaped(b.traceback)) or "") .. "</section>")}
-  end,
+  failure = function() return {} end,  -- the template's: it ends the page
 }
 
 local paper = {
   text = text_of,
-  reading = function(b) return fenced("#wb.reading[", text_of(b), "]") end,
   html = text_of,
-  code = function(b) return {call("code", code_literal(b.text), 'lang: "python"', "cell: " .. literal(b.cell))} end,
-  printed = function(b) return {call("printed", code_literal(b.text))} end,
-  figure = function(b)
-    if not order.files[b.file] then
-      local what = b.number and "Figure " .. b.number or "A picture"
-      local box = call("alarm-box", words(what .. " could not be set"), "message: " .. words(b.caption or b.alt))
-      return {b.anchor and raw(box.text .. " <" .. b.anchor .. ">") or box}
-    end
-    local image = image_maker(b.file, b.alt)
-    if not b.number then return {call("picture", image)} end
-    return {call("drawing", literal(b.number), words(b.caption), image, literal(b.anchor))}
-  end,
+  reading = function(b) return fenced("#wb.reading[", text_of(b), "]") end,
+  figure = function(b) return {call("drawing", value(b), image_of(b))} end,
   table = function(b)
-    local about = {literal(b.number), words(b.caption), literal(b.anchor), tostring(b.sticky)}
-    return {call("sheet", table.concat(about, ", "), recorded_arguments(b))}
+    local about = {number = b.number, caption = b.caption, anchor = b.anchor, sticky = b.sticky}
+    return {call("sheet", value(about), table_arguments(to_typst(pandoc.Blocks({recorded_table(b)}))[1]))}
   end,
-  failure = function(b)
-    local label = b.name .. (b.cell and " in cell " .. b.cell or "")
-    return {call("alarm-box", words(label), "message: " .. words(b.message), "details: " .. code_literal(b.traceback))}
-  end,
-  provenance = function(b)
-    local rows = pandoc.List(b.rows):map(function(row) return "(" .. words(row[1]) .. ", " .. words(row[2], 70) .. ")" end)
-    return {call("provenance", array(rows), "warning: " .. words(b.warning))}
-  end,
-  -- What only a book has.
   chapter = function(b)
     local numbering = order.chapters[b.chapter].numbered and '"1.1"' or "none"
-    local place = literal("chapter-" .. b.chapter)
-    return {
-      raw('#set heading(numbering: "1.1")'),
-      call("chapter", words(b.title), place, "facts: " .. words(b.facts), "failed: " .. tostring(b.failed)),
-      raw("#set heading(numbering: " .. numbering .. ")"),
-    }
+    return {raw('#set heading(numbering: "1.1")'), call("chapter", value(b)), raw("#set heading(numbering: " .. numbering .. ")")}
   end,
-  heading = function(b) return {call("unnumbered", tostring(math.floor(b.level)), words(b.text))} end,
-  note = function(b) return {call("note", words(b.text))} end,
-  warning = function(b) return {call("warning-bar", words(b.text))} end,
-  alarms = function(b) return {call("alarm-list", words(b.label), array(pandoc.List(b.lines):map(function(line) return words(line) end)))} end,
   finding = function(b)
-    local f = b.figure
-    local key = f and order.files[f.file] and ("wb.key-figure(%s, %s, %s, %s)"):format(
-      literal(f.number), words(f.caption), literal(f.anchor), image_maker(f.file, f.alt)) or "none"
-    local about = {tostring(b.chapter), words(b.title), literal("chapter-" .. b.chapter), "state: " .. words(b.state), "key: " .. key}
-    return fenced("#wb.finding(" .. table.concat(about, ", ") .. ")[", text_of(b), "]")
+    local about = {number = b.chapter, title = b.title, state = b.state, figure = b.figure}
+    local image = b.figure and image_of(b.figure) or "none"
+    return fenced("#wb.finding(" .. value(about) .. ", " .. image .. ")[", text_of(b), "]")
   end,
 }
+-- Typst has a function for each other kind, which takes all that is known of the block.
+setmetatable(paper, {__index = function(_, kind) return function(b) return {call(kind, value(b))} end end})
 
 -- The document --------------------------------------------------------------------------------------------------------
 
@@ -444,37 +387,36 @@ local FORMATS = {html = "html", latex = "latex", typed = "typed"}
 --- Reads every text, gives the headings their ids and levels, and collects what links and references can lead to.
 local function prepare(blocks)
   local ids, contents = {}, pandoc.List({})
-  local lowest = {}
   for _, b in ipairs(blocks) do
     b.chapter = math.floor(b.chapter or 1)
-    local chapter = order.chapters[b.chapter] or {names = {}, headings = {}, anchors = {}, numbered = true}
-    order.chapters[b.chapter] = chapter
+    local chapter = order.chapters[b.chapter]
     if b.anchor then
-      chapter.names[(b.kind == "figure" and "fig-" or "tbl-") .. b.name] =
-        chapter.names[(b.kind == "figure" and "fig-" or "tbl-") .. b.name] or {number = b.number, anchor = b.anchor}
+      local name = (b.kind == "figure" and "fig-" or "tbl-") .. b.name
+      chapter.names[name] = chapter.names[name] or b
       chapter.anchors[b.anchor] = true
     end
-    if b.text and (b.kind == "text" or b.kind == "reading" or b.kind == "finding" or (typst and b.kind == "html")) then
-      b.read = read(b.text, FORMATS[b.format or b.kind] or MARKDOWN)
+    if b.kind == "text" or b.kind == "reading" or b.kind == "finding" or (typst and b.kind == "html") then
+      -- A conclusion's numbers look as in tables: no line ends before a per-cent sign.
+      local text = b.kind == "text" and b.text or b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%")
+      b.read = read(text, FORMATS[b.format or b.kind] or MARKDOWN)
       b.read:walk({Header = function(header)
-        lowest[b.chapter] = math.min(lowest[b.chapter] or 9, header.level)
+        chapter.top = math.min(chapter.top, header.level)
         if stringify(header):match("^%d+[%.%d]*[%.%):]?%s") then chapter.numbered = false end
       end})
     end
   end
   for _, b in ipairs(blocks) do
+    local chapter = order.chapters[b.chapter]
     b.read = b.read and b.read:walk({Header = function(header)
-      local text = stringify(header)
-      local name = slug(text)
+      local name = slug(stringify(header))
       ids[name] = (ids[name] or 0) + 1
       local id = ids[name] == 1 and name or name .. "-" .. ids[name]
-      order.chapters[b.chapter].headings[name] = order.chapters[b.chapter].headings[name] or id
-      local level = math.floor(header.level - lowest[b.chapter] + order.level)
+      chapter.headings[name] = chapter.headings[name] or id
+      local level = math.floor(header.level - chapter.top + order.level)
       if level <= 3 then
-        local plain = header.content:walk({
-          RawInline = function() return {} end, Image = function() return {} end, Note = function() return {} end,
-          Link = function(link) return link.content end, Span = function(span) return span.content end,
-        })
+        local function nothing() return {} end
+        local function content(element) return element.content end
+        local plain = header.content:walk({RawInline = nothing, Image = nothing, Note = nothing, Link = content, Span = content})
         contents:insert({level = tostring(level), id = id, text = plain})
       end
       return pandoc.Header(level, header.content, pandoc.Attr(id))
@@ -485,24 +427,19 @@ end
 
 --- What comes before the blocks of a PDF. The definitions have a name of their own: formulas name Typst's.
 local function opening(about)
-  local facts = about.facts
-  if about.book then
-    facts = array(pandoc.List(facts):map(function(row) return "(" .. literal(row.label) .. ", " .. words(row.text) .. ")" end))
-  end
-  local arguments = pandoc.List({"title: " .. words(about.title), "facts: " .. (about.book and facts or words(facts))})
-  if about.book then
-    arguments:extend({"author: " .. words(about.author), "course: " .. words(about.course)})
-  else
-    arguments:extend({"failed: " .. tostring(about.failed), "numbered: " .. tostring(order.chapters[1].numbered)})
-  end
-  local kind = about.book and "book" or "report"
-  return {raw('#import "workbook.typ" as wb'), raw("#show: wb." .. kind .. ".with(" .. table.concat(arguments, ", ") .. ")")}
+  about.numbered = order.chapters[1].numbered
+  local show = "#show: wb." .. (about.book and "book" or "report") .. ".with(" .. value(about) .. ")"
+  return {raw('#import "workbook.typ" as wb'), raw(show)}
 end
 
 function Reader(input)
   order = pandoc.json.decode(tostring(input), false)
   typst = order.to == "typst"
-  order.chapters, order.formulas, order.missing = {[1] = {names = {}, headings = {}, anchors = {}, numbered = true}}, 0, pandoc.List({})
+  order.formulas, order.missing = 0, pandoc.List({})
+  order.chapters = setmetatable({}, {__index = function(chapters, number)
+    chapters[number] = {names = {}, headings = {}, anchors = {}, numbered = true, top = 9}
+    return chapters[number]
+  end})
   local contents = prepare(order.blocks)
   local blocks = pandoc.Blocks({})
   if typst then blocks:extend(opening(order.meta)) end
@@ -518,6 +455,7 @@ function Reader(input)
   local meta = order.meta
   meta.missing = #order.missing > 0 and order.missing or nil
   meta.contents = #contents > 0 and contents or nil
+  if meta.failure and meta.failure.message then meta.failure.dir = direction(meta.failure.message) end
   meta.sidebar = #contents > 0 or (meta.failure and meta.failure.name ~= nil)
   return pandoc.Pandoc(blocks, meta)
 end
