@@ -5,8 +5,8 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,8 @@ DEFAULT_TITLE = "Experiments in image classification"
 FEWEST_CHAPTERS = 2
 MADE_FROM = f".{BOOK}.made-from"
 """Beside the book: a hash of what it was made from."""
-_SENTENCE_END = re.compile(r"[.!?؟](?=\s+[^\sa-z]|\s*\Z)")
-_ABBREVIATIONS = tuple(f" {word}" for word in ("vs.", "Fig.", "Figs.", "Eq.", "No.", "cf.", "e.g.", "i.e.", "etc."))
-_PAIRED_MARKS = ("**", "`", "$")
+_SENTENCE = re.compile(r"(?:(?!\n[ \t]*\n).)*?(?<! vs)(?<!Fig)[.!?؟](?=\s+[^\sa-z]|\s*\Z)", re.DOTALL)
+"""A text's first one: it ends before a blank and a capital letter, a digit or a mark."""
 _COLUMNS = ["Quantity", "Reported earlier", "This run", "Difference", "Images"]
 _ALIGN = ["left", "right", "right", "right", "left"]
 _IMAGES = {True: "stand-in", False: "real", None: "–"}
@@ -69,25 +68,19 @@ def settings(root: Path, *, author: str | None = None, course: str | None = None
         UnusableSettings: if the file cannot be read, or a setting is unknown or no text.
     """
     path = root / "pyproject.toml"
-    table = _tool_table(path) if path.is_file() else {}
-    for name, value in table.items():
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8") if path.is_file() else "")
+        given = dict(table.get("tool", {}).get("workbook", {}))
+    except (OSError, ValueError, AttributeError) as error:
+        raise UnusableSettings(f"cannot read [tool.workbook], the book's settings, in {path.name}: {error}") from error
+    for name, value in given.items():
         if name not in BookSettings.__dataclass_fields__ or not isinstance(value, str):
             raise UnusableSettings(
                 f"{path.name}: {name} = {value!r} in [tool.workbook] is not a setting of the book; there are title, "
                 "author and course, each a text"
             )
-    given = {"author": author, "course": course}
-    return replace(BookSettings(**table), **{name: text for name, text in given.items() if text is not None})
-
-
-def _tool_table(path: Path) -> Mapping[str, Any]:
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("workbook", {})
-    except (OSError, ValueError, AttributeError) as error:
-        raise UnusableSettings(f"cannot read the settings of the book in {path.name}: {error}; correct it") from error
-    if not isinstance(table, dict):
-        raise UnusableSettings(f"{path.name}: tool.workbook is not a table; write [tool.workbook], then title = …")
-    return table
+    options = {"author": author, "course": course}
+    return BookSettings(**given | {name: text for name, text in options.items() if text is not None})
 
 
 # The file in a profile's folder
@@ -153,7 +146,7 @@ def chapters(reports: Path, *, show_code: str = "key") -> list[Chapter]:
         reports: ``reports/<profile>``.
         show_code: whose code is shown, as for the reports: that of "all" cells, of those tagged "key", or of "none".
     """
-    return [_chapter(path, show_code) for path in executed(reports)]
+    return [Chapter(path.stem, with_code(_document(path), show_code)) for path in executed(reports)]
 
 
 def executed(reports: Path) -> list[Path]:
@@ -162,24 +155,18 @@ def executed(reports: Path) -> list[Path]:
     return sorted(paths, key=lambda path: (int(re.match(r"\d+", path.name, re.ASCII)[0]), path.name))
 
 
-def _chapter(path: Path, show_code: str) -> Chapter:
+def _document(path: Path) -> Document:
     try:
-        document = _as_reported(read(load(path), name=path.stem), path.with_suffix(".json"))
+        document = read(load(path), name=path.stem)
     except (UnreadableNotebook, DamagedNotebook) as error:
         message = f"its executed notebook cannot be read: {type(error.__cause__).__name__}; run it again"
-        failure = Failure(type(error).__name__, message, "", None)
-        document = Document(path.stem, [failure], {}, {}, duration=None, finished=None, failed=True)
-    return Chapter(path.stem, with_code(document, show_code))
-
-
-def _as_reported(document: Document, numbers: Path) -> Document:
-    """The document with the failure that showed only when its report was written, which its numbers tell of."""
-    try:
-        error = json.loads(numbers.read_text(encoding="utf-8"))["error"]
-        name, message = error["name"], error["message"]
+        document = Document(path.stem, [], {}, {}, duration=None, finished=None, failed=False)
+        return with_failure(document, type(error).__name__, message)
+    try:  # a failure that showed only when the report was written, which its numbers tell of
+        error = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["error"]
+        return document if document.failed else with_failure(document, error["name"], error["message"])
     except (OSError, ValueError, KeyError, TypeError):  # none, or nothing that a run left
         return document
-    return document if document.failed else with_failure(document, name, message)
 
 
 # Its pages
@@ -258,16 +245,14 @@ def _states(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
         if chapter.document.failed
     ]
     label = f"{len(lines)} of {count} notebook{'' if count == 1 else 's'} failed"
-    blocks = [{"kind": "alarms", "label": label, "lines": lines}] if lines else []
     stand_ins = sum(bool(_is_stand_in(chapter.document)) for chapter in chapters)
-    if stand_ins:
-        where = "all chapters" if stand_ins == count else f"{stand_ins} of {count} chapters"
-        text = (
-            f"STAND-IN DATA in {where}. Such numbers say how the methods behave, nothing about the data sets that the "
-            "images stand in for."
-        )
-        blocks.append({"kind": "warning", "text": text})
-    return blocks
+    where = "all chapters" if stand_ins == count else f"{stand_ins} of {count} chapters"
+    warning = (
+        f"STAND-IN DATA in {where}. Such numbers say how the methods behave, nothing about the data sets that the "
+        "images stand in for."
+    )
+    alarms = [{"kind": "alarms", "label": label, "lines": lines}] if lines else []
+    return alarms + ([{"kind": "warning", "text": warning}] if stand_ins else [])
 
 
 def _comparison(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
@@ -306,25 +291,20 @@ def _findings(chapters: Sequence[Chapter], described: Sequence[list[dict[str, An
 
 
 def finding(document: Document) -> str:
-    """What the notebook found, in one sentence of Markdown that the run computed; "" where it has no reading.
+    """What the notebook found: the first sentence of the reading below its table of results, or else of its last one.
 
-    It is the first sentence of the reading below the table of results, or else of the last reading.
+    Returns:
+        Markdown that the run computed; "" where it has no reading.
     """
-    results = [i for i, block in enumerate(document.blocks) if _holds_results(block)]
-    after = [block for block in document.blocks[max(results, default=0) :] if isinstance(block, Reading)]
-    readings = after[:1] if results and after else [block for block in document.blocks if isinstance(block, Reading)]
-    return first_sentence(readings[-1].text) if readings else ""
-
-
-def first_sentence(text: str) -> str:
-    """The first sentence of the text's first paragraph, emphasis, code, formulas and parentheses in it whole."""
-    paragraph = re.split(r"\n[ \t]*\n", text.strip())[0]
-    for end in _SENTENCE_END.finditer(paragraph):
-        sentence = paragraph[: end.end()]
-        is_whole = all(sentence.count(mark) % 2 == 0 for mark in _PAIRED_MARKS)
-        if is_whole and sentence.count("(") == sentence.count(")") and not f" {sentence}".endswith(_ABBREVIATIONS):
-            return sentence
-    return paragraph
+    readings = [(i, block.text.strip()) for i, block in enumerate(document.blocks) if isinstance(block, Reading)]
+    # A table of numbers has no values of its own: the document has them elsewhere.
+    tables = [
+        i for i, block in enumerate(document.blocks) if isinstance(block, Table) and block.rows and not block.values
+    ]
+    below = [text for i, text in readings if tables and i > tables[-1]]
+    text = next(iter(below), readings[-1][1] if readings else "")
+    sentence = _SENTENCE.match(text)
+    return sentence[0] if sentence else text.split("\n\n")[0]
 
 
 def _is_stand_in(document: Document) -> bool | None:
@@ -337,8 +317,3 @@ def _failure(document: Document) -> str:
     """What ended the run, in one line."""
     errors = [block for block in document.blocks if isinstance(block, Failure)]
     return " ".join(f"{errors[0].name}: {errors[0].message}".split()) if errors else ""
-
-
-def _holds_results(block: Any) -> bool:
-    """Whether the block is a table of numbers: the document has its values elsewhere."""
-    return isinstance(block, Table) and bool(block.rows) and not block.values

@@ -48,10 +48,13 @@ def numbers(document: Document, *, name: str, profile: str) -> dict[str, Any]:
         name: "caption", "columns", "values"), "figures" (by name: "caption", "alt"), "key_figure" (a name, or "") and
         "key_numbers" (names). None stands for NaN and infinities.
     """
-    sources = [block for block in document.blocks if isinstance(block, Provenance)]
-    failures = [block for block in document.blocks if isinstance(block, Failure)]
+
+    def those(kind: type) -> list[Any]:
+        return [block for block in document.blocks if isinstance(block, kind)]
+
+    sources, failures = those(Provenance), those(Failure)
     # A table of numbers has no values of its own: they are in "numbers" already.
-    tables = [block for block in document.blocks if isinstance(block, Table) and (block.values or not block.rows)]
+    tables = [block for block in those(Table) if block.values or not block.rows]
     made = {
         "notebook": name,
         "profile": profile,
@@ -71,11 +74,7 @@ def numbers(document: Document, *, name: str, profile: str) -> dict[str, Any]:
             block.name: {"caption": block.caption, "columns": block.names or block.columns, "values": block.values}
             for block in tables
         },
-        "figures": {
-            block.name: {"caption": block.caption, "alt": block.alt}
-            for block in document.blocks
-            if isinstance(block, Figure)
-        },
+        "figures": {block.name: {"caption": block.caption, "alt": block.alt} for block in those(Figure)},
         "key_figure": document.key_figure,
         "key_numbers": document.key_numbers,
     }
@@ -123,39 +122,36 @@ def write_page(reports: Path, figures: Path, profile: str) -> None:
         figures: the folder of the same profile's drawings, one folder for each notebook.
         profile: the profile's name.
     """
-    found = [content for path in sorted(reports.glob("*.json")) if (content := _content(path)) is not None]
-    failed = [name for name, content in found if content["status"] != "ok"]
-    stand_ins = sum(bool(content["stand_in"]) for _, content in found)
-    took = render.in_words(sum(content["duration_seconds"] or 0 for _, content in found))
-    groups = [(content, _compared(content)) for _, content in found]
+    found = {path.stem: content for path in sorted(reports.glob("*.json")) if (content := _content(path)) is not None}
+    failed = [name for name, content in found.items() if content["status"] != "ok"]
+    stand_ins = sum(bool(content["stand_in"]) for content in found.values())
+    groups = [
+        {"title": content["title"], "stand_in": bool(content["stand_in"]), "rows": _compared(content)}
+        for content in found.values()
+    ]
     meta = {
         "profile": profile,
         "count": f"{len(found)} notebook{'' if len(found) == 1 else 's'}",
-        "duration": took,
+        "duration": render.in_words(sum(content["duration_seconds"] or 0 for content in found.values())),
         "failed": {"count": str(len(failed)), "names": ", ".join(failed)} if failed else None,
         "stand_ins": f"{stand_ins} of {len(found)}" if stand_ins else "",
         "links": _links(reports),
-        "cards": [{"number": str(i), **_card(reports, *each)} for i, each in enumerate(found)],
-        "compared": [
-            {"title": content["title"], "stand_in": bool(content["stand_in"]), "rows": rows}
-            for content, rows in groups
-            if rows
-        ],
+        "cards": [{"number": str(i), **_card(reports, *each)} for i, each in enumerate(found.items())],
+        "compared": [group for group in groups if group["rows"]],
     }
-    thumbnails = [_thumbnail(content, figures / name) for name, content in found]
+    thumbnails = [_thumbnail(content, figures / name) for name, content in found.items()]
     page = render.page(meta, "index.html")
     page = re.sub(r"<!--thumbnail (\d+)-->", lambda place: thumbnails[int(place[1])], page)
     write(reports / "index.html", page)
 
 
-def _content(path: Path) -> tuple[str, dict[str, Any]] | None:
-    """A notebook's name and what its last run left; None for a file that isn't that."""
+def _content(path: Path) -> dict[str, Any] | None:
+    """What a notebook's last run left; None for a file that isn't that."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return None
-    is_of_a_run = isinstance(content, dict) and {"notebook", "status", "figures"} <= set(content)
-    return (path.stem, content) if is_of_a_run else None
+    return content if isinstance(content, dict) and {"notebook", "status", "figures"} <= set(content) else None
 
 
 def _links(reports: Path) -> list[dict[str, str]]:
