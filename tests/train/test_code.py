@@ -230,8 +230,14 @@ class Locked:
     [
         (Locked(threading.Lock()), r"augment\.thing can't be read: .*_thread.lock"),
         (Locked(np.random.default_rng(0)), r"augment\.thing draws from a generator of its own"),
-        (lambda images: images / 255 + 0 * random.random(), r"augment\.random\.random draws from a generator of its own"),
-        (lambda images: images / 255 + 0 * np.random.rand(), r"augment\.np\.random\.rand draws from a generator of its own"),
+        (
+            lambda images: images / 255 + 0 * random.random(),
+            r"augment\.random\.random draws from a generator of its own",
+        ),
+        (
+            lambda images: images / 255 + 0 * np.random.rand(),
+            r"augment\.np\.random\.rand draws from a generator of its own",
+        ),
         (lambda images: eval("images / 255"), r"augment looks names up by eval\(\)"),
     ],
 )
