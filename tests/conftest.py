@@ -1,6 +1,7 @@
 """Small data and networks that many tests share. No test needs the internet, a GPU or data that is not drawn here."""
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,10 @@ import torch
 from helpers.data import ImageData, Source
 from helpers.train import Compute, choose_compute
 
+# One thread: on networks as small as these two wait for each other longer than they compute, and a command's number of
+# threads, which belongs to its results, is the same whatever --jobs.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 matplotlib.use("agg")  # no windows, whatever the machine prefers
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background job ignores Ctrl-C, and so does what it starts; some tests send one.

@@ -63,7 +63,8 @@ def workspace(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reports(workspace):
     """The smoke profile's reports of all notebooks, the template among them, made by one command."""
-    assert cli.main([*(path.stem for path in NOTEBOOKS), "--profile", "smoke"], root=workspace) == 0
+    names = [path.stem for path in NOTEBOOKS]
+    assert cli.main([*names, "--profile", "smoke", "--jobs", "2"], root=workspace) == 0
     return workspace / "reports" / "smoke"
 
 
