@@ -136,19 +136,14 @@ def test_the_csv_file_holds_every_number_of_every_point_with_all_digits(mixed):
     assert rows[4]["run_error"] == f"ValueError: no such shape {NASTY} (cell 7)"
 
 
-def test_an_unreadable_file_is_a_point_that_has_not_run(make):
+def test_it_runs_again_only_if_the_points_results_are_others_and_a_damaged_file_is_none(make):
     made = make("SEED=0..2").run()
-    for i, text in enumerate(["{", '{"error": null}']):
-        (made.folder / f"{made.points[i].name}.json").write_text(text)
-    assert [row["run_state"] for row in made.rows()] == ["not run", "not run", "ok"]
-
-
-def test_it_runs_again_only_if_the_points_results_are_others(make):
-    made = make("SEED=0..1").run()
     first, same = (sweep.summary_task(made.workspace, "quick", made.notebook, made.points) for _ in range(2))
     assert first == same and first.reports == made.folder and first.name == "sweep"
-    made.ran(made.points[0], error="later")
+    for i, text in enumerate(["{", '{"error": null}']):
+        (made.folder / f"{made.points[i].name}.json").write_text(text)
     assert sweep.summary_task(made.workspace, "quick", made.notebook, made.points) != first
+    assert [row["run_state"] for row in made.rows()] == ["not run", "not run", "ok"]
 
 
 def test_means_over_seeds_leave_out_what_did_not_end_well(mixed, summary):
@@ -260,8 +255,7 @@ def test_what_is_no_amount_stands_side_by_side(make, summary):
 @pytest.mark.parametrize(
     ("grid", "skip"),
     [
-        (["EPOCHS=2,4,6"], range(3)),
-        (["EPOCHS=2,4,6"], range(1, 3)),
+        (["EPOCHS=2,4"], range(2)),
         (["EPOCHS=2"], []),
         (["EPOCHS=1..9", "LEARNING_RATE=0,1e-4,1e-3", "SEED=1,2"], range(3, 54)),
     ],
