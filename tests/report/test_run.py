@@ -236,10 +236,13 @@ def test_a_kernel_that_does_not_start_fails_its_notebook_with_what_it_said(tmp_p
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     write_notebook(tmp_path / "notebooks", "07_nothing", RESULT)
-    session = Session(tmp_path, "07", "--format", "html")
+    words = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Only words")])
+    nbformat.write(words, tmp_path / "notebooks" / "08_words.ipynb")
+    session = Session(tmp_path, "--format", "html")
     assert session.status == 1
-    assert session.failure("07_nothing").name == "KernelNotStarted"
-    assert "No module named ipykernel" in session.failure("07_nothing").message
+    for name in ("07_nothing", "08_words"):
+        assert session.failure(name).name == "KernelNotStarted"
+        assert "No module named ipykernel" in session.failure(name).message
 
 
 def test_ctrl_c_stops_the_kernels_and_keeps_what_ran(tmp_path):
