@@ -4,7 +4,6 @@ import io
 import re
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pypdf
@@ -16,24 +15,13 @@ from PIL import Image
 from helpers.report import book
 from helpers.report.book import BookSettings, Chapter, UnusableSettings, chapters, finding, settings
 from helpers.report.document import Block, Document, Failure, Figure, Markdown, Provenance, Reading, Table
+from tests.report.documents import LOREM, document, figure, pages_of
 
-LOREM = "The network is trained on the classes of A, and the test split is touched once, at the end. " * 8
-
-
-@pytest.fixture(scope="module")
-def drawing() -> dict[str, str | bytes]:
-    fig, ax = plt.subplots(figsize=(5, 3))
-    ax.plot([1, 2, 3])
-    buffers = {kind: io.BytesIO() for kind in ("pdf", "svg")}
-    for kind, buffer in buffers.items():
-        fig.savefig(buffer, format=kind)
-    plt.close(fig)
-    return {"svg": buffers["svg"].getvalue().decode(), "pdf": buffers["pdf"].getvalue()}
+WHEN = {"duration": 61.0, "finished": "2026-03-04T10:12:13+00:00"}
 
 
 def make_document(*blocks: Block, title: str = "A report", **fields: object) -> Document:
-    fields = {"duration": 61.0, "finished": "2026-03-04T10:12:13+00:00", "failed": False, **fields}
-    return Document(title, list(blocks), fields.pop("numbers", {}), {}, **fields)
+    return document(*blocks, title=title, **{**WHEN, **fields})
 
 
 def number(name: str, reported: float | None, value: str = "61.0 %") -> dict[str, object]:
@@ -54,8 +42,8 @@ def render(*documents: Document, **options: str) -> pypdf.PdfReader:
     )
 
 
-def page_texts(reader: pypdf.PdfReader) -> list[str]:
-    return [page.extract_text().replace("\u00a0", " ") for page in reader.pages]
+def summary_of(reader: pypdf.PdfReader) -> str:
+    return next(page for page in pages_of(reader) if page.startswith("Summary\n"))
 
 
 def outline(reader: pypdf.PdfReader) -> list[tuple[str, int]]:
@@ -78,7 +66,7 @@ def test_the_title_page_names_who_when_and_from_which_commit():
     days = ["2026-03-04T10:12:13+00:00", "2026-03-05T01:00:00+00:00", None]
     documents = [make_document(source, finished=day) for source, day in zip(sources, days, strict=True)]
     reader = render(*documents, title="My experiments", author="Sara Moradi", course="Deep learning")
-    first = page_texts(reader)[0]
+    first = pages_of(reader)[0]
     order = ["Deep learning", "My experiments", "Sara Moradi", "5 March 2026", "quick", "def456"]
     places = [first.index(part) for part in order]
     assert places == sorted(places)
@@ -88,7 +76,7 @@ def test_the_title_page_names_who_when_and_from_which_commit():
 
 
 def test_without_author_and_course_the_title_page_has_no_line_for_them():
-    lines = page_texts(render(make_document(Markdown("text"))))[0].strip().split("\n")
+    lines = pages_of(render(make_document(Markdown("text"))))[0].strip().split("\n")
     assert lines[:2] == ["The book", "Newest run 4 March 2026"]
 
 
@@ -100,7 +88,7 @@ def test_contents_name_the_pages_of_chapters_and_sections():
         for name in "ABC"
     ]
     reader = render(*documents)
-    pages = page_texts(reader)
+    pages = pages_of(reader)
     contents = pages[1]
     for i, name in enumerate("ABC", 1):
         (page,) = re.findall(rf"^{i} Chapter of {name}[ .]*?(\d+)$", contents, re.MULTILINE)
@@ -120,7 +108,7 @@ def test_contents_name_the_pages_of_chapters_and_sections():
 def test_pages_have_numbers_and_the_title_of_their_chapter_on_top():
     documents = [make_document(Markdown((LOREM + "\n\n") * 16), title=f"Chapter of {name}") for name in "AB"]
     reader = render(*documents)
-    pages = page_texts(reader)
+    pages = pages_of(reader)
     starts = dict(outline(reader))
     first_of_b = starts["2 Chapter of B"]
     assert len(pages) > first_of_b > starts["1 Chapter of A"] + 1
@@ -131,11 +119,11 @@ def test_pages_have_numbers_and_the_title_of_their_chapter_on_top():
     assert pages[first_of_b - 1].rstrip().endswith(f"\n{first_of_b}")
 
 
-def test_figures_and_tables_are_numbered_by_chapter_and_referred_to_so(drawing):
-    figures = [Figure(f"f{i}", f"Caption {i}.", "alt", number=i, **drawing) for i in (1, 2)]
+def test_figures_and_tables_are_numbered_by_chapter_and_referred_to_so():
+    figures = [figure(i, name=f"f{i}", caption=f"Caption {i}.") for i in (1, 2)]
     listed = Table("t", "Its caption.", ["a"], [["1"]], ["right"], [], 1)
     blocks = [Markdown("## See\n\n@fig-f2, @tbl-t and `@fig-f2`"), *figures, listed, Reading("As in @fig-f1.")]
-    text = "\n".join(page_texts(render(make_document(*blocks), make_document(*blocks))))
+    text = "\n".join(pages_of(render(make_document(*blocks), make_document(*blocks))))
     for chapter in (1, 2):
         assert f"Figure {chapter}.2, Table {chapter}.1 and @fig-f2" in text
         assert f"Figure {chapter}.2. Caption 2." in text and f"Table {chapter}.1. Its caption." in text
@@ -153,14 +141,13 @@ def test_headings_with_numbers_of_their_own_keep_them_and_the_next_chapter_is_nu
     assert titles[-5:] == ["1 First", "1. Data", "2. Results", "2 Second", "2.1 Data"]
 
 
-def test_the_same_chapters_give_the_same_bytes(drawing):
-    figure = Figure("f", "A line.", "alt", number=1, **drawing)
-    made = [Chapter("01_a", make_document(Markdown("## A\n\n$x^2$, @fig-f"), figure, results(), Reading("Good.")))]
+def test_the_same_chapters_give_the_same_bytes():
+    made = [Chapter("01_a", make_document(Markdown("## A\n\n$x^2$, @fig-f"), figure(), results(), Reading("Good.")))]
     assert len({book.pdf(made, BookSettings("T", "A", "C"), profile="quick") for _ in range(2)}) == 1
 
 
 def test_a_book_without_chapters_says_so():
-    pages = page_texts(render())
+    pages = pages_of(render())
     assert len(pages) == 3
     assert "No notebook of this profile has been run yet." in pages[2]
 
@@ -177,8 +164,8 @@ def test_the_table_has_reported_and_measured_numbers_and_says_where_images_stand
         make_document(real, results(), title="Without", numbers=unreported, key_numbers=("key_*",)),
         make_document(real, title="No numbers"),
     ]
-    pages = page_texts(render(*documents))
-    summary = next(page for page in pages if page.startswith("Summary\n"))
+    reader = render(*documents)
+    pages, summary = pages_of(reader), summary_of(reader)
     assert "Table S.1." in summary
     rows = re.findall(r"^label of .*$", summary, re.MULTILINE)
     assert rows == [
@@ -192,10 +179,9 @@ def test_the_table_has_reported_and_measured_numbers_and_says_where_images_stand
 
 def test_a_failed_notebook_is_named_as_failed_with_its_error():
     failure = Failure("ValueError", "the loss is not finite", "Traceback\nValueError: the loss is not finite", 7)
-    failed = make_document(Markdown("What it is."), Reading("Half done."), failure, title="Broken", failed=True)
+    failed = make_document(Markdown("What it is."), Reading("Half done."), failure, title="Broken")
     reader = render(make_document(Reading("It works.")), failed)
-    pages = page_texts(reader)
-    summary = next(page for page in pages if page.startswith("Summary\n"))
+    pages, summary = pages_of(reader), summary_of(reader)
     assert "1 of 2 notebooks failed" in summary
     assert "Chapter 2, 02_notebook. ValueError: the loss is not finite" in summary
     assert "It works." in summary and "Half done." not in summary
@@ -207,11 +193,11 @@ def test_a_failed_notebook_is_named_as_failed_with_its_error():
     assert places == sorted(places)
 
 
-def test_the_summary_shows_the_key_figure(drawing):
+def test_the_summary_shows_the_key_figure():
     names = ("first", "animals_bars", "last")
-    figures = [Figure(name, f"Caption of {name}.", "alt", number=i, **drawing) for i, name in enumerate(names, 1)]
+    figures = [figure(i, name=name, caption=f"Caption of {name}.") for i, name in enumerate(names, 1)]
     documents = [make_document(*figures, key_figure=key) for key in ("*_bars", "")]
-    summary = next(page for page in page_texts(render(*documents)) if page.startswith("Summary\n"))
+    summary = summary_of(render(*documents))
     assert re.findall(r"Figure (\S+)\. Caption of (\w+)", summary) == [("1.2", "animals_bars"), ("2.1", "first")]
 
 
@@ -240,7 +226,7 @@ def test_the_finding_is_one_sentence():
 
 def test_a_long_title_wraps_on_the_title_page_and_at_the_start_of_its_chapter():
     title = ("A title that goes on " * 15).strip()
-    pages = page_texts(render(make_document(title=title), title=title))
+    pages = pages_of(render(make_document(title=title), title=title))
     shown = [re.sub(r"\s+", " ", page) for page in pages]
     assert shown[0].startswith(title)
     assert shown[-1].startswith(f"Chapter 1 {title}")
@@ -261,7 +247,7 @@ def test_of_a_long_title_pages_show_the_first_line_on_top(monkeypatch):
 def test_a_persian_title_is_set_everywhere():
     title = "گزارش شبکه"
     reader = render(make_document(Markdown("متن"), title=title), title=title, author="سارا", course="یادگیری")
-    pages = page_texts(reader)
+    pages = pages_of(reader)
     for page in (pages[0], pages[1], pages[-1]):
         assert "گزارش" in page or "گزارش"[::-1] in page
     assert reader.metadata.title == title
@@ -270,14 +256,14 @@ def test_a_persian_title_is_set_everywhere():
 
 def test_titles_are_never_read_as_markup():
     title = '#panic("x") *b* $y$ [z] @ref <lab> \\'
-    text = "\n".join(page_texts(render(make_document(title=title), title=title, author=title, course=title)))
+    text = "\n".join(pages_of(render(make_document(title=title), title=title, author=title, course=title)))
     assert "could not be set" not in text
     assert text.count('#panic("x") *b* $y$ [z] @ref <lab> \\') >= 5
 
 
 def test_what_typst_cannot_set_becomes_a_box_in_its_chapter():
     broken = Figure("f", "A caption.", "alt", "<svg><g></svg>", b"%PDF-1.4 broken", 1)
-    text = "\n".join(page_texts(render(make_document(Markdown("Before."), broken, Reading("It works.")))))
+    text = "\n".join(pages_of(render(make_document(Markdown("Before."), broken, Reading("It works.")))))
     assert text.count("could not be set") == 1
     assert text.count("It works.") == 2
 
@@ -314,7 +300,7 @@ def test_a_damaged_notebook_is_a_chapter_that_says_so(tmp_path, content):
     nbformat.write(executed("Good"), tmp_path / "02_good.ipynb")
     damaged, good = chapters(tmp_path)
     assert damaged.document.failed and not good.document.failed
-    text = "\n".join(page_texts(render(damaged.document, good.document)))
+    text = "\n".join(pages_of(render(damaged.document, good.document)))
     assert "its executed notebook cannot be read" in text
     assert "printed" in text
     assert str(tmp_path) not in text

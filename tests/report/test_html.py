@@ -223,42 +223,42 @@ def test_repeated_headings_get_ids_of_their_own_and_links_find_them():
 # What a notebook's HTML may not do
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "<script>alert(1)</script>",
-        "<img src=x onerror=alert(1)>",
-        "<a href='javascript:alert(1)'>x</a>",
-        "<a href=' java\nscript:alert(1)'>x</a>",
-        "<iframe src='https://example.org'></iframe>",
-        "<svg><script>alert(1)</script><image href='https://example.org/x'/><use href='https://example.org/y#z'/></svg>",
-        "<style>@import 'https://example.org/x.css'; p {background: url(https://example.org/x)}</style>",
-        "<style>#a{background:url(https://example.org/x)} #a{background:-webkit-image-set('https://example.org/x' 1x)}",
-        "<p style='background:url(https://example.org/x)'>x</p>",
-        "<p style='background:u\\72l(https://example.org/x)'>x</p>",
-        "<p style='background:url/**/(https://example.org/x)'>x</p>",
-        "<p style='background:image-set(\"https://example.org/x\" 1x)'>x</p>",
-        "<p style='background:-webkit-image-set(url(https://example.org/x) 1x)'>x</p>",
-        "<p style='list-style-image:url(https://example.org/x);cursor:url(https://example.org/x),auto'>x</p>",
-        "<img src='https://example.org/x' srcset='https://example.org/y 2x'>",
-        "<img src='//example.org/x'>",
-        "<link rel=stylesheet href=https://example.org/x.css>",
-        "<meta http-equiv=refresh content='0;https://example.org'>",
-        "<base href=https://example.org>",
-        "<math><mi xlink:href='javascript:alert(1)' href='https://example.org'>x</mi></math>",
-        "<video src=https://example.org/x poster=https://example.org/y></video>",
-        "<input type=image src=https://example.org/x>",
-        "<form action=https://example.org><button formaction=https://example.org>x</button></form>",
-        "<img src='data:text/html,<script>alert(1)</script>'>",
-        "<table background=https://example.org/x><td background=https://example.org/y>x</table>",
-        "<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>",
-        "<style>#a{}</style/><script>alert(1)</script>",
-        "<style>#a{content:'</style><script>alert(1)</script>'}</style>",
-        "<!--><script>alert(1)</script>-->",
-    ],
+DANGEROUS = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "<a href=' java\nscript:alert(1)'>x</a>",
+    "<iframe src='https://example.org'></iframe>",
+    "<svg><script>alert(1)</script><image href='https://example.org/x'/><use href='https://example.org/y#z'/></svg>",
+    "<style>@import 'https://example.org/x.css'; p {background: url(https://example.org/x)}</style>",
+    "<style>#a{background:url(https://example.org/x)} #a{background:-webkit-image-set('https://example.org/x' 1x)}",
+    "<p style='background:url(https://example.org/x)'>x</p>",
+    "<p style='background:u\\72l(https://example.org/x)'>x</p>",
+    "<p style='background:url/**/(https://example.org/x)'>x</p>",
+    "<p style='background:image-set(\"https://example.org/x\" 1x)'>x</p>",
+    "<p style='background:-webkit-image-set(url(https://example.org/x) 1x)'>x</p>",
+    "<p style='list-style-image:url(https://example.org/x);cursor:url(https://example.org/x),auto'>x</p>",
+    "<img src='https://example.org/x' srcset='https://example.org/y 2x'>",
+    "<img src='//example.org/x'>",
+    "<link rel=stylesheet href=https://example.org/x.css>",
+    "<meta http-equiv=refresh content='0;https://example.org'>",
+    "<base href=https://example.org>",
+    "<math><mi xlink:href='javascript:alert(1)' href='https://example.org'>x</mi></math>",
+    "<video src=https://example.org/x poster=https://example.org/y></video>",
+    "<input type=image src=https://example.org/x>",
+    "<form action=https://example.org><button formaction=https://example.org>x</button></form>",
+    "<img src='data:text/html,<script>alert(1)</script>'>",
+    "<table background=https://example.org/x><td background=https://example.org/y>x</table>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>",
+    "<style>#a{}</style/><script>alert(1)</script>",
+    "<style>#a{content:'</style><script>alert(1)</script>'}</style>",
+    "<!--><script>alert(1)</script>-->",
 )
-def test_nothing_dangerous_passes(source):
-    text = render.html(document(Output("text/html", source, 1), Markdown(source)), name="a", profile="p")
+
+
+def test_nothing_dangerous_passes():
+    blocks = [block for source in DANGEROUS for block in (Output("text/html", source, 1), Markdown(source))]
+    text = render.html(document(*blocks), name="a", profile="p")
     assert remote_references(text) == []
     tree = html5lib.parse(text, treebuilder="etree", namespaceHTMLElements=False)
     tags = {element.tag.split("}")[-1] for element in tree.iter() if isinstance(element.tag, str)}
@@ -280,20 +280,17 @@ def test_nothing_dangerous_passes(source):
     ],
 )  # fmt: skip
 def test_styles_load_nothing_and_stay_in_their_place(declaration):
-    assert foreign.declarations(declaration) == ""
-    drawn = page(Output("text/html", f"<p style='color:red;{declaration}'>x</p>", 1))
-    assert drawn.find(class_="output").p["style"] == "color:red"
+    drawn = BeautifulSoup(foreign.cleaned(f'<p style="color:red;{declaration}">x</p>', prefix="o-"), "html5lib")
+    assert drawn.p["style"] == "color:red"
 
 
-@pytest.mark.parametrize(
-    "declaration",
-    [
-        "color:#ff0000", "background-color:rgba(0, 0, 255, 0.5)", "text-align:right", "width:10em", "font-weight:bold",
-        "background:linear-gradient(90deg, #5fba7d 50.0%, transparent 50.0%)", "padding:0 1px", "border:1px solid red",
-    ],
-)  # fmt: skip
-def test_styles_of_tables_are_kept(declaration):
-    assert foreign.declarations(declaration) == declaration
+def test_styles_of_tables_are_kept():
+    kept = (
+        "color:#ff0000;background-color:rgba(0, 0, 255, 0.5);text-align:right;width:10em;font-weight:bold;"
+        "background:linear-gradient(90deg, #5fba7d 50.0%, transparent 50.0%);padding:0 1px;border:1px solid red"
+    )
+    drawn = page(Output("text/html", f"<p style='{kept}'>x</p>", 1))
+    assert drawn.find(class_="output").p["style"] == kept
 
 
 def test_a_styled_frame_keeps_its_colours_under_ids_of_its_own():
@@ -359,7 +356,9 @@ def test_very_long_printed_text_is_cut_and_says_so():
 def test_texts_that_would_take_for_ever_are_shown_as_they_were_typed():
     pieces = ["[", "![", "<b>", "<div>", ">", "- ", "1. ", "`", "$a", "\\begin{align}", "<!--"]
     texts = [piece * 16_000 for piece in pieces]
-    blocks = [Markdown("*before*"), *map(Markdown, texts), *[Output("text/html", text, 1) for text in texts[:4]]]
+    sheets = ["<style>" + "x " * 60_000, "<style>" + "/* " * 40_000, "<style " * 16_000, ("x" * 4999 + " ") * 100]
+    blocks = [Markdown("*before*"), *map(Markdown, texts)]
+    blocks += [Output("text/html", text, 1) for text in texts[:4] + sheets]
     started = time.monotonic()
     drawn = page(*blocks, Markdown("*after*"))
     assert [em.get_text() for em in drawn.main.find_all("em")] == ["before", "after"]
@@ -386,27 +385,7 @@ def test_texts_that_pandoc_fails_on_are_shown_as_typed(monkeypatch):
     assert "**NO WAY** <b>" in pdf_text(*blocks)
 
 
-# Colours and numbers
-
-
-def luminance(colour):
-    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast_meets_wcag_aa(scheme):
-    sheet = (render.HERE / "style.css").read_text(encoding="utf-8")
-    light, dark = re.findall(r":root \{(.*?)\n *\}", sheet, re.DOTALL)[:2]
-    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
-    words = ["ink", "quiet", "accent"]
-    pairs = [(word, ground) for word in words for ground in ("paper", "tint")] + [("ink", "reading")]
-    pairs += [(f"{kind}-ink", kind) for kind in ("good", "bad", "warn")] + [("bad-ink", "paper"), ("quiet", "reading")]
-    pairs += [(name, "tint") for name in colours if name.startswith("code-")]
-    for ink, ground in pairs:
-        darker, lighter = sorted((luminance(colours[ink]), luminance(colours[ground])))
-        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (ink, ground)
+# Numbers
 
 
 def test_numbers_are_strict_json_with_all_that_was_recorded():

@@ -8,7 +8,6 @@ import pytest
 from bs4 import BeautifulSoup
 
 from helpers.report import index
-from helpers.report.workspace import Workspace
 
 NASTY = "<script>alert('x')</script> & \"quoted\""
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt"/>'
@@ -144,15 +143,6 @@ def test_the_book_and_sweeps_are_linked_where_they_lie(folders):
     folder = reports.as_uri() + "/"
     paths = [unquote(urlsplit(urljoin(folder, link["href"])).path) for link in found]
     assert paths == [str(reports / "workbook.pdf"), *(str(folder / "sweep.html") for folder in sweeps)]
-
-
-def test_the_index_of_a_workspace_links_its_book(tmp_path):
-    workspace = Workspace(tmp_path)
-    workspace.reports("smoke").mkdir(parents=True)
-    (workspace.reports("smoke") / "workbook.pdf").touch()
-    index.write_page(workspace.reports("smoke"), workspace.figures("smoke"), "smoke")
-    text = (workspace.reports("smoke") / "index.html").read_text(encoding="utf-8")
-    assert BeautifulSoup(text, "html.parser").find("a", href="workbook.pdf").get_text() == "The whole book (PDF)"
 
 
 def test_without_book_and_sweeps_there_are_no_such_links(folders, text):

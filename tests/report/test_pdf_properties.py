@@ -1,20 +1,15 @@
 """Any text and any table can be set on paper, and read back from it. A PDF takes a while, so each one holds many."""
 
 import io
-import math
 import re
 import unicodedata
 from collections import Counter
-from unittest.mock import patch
 
-import nbformat
-import pandas as pd
 import pypdf
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from helpers import record
-from helpers.report import document, render
+from helpers.report import render
 from helpers.report.document import Code, Document, Failure, Markdown, Output, Provenance, Table
 
 # The same examples in every run. Many texts make a large one, which would be made smaller for minutes.
@@ -108,55 +103,3 @@ def test_every_persian_letter_is_read_back(texts):
     read = Counter(condensed(text_of(table(texts), *map(Markdown, texts))))
     # In the table and as Markdown; in which order a reader gets them is its own affair.
     assert all(read[letter] >= 2 * number for letter, number in letters.items())
-
-
-COLUMN_NAMES = ASCII_TEXT.map(str.strip) | st.integers(0, 99) | st.none() | st.just("twice")
-CELLS = st.one_of(
-    st.floats(width=32),
-    st.floats(),
-    st.sampled_from([math.nan, math.inf, -math.inf, -0.0, 0.1, 1e-300, 1e300]),
-    st.integers(-(2**70), 2**70),
-    st.booleans(),
-    st.none(),
-    ASCII_TEXT.map(str.strip),
-)
-
-
-@st.composite
-def frames(draw):
-    columns, rows = draw(st.integers(1, 5)), draw(st.integers(0, 5))
-    names = draw(st.lists(COLUMN_NAMES, min_size=columns, max_size=columns))
-    values = draw(st.lists(st.lists(CELLS, min_size=columns, max_size=columns), min_size=rows, max_size=rows))
-    return pd.DataFrame(values, columns=pd.Index(names, dtype=object), dtype=draw(st.sampled_from([object, None])))
-
-
-def recorded(frames):
-    """The document of a notebook whose only cell records these tables."""
-    bundles = []
-    with patch("IPython.display.display", lambda bundle, raw: bundles.append(bundle)):
-        for number, frame in enumerate(frames):
-            record.table(frame, f"table_{number}", f"Table number {number}.")
-    outputs = [nbformat.v4.new_output("display_data", data=bundle) for bundle in bundles]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=outputs)])
-    return document.read(nbformat.reads(nbformat.writes(notebook), as_version=4), name="T")
-
-
-@settings_of_pdfs
-@given(many(frames(), 12))
-def test_any_table_of_any_numbers_and_column_names_is_read_back(frames):
-    made = recorded(frames)
-    tables = [block for block in made.blocks if isinstance(block, Table)]
-    assert len(tables) == len(frames) and not made.failed
-    for block, frame in zip(tables, frames, strict=True):
-        assert block.columns == [str(name) for name in frame.columns]
-        for shown, values in zip(block.rows, frame.itertuples(index=False), strict=True):
-            for text, value in zip(shown, values, strict=True):
-                missing = value is None or (isinstance(value, float) and not math.isfinite(value))
-                assert (text == "–") == (missing or value == "–")
-    read = condensed(text_of(*tables))
-    assert "couldnotbeset" not in read
-    # A cell of several lines is read line by line, with what stands beside it; longer words are broken.
-    texts = [text for block in tables for row in [block.columns, *block.rows] for text in row]
-    pieces = Counter(condensed(piece) for text in texts for piece in text.split() if len(piece) <= 30)
-    for piece, shown in pieces.items():
-        assert read.count(piece) >= shown, piece
