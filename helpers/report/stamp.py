@@ -6,13 +6,15 @@ about: an import inside a function, ``importlib``, ``%run``, a JSON file that a 
 place is there, or reads it by other code than Python's, says so with `helpers.files.note`.
 
 Not seen are files that a library in another language opens, unless they are noted or their folder is listed; what other
-programs read; and the device: results computed on a GPU stay good on a machine without one, and each report says where
-its own were computed.
+programs read, but for the files that they are started with; environment variables; and the device: results computed on
+a GPU stay good on a machine without one, and each report says where its own were computed.
 """
 
 import ast
+import fcntl
 import json
 import os
+import re
 import site
 import sys
 import sysconfig
@@ -42,6 +44,9 @@ _MANY = 50
 """Bytes up to which a file counts by its content, and files of one folder up to which each counts by itself."""
 _PATTERN = "//"
 """Between a folder and the pattern of the names in it that count; no path has it."""
+_STARTS = {"subprocess.Popen": 1, "os.exec": 1, "os.posix_spawn": 1, "os.system": 0}
+"""Events of programs that are started, and which of their arguments is the command."""
+_HEARD = {"open", "os.rename", "os.listdir", "os.scandir", "sqlite3.connect", "workbook.note", *_STARTS}
 _STDLIB = (sysconfig.get_path("stdlib") + os.sep, "<frozen")
 
 Kinds = dict[str, dict[str, str]]
@@ -150,12 +155,14 @@ class _Kernel:
         self._begun = time.time_ns()
         self._root, self._search = Path.cwd(), list(sys.path)
         self._loaded = _packages()
+        self._pid = os.getpid()
         self._told: set[tuple[str, str]] = set()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - which forked processes share
+        fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_APPEND)
 
     def hear(self, event: str, arguments: tuple) -> None:
         """The audit hook. Python calls it for nearly everything, so it is quick, and it raises nothing."""
-        if event not in ("open", "os.rename", "os.listdir", "os.scandir", "workbook.note"):
+        if event not in _HEARD:
             return
         with suppress(Exception):
             if event == "open":
@@ -167,10 +174,21 @@ class _Kernel:
                     self._tell("write", path)
             elif event == "os.rename":
                 self._tell("write", arguments[1])
+            elif event in _STARTS:
+                self._start(arguments[_STARTS[event]], arguments[2] if event == "subprocess.Popen" else None)
+            elif event == "sqlite3.connect":
+                self._tell("read", arguments[0])
             elif event == "workbook.note":
                 self._tell("note", *arguments)
             elif not _is_search(sys._getframe(1), arguments[0] or "."):
                 self._tell("list", arguments[0] or ".")
+
+    def _start(self, command: Any, folder: Any) -> None:
+        """Notes the files that a program is started with: nothing is heard of what else it reads."""
+        for part in map(os.fsdecode, [command] if isinstance(command, str | bytes) else command):
+            for word in [part, *re.findall(r"[^\s'\"|&;<>()]+", part)]:
+                if os.path.isfile(path := os.path.join(os.fsdecode(folder or ""), word)):
+                    self._tell("read", path)
 
     def _tell(self, what: str, path: Any, pattern: str = "") -> None:
         if isinstance(path, int):  # a file that is open already
@@ -178,7 +196,12 @@ class _Kernel:
         place = os.path.abspath(os.fsdecode(path)) + (pattern and f"{_PATTERN}{pattern}")
         if (what, place) not in self._told:
             self._told.add((what, place))
-            os.write(self._log.fileno(), json.dumps([what, place, time.time_ns()]).encode() + b"\n")
+            line = json.dumps([what, place, time.time_ns()]).encode() + b"\n"
+            try:
+                os.write(self._log.fileno(), line)
+            except OSError:  # a forked process may have closed all its files, as IPython's do for "!cat table.txt"
+                with open(f"/proc/{self._pid}/fd/{self._log.fileno()}", "ab") as log:
+                    log.write(line)
 
     def used(self) -> Kinds:
         """The kernel's part of the stamp."""
@@ -252,10 +275,11 @@ def _summed_up(inputs: _Seen) -> _Seen:
 def _before_modules(inputs: _Seen, root: Path) -> Iterator[str]:
     """Where files would be imported in the place of modules of one's own: folders that are searched before theirs."""
     foreign, _ = _foreign(root)
-    folders = [folder for folder in map(os.path.abspath, sys.path) if not _below(folder, foreign)]
+    folders = [folder for folder in map(os.path.abspath, sys.path) if os.path.isdir(folder)]
+    folders = [folder for folder in folders if not _below(folder, foreign)]
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if "." in name or file not in inputs:
+        if "." in name or name == "__main__" or file not in inputs:
             continue
         for folder in folders:
             places = [os.path.join(folder, name, "__init__.py"), os.path.join(folder, f"{name}.py")]
@@ -323,7 +347,8 @@ def _foreign(root: Path) -> tuple[list[Path], list[Path]]:
     home = Path(os.path.expanduser("~"))
     caches = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     python = [*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages()]
-    system = ["/proc", "/sys", "/dev", "/etc", "/run", "/lib", "/usr/lib", "/usr/lib64", "/usr/share"]
+    system = ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/lib", "/usr/lib", "/usr/lib64", "/usr/share"]
+    system += ["/proc", "/sys", "/dev", "/etc", "/run"]
     jupyter = [home / ".ipython", home / ".jupyter", home / ".local/share/jupyter"]
     folders = map(Path, [*python, *system, *jupyter, sys.prefix, sys.base_prefix, caches, DATA / "cache"])
     foreign = [folder for folder in folders if folder not in (Path("/usr"), Path("/usr/local"))]

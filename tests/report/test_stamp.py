@@ -33,6 +33,8 @@ CELLS = [
     "    data.load(DATASET, own='photographs', image_size=8, skip_bad=True)",
     "data.load('auto', own='three_animals', num_classes=2, train_per_class=4, test_per_class=2)",
     "from helpers.models import pretrained\npretrained.find('resnet18') is None",
+    "import subprocess\nsubprocess.run(['sh', 'started.sh'], cwd='kit', check=True)\n!cat < shown.txt",
+    "import sqlite3\nsqlite3.connect('table.sqlite').execute('select 1').fetchall()",
     "from helpers import record\n"
     "record.numbers([record.Number('seed', 'Seed', float(SEED))], 'results', 'What the run gave.')",
 ]
@@ -88,7 +90,8 @@ def executed(tmp_path_factory) -> Iterator[Path]:
     write(root / "kit/settings.json", '{"a": 1}')
     write(root / "script.py", "print(1)\n")
     write(root / "more.py", "y = 1\n")
-    write(root / "forked.txt")
+    for name in ("forked.txt", "shown.txt", "kit/started.sh", "table.sqlite"):
+        write(root / name, "")
     write(folder / "elsewhere/elsewhere.py", "z = 1\n")
     write(folder / "site/library/__init__.py", "")
     write(folder / "site/library-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: library\nVersion: 1.0\n")
@@ -165,7 +168,10 @@ CHANGES = {
     "script.py": replaced("script.py", "1", "2"),
     "more.py": replaced("more.py", "1", "2"),
     "kit/settings.json": replaced("kit/settings.json", "1", "2"),
-    "forked.txt": replaced("forked.txt", "x", "y"),
+    "forked.txt": written("workbook/forked.txt"),
+    "shown.txt": written("workbook/shown.txt"),
+    "kit/started.sh": written("workbook/kit/started.sh"),
+    "table.sqlite": written("workbook/table.sqlite"),
     "kit/named.py (gone)": lambda workbook: (workbook.root / "kit/named.py").unlink(),
     "options.json (new)": written("workbook/options.json"),
     "site/kit.py (new)": written("site/kit.py"),  # in a folder that is searched before the workbook's own
