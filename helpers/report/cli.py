@@ -1,6 +1,7 @@
 """The report command: ``python -m helpers.report``."""
 
 import argparse
+import io
 import os
 import sys
 import time
@@ -58,6 +59,8 @@ command, 130 after Ctrl-C.
 def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     """Runs the command for the notebooks below ``root`` and returns its exit status; see its --help."""
     options = _parser().parse_intermixed_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may lack characters; stderr is so anyway
+        sys.stdout.reconfigure(errors="backslashreplace")
     workspace = Workspace(root.resolve())
     try:
         if options.list:

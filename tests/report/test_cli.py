@@ -205,6 +205,14 @@ def test_list_shows_titles_parameters_and_profiles(root, capsys):
     ]
 
 
+def test_a_terminal_that_lacks_characters_ends_nothing(root):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# 3 → 5")])
+    nbformat.write(notebook, root / "notebooks/9.ipynb")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    answer = subprocess.run(report_command(root, "--list", "9"), env=environment, capture_output=True, check=True)
+    assert answer.stdout.startswith(b"9: 3 \\u2192 5\n")
+
+
 def test_a_list_whose_reader_has_had_enough_ends_quietly(root):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(report_command(root, "--list"), cwd=ROOT, **pipes) as process:
