@@ -200,6 +200,7 @@ def test_numbers_files_of_a_notebook_from_elsewhere_run_nothing_in_a_spreadsheet
 
 
 WARNING = "/tmp/ipykernel_12/345.py:3: UserWarning: careful\n  warnings.warn('careful')\n"
+CHECKPOINT = "/tmp/ipykernel_12/345.py:9: CheckpointWarning: training: no checkpoint is kept\n  train.fit(network)\n"
 LONGER = (
     "/usr/lib/site-packages/sklearn/linear_model/_logistic.py:473: ConvergenceWarning: lbfgs failed\n"
     "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT\n\n"
@@ -220,6 +221,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
         ([stream("accuracy: 57%\n\nA | B")], ["accuracy: 57%\n\nA | B"]),
         ([stream(WARNING + "a log line\n" + LONGER + "another", "stderr")], ["a log line\nanother"]),
         ([stream("C:\\site\\x.py:1: FutureWarning: soon\nkept", "stderr")], ["kept"]),
+        ([stream(CHECKPOINT + WARNING + "kept", "stderr")], ["training: no checkpoint is kept\nkept"]),
         ([stream(WARNING, "stdout")], [WARNING.strip("\n")]),
         ([shown({WIDGET: {"model_id": "1"}, "text/plain": "  0%|   | 0/9 [00:00<?, ?it/s]"})], []),
         ([shown({"text/plain": "<Axes: title={'center': 'Loss'}>"})], []),
