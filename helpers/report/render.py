@@ -42,15 +42,8 @@ FIRST_ROWS, LAST_ROWS = 150, 10
 """Of a longer HTML table, only the first and last rows stand in a PDF."""
 WIDE_FIGURE = 560
 """CSS pixels: a wider figure is scrolled on a phone, so that its letters stay legible."""
-PICTURES = {
-    "png": "image/png",
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "gif": "image/gif",
-    "webp": "image/webp",
-    "svg": "image/svg+xml",
-    "pdf": "application/pdf",
-}
+PICTURES = {suffix: f"image/{suffix}" for suffix in ("png", "jpeg", "gif", "webp")}
+PICTURES |= {"jpg": "image/jpeg", "svg": "image/svg+xml", "pdf": "application/pdf"}
 _DATA_URI = re.compile(r"data:(image/[a-z+]+);base64,([A-Za-z0-9+/=]+)")
 _BESIDE = re.compile(r"""(?<=\]\()[^\s():"]+\.\w+(?=[\s)])|(?<=src=['"])[^'":]+\.\w+(?=['"])""")
 _NESTING = re.compile(rf"^(?:[ \t]*(?:>|[-+*]|\d+[.)])){{{MOST_NESTED},}}", re.MULTILINE)
@@ -223,15 +216,10 @@ def _cut(text: str) -> str:
 def shortened(text: str, *, first: int = 14, last: int = 4) -> str:
     """Printed text in lines of at most `LINE_COLUMNS` characters: the first and last ones, the others only counted."""
     lines = [line.expandtabs(8).rstrip() for line in text.rstrip().split("\n")]
-    # Where each printed line starts; the text itself, which may be one line of millions of characters, is cut later.
-    starts = [(line, at) for line in lines for at in range(0, max(1, len(line)), LINE_COLUMNS)]
-    left_out = len(starts) - first - last
-    # A line or two less are not worth a gap.
-    cuts = left_out >= 6
-    shown = starts[:first] + starts[-last:] if cuts else starts
-    printed = [line[at : at + LINE_COLUMNS] for line, at in shown]
-    if cuts:
-        printed.insert(first, f"… {left_out:,} more lines …")
+    printed = [line[at : at + LINE_COLUMNS] for line in lines for at in range(0, max(1, len(line)), LINE_COLUMNS)]
+    left_out = len(printed) - first - last
+    if left_out >= 6:  # less is not worth a gap
+        printed[first:-last] = [f"… {left_out:,} more lines …"]
     return "\n".join(printed)
 
 
@@ -261,16 +249,16 @@ def _formulas_on_one_line(text: str) -> str:
 
 
 def _one_line(found: re.Match[str]) -> str:
-    lines = found[0].split("\n")
     if "\n>" in found[0]:
         return found[0]  # in a quotation
+    lines = found[0].split("\n")
     if len(lines) > 1:  # on one line, a comment would take the rest of the formula along
         lines = [re.sub(r"(?<!\\)%.*", "", line) for line in lines]
     joined = " ".join(line.strip() for line in lines)
-    if joined.startswith("\\begin"):
-        return f"$${joined}$$"
     if joined.startswith("$"):
         return joined
+    if joined.startswith("\\begin"):
+        return f"$${joined}$$"
     dollars = "$$" if joined.startswith("\\\\[") else "$"
     return dollars + joined[3:-3].strip() + dollars
 

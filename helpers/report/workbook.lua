@@ -93,8 +93,8 @@ local function read(text, format)
   if not ok then return pandoc.Blocks({pandoc.CodeBlock(text)}) end
   -- Typst knows no HTML: written as HTML and read as such, tags become what they mean.
   if typst and has_html(document.blocks) then
-    local written = pandoc.write(document, "html", {html_math_method = "mathjax", wrap_text = "none"})
-    return read(written, "html+tex_math_single_backslash")
+    local options = {html_math_method = "mathjax", wrap_text = "none"}
+    return read(pandoc.write(document, "html", options), "html+tex_math_single_backslash")
   end
   return document.blocks
 end
@@ -210,9 +210,7 @@ local function table_arguments(tbl)
   -- All cells are written at once, which is quicker by far; no text has a control character in it.
   contents = contents:walk({Str = function(str) return inline("#" .. literal(str.text) .. ";") end})
   local next_body = written(contents, "typst"):gmatch("%s*([^\1]-)%s*\1")
-  rows = rows:map(function(row)
-    return row:map(function(cell) return {cell = cell, body = "[" .. next_body() .. "]"} end)
-  end)
+  rows = rows:map(function(row) return row:map(function(cell) return {cell = cell, body = "[" .. next_body() .. "]"} end) end)
   -- A table without a header has an empty one.
   while head > 0 and not rows[1]:find_if(function(made) return made.body ~= "[]" end) do
     rows:remove(1)
@@ -239,9 +237,10 @@ local function table_arguments(tbl)
   return ("%d, (%s), %s, (%s)"):format(head, table.concat(sides), value(longest), table.concat(cells))
 end
 
+local function fenced(open, blocks, close) return pandoc.Blocks({raw(open)}) .. blocks .. {raw(close)} end
+
 local function scrolled(blocks, label)
-  local box = '<div class="scroll" tabindex="0" role="group" aria-label="' .. label .. '">'
-  return pandoc.Blocks({raw(box)}) .. blocks .. {raw("</div>")}
+  return fenced('<div class="scroll" tabindex="0" role="group" aria-label="' .. label .. '">', blocks, "</div>")
 end
 
 --- A recorded table: its heads are texts, empty ones no heads, and a row of one cell is a heading of those below it.
@@ -262,8 +261,7 @@ local function recorded_table(b)
     end
     return pandoc.Row(cells)
   end
-  local rows = pandoc.List({})
-  for y, texts in ipairs(b.rows) do rows:insert(row(texts, y - 1)) end
+  local rows = pandoc.List(b.rows):map(function(texts, y) return row(texts, y - 1) end)
   local specs = pandoc.List(b.align):map(function(side) return {side == "right" and "AlignRight" or "AlignDefault", nil} end)
   local body = {attr = pandoc.Attr(), body = rows, head = {}, row_head_columns = b.align[1] == "left" and 1 or 0}
   return pandoc.Table({long = {}}, specs, pandoc.TableHead({row(b.columns, -1)}), {body}, pandoc.TableFoot())
@@ -277,14 +275,6 @@ local function directed(block)
   if not runs_right_to_left(stringify(block)) then return nil end
   if typst then return {raw("#wb.directed(true)["), block, raw("]")} end
   return {raw('<div dir="rtl">'), block, raw("</div>")}
-end
-
---- What notebooks' texts become in HTML; headings, links and pictures are the same in both.
-local function to_html(blocks)
-  return blocks:walk({
-    BulletList = directed, OrderedList = directed, BlockQuote = directed,
-    Table = function(tbl) return scrolled(pandoc.Blocks({tbl}), "Table") end,
-  })
 end
 
 local function to_typst(blocks)
@@ -315,10 +305,12 @@ local function text_of(b)
   if typst then
     return to_typst(blocks):walk({Table = function(tbl) return call("data-table", table_arguments(tbl)) end})
   end
-  return pandoc.Blocks({raw(order.mark .. "text-->")}) .. to_html(blocks) .. {raw(order.mark .. "-->")}
+  blocks = blocks:walk({
+    BulletList = directed, OrderedList = directed, BlockQuote = directed,
+    Table = function(tbl) return scrolled(pandoc.Blocks({tbl}), "Table") end,
+  })
+  return fenced(order.mark .. "text-->", blocks, order.mark .. "-->")
 end
-
-local function fenced(open, blocks, close) return pandoc.Blocks({raw(open)}) .. blocks .. {raw(close)} end
 
 local function figcaption(label, b, more)
   local about = ('<figcaption dir="%s"><b>%s %s.</b> '):format(direction(b.caption), label, b.number)
