@@ -358,7 +358,8 @@ def _foreign(root: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _below(place: str, folders: Iterable[Path]) -> bool:
-    return any(Path(place).is_relative_to(folder) for folder in folders)
+    # By text: a run may open a hundred thousand images.
+    return any(f"{place}{os.sep}".startswith(f"{folder}{os.sep}") for folder in folders)
 
 
 def _places(root: Path) -> dict[str, Path]:
