@@ -1,6 +1,5 @@
-"""The metrics on any logits and labels: against scikit-learn, against their definitions, and on what is no input."""
+"""The metrics on any logits and labels: against scikit-learn, and against their definitions."""
 
-import math
 from itertools import product
 
 import numpy as np
@@ -16,18 +15,6 @@ from helpers.evaluate import EvaluationError
 pytestmark = pytest.mark.filterwarnings("ignore:A single label was found")  # scikit-learn's, of a single class
 # The same examples in every run.
 few = settings(max_examples=30, deadline=None, derandomize=True)
-many = settings(max_examples=80, deadline=None, derandomize=True)
-
-METRICS = {
-    "accuracy": evaluate.accuracy,
-    "summary": evaluate.summary,
-    "confusion": evaluate.confusion,
-    "roc": evaluate.roc,
-    "per_class": lambda logits, labels: evaluate.per_class(
-        logits, labels, range(logits.shape[1] if logits.ndim > 1 else 0)
-    ),
-    "group_accuracy": lambda logits, labels: evaluate.group_accuracy(logits, labels, {"one": [0]}),
-}
 
 
 @st.composite
@@ -70,30 +57,17 @@ def test_every_number_agrees_with_scikit_learn_whatever_classes_are_there(data):
 
 
 @few
-@given(sets(ties=False))
-def test_loss_and_top_5_agree_with_scikit_learn(data):
+@given(sets())
+def test_loss_agrees_with_scikit_learn_and_top_5_counts_the_classes_before_the_true_one(data):
     logits, labels = data
     assume(logits.shape[1] > 1)
-    got, classes = evaluate.summary(logits, labels), range(logits.shape[1])
+    got = evaluate.summary(logits, labels)
     probabilities = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
-    # scikit-learn takes no probability below float64's precision for what it is.
-    assume(probabilities[np.arange(len(labels)), labels].min() > 1e-12)
-    assert got["loss"] == pytest.approx(sk.log_loss(labels, probabilities, labels=classes), rel=1e-6)
-    if logits.shape[1] > 5:
-        assert got["top5_accuracy"] == pytest.approx(sk.top_k_accuracy_score(labels, logits, k=5, labels=classes))
-    else:
-        assert "top5_accuracy" not in got
-
-
-@few
-@given(sets())
-def test_top_5_counts_the_classes_before_the_true_one(data):
-    logits, labels = data
-    assume(logits.shape[1] > 5)
+    assert got["loss"] == pytest.approx(sk.log_loss(labels, probabilities, labels=range(logits.shape[1])), rel=1e-6)
     true = logits[np.arange(len(labels)), labels][:, None]
     earlier = np.arange(logits.shape[1]) < labels[:, None]
     before = ((logits > true) | ((logits == true) & earlier)).sum(axis=1)
-    assert evaluate.summary(logits, labels)["top5_accuracy"] == pytest.approx(np.mean(before < 5))
+    assert got.get("top5_accuracy") == (pytest.approx(np.mean(before < 5)) if logits.shape[1] > 5 else None)
 
 
 @few
@@ -157,65 +131,3 @@ def test_the_order_of_the_images_does_not_matter_and_classes_may_change_places(d
     np.testing.assert_allclose(evaluate.per_class(*moved, range(len(classes))).to_numpy(), expected)
     expected = evaluate.confusion(logits, labels)[np.ix_(classes, classes)]
     np.testing.assert_array_equal(evaluate.confusion(*moved), expected)
-
-
-@few
-@given(sets())
-def test_the_worst_confusions_are_all_mistakes_largest_first(data):
-    matrix = evaluate.confusion(*data)
-    names = [f"class {k}" for k in range(len(matrix))]
-    frame = evaluate.worst_confusions(matrix, names, top=999)
-    told = {(row.true, row.predicted): row.count for row in frame.itertuples(index=False)}
-    off = {(names[i], names[j]): matrix[i, j] for i, j in np.ndindex(*matrix.shape) if i != j and matrix[i, j]}
-    assert {key: frame["count"][i] for i, key in enumerate(told)} == off
-    assert frame["count"].is_monotonic_decreasing
-    assert frame["share"].between(0, 1, inclusive="right").all()
-
-
-INTEGERS = ["int8", "int64", "uint64"]
-FLOATS = ["float16", "float32", "float64"]
-OTHERS = ["bool", "complex64", "U2", "O"]
-
-
-@st.composite
-def near_inputs(draw):
-    """Logits and labels whose shapes often fit, of any kind of number or of none, with labels in and out of range."""
-    n, k = draw(st.sampled_from([1, 2, 3, 0])), draw(st.integers(1, 3))
-    logits = draw(st.sampled_from([(n, k)] * 9 + [(n,), (n, k, 1), ()]))
-    labels = draw(st.sampled_from([(n,)] * 9 + [(n + 1,), (n, 1), ()]))
-    # Larger logits than float32's have losses beyond float64's.
-    of_logits = st.floats(width=16) | st.floats(width=32)
-    of_labels = st.sampled_from([*range(k)] * 3 + [-1, k, 99])
-    return draw(any_array(logits, of_logits, FLOATS)), draw(any_array(labels, of_labels, INTEGERS))
-
-
-def any_array(shape, values, usual):
-    """Arrays of these values as each kind has them; NumPy says what becomes of a number that it can't hold."""
-    lists = st.lists(values, min_size=math.prod(shape), max_size=math.prod(shape))
-
-    def cast(made):
-        with np.errstate(all="ignore"):
-            return np.array(made[0], dtype=float).astype(made[1]).reshape(shape)
-
-    return st.tuples(lists, st.sampled_from(usual * 3 + INTEGERS + FLOATS + OTHERS)).map(cast)
-
-
-@pytest.mark.parametrize("name", METRICS)
-@many
-@example((np.zeros((0, 3)), np.zeros(0, int)))
-@example((np.zeros((0, 0)), np.zeros(0, int)))
-@example((np.zeros((2, 2)), np.array([True, False])))
-@given(near_inputs())
-def test_whatever_is_no_input_is_the_named_error(name, data):
-    logits, labels = data
-    try:
-        result = METRICS[name](logits, labels)
-    except EvaluationError as error:
-        assert str(error)
-        return
-    assert logits.ndim == 2 and logits.dtype.kind in "fiu" and np.isfinite(logits).all()
-    assert labels.shape == logits.shape[:1] and len(labels) and labels.dtype.kind in "iu"
-    assert labels.min() >= 0 and labels.max() < logits.shape[1]
-    if name in ("accuracy", "summary"):
-        numbers = result if name == "summary" else {"accuracy": result}
-        assert all(0 <= value <= (1 if key != "loss" else np.inf) for key, value in numbers.items())

@@ -3,9 +3,9 @@
 from helpers.train.augment import RandomAffine
 from helpers.train.checkpoint import CheckpointWarning
 from helpers.train.compute import Compute, choose_compute
-from helpers.train.fit import fit, predict
-from helpers.train.measure import inference_rate, size_on_disk
+from helpers.train.fit import fit
 from helpers.train.result import Result, TrainingStopped
+from helpers.train.use import inference_rate, predict, size_on_disk
 
 __all__ = [
     "CheckpointWarning",

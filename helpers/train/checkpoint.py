@@ -44,50 +44,97 @@ class Key(NamedTuple):
     code: str
 
 
-def training_key(
-    model: nn.Module,
-    optim: torch.optim.Optimizer,
-    augment: object,
-    optimizer: object,
-    *,
-    loop: object,
-    chosen: dict[str, Any],
-) -> Key:
-    """The key of a training that is about to begin.
+class Keeper:
+    """Keeps the checkpoint of one training, if that is wanted, and possible.
+
+    It is not where its code can't all be read, nor where the network or ``augment`` counts something for itself as it
+    trains, which a checkpoint would not hold: then a `CheckpointWarning` says why.
 
     Args:
-        model: the network.
-        optim: what trains it, made by ``optimizer``, a name or a function.
-        augment: what changes the images of a batch, or None.
+        folder: or None, for none.
+        epochs, model, augment, optimizer, label: as for `helpers.train.fit`.
+        optim: what ``optimizer`` has made.
         loop: the functions that train and evaluate.
         chosen: all other options, as plain values.
-
-    Raises:
-        UnreadableError: some of the code that takes part can't be read.
     """
-    named = _tensors(model) | {id(optim): "optimizer"}
-    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
-    looks = [re.sub(r" at 0x\w+", "", repr(thing)) for thing in (model, augment, type(optim))]
-    settings = {key: value for key, value in vars(optim).items() if key not in ("state", "param_groups")}
-    states = [value for state in optim.state.values() for value in state.values() if isinstance(value, Tensor)]
-    computing = {"network": model, "augment": augment, "optimizer": (optimizer, type(optim), settings)}
-    versions = {name: metadata.version(name) for name in ("torch", "torchvision", "timm")}
-    return Key(
-        hash_code((chosen, looks, frozen, optim.param_groups), named),
-        hash_tensors(*model.state_dict().values(), *states),
-        hash_code((computing, versions, loop), named),
-    )
 
+    def __init__(
+        self,
+        folder: Path | None,
+        epochs: int,
+        model: nn.Module,
+        optim: torch.optim.Optimizer,
+        augment: object,
+        optimizer: object,
+        *,
+        loop: object,
+        chosen: dict[str, Any],
+        label: str,
+    ) -> None:
+        self.file: CheckpointFile | None = None
+        self._model, self._optim, self._augment, self._label = model, optim, augment, label
+        if folder is None:
+            return
+        try:
+            key = self._key(optimizer, loop, chosen)
+            self._beside = self._beside_tensors()
+        except UnreadableError as error:
+            self._warn(f"nothing is resumed and no checkpoint kept, since none could be told from another: {error}.")
+        else:
+            self.file = CheckpointFile(folder, key, epochs)
 
-def hash_beside_tensors(model: nn.Module, augment: object) -> str:
-    """A hash of what a checkpoint does not hold of a network and an augmentation: what they do, and a count, say.
+    def load(self) -> dict[str, Any] | None:
+        """The state to go on from, as `CheckpointFile.load` finds it: of "model", "optimizer" and "progress"."""
+        return self.file.load() if self.file else None
 
-    It is "" for what can't be read.
-    """
-    try:
-        return hash_code((model, augment), _tensors(model))
-    except UnreadableError:
-        return ""
+    def save(self, progress: object) -> None:
+        """Writes the checkpoint; ``progress`` is an object with tensors and plain values."""
+        if self.file is None:
+            return
+        try:
+            is_whole = self._beside_tensors() == self._beside
+        except UnreadableError:
+            is_whole = False
+        if is_whole:
+            state = {"model": self._model.state_dict(), "optimizer": self._optim.state_dict()}
+            self.file.save({**state, "progress": dict(vars(progress))})
+        else:
+            self.file = None
+            self._warn(
+                "no checkpoint is kept any more, since none could hold what the network or augment keeps for itself "
+                "as it trains, a count, say: make it a buffer of the network."
+            )
+
+    def remove_replaced(self) -> None:
+        """At the end of the training: see `CheckpointFile.remove_replaced`."""
+        if self.file:
+            self.file.remove_replaced()
+
+    def _key(self, optimizer: object, loop: object, chosen: dict[str, Any]) -> Key:
+        model, optim, augment, named = self._model, self._optim, self._augment, self._names()
+        frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+        looks = [re.sub(r" at 0x\w+", "", repr(thing)) for thing in (model, augment, type(optim))]
+        settings = {key: value for key, value in vars(optim).items() if key not in ("state", "param_groups")}
+        states = [value for state in optim.state.values() for value in state.values() if isinstance(value, Tensor)]
+        computing = {"network": model, "augment": augment, "optimizer": (optimizer, type(optim), settings)}
+        versions = {name: metadata.version(name) for name in ("torch", "torchvision", "timm")}
+        return Key(
+            hash_code((chosen, looks, frozen, optim.param_groups), named),
+            hash_tensors(*model.state_dict().values(), *states),
+            hash_code((computing, versions, loop), named),
+        )
+
+    def _beside_tensors(self) -> str:
+        """A hash of what a checkpoint does not hold of network and augmentation: what they do, and a count, say."""
+        return hash_code((self._model, self._augment), self._names())
+
+    def _names(self) -> dict[int, str]:
+        """By ``id``, the names of what a checkpoint holds."""
+        tensors = {id(tensor): name for name, tensor in self._model.state_dict(keep_vars=True).items()}
+        return tensors | {id(self._optim): "optimizer"}
+
+    def _warn(self, message: str) -> None:
+        warnings.warn(f"{self._label}: {message}", CheckpointWarning, stacklevel=4)
 
 
 class CheckpointFile:
@@ -152,7 +199,7 @@ class CheckpointFile:
                 path.replace(aside)
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 message = f"Checkpoint {path.name} can't be used: {reason}. Kept as {aside.name}; training anew."
-                warnings.warn(message, CheckpointWarning, stacklevel=3)
+                warnings.warn(message, CheckpointWarning, stacklevel=4)
             else:
                 self._used.add(path)
                 return state
@@ -191,8 +238,3 @@ def hash_tensors(*tensors: Tensor) -> str:
         # Reinterpreted as bytes: NumPy has no bfloat16.
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def _tensors(model: nn.Module) -> dict[int, str]:
-    """The names of what a network's state holds, by ``id``."""
-    return {id(tensor): name for name, tensor in model.state_dict(keep_vars=True).items()}

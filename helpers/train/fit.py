@@ -10,13 +10,11 @@ import math
 import signal
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -26,15 +24,7 @@ from tqdm import tqdm
 
 from helpers import WorkbookError
 from helpers.data import ImageData
-from helpers.train.checkpoint import (
-    CheckpointFile,
-    CheckpointWarning,
-    Key,
-    hash_beside_tensors,
-    hash_tensors,
-    training_key,
-)
-from helpers.train.code import UnreadableError
+from helpers.train.checkpoint import Keeper, hash_tensors
 from helpers.train.compute import Compute, choose_compute, memory_advice
 from helpers.train.frozen import cached_front, channels_last, run, train_mode
 from helpers.train.live import Curves
@@ -45,31 +35,6 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     # The mean absolute difference between the outputs and the one-hot targets.
     "l1": lambda logits, labels: F.l1_loss(logits, F.one_hot(labels, logits.shape[1]).to(logits.dtype)),
 }
-
-
-class _Split(NamedTuple):
-    """Images (N, ...) and labels int64 (N,) on the device that computes."""
-
-    images: Tensor
-    labels: Tensor
-
-
-@dataclass
-class _Progress:
-    """How far a training is: all that changes, beside the network and the optimizer."""
-
-    epoch: int = 0  # epochs finished
-    batch: int = 0  # batches finished in the epoch under way
-    losses: Tensor | None = None  # of those batches, (num_batches,)
-    correct: Tensor | None = None  # images classified correctly in them, ()
-    seconds: float = 0.0  # spent on them
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
-    best_state: dict[str, Tensor] = field(default_factory=dict)
-
-
-# Trainings that Ctrl-C stopped in this process, by network: their keys, their states, the hash of the weights.
-_stopped: WeakKeyDictionary[nn.Module, tuple[Key, dict[str, Any], str]] = WeakKeyDictionary()
 
 
 def fit(
@@ -129,130 +94,148 @@ def fit(
         TrainingStopped: after Ctrl-C.
     """
     compute = (compute or choose_compute()).for_network(model)
-    if reserved := {"train", "val"} & set(extra or {}):
-        raise WorkbookError(f"extra splits need names other than train and val; one is called {reserved.pop()!r}")
     data = {"train": train, "val": val, **(extra or {})}
+    if len(data) < 2 + len(extra or {}):
+        raise WorkbookError("Extra splits need names other than 'train' and 'val'.")
     model.to(compute.device, memory_format=torch.channels_last)
     _check(model, data, epochs, batch_size, loss, checkpoint_every, learning_rate)
     optim = _optimizer(model, optimizer, learning_rate, momentum, weight_decay)
-
     hashes = {name: hash_tensors(split.images, split.labels) for name, split in data.items()}
     chosen = {"data": hashes, "batch size": batch_size, "loss": loss, "seed": seed, "precision": compute.precision}
     chosen |= {"device": compute.device.type, "moving statistics": move_frozen_statistics}
     if compute.device.type == "cpu":
         chosen["threads"] = torch.get_num_threads()  # sums depend on how they are cut into parts
-    before = _stopped.pop(model, None)
-    try:
-        key = training_key(model, optim, augment, optimizer, loop=LOOP, chosen=chosen)
-        beside_tensors = hash_beside_tensors(model, augment)
-    except UnreadableError as error:
-        key = None
-        if before or checkpoint is not None:
-            message = f"{label}: nothing is resumed and no checkpoint kept, since none could be told from another: "
-            warnings.warn(f"{message}{error}.", CheckpointWarning, stacklevel=2)
-    as_left = before is not None and before[2] == hash_tensors(*model.state_dict().values())
-    if as_left and key and before[0]._replace(weights=key.weights) == key:
-        key = before[0]  # the same training: it began with other weights than the network has now
-    else:
-        before = None
-    file = CheckpointFile(checkpoint, key, epochs) if checkpoint is not None and key else None
-    state = before[1] if before else file.load() if file else None
-    progress, resumed_from = _Progress(), 0
-    if state:
+    keeper = Keeper(checkpoint, epochs, model, optim, augment, optimizer, loop=LOOP, chosen=chosen, label=label)
+    progress = _Progress()
+    if state := keeper.load():
         model.load_state_dict(state["model"])
         optim.load_state_dict(state["optimizer"])
         progress = _Progress(**state["progress"])
-        resumed_from = 0 if before else progress.epoch
 
-    rest, cached_layers, cache_seconds = model, 0, 0.0
+    resumed_from, rest, cached_layers, cache_seconds = progress.epoch, model, 0, 0.0
     with memory_advice(train.images.shape[1:]):
-        splits = {name: _Split(d.images.to(compute.device), d.labels.to(compute.device)) for name, d in data.items()}
+        images = {name: split.images.to(compute.device) for name, split in data.items()}
         if augment is None and progress.epoch < epochs:
             train_mode(model, move_frozen_statistics)
-            images = {name: split.images for name, split in splits.items()}
             cached_layers, rest, images, cache_seconds = cached_front(model, images, hashes, compute)
-            splits = {name: _Split(images[name], split.labels) for name, split in splits.items()}
-
-    num_batches = math.ceil(_num_used(len(train), batch_size) / batch_size)
-    done = progress.epoch * num_batches + progress.batch
-    curves, generators = Curves(), [compute.device] if compute.device.type == "cuda" else []
-    with (
-        memory_advice(train.images.shape[1:], batch_size),
-        torch.random.fork_rng(generators),
-        _ctrl_c() as stop,
-        tqdm(total=epochs * num_batches, initial=done, leave=False) as bar,
-        curves,
-    ):
-        while progress.epoch < epochs and not stop.is_set():
-            curves.show(progress.history)
-            bar.set_description(f"{label}: epoch {progress.epoch + 1}/{epochs}")
-            train_mode(model, move_frozen_statistics)
-            batches = _batches(len(train), batch_size, seed, progress.epoch + 1, compute.device)
-            started = shown = time.perf_counter()
-            for _ in _steps(rest, splits["train"], batches, optim, progress, LOSSES[loss], augment, seed, compute):
-                bar.update()
-                # Reading a loss makes a GPU wait, so that is done only now and then.
-                if time.perf_counter() - shown > 0.5:
-                    shown = time.perf_counter()
-                    _require_finite(progress, optim, compute)
-                    bar.set_postfix_str(f"loss {progress.losses[progress.batch - 1].item():.3f}", refresh=False)
-                if stop.is_set():
-                    break
-            _require_finite(progress, optim, compute)
-            progress.seconds += time.perf_counter() - started
-            if progress.batch == num_batches:
-                row = _summary(progress, batches)
-                for name in [name for name in splits if name != "train"]:
-                    row |= _evaluate(name, rest, splits[name], LOSSES[loss], compute)
-                _finish_epoch(progress, row, model)
-            if file and hash_beside_tensors(model, augment) != beside_tensors:
-                key = file = None
-                message = f"{label}: no checkpoint is kept any more, since none could hold what the network or augment "
-                message += "keeps for itself as it trains, a count, say: make it a buffer of the network."
-                warnings.warn(message, CheckpointWarning, stacklevel=2)
-            if file and (stop.is_set() or progress.epoch % checkpoint_every == 0 or progress.epoch == epochs):
-                file.save(_state(model, optim, progress))
+    splits = {name: _Split(images[name], split.labels.to(compute.device)) for name, split in data.items()}
+    training = _Training(
+        model, rest, splits, optim, LOSSES[loss], augment, batch_size, seed, compute, move_frozen_statistics, progress
+    )
+    with memory_advice(train.images.shape[1:], batch_size):
+        _run_epochs(training, epochs, keeper, checkpoint_every, label)
     model.eval()
     columns = ["epoch", *(f"{name}_{metric}" for name in data for metric in ("loss", "accuracy")), "seconds"]
     history = pd.DataFrame(progress.history, columns=columns).set_index("epoch")
     result = Result(history, progress.best_epoch, progress.best_state, resumed_from, cached_layers, cache_seconds)
     if progress.epoch < epochs:
-        if key:
-            _stopped[model] = key, _state(model, optim, progress), hash_tensors(*model.state_dict().values())
-        where = f"epoch {progress.epoch + 1}, after {progress.batch} of its {num_batches} batches"
-        hint = " Run the same cell again to go on from there." if key else ""
+        where = f"epoch {progress.epoch + 1}, after {progress.batch} of its {training.num_batches} batches"
+        hint = " Make the network anew and train it with the same arguments to go on from there." if keeper.file else ""
         raise TrainingStopped(f"{label}: stopped in {where}.{hint}", result)
-    if file:
-        file.remove_replaced()
+    keeper.remove_replaced()
     return result
 
 
-def _steps(
-    model: nn.Module,
-    split: _Split,
-    batches: Sequence[Tensor],
-    optim: torch.optim.Optimizer,
-    progress: _Progress,
-    loss_function: Callable[[Tensor, Tensor], Tensor],
-    augment: Callable[[Tensor], Tensor] | None,
-    seed: int,
-    compute: Compute,
-) -> Iterator[None]:
+class _Split(NamedTuple):
+    """Images (N, ...), or what frozen layers made of them, and labels int64 (N,) on the device that computes."""
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass
+class _Progress:
+    """How far a training is: all that changes, beside the network and the optimizer."""
+
+    epoch: int = 0  # epochs finished
+    batch: int = 0  # batches finished in the epoch under way
+    losses: Tensor | None = None  # of those batches, (num_batches,)
+    correct: Tensor | None = None  # images classified correctly in them, ()
+    seconds: float = 0.0  # spent on them
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    best_state: dict[str, Tensor] = field(default_factory=dict)
+
+
+class _Training(NamedTuple):
+    """A training under way: what computes in it, on what, and how far it is."""
+
+    model: nn.Module
+    rest: nn.Module  # its layers but for leading frozen ones, which ran before
+    splits: dict[str, _Split]
+    optim: torch.optim.Optimizer
+    loss_function: Callable[[Tensor, Tensor], Tensor]
+    augment: Callable[[Tensor], Tensor] | None
+    batch_size: int
+    seed: int
+    compute: Compute
+    move_frozen_statistics: bool
+    progress: _Progress
+
+    @property
+    def num_used(self) -> int:
+        """How many images an epoch has, without a last batch of a single image."""
+        num_images = len(self.splits["train"].labels)
+        return num_images - 1 if num_images % self.batch_size == 1 and num_images > 1 else num_images
+
+    @property
+    def num_batches(self) -> int:
+        return math.ceil(self.num_used / self.batch_size)
+
+
+def _run_epochs(training: _Training, epochs: int, keeper: Keeper, checkpoint_every: int, label: str) -> None:
+    """Trains for the epochs that are left, or until Ctrl-C, which is heeded after a batch."""
+    progress, num_batches = training.progress, training.num_batches
+    done = progress.epoch * num_batches + progress.batch
+    generators = [training.compute.device] if training.compute.device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(generators),
+        _ctrl_c() as stop,
+        tqdm(total=epochs * num_batches, initial=done, leave=False) as bar,
+        Curves() as curves,
+    ):
+        while progress.epoch < epochs and not stop.is_set():
+            curves.show(progress.history)
+            bar.set_description(f"{label}: epoch {progress.epoch + 1}/{epochs}")
+            started = shown = time.perf_counter()
+            for _ in _steps(training):
+                bar.update()
+                # Reading a loss makes a GPU wait, so that is done only now and then.
+                if time.perf_counter() - shown > 0.5:
+                    shown = time.perf_counter()
+                    _require_finite(training)
+                    bar.set_postfix_str(f"loss {progress.losses[progress.batch - 1].item():.3f}", refresh=False)
+                if stop.is_set():
+                    break
+            _require_finite(training)
+            progress.seconds += time.perf_counter() - started
+            if progress.batch == num_batches:
+                _finish_epoch(training)
+            if stop.is_set() or progress.epoch % checkpoint_every == 0 or progress.epoch == epochs:
+                keeper.save(progress)
+
+
+def _steps(training: _Training) -> Iterator[None]:
     """Trains on the batches of an epoch that are left, one after the other."""
+    progress, seed, device = training.progress, training.seed, training.compute.device
+    train_mode(training.model, training.move_frozen_statistics)
+    split = training.splits["train"]
+    order = torch.randperm(len(split.labels), generator=torch.Generator().manual_seed(_mix(seed, progress.epoch + 1)))
+    batches = order[: training.num_used].to(device).split(training.batch_size)
     if progress.batch == 0:
         progress.losses, progress.correct = torch.zeros(len(batches)), torch.zeros((), dtype=torch.int64)
-    progress.losses, progress.correct = progress.losses.to(compute.device), progress.correct.to(compute.device)
+    progress.losses, progress.correct = progress.losses.to(device), progress.correct.to(device)
     while progress.batch < len(batches):
         torch.manual_seed(_mix(seed, progress.epoch + 1, progress.batch))
         images, labels = (part[batches[progress.batch]] for part in split)
-        if augment is not None:
-            images = augment(images)
-        with compute.autocast():
-            logits = model(channels_last(images))
-        value = loss_function(logits.float(), labels)
-        optim.zero_grad()
+        if training.augment is not None:
+            images = training.augment(images)
+        with training.compute.autocast():
+            logits = training.rest(channels_last(images))
+        value = training.loss_function(logits.float(), labels)
+        training.optim.zero_grad()
         value.backward()
-        optim.step()
+        training.optim.step()
 
         progress.losses[progress.batch] = value.detach()
         progress.correct += (logits.argmax(dim=1) == labels).sum()
@@ -260,39 +243,26 @@ def _steps(
         yield
 
 
-def _evaluate(
-    name: str, model: nn.Module, split: _Split, loss_function: Callable[[Tensor, Tensor], Tensor], compute: Compute
-) -> dict[str, float]:
-    """Mean loss and accuracy over all images of a split, as columns of the history."""
-    model.eval()
-    with memory_advice(split.images.shape[1:]):  # in batches of its own, so that a smaller BATCH_SIZE would not help
-        logits = run(model, split.images, compute).float()
-    correct = (logits.argmax(dim=1) == split.labels).sum().item()
-    return {f"{name}_loss": loss_function(logits, split.labels).item(), f"{name}_accuracy": correct / len(split.labels)}
+def _finish_epoch(training: _Training) -> None:
+    """Evaluates, and adds a row to the history: means over images, not over batches of different size."""
+    progress, num_images = training.progress, training.num_used
+    sizes = torch.full((training.num_batches,), training.batch_size, dtype=torch.float64)
+    sizes[-1] -= sizes.sum() - num_images
+    loss = (progress.losses.cpu().double() * sizes).sum() / num_images
+    row = {"epoch": progress.epoch + 1, "train_loss": loss.item()}
+    row["train_accuracy"] = progress.correct.item() / num_images
+    training.model.eval()
+    for name, split in list(training.splits.items())[1:]:
+        with memory_advice(split.images.shape[1:]):  # in batches of its own, so a smaller BATCH_SIZE would not help
+            logits = run(training.rest, split.images, training.compute).float()
+        row[f"{name}_loss"] = training.loss_function(logits, split.labels).item()
+        row[f"{name}_accuracy"] = (logits.argmax(dim=1) == split.labels).sum().item() / len(split.labels)
 
-
-def predict(model: nn.Module, data: ImageData, *, compute: Compute | None = None) -> Tensor:
-    """The network's logits for every image, in eval mode: float32 (N, K), on the CPU.
-
-    Raises:
-        WorkbookError: too little memory.
-    """
-    compute = (compute or choose_compute()).for_network(model)
-    model.to(compute.device, memory_format=torch.channels_last)
-    model.eval()
-    with memory_advice(data.images.shape[1:]):
-        return run(model, data.images.to(compute.device), compute).float().cpu()
-
-
-def _batches(num_images: int, batch_size: int, seed: int, epoch: int, device: torch.device) -> Sequence[Tensor]:
-    """The images of an epoch by their indices, in its order."""
-    order = torch.randperm(num_images, generator=torch.Generator().manual_seed(_mix(seed, epoch)))
-    return order[: _num_used(num_images, batch_size)].to(device).split(batch_size)
-
-
-def _num_used(num_images: int, batch_size: int) -> int:
-    """How many images an epoch has, without a last batch of a single image."""
-    return num_images - 1 if num_images % batch_size == 1 and num_images > 1 else num_images
+    if row["val_accuracy"] > max((earlier["val_accuracy"] for earlier in progress.history), default=-1.0):
+        progress.best_epoch = progress.epoch + 1
+        progress.best_state = {name: value.to("cpu", copy=True) for name, value in training.model.state_dict().items()}
+    progress.history.append({**row, "seconds": progress.seconds})
+    progress.epoch, progress.batch, progress.seconds = progress.epoch + 1, 0, 0.0
 
 
 def _mix(*numbers: int) -> int:
@@ -301,38 +271,19 @@ def _mix(*numbers: int) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def _summary(progress: _Progress, batches: Sequence[Tensor]) -> dict[str, float]:
-    """The training's columns of an epoch's row: means over images, not over batches of different size."""
-    sizes = torch.tensor([len(indices) for indices in batches], dtype=torch.float64)
-    loss = (progress.losses.cpu().double() * sizes).sum() / sizes.sum()
-    return {"train_loss": loss.item(), "train_accuracy": progress.correct.item() / int(sizes.sum())}
-
-
-def _finish_epoch(progress: _Progress, row: dict[str, float], model: nn.Module) -> None:
-    best = max((earlier["val_accuracy"] for earlier in progress.history), default=-1.0)
-    progress.epoch += 1
-    progress.history.append({"epoch": progress.epoch, **row, "seconds": progress.seconds})
-    if row["val_accuracy"] > best:
-        progress.best_epoch = progress.epoch
-        progress.best_state = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}
-    progress.batch, progress.seconds = 0, 0.0
-
-
-def _require_finite(progress: _Progress, optim: torch.optim.Optimizer, compute: Compute) -> None:
+def _require_finite(training: _Training) -> None:
+    progress = training.progress
     bad = (~torch.isfinite(progress.losses[: progress.batch])).nonzero()
     if len(bad) == 0:
         return
     batch = bad[0].item()
-    rate = max(group["lr"] for group in optim.param_groups)
+    rate = max(group["lr"] for group in training.optim.param_groups)
+    precision = training.compute.precision
     raise WorkbookError(
         f"The loss became {progress.losses[batch].item()} in epoch {progress.epoch + 1}, batch {batch + 1} of "
         f"{len(progress.losses)}. Likely causes: a learning rate that is too high (now {rate:g}; try a tenth), inputs "
-        f"that are not finite, or too little precision (now {compute.precision}; try PRECISION = 'float32')."
+        f"that are not finite, or too little precision (now {precision}; try PRECISION = 'float32')."
     )
-
-
-def _state(model: nn.Module, optim: torch.optim.Optimizer, progress: _Progress) -> dict[str, Any]:
-    return {"model": model.state_dict(), "optimizer": optim.state_dict(), "progress": dict(vars(progress))}
 
 
 def _optimizer(
@@ -414,5 +365,5 @@ def _ctrl_c() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, previous)
 
 
-LOOP = (_steps, _evaluate, _batches, _summary, _finish_epoch, _optimizer, LOSSES)
+LOOP = (_steps, _finish_epoch, _optimizer, LOSSES, _Training.num_used)
 """The workbook's own code that decides a training's numbers: a checkpoint made by other code is not taken up."""

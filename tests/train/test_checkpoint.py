@@ -104,16 +104,6 @@ def test_a_file_that_is_damaged_or_not_ours_is_set_aside(tmp_path, damage):
     assert not marker.exists()
 
 
-def test_a_failed_write_leaves_the_checkpoint_as_it_was(tmp_path, monkeypatch):
-    file = CheckpointFile(tmp_path, KEY, 3)
-    file.save({"epoch": 1})
-    with pytest.raises(TypeError), monkeypatch.context() as patch:
-        patch.setattr("os.fsync", lambda number: (_ for _ in ()).throw(TypeError))
-        file.save({"epoch": 2})
-    assert file.load() == {"epoch": 1}
-    assert [path.name for path in tmp_path.iterdir()] == [file.path.name]
-
-
 # What a folder keeps
 
 

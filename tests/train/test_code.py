@@ -3,7 +3,6 @@
 A notebook's cells are strings here, run as a kernel runs them: names in `__main__`, and no file behind them.
 """
 
-import copy
 import importlib
 import os
 import pickle
@@ -284,24 +283,6 @@ def test_what_changes_as_it_trains_is_in_no_checkpoint(make_images, cpu, tmp_pat
             result, _ = run(source, images, cpu, tmp_path)
         assert result.resumed_from == 0 and list(tmp_path.iterdir()) == []
         assert result.history.drop(columns="seconds").equals(expected.history.drop(columns="seconds"))
-
-
-def test_a_stopped_network_whose_class_was_edited_is_not_taken_up(make_images, cpu, press_ctrl_c):
-    """As autoreload edits it: in place."""
-    images, names = make_images(6), {"__name__": "__main__"}
-    exec(NOTEBOOK, names)
-    network = names["network"]
-    options = {"epochs": 3, "batch_size": 8, "compute": cpu}
-
-    press_ctrl_c(network, 4, images, images, **options)
-    edited = {"__name__": "__main__"}
-    exec(NOTEBOOK.replace(") * self.scale", ") * 2 * self.scale"), edited)
-    names["Net"].forward = edited["Net"].forward
-    as_it_is = copy.deepcopy(network)
-    result, expected = (train.fit(each, images, images, **options) for each in (network, as_it_is))
-    assert len(result.history) == 3
-    assert all(map(torch.equal, network.state_dict().values(), as_it_is.state_dict().values()))
-    assert result.history.drop(columns="seconds").equals(expected.history.drop(columns="seconds"))
 
 
 def test_another_process_goes_on(make_images, tmp_path):

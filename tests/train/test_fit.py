@@ -193,26 +193,24 @@ def test_other_data_or_another_network_is_never_resumed(make_images, cpu, tmp_pa
     assert train.fit(small_network(seed=1), images, images, **options).resumed_from == 0
 
 
-def test_which_parameters_an_optimizer_holds_is_part_of_the_key(make_images, cpu, tmp_path):
-    images = make_images(4)
-    options = {"epochs": 1, "checkpoint": tmp_path, "compute": cpu}
-
-    def only(name):
-        return lambda model: torch.optim.SGD([model.get_parameter(name)], lr=0.1)
-
-    train.fit(small_network(), images, images, optimizer=only("bn1_1.weight"), **options)
-    assert train.fit(small_network(), images, images, optimizer=only("bn1_2.weight"), **options).resumed_from == 0
-    assert train.fit(small_network(), images, images, optimizer=only("bn1_1.weight"), **options).resumed_from == 1
+def by_the_environment(model):
+    parameters = [model.get_parameter(os.environ["NAME"])]
+    return torch.optim.SGD([{"params": parameters, "lr": float(os.environ["RATE"])}], lr=0.1)
 
 
-def test_what_an_optimizer_is_set_to_is_part_of_the_key_wherever_it_comes_from(make_images, cpu, tmp_path, monkeypatch):
-    def by_the_environment(model):
-        return torch.optim.SGD([{"params": list(model.parameters()), "lr": float(os.environ["RATE"])}], lr=0.1)
-
+@pytest.mark.parametrize(
+    ("name", "values"), [("RATE", ("0.1", "0.2", "0.1")), ("NAME", ("fc1.weight", "fc1.bias") * 2)]
+)
+def test_what_an_optimizer_holds_and_is_set_to_is_part_of_the_key(
+    make_images, cpu, tmp_path, monkeypatch, name, values
+):
+    """Wherever it comes from."""
     options = {"epochs": 1, "checkpoint": tmp_path, "compute": cpu, "optimizer": by_the_environment}
+    monkeypatch.setenv("NAME", "fc1.weight")
+    monkeypatch.setenv("RATE", "0.1")
     resumed = []
-    for rate in ("0.1", "0.2", "0.1"):
-        monkeypatch.setenv("RATE", rate)
+    for value in values[:3]:
+        monkeypatch.setenv(name, value)
         resumed.append(train.fit(small_network(), make_images(4), make_images(4), **options).resumed_from)
     assert resumed == [0, 0, 1]
 
@@ -234,56 +232,27 @@ def test_frozen_parts_are_part_of_the_key(make_images, cpu, tmp_path, optimizer)
     assert train.fit(network, make_images(4), make_images(4), **options).resumed_from == 0
 
 
-@pytest.mark.parametrize("new_network", [False, True])
 @pytest.mark.parametrize("with_file", [False, True])
-def test_ctrl_c_stops_after_a_batch_and_the_next_call_goes_on(
-    make_images, cpu, tmp_path, press_ctrl_c, at_step, with_file, new_network
+def test_ctrl_c_stops_after_a_batch_and_a_new_network_goes_on_from_its_checkpoint(
+    make_images, cpu, tmp_path, press_ctrl_c, at_step, with_file
 ):
-    """With the same network, or with a new one from the checkpoint; without either the training starts anew."""
     images = make_images(8)
     options = {"epochs": 3, "batch_size": 8, "compute": cpu}
     whole = small_network()
     expected = train.fit(whole, images, images, **options)
 
     options["checkpoint"] = tmp_path if with_file else None
-    network = small_network()
-    stopped = press_ctrl_c(network, 6, images, images, **options)
+    stopped = press_ctrl_c(small_network(), 6, images, images, **options)
     assert "stopped in epoch 2, after 2 of its 4 batches" in str(stopped)
+    assert ("go on from there" in str(stopped)) == with_file
     assert list(stopped.result.history.index) == [1]
 
-    network = small_network() if new_network else network
+    network = small_network()
     steps = at_step(0, None)
     result = train.fit(network, images, images, **options)
-    assert len(steps) == (12 if new_network and not with_file else 6)
+    assert len(steps) == (6 if with_file else 12)
     assert same_weights(network, whole)
     assert same_history(result.history, expected.history)
-
-
-@pytest.mark.parametrize("with_file", [False, True])
-def test_other_arguments_after_ctrl_c_are_another_training(make_images, cpu, tmp_path, press_ctrl_c, with_file):
-    images, others = make_images(8), make_images(5, seed=3)
-    options = {"epochs": 2, "batch_size": 8, "compute": cpu, "checkpoint": tmp_path if with_file else None}
-    network = small_network()
-    press_ctrl_c(network, 3, images, images, **options)
-    assert len(train.fit(network, others, others, **options).history) == 2
-    # What it left behind does not pass for a training from the start.
-    fresh, expected = small_network(), small_network()
-    train.fit(fresh, others, others, **options)
-    train.fit(expected, others, others, **{**options, "checkpoint": None})
-    assert same_weights(fresh, expected)
-
-
-def test_other_weights_after_ctrl_c_are_another_training(make_images, cpu, press_ctrl_c, at_step):
-    """Whoever draws the weights anew in the network that was stopped wants them trained from the start."""
-    images, network, fresh = make_images(8), small_network(), small_network()
-    options = {"epochs": 2, "batch_size": 8, "compute": cpu}
-    press_ctrl_c(network, 3, images, images, **options)
-    network.load_state_dict(fresh.state_dict())
-    steps = at_step(0, None)
-    train.fit(network, images, images, **options)
-    assert len(steps) == 8
-    train.fit(fresh, images, images, **options)
-    assert same_weights(network, fresh)
 
 
 def test_ctrl_c_in_the_first_epoch_leaves_an_empty_history(make_images, cpu, press_ctrl_c):

@@ -1,4 +1,4 @@
-"""What a trained network costs whoever uses it."""
+"""A trained network in use: its answers, and what they cost."""
 
 import copy
 import io
@@ -6,11 +6,24 @@ import statistics
 import time
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from helpers.data import ImageData
-from helpers.train.compute import Compute
-from helpers.train.fit import predict
+from helpers.train.compute import Compute, choose_compute, memory_advice
+from helpers.train.frozen import run
+
+
+def predict(model: nn.Module, data: ImageData, *, compute: Compute | None = None) -> Tensor:
+    """The network's logits for every image, in eval mode: float32 (N, K), on the CPU.
+
+    Raises:
+        WorkbookError: too little memory.
+    """
+    compute = (compute or choose_compute()).for_network(model)
+    model.to(compute.device, memory_format=torch.channels_last)
+    model.eval()
+    with memory_advice(data.images.shape[1:]):
+        return run(model, data.images.to(compute.device), compute).float().cpu()
 
 
 def inference_rate(model: nn.Module, data: ImageData, *, compute: Compute | None = None, repeats: int = 3) -> float:

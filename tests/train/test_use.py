@@ -1,4 +1,4 @@
-"""What a network costs whoever uses it."""
+"""What a network in use costs."""
 
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ def test_the_file_is_as_large_as_said(tmp_path):
 
 def test_the_rate_is_images_over_the_median_time_of_the_passes_after_the_first(make_images, cpu, monkeypatch):
     clock = iter([0.0, 100.0, 0.0, 1.0, 0.0, 2.0, 0.0, 50.0])  # warming up, then passes of 1, 2 and 50 seconds
-    monkeypatch.setattr("helpers.train.measure.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr("helpers.train.use.time", SimpleNamespace(perf_counter=lambda: next(clock)))
     images = make_images(5)
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 4))
     floats = type(images)(images.images.float(), images.labels, images.class_names, "test", images.source)
@@ -26,9 +26,7 @@ def test_the_rate_is_images_over_the_median_time_of_the_passes_after_the_first(m
 
 def test_the_rate_is_that_of_a_network_in_use(make_images, monkeypatch):
     trainable = []
-    monkeypatch.setattr(
-        "helpers.train.measure.predict", lambda model, *_, **__: trainable.append(list(model.parameters()))
-    )
+    monkeypatch.setattr("helpers.train.use.predict", lambda model, *_, **__: trainable.append(list(model.parameters())))
     network = nn.Linear(2, 2)
     train.inference_rate(network, make_images(5), repeats=1)
     assert not any(parameter.requires_grad for parameters in trainable for parameter in parameters)
