@@ -42,17 +42,11 @@ _PARTS: dict[type, str] = {
 }
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "LOAD_DEREF")
 _ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
-_BOOKKEEPING = {  # of a class, and of torch.autograd.Function, and what copyreg adds: what changes with a line number, or says nothing
+_BOOKKEEPING = {  # of a class: what changes with a line number, as it is used (copied, say), or says nothing
     *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"),
     *("__annotations__", "__annotations_cache__", "__annotate__", "__annotate_func__", "__conditional_annotations__"),
-    *(
-        "__dataclass_fields__",
-        "__dataclass_params__",
-        "__abstractmethods__",
-        "_abc_impl",
-        "_backward_cls",
-        "__slotnames__",
-    ),
+    *("__dataclass_fields__", "__dataclass_params__", "__abstractmethods__", "_abc_impl", "_backward_cls"),
+    "__slotnames__",
 }
 
 

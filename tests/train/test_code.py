@@ -3,6 +3,7 @@
 A notebook's cells are strings here, run as a kernel runs them: names in `__main__`, and no file behind them.
 """
 
+import copy
 import importlib
 import os
 import pickle
@@ -283,6 +284,16 @@ def test_what_changes_as_it_trains_is_in_no_checkpoint(make_images, cpu, tmp_pat
             result, _ = run(source, images, cpu, tmp_path)
         assert result.resumed_from == 0 and list(tmp_path.iterdir()) == []
         assert result.history.drop(columns="seconds").equals(expected.history.drop(columns="seconds"))
+
+
+def test_a_class_that_has_been_used_is_the_same_class(make_images, cpu, tmp_path):
+    """Python keeps notes at a class when it copies or pickles an object of it."""
+    names = {"__name__": "__main__"}
+    exec(NOTEBOOK, names)
+    options = {"epochs": 1, "augment": names["Brighter"](0.9), "compute": cpu, "checkpoint": tmp_path}
+    networks = [copy.deepcopy(names["network"]) for _ in range(2)]
+    images = make_images(6)
+    assert [train.fit(network, images, images, **options).resumed_from for network in networks] == [0, 1]
 
 
 def test_another_process_goes_on(make_images, tmp_path):
