@@ -79,20 +79,11 @@ def summary(logits: Array, labels: Array) -> dict[str, float]:
 
 
 def per_class(logits: Array, labels: Array, class_names: Sequence[Any]) -> pd.DataFrame:
-    """The metrics of each class.
-
-    Args:
-        logits: (N, K).
-        labels: (N,).
-        class_names: K names; row i is class i.
+    """The metrics of each class, of which ``class_names`` has K names: one row a class, the index named "class".
 
     Returns:
-        One row a class, the index named "class": ``support`` (images of the class), ``predicted`` (how many images the
-        network calls so), ``accuracy`` (the share of its images that are recognised, that is, recall), ``precision``
-        and ``f1``; NaN where they are undefined (see above).
-
-    Raises:
-        EvaluationError: for a wrong number of class names, too.
+        ``support`` (images of the class), ``predicted`` (how many images the network calls so), ``accuracy`` (the share
+        of its images that are recognised, that is, recall), ``precision`` and ``f1``; NaN where they are undefined.
     """
     from sklearn import metrics
 
@@ -120,19 +111,11 @@ def confusion(logits: Array, labels: Array) -> NDArray[np.int64]:
 
 
 def worst_confusions(matrix: NDArray[Any], class_names: Sequence[str], top: int = 10) -> pd.DataFrame:
-    """The most frequent mistakes of a confusion matrix.
-
-    Args:
-        matrix: (K, K) counts, rows true, as `confusion` gives them.
-        class_names: K names.
-        top: how many rows at most; mistakes that never happened are left out.
+    """The most frequent mistakes, ``top`` at most, of a confusion matrix (K, K) as `confusion` gives it, and K names.
 
     Returns:
         ``true``, ``predicted``, ``count`` and ``share`` (of the true class's images, 0 to 1), the largest count first;
         equal counts are ordered by share, then by class.
-
-    Raises:
-        EvaluationError: for a matrix that is not square or a wrong number of class names.
     """
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
@@ -147,19 +130,14 @@ def worst_confusions(matrix: NDArray[Any], class_names: Sequence[str], top: int 
 
 
 def group_accuracy(logits: Array, labels: Array, groups: Mapping[str, Sequence[int]]) -> pd.DataFrame:
-    """Accuracy on groups of classes (A, B, all), each image scored over all K logits.
+    """Accuracy on groups of classes, each image scored over all K logits.
 
     Args:
-        logits: (N, K).
-        labels: (N,).
-        groups: name -> its classes, 0 … K-1; groups may overlap.
+        groups: name -> its classes, 0 … K-1; at least one group, and they may overlap.
 
     Returns:
         One row a group, the index named "group": ``images`` (whose true class is in the group), ``accuracy`` (NaN
         without images), ``predicted`` (images of the whole set whose predicted class is in the group).
-
-    Raises:
-        EvaluationError: for no groups or a group with classes out of range, too.
     """
     scores, truth = _checked(logits, labels)
     if not groups:
@@ -299,15 +277,11 @@ def stopping_epoch(history: pd.DataFrame, column: str = "val_loss", *, patience:
     not count; `best_epoch` finds it.
 
     Args:
-        history: indexed by epoch.
         column: a column whose name ends in "loss" or "accuracy".
-        patience: epochs in a row, at least 1.
+        patience: at least 1.
 
     Returns:
         The epoch, or None if the run ended before ``patience`` epochs went by without an improvement.
-
-    Raises:
-        EvaluationError: for ``patience`` under 1, too.
     """
     if patience < 1:
         raise EvaluationError(f"patience counts epochs and is at least 1, not {patience}")
@@ -321,12 +295,9 @@ def stopping_epoch(history: pd.DataFrame, column: str = "val_loss", *, patience:
 
 
 def gap(history: pd.DataFrame, metric: str = "loss") -> pd.Series:
-    """By how much a network does better on what it trained on, per epoch.
+    """By how much a network does better on what it trained on, per epoch: from train_<metric> and val_<metric>.
 
-    Args:
-        history: indexed by epoch, with the columns train_<metric> and val_<metric>.
-        metric: "loss" (validation less training) or "accuracy" (training less validation): positive where training
-            does better.
+    It is positive where training does better: validation less training "loss", training less validation "accuracy".
     """
     trained, held_out = _curve(history, f"train_{metric}"), _curve(history, f"val_{metric}")
     return (_sign(metric) * (trained - held_out)).dropna().rename("gap")
@@ -337,13 +308,10 @@ class CurveReading:
     """What one pair of learning curves says; see `read_curves`.
 
     Attributes:
-        metric: "loss" or "accuracy".
         best_epoch: the epoch with the best validation value.
         stop_epoch: the epoch that early stopping would go back to (see `stopping_epoch`), or None.
         patience: how many epochs after it early stopping would have ended the training.
-        last_epoch: the last epoch of the run.
-        gap_at_best: gap between training and validation at ``best_epoch``, in the metric's unit.
-        gap_at_end: the same at ``last_epoch``.
+        gap_at_best, gap_at_end: between training and validation at ``best_epoch`` and ``last_epoch``, as in `gap`.
         gap_onset: from this epoch to the end the gap is open (over the tolerance), or None.
         gap_level_from: from this epoch to the end the gap keeps its final size within the tolerance, or None if that
             holds for fewer epochs than the patience.
@@ -408,8 +376,7 @@ def read_curves(history: pd.DataFrame, metric: str = "loss", *, patience: int = 
     - "level" otherwise.
 
     Args:
-        history: indexed by epoch, with train_<metric> and val_<metric>.
-        metric: "loss" or "accuracy".
+        metric: "loss" or "accuracy": of train_<metric> and val_<metric>.
         patience: as for `stopping_epoch`.
     """
     column, gaps = f"val_{metric}", gap(history, metric)
@@ -440,12 +407,10 @@ class Overfitting:
     """What the end of a training says about overfitting; see `overfitting`.
 
     Attributes:
-        train_accuracy: share (0 to 1) after the last epoch.
-        val_accuracy: likewise.
+        train_accuracy, val_accuracy: shares (0 to 1) after the last epoch.
         lowest_loss: the lowest validation loss, a median of ``window`` epochs.
         lowest_epoch: the last of those epochs; of equal medians the last one's.
         last_loss: the validation loss at the end, likewise a median.
-        last_epoch: the last epoch of the run.
         rise: by what share of the lowest the validation loss has risen since: 0 or more, infinite where the lowest is
             0. NaN where only one epoch has a finite loss: nothing can be said then.
         window: epochs that went into each median.
@@ -490,19 +455,14 @@ class Overfitting:
         )
 
 
-def overfitting(
-    history: pd.DataFrame,
-    *,
-    train_accuracy: float,
-) -> Overfitting:
+def overfitting(history: pd.DataFrame, *, train_accuracy: float) -> Overfitting:
     """Judges a training by two signs, by fixed rules.
 
     The gap is the training accuracy less the validation accuracy after the last epoch; it says how much was learned by
     heart. The rise is by what share the validation loss at the end lies over its lowest; it says that going on did
-    harm. The loss of a single epoch jumps up and down, so a median over five epochs stands for it. A run of fewer
-    than 15 takes fewer of them, a third of its epochs, rounded down: were they nearly as many as the
-    run has, its start and end would go into the same medians, and no rise could be seen. The price is that in a run of
-    fewer than nine epochs one bad last epoch can pass for a rise. The verdict is
+    harm. The loss of a single epoch jumps up and down, so a median over five epochs stands for it, in a run of fewer
+    than 15 over a third of them, rounded down, so that its start and end don't go into the same medians. The price is
+    that in a run of fewer than nine epochs one bad last epoch can pass for a rise. The verdict is
 
     - "overfits" if the gap is over five points and the rise over a tenth;
     - "gap only" if only the gap is: training images were learned by heart, and validation did not suffer yet;
@@ -510,7 +470,7 @@ def overfitting(
     - "no overfitting" if neither is. That is no praise: a network that has learned nothing gets it too.
 
     Args:
-        history: indexed by epoch, with val_accuracy and val_loss.
+        history: with val_accuracy and val_loss.
         train_accuracy: share (0 to 1), measured on the training images after the last epoch as validation is:
             nothing dropped and nothing augmented. The history's own, which `helpers.train.fit` measures while training,
             makes the gap of a network with dropout or augmentation look smaller than it is.
@@ -599,15 +559,7 @@ def judge(margin: float, noise: float | None) -> str:
 
 
 def marks(best: str = "accuracy", *, patience: int = PATIENCE) -> str:
-    """What the marks "best" and "stop" of `helpers.plots.learning_curves` stand for, in a sentence for its caption.
-
-    Args:
-        best: of which validation value the best epoch is marked, "accuracy" or "loss".
-        patience: as there.
-
-    Raises:
-        EvaluationError: for another ``best``.
-    """
+    """What the marks of `helpers.plots.learning_curves`, called likewise, stand for: sentences for its caption."""
     if best not in ("accuracy", "loss"):
         raise EvaluationError(f'the best epoch is that of the best "accuracy" or "loss", not {best!r}')
     return (
@@ -618,12 +570,7 @@ def marks(best: str = "accuracy", *, patience: int = PATIENCE) -> str:
 
 
 def over_runs(runs: int, *, each: bool = True) -> str:
-    """What numbers stand for in words: "one run each", or "means of 3 runs ± standard deviation".
-
-    Args:
-        runs: how many there are of each network.
-        each: False where there is only one network: "one run".
-    """
+    """Such as "one run each" ("one run" without ``each``), or "means of 3 runs ± standard deviation"."""
     if runs == 1:
         return "one run each" if each else "one run"
     return f"means of {runs} runs ± standard deviation"

@@ -13,7 +13,7 @@ Arabic themselves (reshaping them beforehand would reverse them).
 from helpers.plots.bars import bars_with_error, per_class_bars
 from helpers.plots.classes import confusion, roc
 from helpers.plots.curves import compare_curves, learning_curves, setting_curves
-from helpers.plots.images import cam_overlay, class_gallery, feature_maps, filters, sample_grid
+from helpers.plots.images import cam_overlay, class_gallery, feature_maps, filters, predictions, sample_grid
 from helpers.plots.style import STYLE, PlotError
 from helpers.plots.weights import head_row_change, layer_change, weights
 from helpers.plots.worked import number_grids
@@ -33,6 +33,7 @@ __all__ = [
     "learning_curves",
     "number_grids",
     "per_class_bars",
+    "predictions",
     "roc",
     "sample_grid",
     "setting_curves",

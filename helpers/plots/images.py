@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from helpers.data import ImageData
 from helpers.plots.style import GREY, SMALL, WARNING, WIDTH, PlotError, axes_or_new, drawn, shortened, styled
 
 Array = torch.Tensor | NDArray[Any]
@@ -79,6 +80,27 @@ def sample_grid(
     if confidences is not None:
         frame["confidence"] = np.asarray(confidences, dtype=float)
     return drawn(ax, frame, kind="images", x="true class", y="predicted class")
+
+
+@styled
+def predictions(
+    data: ImageData, logits: torch.Tensor, *, random: int = 5, mistakes: int = 5, seed: int = 0, ax: Axes | None = None
+) -> Axes:
+    """What a network says of some images drawn at random, and its surest mistakes behind them; as `sample_grid` does.
+
+    Args:
+        data: uint8 images.
+        logits: (N, K), as `helpers.train.predict` gives them for these images.
+        random: how many of the first, and ``mistakes``: of the second kind. Fewer where there are no more.
+        seed: of the draw.
+    """
+    confidences, guesses = logits.softmax(dim=1).max(dim=1)
+    wrong = (guesses != data.labels).nonzero()[:, 0]
+    surest = wrong[confidences[wrong].argsort(descending=True)[:mistakes]]
+    drawn_first = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:random]
+    picked = torch.cat([drawn_first, surest])
+    guessed = {"predictions": guesses[picked], "confidences": confidences[picked]}
+    return sample_grid(data.images[picked], data.labels[picked], data.class_names, **guessed, ax=ax)
 
 
 @styled
