@@ -30,7 +30,7 @@ SHARES = ("%", "points")  # units of shares and of differences of shares, which 
 MOST_FIGURES = 5  # no number gets more only to have as many decimals as its neighbours
 MOST_ROWS = 200_000  # of a CSV file: one of more would be larger than all the rest of a notebook
 LONGEST_ALT = 300  # characters: about 20 seconds of speech
-MOST_LISTED = 5  # values that are read one by one; of more, the lowest and the highest
+MOST_LISTED = 4  # values that are read one by one; of more, the lowest and the highest
 NUMBERS_CSV = ("name", "label", "reported", "value", "std", "runs", "difference", "unit")
 # What makes a spreadsheet run a cell as a formula (OWASP, "CSV Injection"); the last four are full-width signs.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
@@ -407,17 +407,11 @@ def _csv_behind(notes: Mapping[Any, Mapping[str, Any]], data: Any) -> str:
 
 def _in_words(notes: Mapping[Any, Mapping[str, Any]]) -> str:
     """What is drawn, panel by panel, in as many words as one hears through."""
-    said, marks = [], []
+    said = []
     for ax, note in notes.items():
-        say = {"images": _pictures_in_words, "matrix": _matrix_in_words}.get(note["kind"], _series_in_words)
-        text = say(note, _writer(ax, note["y"]))
+        text = _pictures(note) if note["kind"] == "images" else _values(note, _writer(ax, note["y"]))
         title = f"{ax.get_title()}: " if len(notes) > 1 and ax.get_title() else ""
         said.append(f"{title}{text[:1].upper()}{text[1:]}.")
-        if "marked" in note["frame"]:
-            named = note["frame"].dropna(subset="marked")
-            marks += [f"{mark} {_spoken(x)}" for mark, x in zip(named["marked"], named[note["x"]], strict=True)]
-    if marks:
-        said.append(f"Marked: {', '.join(dict.fromkeys(marks))}.")
     text = " ".join(" ".join(said).split())
     if len(text) <= LONGEST_ALT:
         return text
@@ -425,80 +419,38 @@ def _in_words(notes: Mapping[Any, Mapping[str, Any]]) -> str:
     return f"{head[0] if head else text[: LONGEST_ALT - 2]} …"
 
 
-def _series_in_words(note: Mapping[str, Any], write: Write) -> str:
-    """Lines with their first, last and best values; bars and points by name."""
-    frame, kind, x, y = (note[key] for key in ("frame", "kind", "x", "y"))
-    frame = frame.dropna(subset=y)
-    is_course = kind == "lines" and not frame[x].map(type).eq(str).any()
-    say = _course if is_course else _listed
-    parts = frame.groupby(note["series"], sort=False) if note["series"] else [("", frame)]
-    values = {str(name): say(part[x], part[y], write) for name, part in parts}
+def _pictures(note: Mapping[str, Any]) -> str:
+    """How many pictures, and of what; of predicted ones how many are right."""
+    frame, x, y = note["frame"], note["x"], note["y"]
+    names = f": {', '.join(frame[x].astype(str).unique())}" if x else ""
+    right = f", {frame[x].eq(frame[y]).sum()} predicted rightly" if y else ""
+    return f"{len(frame)} pictures{right}{names}"
+
+
+def _values(note: Mapping[str, Any], write: Write) -> str:
+    """The values of each line or row of bars, and of all cells of a heat map; "without values" where there are none."""
+    kind, x, y, series = (note[key] for key in ("kind", "x", "y", "series"))
+    known = note["frame"].dropna(subset=y)
+    if kind == "matrix":  # each cell has a name of its own
+        cells = [f"{row} and {column}" for row, column in zip(known[series], known[x], strict=True)]
+        return f"heat map of {y} by {series} and {x}: {_listed(cells, known[y], write)}"
     said = [
-        f"{name}{' ' if text.startswith('from ') else ': '}{text}" if name else text for name, text in values.items()
+        f"{name}{': ' if name else ''}{_listed(part[x], part[y], write, ends=kind == 'lines')}"
+        for name, part in (known.groupby(series, sort=False) if series else [("", known)])
     ]
-    if len(said) > 1 and len(set(values.values())) == 1:  # as of ROC curves: what tells them apart is in their names
-        said = [*values, f"each {next(iter(values.values()))}"]
-    mark = "; " if any(", " in text for text in said) else ", "
-    what = "line" if kind == "lines" and len(said) == 1 else kind
-    return f"{what} of {y} {'over' if is_course else 'by'} {x}: {mark.join(said) or 'without values'}"
+    return f"{kind} of {y} by {x}: {'; '.join(said) or 'without values'}"
 
 
-def _course(places: Any, values: Any, write: Write) -> str:
-    first, last = values.iloc[0], values.iloc[-1]
-    if len(values) == 1:
-        return f"{write(first)} at {_spoken(places.iloc[0])}"
-    is_lower_better = re.search(r"\b(loss|error)\b", str(values.name), re.IGNORECASE)
-    word, best = ("lowest", values.min()) if is_lower_better else ("highest", values.max())
-    course = f"from {write(first)} to {write(last)}"
-    if best in (first, last):
-        return course
-    return f"{course} ({word} {write(best)} at {_spoken(places[values == best].iloc[0])})"
-
-
-def _listed(names: Any, values: Any, write: Write) -> str:
-    """Names and their values; of many, those with the lowest and the highest."""
-    if len(values) <= MOST_LISTED:
-        return ", ".join(f"{name} {write(value)}" for name, value in zip(names, values, strict=True))
-    if values.nunique() == 1:
-        return f"{write(values.iloc[0])} at all {len(values)}"
-    said = []
-    for word, end in (("lowest", values.min()), ("highest", values.max())):
-        there = names[values == end]
-        said.append(f"{word} {write(end)} at {there.iloc[0] if len(there) == 1 else f'{len(there)} of {len(values)}'}")
-    return ", ".join(said)
-
-
-def _matrix_in_words(note: Mapping[str, Any], write: Write) -> str:
-    """The cells' range; of classes against classes what stands on the diagonal, and the most beside it."""
-    frame, x, y, series = (note[key] for key in ("frame", "x", "y", "series"))
-    known = frame.dropna(subset=y)
-    grids = [name for name in frame if name not in (x, y, series) and frame[name].map(type).eq(str).all()]
-    named = "".join(f" ({', '.join(frame[name].unique())})" for name in grids)
-    text = f"heat map of {series} by {x}{named}, {len(frame):,} cells {_range(known[y], write)}"
-    on = known[series].eq(known[x]) & known[series].map(type).eq(str)
-    if on.any():
-        text += f", on the diagonal {_range(known.loc[on, y], write)}, {write(known.loc[on, y].mean())} on average"
-    if on.any() and not on.all():
-        most = known.loc[known.loc[~on, y].idxmax()]
-        text += f", the most beside it {write(most[y])}: {most[series]} as {most[x]}"
-    return text
-
-
-def _pictures_in_words(note: Mapping[str, Any], write: Write) -> str:
-    frame, x, y = (note[key] for key in ("frame", "x", "y"))
-    if not x:
-        return f"{len(frame)} {frame.columns[0]}s"
-    if not y:
-        return f"pictures: {', '.join(frame[x].astype(str).unique())}"
-    right = frame[x].eq(frame[y])
-    named = frame[x].where(right, frame[x] + " taken for " + frame[y])
-    return f"{right.sum()} of {len(frame)} pictures predicted rightly: {', '.join(named.unique())}"
-
-
-def _range(values: Any, write: Write) -> str:
-    if values.nunique() < 2:
-        return f"all {write(values.iloc[0])}" if len(values) else "without values"
-    return f"from {write(values.min())} to {write(values.max())}"
+def _listed(places: Iterable[Any], values: Any, write: Write, *, ends: bool = False) -> str:
+    """Values and where they stand; of many, the lowest and the highest, and of a line its ends."""
+    said = [
+        f"{write(value)} at {place if isinstance(place, str) else _spoken(place)}"
+        for place, value in zip(places, values, strict=True)
+    ]
+    if len(said) <= MOST_LISTED:
+        return ", ".join(said) or "without values"
+    course = f"from {write(values.iloc[0])} to {write(values.iloc[-1])}, " if ends else ""
+    return f"{course}lowest {said[values.argmin()]}, highest {said[values.argmax()]}"
 
 
 def _writer(ax: Any, quantity: str) -> Write:
