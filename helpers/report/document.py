@@ -22,12 +22,7 @@ PARAMETER_TAGS = {"parameters", "injected-parameters"}  # hidden too where a pro
 PICTURES = tuple(f"image/{kind}" for kind in ("svg+xml", "png", "jpeg", "gif", "webp"))
 BEST_FIRST = (*PICTURES, "text/html", "text/markdown", "text/latex", "text/plain")
 WIDGET = "application/vnd.jupyter.widget-view+json"
-# A fenced block, in which nothing is a heading; else a level-1 heading of either form.
-_TITLE = re.compile(
-    r"^ {0,3}(?P<fence>```|~~~).*?(?:^ {0,3}(?P=fence)|\Z)"
-    r"|^ {0,3}#[ \t](?=[^\n]*\S)(?P<marked>[^\n]+)\n?|^(?=[^\n]*\S)(?P<underlined>[^\n]+)\n {0,3}=+[ \t]*(?:\n|\Z)",
-    re.MULTILINE | re.DOTALL,
-)
+_TITLE = re.compile(r"^#[ \t]+(\S[^\n]*)\n?", re.MULTILINE)
 # What an expression statement at a cell's end shows of an object without a text of its own.
 _BARE_OBJECT = re.compile(r"\[?<[^<>\n]{0,200}(?: at 0x[0-9a-fA-F]+|: >|\bAxes)[^<>\n]{0,100}>")
 
@@ -325,11 +320,11 @@ def _with_texts(content: Any, change: Callable[[str], str]) -> Any:
 
 def _take_title(text: str) -> tuple[str, str]:
     """The first level-1 heading without closing marks, links, code and emphasis marks, and the text without it."""
-    for found in _TITLE.finditer(text):
-        if heading := found["marked"] or found["underlined"]:
-            words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"[ \t]+#+[ \t]*$", "", heading))
-            return re.sub(r"[`*]", "", words).strip(), text[: found.start()] + text[found.end() :]
-    return "", text
+    found = _TITLE.search(text)
+    if not found:
+        return "", text
+    words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"[ \t]+#+[ \t]*$", "", found[1]))
+    return re.sub(r"[`*]", "", words).strip(), text[: found.start()] + text[found.end() :]
 
 
 def _failure(cell: "NotebookNode", number: int) -> Failure | None:

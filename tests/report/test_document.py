@@ -76,8 +76,6 @@ def test_blocks_come_in_order_and_are_numbered_by_kind():
     ("source", "title", "rest"),
     [
         ("# Nets on `shapes`: *A* #\ntext", "Nets on shapes: A", ["text"]),
-        ("A title\n=======\n\ntext", "A title", ["text"]),
-        ("```\n# a comment\n```", "# Two", ["```\n# a comment\n```"]),
         ("## A chapter", "# Two", ["## A chapter"]),
         ("# About [C#](https://example.org/c)", "About C#", []),
     ],
