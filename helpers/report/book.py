@@ -231,8 +231,6 @@ def _commit(document: Document) -> tuple[str, str]:
 
 def _summary(chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     opening = {"kind": "unnumbered", "level": 1, "text": "Summary"}
-    if not chapters:
-        return [opening, {"kind": "note", "text": "No notebook of this profile has been run yet."}]
     return [opening, *_states(chapters), *_comparison(chapters), *_findings(chapters, described)]
 
 
@@ -244,7 +242,7 @@ def _states(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
         for number, chapter in enumerate(chapters, 1)
         if chapter.document.failed
     ]
-    label = f"{len(lines)} of {count} notebook{'' if count == 1 else 's'} failed"
+    label = f"{len(lines)} of {count} notebooks failed"
     stand_ins = sum(bool(_is_stand_in(chapter.document)) for chapter in chapters)
     where = "all chapters" if stand_ins == count else f"{stand_ins} of {count} chapters"
     warning = (

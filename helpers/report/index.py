@@ -130,6 +130,7 @@ def write_page(reports: Path, figures: Path, profile: str) -> None:
         for content in found.values()
     ]
     meta = {
+        "title": f"Reports, {profile} profile",
         "profile": profile,
         "count": f"{len(found)} notebook{'' if len(found) == 1 else 's'}",
         "duration": render.in_words(sum(content["duration_seconds"] or 0 for content in found.values())),
