@@ -1,10 +1,7 @@
 """Whatever a notebook holds, its page keeps its shape: as a browser reads it, texts stay texts, HTML stays harmless."""
 
-import json
 import random
 import re
-import shutil
-from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -18,7 +15,7 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers import record
-from helpers.report import clean, document, foreign, index, render
+from helpers.report import clean, document, foreign, render
 from helpers.report.document import Document, Markdown, Output
 
 # The same examples in every run.
@@ -107,30 +104,6 @@ def test_a_text_adds_no_element_and_no_attribute_and_is_shown_wherever_it_stands
             element for element in elements if element.tag == tag and shown in squeezed("".join(element.itertext()))
         ]
         assert len(holders) >= least, tag
-
-
-@of_pages
-@given(title=TEXTS, name=TEXTS)
-@example(title="a</title><script>alert(1)</script>", name='a" onclick="x')
-def test_neither_does_one_in_the_index_or_in_a_title(drawn, tmp_path, title, name):
-    pages = []
-    for text, about in ((title, name), (HARMLESS, HARMLESS)):
-        read = replace(document.read(notebook_of(text, drawn), name="01_a"), title=text)
-        folder = tmp_path / "reports"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        content = index.numbers(read, name=about, profile="quick")
-        (folder / "01_a.json").write_text(json.dumps(content), encoding="utf-8")
-        drawings = tmp_path / "figures" / "01_a"
-        drawings.mkdir(parents=True, exist_ok=True)
-        (drawings / "line.svg").write_text(drawn["image/svg+xml"], encoding="utf-8")
-        index.write_page(folder, tmp_path / "figures", about)
-        pages.append((folder / "index.html").read_text(encoding="utf-8"))
-        pages.append(render.html(read, name=about, profile=about))
-    assert shape(pages[0]) == shape(pages[2])
-    assert shape(pages[1]) == shape(pages[3])
-    for link in (element.get("href") for element in parsed(pages[0]) if element.tag == "a"):
-        assert re.fullmatch(r"[\w%./~-]+|#[\w-]+", link)
 
 
 TAGS = [

@@ -110,18 +110,6 @@ def test_the_notebook_names_its_key_figure_and_numbers(folders):
     assert [value.get_text() for value in card.find_all("dd")] == ["Fashion-MNIST", "3 s"]
 
 
-def test_links_lead_to_files_whatever_their_names(folders):
-    reports, figures = folders
-    name = "03 50% of #A? ü"
-    (reports / f"{name}.json").write_text(json.dumps(content(name)), encoding="utf-8")
-    (reports / f"{name}.html").touch()
-    cards = BeautifulSoup(written(reports, figures), "html.parser").find_all("li")
-    card = next(card for card in cards if name in card.get_text())
-    folder = reports.as_uri() + "/"
-    paths = {unquote(urlsplit(urljoin(folder, link["href"])).path) for link in card.find_all("a")}
-    assert paths == {str(reports / f"{name}.{suffix}") for suffix in ("html", "json")}
-
-
 def test_a_huge_drawing_is_passed_over(folders):
     reports, figures = folders
     (figures / "01_a" / "curves.svg").write_text(SVG + " " * index.THUMBNAIL_BYTES, encoding="utf-8")
@@ -145,10 +133,6 @@ def test_the_book_and_sweeps_are_linked_where_they_lie(folders):
     assert paths == [str(reports / "workbook.pdf"), *(str(folder / "sweep.html") for folder in sweeps)]
 
 
-def test_without_book_and_sweeps_there_are_no_such_links(folders, text):
-    assert BeautifulSoup(text, "html.parser").find(class_="links") is None
-
-
 def compared(text):
     rows = BeautifulSoup(text, "html.parser").find("table", class_="compared").select("tbody tr")
     return [[cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])] for row in rows]
@@ -167,12 +151,6 @@ def test_a_notebook_without_reported_figures_is_in_the_table_with_its_key_number
     made["numbers"]["accuracy"]["reported"] = None
     text = index_of(tmp_path, _01_a=made, _02_b=content("02_b", numbers={}))
     assert compared(text) == [[f"Title of 01_a {NASTY}"], ["Time", "–", "3 s", "–"]]
-
-
-def test_key_numbers_may_be_patterns(tmp_path):
-    text = index_of(tmp_path, _01_a=content("01_a", key_numbers=["acc*"]))
-    card = BeautifulSoup(text, "html.parser").find("li").get_text()
-    assert "90.00 %" in card and "3 s" not in card
 
 
 def test_failures_and_stand_ins_are_said_on_top(text):

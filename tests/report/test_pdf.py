@@ -84,14 +84,6 @@ def test_contents_name_the_pages_on_which_the_sections_stand():
     assert "2.1 Part B" in pages[0]
 
 
-def test_every_page_has_its_number_and_later_ones_the_title():
-    pages = pages_of(pdf(Markdown((LOREM + "\n\n") * 20), title="The running title"))
-    assert len(pages) >= 2
-    for i, text in enumerate(pages):
-        assert f"{i + 1} / {len(pages)}" in text
-        assert text.count("The running title") == 1
-
-
 def test_headings_are_numbered_from_the_highest_unless_they_have_numbers_of_their_own():
     assert "Contents" not in pdf_text(Markdown("## Only one\n\ntext"))
     assert "1.1 Inner" in pdf_text(Markdown("### Outer\n\n#### Inner\n\ntext"))
@@ -130,17 +122,6 @@ def test_figures_larger_than_the_page_are_shrunk(ink):
     assert len(pages) <= 3
 
 
-def test_figures_stand_between_the_words_before_and_after_them_in_a_long_report():
-    blocks, wanted = [], []
-    for i in range(1, 13):
-        drawn = figure(i, size=(6, 1 + i % 5))
-        blocks += [Markdown(f"### Part {i}.\n\n{LOREM}"), drawn, Markdown(f"Then {i}. {LOREM}")]
-        wanted += [f"Part {i}.", f"Figure {i}.", f"Then {i}."]
-    text = pdf_text(*blocks)
-    places = [text.rindex(words) for words in wanted]  # the last: contents come before
-    assert places == sorted(places)
-
-
 def test_a_figure_that_does_not_fit_opens_the_next_page_and_two_of_half_a_page_share_one():
     first, second = pages_of(pdf(Markdown((LOREM + "\n\n") * 3), figure(1, size=(6, 6)), Markdown("After.")))
     assert "Figure" not in first
@@ -162,15 +143,6 @@ def test_what_typst_cannot_draw_is_said_between_its_neighbours():
     assert in_order(
         text, ["Before it, see Figure 1.", "Figure 1 could not be set", "A caption.", "Drawn as SVG.", "After"]
     )
-
-
-def test_pictures_of_outputs_are_shown_and_vectors_stay_vectors():
-    kinds = ("png", "jpeg")
-    drawing = Output("image/svg+xml", figure().svg, 1)
-    (raster,) = pdf(*[Output(f"image/{kind}", png(kind), 1) for kind in kinds]).pages
-    (vector,) = pdf(drawing).pages
-    assert [picture.image.size for picture in raster.images] == [(40, 30)] * 2
-    assert not vector.images and len(vector.get_contents().get_data()) > 100
 
 
 # Tables
@@ -204,12 +176,6 @@ def test_long_texts_wrap_in_tables_and_captions_stay_inside_the_margins(ink):
     text = re.sub(r"[\s\u200b]", "", pdf_text(made))
     assert "x" * 300 in text and "y" * 300 in text
     assert_inside_margins(ink(made))
-
-
-def test_texts_of_a_narrow_table_stay_on_one_line():
-    rows = [[run, *["100.00%"] * 6] for run in ("Arc2 SGD", "Arc2 Adam, no dropout")]
-    text = pdf_text(Table("t", "c", ["run", *"abcdef"], rows, ["left"] + ["right"] * 6, [], 1))
-    assert "Arc2 Adam, no dropout 100.00%" in text
 
 
 def test_a_page_begins_and_ends_with_at_least_three_rows_of_a_table():
@@ -283,10 +249,6 @@ def test_code_is_shown_unless_its_cell_hides_it_and_goes_on_overleaf():
     assert all(f"value_{i} = {i}\n" in text for i in range(150))
     assert re.sub(r"[\s\u200b]", "", text).count("z") >= 400
     assert "hidden" not in text
-
-
-def test_long_lines_wrap(ink):
-    assert_inside_margins(ink(Output("text/plain", "w" * 1000, 1), Markdown("```\n" + "v" * 500 + "\n```")))
 
 
 def test_printed_text_keeps_its_first_and_last_lines_and_counts_the_rest():
@@ -394,11 +356,6 @@ def test_attachments_and_pictures_in_the_text_are_shown_and_all_others_become_te
     assert drawn.get_contents().get_data().count(b" Do") == 4
     assert all(words in drawn.extract_text() for words in ("remote one", "missing one", "nowhere.png"))
     assert [note.get_object()["/A"]["/URI"] for note in drawn["/Annots"]] == ["https://example.org/x.png"]
-
-
-def test_each_cell_is_read_for_itself():
-    text = pdf_text(Markdown("Unclosed <div> and ```\n```\ncode"), Markdown("## Heading after it\n\n**bold**"))
-    assert "Heading after it" in text and "**" not in text
 
 
 # Directions

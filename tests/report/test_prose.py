@@ -131,13 +131,3 @@ def test_other_code_is_refused(code):
     source = new_source(parameters_cell(), *map(nbformat.v4.new_code_cell, code))
     with pytest.raises(WorkbookError, match="execute it again"):
         with_new_prose(make_executed(), source)
-
-
-def test_a_notebook_without_ids_gets_some():
-    source = new_source(parameters_cell(), *map(nbformat.v4.new_code_cell, CODE))
-    source.nbformat_minor = 4
-    for cell in source.cells:
-        del cell["id"]
-    renewed = with_new_prose(make_executed(), source)
-    nbformat.validate(renewed)
-    assert len({cell.id for cell in renewed.cells}) == len(renewed.cells)

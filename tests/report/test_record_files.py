@@ -14,7 +14,6 @@ import pytest
 from pypdf import PdfReader
 
 from helpers import plots, record
-from helpers.report import index
 from helpers.report.document import read
 from helpers.report.run import write_drawings
 
@@ -74,11 +73,3 @@ def test_files_of_an_earlier_run_go_and_others_stay(outputs, tmp_path):
     record.figure(plt.figure(), "new", "A figure that no function of helpers.plots drew.")
     write_drawings(document(outputs), tmp_path)
     assert files(tmp_path) == {"new.svg", "new.pdf", "notes.txt"}
-
-
-def test_the_json_has_names_without_units_and_texts_with_them(outputs):
-    record.table(pd.DataFrame({"share": [0.5]}), "shares", "A caption.", formats={"share": "{:.0%}"})
-    record.numbers([record.Number("a", "A", 0.5, reported=0.25, unit="%")], "results", "A caption.")
-    made = index.numbers(document(outputs), name="x", profile="quick")
-    assert made["tables"]["shares"]["columns"] == ["share"] and made["tables"]["shares"]["values"] == [[0.5]]
-    assert made["numbers"]["a"]["shown"] == {"reported": "25.00 %", "value": "50.00 %", "difference": "+25.00 points"}

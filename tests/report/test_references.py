@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from helpers import ROOT
 from helpers.report import render
-from helpers.report.document import Markdown, Output, Reading, Table, read
+from helpers.report.document import Markdown, Reading, Table, read
 from helpers.report.run import missing_results
 from helpers.report.workspace import load
 from tests.report.documents import document, figure, page, pdf
@@ -73,12 +73,6 @@ def test_code_addresses_and_links_stay_as_they_are(drawn):
         assert not [link for link in made.find_all("a", href=True) if link["href"].startswith("#")], text
         assert "not recorded" not in made.get_text(), text
     assert render.unknown(document(*map(Markdown, KEPT), figure(1, name="other"))) == []
-
-
-def test_readings_have_references_and_other_outputs_do_not():
-    drawn = page(Reading("As @fig-f says."), Output("text/plain", "@fig-f", 1), figure(1))
-    assert drawn.select_one(".reading a").get_text() == "Figure\u00a01"
-    assert drawn.select_one("pre.printed").get_text() == "@fig-f"
 
 
 def test_missing_names_are_listed_once_in_reading_order():
