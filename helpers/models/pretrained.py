@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from helpers import DATA, ROOT
 from helpers.data.sets import describe_where
-from helpers.files import leads_nowhere, note
+from helpers.files import note
 from helpers.models.describe import untouched
 from helpers.models.layers import Dropout, ModelError, Normalize, seeded
 from helpers.reprs import Row, TableRepr
@@ -239,7 +239,7 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
     """The ImageNet weights of a network on this machine, or None. Only looks whether a file is there.
 
     Raises:
-        ModelError: no such network; several files in the data folder fit the name, or a link there leads nowhere.
+        ModelError: no such network; several files in the data folder fit the name.
     """
     config = _config(name)
     what = _trained_on(config)
@@ -247,7 +247,6 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
     for place in (folder, downloads):
         for known_as in {name, _TIMMS_NAMES.get(name, name)}:
             note(place, f"{known_as}*")
-    _check_link(folder)
     own = [path for path in _files(folder) if _is_named(path, name, "(-.*)?")]
     if len(own) > 1:
         raise ModelError(
@@ -255,10 +254,9 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
             f"{', '.join(path.name for path in own)}. Keep one, or name one: weights={own[0].name!r}"
         )
     if own:
-        _check_link(own[0])
         # "Taken from": what the user put there is believed, not known, to be ImageNet's.
         return WeightsFile(own[0], f"{what}, taken from {describe_where(own[0])}")
-    cached = [path for path in _files(downloads) if _is_named(path, name, "-[0-9a-f]{8}") and path.is_file()]
+    cached = [path for path in _files(downloads) if _is_named(path, name, "-[0-9a-f]{8}")]
     if cached:
         newest = max(cached, key=lambda path: path.stat().st_mtime_ns)
         return WeightsFile(newest, f"{what}, from torch's cache ({newest.name})")
@@ -371,24 +369,13 @@ def _build(name: str, seed: int) -> nn.Module:
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(
-        path for path in folder.iterdir() if path.suffix in _SUFFIXES and (path.is_file() or path.is_symlink())
-    )
+    return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
 
 
 def _is_named(path: Path, name: str, rest: str) -> bool:
     """Whether a file bears a network's name, and not that of another that begins so: vgg16_bn-…, resnet50d.pth."""
     names = "|".join({re.escape(name), re.escape(_TIMMS_NAMES.get(name, name))})
     return re.fullmatch(f"({names})(_rwightman)?{rest}", path.stem) is not None
-
-
-def _check_link(path: Path) -> None:
-    """Refuses a link that leads nowhere: without it other weights would be taken in silence, or random ones."""
-    if leads_nowhere(path):
-        raise ModelError(
-            f"{describe_where(path)} is a symbolic link that leads nowhere, or back to where it began: "
-            "repair or delete it"
-        )
 
 
 def _named_file(text: str, root: Path) -> WeightsFile:
@@ -491,24 +478,18 @@ def _runs_in_order(network: nn.Module, name: str, config: Any) -> bool:
         in_order = _shown(nn.Sequential(*network.children()), name, config)
     except ModelError:  # children that don't fit one behind the other
         return False
-    return torch.equal(in_order.flatten(1), _shown(network, name, config).flatten(1))
+    return torch.equal(in_order, _shown(network, name, config))
 
 
 def _shown(network: nn.Module, name: str, config: Any) -> Tensor:
-    """What a network answers to one image of random colours."""
+    """What a network answers to one image of random colours, (1, numbers)."""
     # Those of the notebooks take any size, and a small one is quick; some others take none but their own.
     size = 64 if name in NETWORKS else config.input_size[-1]
     image = torch.rand(1, config.input_size[0], size, size, generator=torch.Generator().manual_seed(0))
     try:
         with untouched(network):
-            answer = network(image)
+            return network(image).flatten(1)
     except Exception as error:  # networks fail in their own ways
         raise ModelError(
             f"{name} can't be used here: shown an image of {size} x {size} px, it fails ({error})"
         ) from error
-    if not isinstance(answer, Tensor):
-        raise ModelError(
-            f"{name} can't be used here: shown an image of {size} x {size} px, it gives no tensor of features, but a "
-            f"{type(answer).__name__}"
-        )
-    return answer
