@@ -1,4 +1,4 @@
-"""Files that are always whole (written under another name beside their place, then renamed), links, locks, notes."""
+"""Files that are always whole (written under another name beside their place, then renamed), locks, notes."""
 
 import os
 import secrets
@@ -54,11 +54,6 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # the folder that did not let us write may not let us delete either
             temporary.unlink(missing_ok=True)
-
-
-def leads_nowhere(path: Path | os.DirEntry) -> bool:
-    """Whether it is a symbolic link to what isn't there, or one of links that lead in a circle."""
-    return path.is_symlink() and not os.path.exists(path)
 
 
 @contextmanager

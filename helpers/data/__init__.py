@@ -116,7 +116,9 @@ def _read(
         return folder.read(
             next((place for place in places if place.is_dir() or place.is_symlink()), places[0]), **options
         )
-    known, where = sets.get(name), sets.where_it_lies(name, root=root)
+    known, where = sets.get(name), sets.find(name, root=root)
+    if where is None:
+        raise MissingDataError(f"{name} is not on this machine. {sets.how_to_get(name, root=root)}")
     if isinstance(known, sets.PublicSet):
         return sets.read(known, where)
     source = Source(name, known.title, sets.describe_where(where))

@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from helpers.data.structures import DataError
-from helpers.files import leads_nowhere
 
 # Pillow hands EPS to an external interpreter, and an image folder should not start programs.
 _REFUSED_FORMATS = {"EPS"}
@@ -46,8 +45,6 @@ def decode(path: Path, *, image_size: int | None, channels: int | None) -> np.nd
             known.
         DataError: for a file that the operating system does not let us read.
     """
-    if leads_nowhere(path):
-        raise BadImageError(f"{path.name}: a symbolic link that leads nowhere, or back to where it began")
     try:
         with Image.open(path, formats=_formats()) as image:
             image = _to_colours(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB")

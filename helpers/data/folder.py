@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +27,7 @@ import helpers
 from helpers import storage
 from helpers.data.decode import BadImageError, decode, image_suffixes
 from helpers.data.structures import DataError, ImageData, MissingDataError, Source
-from helpers.files import leads_nowhere, replacing
+from helpers.files import replacing
 
 LAYOUT = "train/<class>/<image files>, with val/ and test/ beside train/ if you have them, or one folder for each class"
 """What a folder looks like that `read` understands, in words for messages."""
@@ -65,8 +65,7 @@ def read(
     It holds ``train/<class>/*``, optionally with ``val`` (or ``valid``, ``validation``) and ``test``, in any case; or,
     if there is no ``train``, one folder for each class. Images lie directly in their class's folder: deeper ones,
     hidden files and folders, and files whose suffix is not an image's are left out. Classes come in natural order ("2"
-    before "10"), images in the order of class and file name. A link counts as what it leads to; one of an image that
-    leads nowhere is a file that is no readable image.
+    before "10"), images in the order of class and file name. A link counts as what it leads to.
 
     Args:
         root: the folder.
@@ -84,7 +83,7 @@ def read(
     Raises:
         MissingDataError: if there is no such folder, or its images aren't in folders of classes (Stanford Cars).
         DataError: if it has no classes, or a class no (readable) images; if ``val`` or ``test`` has a class that
-            ``train`` lacks; for two validation folders, a link of a folder that leads nowhere, or a file that may not
+            ``train`` lacks; for two validation folders, a link that leads nowhere, or a file that may not
             be read; for files that are no readable images, unless ``skip_bad``; and for different sizes.
     """
     root = Path(root)
@@ -99,13 +98,7 @@ def read(
 
 
 def has_classes(root: Path) -> bool:
-    """Whether there is at least one class folder. Empty ``train``, ``val`` and ``test`` are none: `read` needs more.
-
-    Raises:
-        DataError: for a link that leads nowhere.
-    """
-    root = Path(root)
-    check_links([root])
+    """Whether there is at least one class folder. Empty ``train``, ``val`` and ``test`` are none: `read` needs more."""
     folders = _subfolders(root) if root.is_dir() else []
     return any(path.name.lower() not in _SPLIT_NAMES or _subfolders(path) for path in folders)
 
@@ -117,13 +110,13 @@ def natural_order(name: str) -> tuple:
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
 
 
-def check_links(folders: Sequence[Path]) -> None:
-    """Refuses links that lead nowhere: without them a data set, a split or a class would be missing in silence.
+def check_links(paths: Sequence[Path]) -> None:
+    """Refuses links that lead nowhere: without them a data set, a class or an image would be missing in silence.
 
     Raises:
         DataError: there are such links; it names them.
     """
-    if broken := [_shown(folder) for folder in folders if leads_nowhere(folder)]:
+    if broken := [_shown(path) for path in paths if path.is_symlink() and not os.path.exists(path)]:
         raise DataError(
             f"symbolic links that lead nowhere, or back to where they began: {_first_few(broken)}. "
             "Repair or delete them"
@@ -160,7 +153,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
         if split:
             found[split] = path
     # A class may be called "train" or "test" as well: its folder holds images and no class folders.
-    found = {split: folder for split, folder in found.items() if _subfolders(folder) or not _has_images(folder)}
+    found = {split: folder for split, folder in found.items() if _subfolders(folder) or not _image_entries(folder)}
     if "train" in found:
         return {split: found[split] for split in ("train", "val", "test") if split in found}
     if found:
@@ -173,36 +166,27 @@ def _split_folders(root: Path) -> dict[str, Path]:
     return {"all": root}
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def _entries(folder: Path) -> list[os.DirEntry]:
+    """What lies in a folder and isn't hidden."""
     with os.scandir(folder) as entries:
         shown = [entry for entry in entries if not entry.name.startswith(".")]
-    # A link to an image may lie beside the folders of classes, as an image may.
-    check_links([folder / entry.name for entry in shown if entry.is_symlink() and not _is_named_as_image(entry.name)])
-    names = [entry.name for entry in shown if not leads_nowhere(entry) and entry.is_dir()]
+    check_links([folder / entry.name for entry in shown if entry.is_symlink()])
+    return shown
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    names = [entry.name for entry in _entries(folder) if entry.is_dir()]
     return [folder / name for name in sorted(names, key=natural_order)]
 
 
-def _has_images(folder: Path) -> bool:
-    return any(True for _ in _image_entries(folder))
-
-
-def _image_entries(folder: Path) -> Iterator[os.DirEntry]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") or not _is_named_as_image(entry.name):
-                continue
-            if leads_nowhere(entry) or entry.is_file():
-                yield entry
-
-
-def _is_named_as_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in image_suffixes()
+def _image_entries(folder: Path) -> list[os.DirEntry]:
+    named = [entry for entry in _entries(folder) if os.path.splitext(entry.name)[1].lower() in image_suffixes()]
+    return [entry for entry in named if entry.is_file()]
 
 
 def _stamps(root: Path, folder: Path) -> list[FileStamp]:
     prefix = folder.relative_to(root).as_posix()
-    # A link that leads nowhere has a stamp of its own: it is named like any other file that can't be read.
-    found = [(entry.name, entry.stat(follow_symlinks=not leads_nowhere(entry))) for entry in _image_entries(folder)]
+    found = [(entry.name, entry.stat()) for entry in _image_entries(folder)]
     return [FileStamp(f"{prefix}/{name}", stat.st_size, stat.st_mtime_ns) for name, stat in sorted(found)]
 
 

@@ -16,7 +16,7 @@ import torch
 
 from helpers import DATA, ROOT
 from helpers.data.folder import LAYOUT, check_links, has_classes
-from helpers.data.structures import DataError, ImageData, MissingDataError, Source
+from helpers.data.structures import DataError, ImageData, Source
 from helpers.files import note
 
 SYSTEM_PREFIXES = tuple(dict.fromkeys((Path("/usr"), Path("/usr/local"), Path(sys.prefix))))
@@ -160,15 +160,16 @@ def find(name: str, *, root: Path = DATA) -> Path | None:
     Only looks whether files or folders exist; those of the data folder go before those of installed packages.
 
     Raises:
-        DataError: for an unknown name, or a link in a data set's place that leads nowhere.
+        DataError: for an unknown name, or a link in a data set's place, or in a local one, that leads nowhere.
     """
     known = get(name)
+    own = root / (name if isinstance(known, LocalSet) else known.folder)
+    check_links([own])
     if isinstance(known, LocalSet):
-        note(root / name)
-        return root / name if has_classes(root / name) else None
+        note(own)
+        return own if has_classes(own) else None
     system = [prefix / known.system_folder for prefix in SYSTEM_PREFIXES] if known.system_folder else []
-    check_links([root / known.folder])
-    for folder in [root / known.folder, *system]:
+    for folder in [own, *system]:
         note(folder)
         if all((folder / file).is_file() or (folder / f"{file}.gz").is_file() for file in known.files):
             return folder
@@ -227,18 +228,6 @@ def by_hand(known: PublicSet, *, root: Path) -> str:
     """How to get a public data set without a command."""
     text = f"put {', '.join(known.files)} into {describe_where(root)}/{known.folder}"
     return f"{text}, or install Debian's package {known.package}" if known.package else text
-
-
-def where_it_lies(name: str, *, root: Path) -> Path:
-    """Where a data set lies.
-
-    Raises:
-        MissingDataError: it doesn't lie on this machine.
-    """
-    where = find(name, root=root)
-    if where is None:
-        raise MissingDataError(f"{name} is not on this machine. {how_to_get(name, root=root)}")
-    return where
 
 
 def describe_where(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -145,17 +145,6 @@ class ImageData(TableRepr):
         torch.index_select(self.images, 0, indices, out=images)
         return replace(self, images=images, labels=self.labels[indices])
 
-    def select_classes(self, classes: Iterable[int]) -> "ImageData":
-        """The images of these classes. Labels and class names stay as they are: class i is still i.
-
-        Raises:
-            DataError: for a class that the data set does not have.
-        """
-        wanted = torch.tensor(list(classes), dtype=torch.int64)
-        if len(wanted) == 0 or wanted.min() < 0 or wanted.max() >= self.num_classes:
-            raise DataError(f"select classes from 0 to {self.num_classes - 1}, at least one; not {wanted.tolist()}")
-        return self.subset(torch.isin(self.labels, wanted))
-
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel over all pixels, on the scale 0 to 1."""
         # Counting the 256 values is exact, and needs no floating point copy of the images.
@@ -205,10 +194,6 @@ class Splits(TableRepr):
         )
         return "; ".join(filter(None, [counts, self.source.duplicates]))
 
-    def select_classes(self, classes: Sequence[int]) -> "Splits":
-        """`ImageData.select_classes` on each split."""
-        return Splits(*(split.select_classes(classes) for split in self.all))
-
     def cut(self, num_classes_a: int) -> tuple["Splits", "Splits"]:
         """The first classes (data set A) and the others (B); both keep their labels and all class names.
 
@@ -220,8 +205,9 @@ class Splits(TableRepr):
                 "NUM_CLASSES_A must leave classes for A and for B: "
                 f"{self.source.title} has {self.num_classes}, so it is 1 to {self.num_classes - 1}, not {num_classes_a}"
             )
-        classes = range(self.num_classes)
-        return self.select_classes(classes[:num_classes_a]), self.select_classes(classes[num_classes_a:])
+        a = [split.subset(split.labels < num_classes_a) for split in self.all]
+        b = [split.subset(split.labels >= num_classes_a) for split in self.all]
+        return Splits(*a), Splits(*b)
 
     def summary(self) -> pd.DataFrame:
         """Images by class: one row a class, the index named "class", a column for each split."""

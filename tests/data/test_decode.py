@@ -1,7 +1,5 @@
 """Decoding against pixels that the tests write themselves."""
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,19 +20,6 @@ def noise(height: int, width: int, *channels: int) -> np.ndarray:
 
 def save(path: Path, pixels: np.ndarray, **options) -> Path:
     Image.fromarray(pixels).save(path, **options)
-    return path
-
-
-def write_png(path: Path, width: int, height: int, rows: bytes) -> Path:
-    """A grey PNG by hand, so that the header may promise anything."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    )
     return path
 
 
@@ -170,7 +155,8 @@ def empty(path: Path) -> Path:
 
 
 def bomb(path: Path) -> Path:
-    return write_png(path, 60_000, 60_000, b"")
+    Image.new("1", (14_000, 14_000)).save(path)
+    return path
 
 
 @pytest.mark.filterwarnings("error")
@@ -179,11 +165,6 @@ def test_unusable_file_is_named_without_its_folder(tmp_path: Path, make) -> None
     with pytest.raises(BadImageError, match=r"^bad file\.png: ") as error:
         rgb(make(tmp_path / "bad file.png"))
     assert str(tmp_path) not in str(error.value)
-
-
-def test_hand_made_png_with_an_honest_header_is_read(tmp_path: Path) -> None:
-    path = write_png(tmp_path / "a.png", 2, 1, bytes([0, 10, 20]))
-    assert decode(path, image_size=None, channels=1).tolist() == [[[10, 20]]]
 
 
 def test_eps_never_reaches_its_interpreter(tmp_path: Path) -> None:

@@ -136,6 +136,13 @@ def test_validation_images_come_from_the_training_folder_and_never_from_the_test
     assert colours(splits.test) == {(number, 0) for number in range(61, 66)}
 
 
+def test_test_images_come_from_the_training_folder_and_never_from_the_validation_folder(folder):
+    load = folder({"train": CLASSES, "val": {"a": 5, "b": 4}})
+    splits, other = load(), load(seed=1)
+    assert colours(splits.test) != colours(other.test) and colours(splits.val) == colours(other.val)
+    assert [split.class_counts().tolist() for split in splits.all] == [[32, 16], [5, 4], [8, 4]]
+
+
 def test_images_of_a_folder_have_the_size_and_channels_asked_for(folder):
     load = folder({"": CLASSES})
     colour, grey, large = load(), load(channels=1), load(image_size=12)

@@ -161,31 +161,6 @@ def test_shapes_come_in_three_splits_of_the_sizes_asked_for(tmp_path):
     assert torch.equal(splits.train.images, images) and torch.equal(splits.train.labels, labels)
 
 
-def test_shapes_have_as_many_classes_as_what_they_stand_in_for():
-    assert data.load("shapes", own="cifar100", image_size=8, train_per_class=1, test_per_class=1).num_classes == 100
-    assert data.load("shapes", own="fashion_mnist", image_size=8, train_per_class=1, test_per_class=1).num_classes == 10
-
-
-def test_no_image_is_in_two_splits_of_a_folder(tmp_path):
-    for label in ("one", "two"):
-        (tmp_path / "mine" / label).mkdir(parents=True)
-        for number in range(20):
-            colour = (number * 12, 100 if label == "one" else 200, 0)
-            Image.new("RGB", (8, 8), colour).save(tmp_path / "mine" / label / f"{number}.png")
-    splits = data.load("folder:mine", own="cifar10", root=tmp_path)
-    seen = [tuple(image[:, 0, 0].tolist()) for part in splits.all for image in part.images]
-    assert len(seen) == len(set(seen)) == 40
-    assert [part.class_counts().tolist() for part in splits.all] == [[13, 13], [3, 3], [4, 4]]
-    for part in splits.all:
-        assert torch.equal(part.images[:, 1, 0, 0] == 200, part.labels == 1)
-
-
-def test_limits_keep_the_proportion_of_validation_images(tmp_path, cifar):
-    cifar()
-    splits = data.load("cifar10", own="cifar10", root=tmp_path, train_per_class=4, test_per_class=2)
-    assert [part.class_counts().tolist() for part in splits.all] == [[4] * 10, [1] * 10, [2] * 10]
-
-
 def test_the_first_classes_can_be_taken_and_no_more_than_there_are(tmp_path, cifar):
     cifar()
     splits = data.load("cifar10", own="cifar10", root=tmp_path, num_classes=3)

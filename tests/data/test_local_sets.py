@@ -129,13 +129,6 @@ def test_a_folder_counts_when_it_has_a_class(tmp_path, paths, expected):
     assert sets.find("photographs", root=tmp_path) == (tmp_path / "photographs" if expected else None)
 
 
-def test_a_misspelt_name_gets_the_nearest_one(tmp_path):
-    with pytest.raises(data.DataError, match="Did you mean 'stanford_cars'"):
-        data.load("stanford_car", own="cifar10", root=tmp_path)
-    with pytest.raises(data.DataError, match="Did you mean 'photographs'"):
-        data.load("auto", own="photograph", root=tmp_path)
-
-
 def test_list_shows_them_and_fetch_says_what_to_do(tmp_path, capsys):
     write(tmp_path / "photographs", ["a"], per_class=1)
     assert main(["list"], root=tmp_path) == 0

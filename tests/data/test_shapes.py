@@ -79,36 +79,6 @@ def test_what_cannot_be_drawn_is_refused(arguments):
         shapes.draw(*arguments)
 
 
-@pytest.mark.parametrize(("num_classes", "first"), [(1, -1), (1, 200), (6, 195), (0, 10)])
-def test_classes_that_do_not_exist_are_refused(num_classes, first):
-    with pytest.raises(data.DataError, match="200 classes"):
-        shapes.draw(num_classes, 1, 16, first=first)
-
-
-def grid_points():
-    axis = torch.linspace(-shapes._EXTENT, shapes._EXTENT, shapes._GRID, dtype=torch.float64)
-    return torch.meshgrid(axis, axis, indexing="xy")
-
-
-def test_distances_to_a_circle_and_a_square_are_the_known_ones():
-    x, y = grid_points()
-    assert torch.allclose(shapes._distances("circle")[0, 0].double(), torch.hypot(x, y) - 1, atol=0.005)
-    # Farthest corner at 1, so half a side is sqrt(1/2).
-    beyond = torch.stack([x.abs(), y.abs()]) - math.sqrt(0.5)
-    square = beyond.clamp(min=0).norm(dim=0) + beyond.amax(dim=0).clamp(max=0)
-    assert torch.allclose(shapes._distances("square")[0, 0].double(), square, atol=1e-5)
-
-
-@pytest.mark.parametrize("outline", shapes.OUTLINES)
-def test_an_outline_encloses_its_polygons_area(outline):
-    x, y = torch.tensor(shapes.OUTLINES[outline], dtype=torch.float64).T
-    x, y = x - (x.max() + x.min()) / 2, y - (y.max() + y.min()) / 2
-    area = (x * y.roll(-1) - y * x.roll(-1)).sum().abs() / 2 / torch.hypot(x, y).max() ** 2
-    cell = (2 * shapes._EXTENT / (shapes._GRID - 1)) ** 2
-    inside = (shapes._distances(outline) < 0).sum() * cell
-    assert inside.item() == pytest.approx(area.item(), rel=0.03)
-
-
 def test_colour_does_not_give_the_class_away():
     colours = []
     for stream in ("train", "test"):

@@ -17,12 +17,6 @@ def test_class_counts_have_an_entry_for_classes_without_images():
     assert image_data([1, 1, 0]).class_counts().tolist() == [1, 2, 0]
 
 
-def test_selected_classes_keep_their_labels_and_names():
-    chosen = image_data([2, 0, 1, 2]).select_classes([2, 1])
-    assert chosen.labels.tolist() == [2, 1, 2]
-    assert chosen.class_names == NAMES
-
-
 def test_mean_and_std_are_those_of_the_pixels():
     images = torch.randint(0, 256, (7, 3, 5, 6), dtype=torch.uint8)
     mean, std = image_data([0] * 7, images).mean_std()
@@ -50,16 +44,10 @@ def test_activations_of_any_shape_are_allowed():
     assert len(image_data([0, 1], torch.zeros(2, 10))) == 2
 
 
-def test_classes_that_do_not_exist_cannot_be_selected():
-    with pytest.raises(DataError, match="from 0 to 2"):
-        image_data([0]).select_classes([3])
-
-
 def test_splits_say_what_they_hold():
     splits = Splits(image_data([0, 1, 2]), image_data([0, 1], split="val"), image_data([0], split="test"))
     assert splits.counts.startswith("3 training, 2 validation, 1 test images; 3 classes; 3 × 4 × 4")
     assert splits.summary().loc["cat"].to_dict() == {"train": 1, "val": 1, "test": 1}
-    assert len(splits.select_classes([2]).val) == 0
 
 
 def test_stand_ins_are_named_loudly_and_real_images_are_not():
@@ -76,6 +64,7 @@ def test_a_cut_gives_the_first_classes_and_the_others():
     splits = Splits(image_data([0, 1, 2]), image_data([0, 1], split="val"), image_data([0, 2], split="test"))
     a, b = splits.cut(2)
     assert a.train.labels.tolist() == [0, 1] and b.train.labels.tolist() == [2]
+    assert len(b.val) == 0 and b.test.labels.tolist() == [2]
     assert a.class_names == b.class_names == NAMES
 
 
