@@ -23,18 +23,12 @@ def save(path: Path, pixels: np.ndarray, **options) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "a.ppm", "A.PNG"])
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "a.ppm", "A.PNG", "a.webp"])
 def test_lossless_formats_keep_every_pixel(tmp_path: Path, name: str) -> None:
     pixels = noise(5, 7, 3)
-    image = rgb(save(tmp_path / name, pixels))
+    image = rgb(save(tmp_path / name, pixels, lossless=True))
     assert image.dtype == np.uint8 and image.flags["C_CONTIGUOUS"]
     np.testing.assert_array_equal(image, pixels.transpose(2, 0, 1))
-
-
-def test_lossless_webp_keeps_every_pixel(tmp_path: Path) -> None:
-    pixels = noise(5, 7, 3)
-    path = save(tmp_path / "a.webp", pixels, lossless=True)
-    np.testing.assert_array_equal(rgb(path), pixels.transpose(2, 0, 1))
 
 
 def test_grey_becomes_three_equal_channels_or_stays_one(tmp_path: Path) -> None:
@@ -173,11 +167,6 @@ def test_eps_never_reaches_its_interpreter(tmp_path: Path) -> None:
     with pytest.raises(BadImageError, match="not an image that Pillow can read"):
         rgb(path)
     assert ".eps" not in image_suffixes()
-
-
-def test_suffixes_are_those_of_images() -> None:
-    assert {".jpg", ".jpeg", ".png", ".gif", ".tif", ".bmp", ".webp"} <= image_suffixes()
-    assert not {".txt", ".db", ".pdf", ""} & image_suffixes()
 
 
 def test_missing_file_is_no_bad_image(tmp_path: Path) -> None:

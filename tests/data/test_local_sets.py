@@ -84,12 +84,6 @@ def test_without_its_folder_the_name_is_an_error_that_says_what_to_put_where(tmp
         data.load(name, own=name, root=tmp_path)
 
 
-def test_stanford_cars_says_that_the_address_is_dead(tmp_path):
-    sentence = r"torchvision .* is dead; put .* Kaggle's copy .* authors' archive"
-    with pytest.raises(data.MissingDataError, match=sentence):
-        data.load("stanford_cars", own="stanford_cars", root=tmp_path)
-
-
 @pytest.mark.parametrize("name", ["auto", "stanford_cars"])
 @pytest.mark.parametrize(
     "folders", [["cars_train", "cars_test"], ["devkit"], ["devkit", "Acura", "BMW"], ["cars_train/cars_train"]]

@@ -241,14 +241,9 @@ def test_unknown_names_are_answered_with_near_ones(name, near, tmp_path):
         backbone(name, root=tmp_path)
 
 
-@pytest.mark.parametrize(("answer", "message"), [("sum", "it fails"), ("list", "it fails")])
-def test_networks_that_give_no_features_are_named(answer, message, tmp_path, monkeypatch):
-    class Odd(nn.Module):
-        def forward(self, images):
-            return [images] if answer == "list" else images @ images[:, :, 1:]
-
-    monkeypatch.setattr("helpers.models.pretrained._build", lambda name, seed: Odd())
-    with pytest.raises(ModelError, match=f"levit_128s can't be used here: shown an image of 224 x 224 px, .*{message}"):
+def test_networks_that_give_no_features_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("helpers.models.pretrained._build", lambda name, seed: nn.Conv2d(4, 1, 1))
+    with pytest.raises(ModelError, match="levit_128s can't be used here: shown an image of 224 x 224 px, it fails"):
         random_backbone("levit_128s", tmp_path)
 
 
