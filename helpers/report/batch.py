@@ -8,6 +8,8 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from helpers.files import locked
 from helpers.report.incremental import Work
 from helpers.report.parameters import defaults
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN = 1.0
 """Seconds from one look at what is going on to the next."""
+MEMORY = 3 * 2**30
+"""Bytes that a notebook may need: 2.4 GiB were the most, at the quick profile."""
 
 
 def predecessors(notebooks: Sequence[Path], workspace: Workspace) -> dict[str, list[str]]:
@@ -51,11 +55,12 @@ def predecessors(notebooks: Sequence[Path], workspace: Workspace) -> dict[str, l
     return before
 
 
-def threads_for(kernels: int) -> int:
-    """With how many threads each of so many kernels computes: OMP_NUM_THREADS, or its share of this machine's cores."""
-    own = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # what follows a comma is for nested loops
+def jobs_for(threads: int) -> int:
+    """How many notebooks this machine carries at a time, if each computes with so many threads."""
+    if any(Path("/dev").glob("nvidia[0-9]*")):  # one notebook fills a GPU's memory
+        return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(own) if own.isdecimal() and int(own) else max(1, cores // kernels)
+    return max(1, min(cores // threads, psutil.virtual_memory().available // MEMORY))
 
 
 def run_all(
@@ -135,7 +140,7 @@ def _order(task: Task, settings: Settings) -> "Order":
         needs_gpu=str(device).startswith("cuda"),
         folder=str(task.root),
         time_limit=settings.time_limit,
-        threads=settings.threads or 1,
+        threads=settings.threads,
         anew=settings.anew,
     )
 

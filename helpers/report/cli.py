@@ -103,9 +103,14 @@ def _parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("execution")
     group.add_argument("--force", action="store_true", help="runs also what has not changed, and trains anew")
     where = group.add_mutually_exclusive_group()
-    where.add_argument("--jobs", type=_jobs, metavar="N", help="runs N notebooks at a time on this machine (1)")
+    jobs = "runs N notebooks at a time on this machine (as many as it has cores and memory for)"
+    where.add_argument("--jobs", type=_count, metavar="N", help=jobs)
     scheduler = "runs them on the workers of a Dask scheduler, such as tls://host:8786"
     where.add_argument("--scheduler", default="", metavar="ADDRESS", help=scheduler)
+    threads = (
+        "computes with N threads in each notebook, and other last digits of the results than with 1, the default"
+    )
+    group.add_argument("--threads", type=_count, default=1, metavar="N", help=threads)
     limit = "stops a notebook that takes longer; 0 for no limit (smoke 600, quick 3600, others none)"
     group.add_argument("--timeout", type=_seconds, metavar="SECONDS", help=limit)
 
@@ -126,9 +131,9 @@ def _formats(text: str) -> tuple[str, ...]:
     return formats
 
 
-def _jobs(text: str) -> int:
+def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} isn't a number of notebooks")
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a whole number from 1 on")
     return int(text)
 
 
@@ -143,7 +148,7 @@ def _seconds(text: str) -> float:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    from helpers.report.batch import threads_for
+    from helpers.report.batch import jobs_for
 
     default_limit = TIME_LIMITS.get(options.profile)
     return Settings(
@@ -151,9 +156,9 @@ def _settings(options: argparse.Namespace) -> Settings:
         formats=options.formats,
         time_limit=default_limit if options.timeout is None else options.timeout or None,
         show_code=options.show_code,
-        jobs=options.jobs or 1,
+        jobs=options.jobs or jobs_for(options.threads),
         scheduler=options.scheduler,
-        threads=None if options.scheduler else threads_for(options.jobs or 1),
+        threads=options.threads,
         anew=time.time() if options.force else 0.0,
     )
 

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distributed import Client, get_worker
-from distributed.comm import get_address_host
 from nbformat import NotebookNode
 
 from helpers import ROOT
 from helpers.report import kernel, stamp
-from helpers.report.batch import LOOK_AGAIN, threads_for
+from helpers.report.batch import LOOK_AGAIN
 from helpers.report.run import NotRun
 from helpers.report.workspace import Refused
 
@@ -88,7 +87,7 @@ class Cluster:
     @property
     def slots(self) -> int:
         """How many notebooks may be under way: what waits stays here, where workers that come later find it."""
-        return max(1, sum(self._slots_of_hosts().values()))
+        return max(1, sum(about["nthreads"] for about in self._workers().values()))
 
     def submit(self, order: kernel.Order) -> None:
         self._waiting.append(_Asked(replace(order, folder="")))
@@ -141,8 +140,7 @@ class Cluster:
         if asked.able:
             asked.placed = time.monotonic()
             resources = {"GPU": 1} if asked.order.needs_gpu else None
-            hosts = self._slots_of_hosts()
-            future = self._executor.submit(_execute_there, asked.order, hosts, workers=asked.able, resources=resources)
+            future = self._executor.submit(_execute_there, asked.order, workers=asked.able, resources=resources)
             self._running[future] = asked
             self._waiting.remove(asked)
         elif asked.last is not None:
@@ -169,14 +167,6 @@ class Cluster:
     def _workers(self) -> dict[str, dict[str, Any]]:
         return self._client.scheduler_info(n_workers=-1).get("workers", {})  # nothing once the scheduler has gone
 
-    def _slots_of_hosts(self) -> dict[str, int]:
-        """How many notebooks run at once on each host."""
-        slots: dict[str, int] = {}
-        for address, about in self._workers().items():
-            host = get_address_host(address)
-            slots[host] = slots.get(host, 0) + about["nthreads"]
-        return slots
-
     def _why_unfit(self, address: str) -> str:
         """Why a worker can't be asked, or "". One without the workbook would die of the first order."""
         if address not in self._unfit:
@@ -192,13 +182,12 @@ def identity() -> str:
     return stamp.tree(ROOT / "helpers", "*.py")
 
 
-def _execute_there(order: kernel.Order, slots: dict[str, int]) -> Answer:
+def _execute_there(order: kernel.Order) -> Answer:
     """Runs a notebook on this worker; called by Dask in a thread of the worker."""
     address = get_worker().address
-    threads = threads_for(slots.get(get_address_host(address), 1))
     watch = kernel.Watch(order.name, shown=False)
     with _stopped_when_cancelled(watch):
-        executed = kernel.execute(replace(order, threads=threads), watch)
+        executed = kernel.execute(order, watch)
     errors = {o.ename: o.evalue for c in executed.cells for o in c.get("outputs", []) if o.output_type == "error"}
     if kernel.KernelNotStarted.__name__ in errors:
         return Answer(address, None, f"its kernel doesn't start: {errors[kernel.KernelNotStarted.__name__]}")

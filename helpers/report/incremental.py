@@ -71,9 +71,12 @@ def look(tasks: Iterable[Task], settings: Settings) -> list[Work]:
             "files": {name: state(name, task.root) for name in then["files"]},
             "libraries": versions(tuple(then["libraries"])),
         }
-        if not settings.scheduler:
+        machine = _machine(task, settings)
+        if settings.scheduler:
+            now["machine"] = {**then["machine"], "threads": machine["threads"]}
+        else:
             now["data"] = {name: state(name, task.root) for name in then["data"]}
-            now["machine"] = _machine(task, settings) if then["machine"] else {}
+            now["machine"] = {name: machine.get(name, "") for name in then["machine"]}
         reasons += _changes(then, now)
         if reasons or page_then is None:
             return Work(task, then, reasons, [] if reasons else ["its last report was not finished"])
@@ -104,12 +107,11 @@ def complete(executed: "NotebookNode", task: Task, settings: Settings) -> None:
     if made is None:
         return
     made |= _of_notebook(executed, task)
-    made["machine"] = {}
-    if settings.threads is None:
+    made["machine"] = _machine(task, settings)
+    if settings.scheduler:
+        del made["machine"]["PYTHONPATH"]
         made["data"] = {name: stamp.state(name, task.root) for name in made["data"]}
         made["libraries"] = stamp.versions(made["libraries"])
-    else:
-        made["machine"] = _machine(task, settings)
 
 
 def page(notebook: Mapping[str, Any], show_code: str, layout: Callable[[], dict[str, str]] | None = None) -> Kinds:

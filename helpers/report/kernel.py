@@ -321,17 +321,7 @@ def _environment(order: Order) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "PYTHONPATH": os.pathsep.join(paths),
     }
-    return {**waiting(), **os.environ, **fixed}
-
-
-def waiting() -> dict[str, str]:
-    """Variables that say how PyTorch's threads wait for each other; none where the user has set such a variable.
-
-    A waiting thread spins for a while before it sleeps. Measured on two cores, training in bfloat16: 1,800 images/s by
-    default, 1,590 with threads that sleep at once, 1,830 with this number of turns, 1,880 with 10,000; with one other
-    busy program 540, 740, 670, 620.
-    """
-    return {} if {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys() else {"GOMP_SPINCOUNT": "3000"}
+    return {**os.environ, **fixed}
 
 
 def _join_streams(outputs: list[NotebookNode]) -> None:

@@ -45,7 +45,7 @@ class Settings:
     show_code: str = "key"  # from `CODE`
     jobs: int = 1  # notebooks that run at a time on this machine
     scheduler: str = ""  # address of a Dask scheduler whose workers run them instead
-    threads: int | None = None  # that each kernel computes with; None for what its machine has
+    threads: int = 1  # that each kernel computes with
     anew: float = 0.0  # if all runs: when the command began, in seconds since 1970. Older checkpoints are left aside
 
 

@@ -1,6 +1,7 @@
 """Which device and precision a run computes with (a rule, never a timing, so that two runs agree), and its memory."""
 
 import ctypes
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from helpers import WorkbookError
@@ -53,6 +55,9 @@ class Compute(TableRepr):
 def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
     """Resolves the parameters DEVICE and PRECISION.
 
+    A processor computes with one thread, so that numbers don't depend on how many cores there are or on what else runs,
+    and trainings side by side don't wait for each other; the variable OMP_NUM_THREADS sets more.
+
     Args:
         device: "auto" (the first GPU if there is one, else the processor), "cpu", "cuda", "cuda:1", "mps" …
         precision: "auto", "float32" or "bfloat16". "auto" takes bfloat16 where dense convolutions are faster in it: on
@@ -65,6 +70,9 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
     chosen = _device(device)
     if chosen.type == "cpu":
         _reuse_freed_memory()
+        if "OMP_NUM_THREADS" not in os.environ:
+            threadpool_limits(1)
+            torch.set_num_threads(1)
     if precision not in ("auto", "float32", "bfloat16"):
         raise WorkbookError(f"PRECISION is 'auto', 'float32' or 'bfloat16', not {precision!r}")
     why, automatic = "as asked", precision == "auto"
@@ -133,7 +141,8 @@ def _describe(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "cpu":
-        return f"{_processor('model name') or 'processor'}, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        return f"{_processor('model name') or 'processor'}, {threads} thread{'' if threads == 1 else 's'}"
     return str(device)
 
 

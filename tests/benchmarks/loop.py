@@ -11,9 +11,8 @@ Every training has a process of its own and an empty data folder, and is timed a
   memory    the process's peak resident memory (VmHWM), and the peak of what its worker processes have mapped for
             themselves alone (Private_* of smaps_rollup, added up over the workers, looked at every 2 seconds)
   accuracy  on test images, computed alike for all from the trained weights, in float32
-Ours runs as under `python -m helpers.report`, which also sets how PyTorch's threads wait for each other; the others as
-they come; "pytorch-tuned" is the plain loop with that setting. The contestants take turns, seed by seed, and ratios
-are taken within a seed.
+All compute with as many threads as there are cores. The contestants take turns, seed by seed, and ratios are taken
+within a seed.
 """
 
 from collections.abc import Sequence

@@ -5,8 +5,10 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
+import psutil
 import pytest
 
 from helpers import ROOT
@@ -15,6 +17,7 @@ from helpers.report.run import Outcome
 from helpers.report.workspace import Settings, Workspace
 from tests.command import report_command
 
+GLOB = Path.glob
 HEAVY = ("torch", "papermill", "nbclient", "nbformat", "typst", "pandas", "matplotlib", "IPython", "jinja2")
 
 
@@ -113,17 +116,26 @@ def test_a_time_limit_of_zero_is_none(root, runs):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "own", "threads"),
-    [([], None, 6), (["--jobs", "2"], None, 3), (["--jobs", "9"], None, 1), (["--jobs", "2"], "5", 5), ([], "1", 1)],
+    ("arguments", "jobs", "threads"),
+    [([], 4, 1), (["--jobs", "9"], 9, 1), (["--threads", "2"], 3, 2), (["--threads", "8", "--jobs", "2"], 2, 8)],
 )
-def test_the_number_of_threads_is_fixed_when_the_command_starts(root, runs, monkeypatch, arguments, own, threads):
-    """However much is left to run; what the user has set stands."""
+def test_each_notebook_has_one_thread_and_there_are_as_many_as_the_machine_carries(
+    root, runs, monkeypatch, arguments, jobs, threads
+):
+    """Whatever the machine, the results come from the same number of threads. Here memory ends before the cores do."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6))
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if own is not None:
-        monkeypatch.setenv("OMP_NUM_THREADS", own)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=13 * 2**30))
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: GLOB(folder, pattern) if folder != Path("/dev") else [])
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert cli.main(["01", *arguments], root=root) == 0
     assert [(order.threads, order.anew) for order in runs.asked] == [(threads, 0)]
+    assert runs.settings.jobs == jobs
+
+
+def test_on_a_gpu_one_notebook_runs_at_a_time(root, runs, monkeypatch):
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: GLOB(folder, pattern) if folder != Path("/dev") else [1])
+    assert cli.main(["01"], root=root) == 0
+    assert runs.settings.jobs == 1
 
 
 @pytest.mark.parametrize(
@@ -166,7 +178,7 @@ def test_a_reports_folder_that_cannot_be_written_is_refused(root, runs, capsys):
 
 def test_one_failure_is_told_and_the_others_go_on(root, runs, capsys):
     runs.failing = "01_cnn_on_a"
-    assert cli.main([], root=root) == 1
+    assert cli.main(["--jobs", "1"], root=root) == 1
     assert len(runs.asked) == 2
     printed = capsys.readouterr()
     assert [line.split()[1] for line in printed.out.splitlines()[1:3]] == ["FAILED", "ok"]

@@ -112,7 +112,6 @@ def executed(tmp_path_factory) -> Iterator[Path]:
             patch.delenv(variable, raising=False)
         patch.setenv("WORKBOOK_DATA", str(data))
         patch.setenv("PYTHONPATH", os.pathsep.join([str(folder / "site"), os.environ.get("PYTHONPATH", "")]))
-        patch.setenv("OMP_NUM_THREADS", "2")
         patch.syspath_prepend(str(folder / "site"))
         patch.setattr(stamp, "DATA", data)
         assert cli.main(["--format", "html"], root=root) == 0
@@ -200,12 +199,11 @@ def test_whatever_a_run_used_demands_another_one_and_is_named(workbook, cause):
     assert said == f"runs: {cause}"
 
 
-def test_a_profile_counts_and_so_does_the_number_of_threads(workbook, monkeypatch):
+def test_a_profile_counts_and_so_does_the_number_of_threads(workbook):
     write(workbook.root / "notebooks/profiles/smoke/01_one.yaml", "SEED: 4\n")
     shutil.copytree(workbook.root / "reports/quick", workbook.root / "reports/smoke")
     assert workbook.says("--profile", "smoke") == "runs: parameter SEED: 3 → 4"
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert workbook.says() == "runs: threads: 2 → 1"
+    assert workbook.says("--threads", "2") == "runs: threads: 1 → 2"
 
 
 def test_where_modules_are_looked_for_counts(workbook, monkeypatch):
@@ -270,7 +268,7 @@ from helpers.report.incremental import look
 stamp.DATA = Path({str(workbook.data)!r})
 space = workspace.Workspace(Path({str(workbook.root)!r}))
 tasks = [space.task("quick", path, {{}}) for path in space.numbered()]
-works = look(tasks, workspace.Settings("quick", ("html",), threads=2))
+works = look(tasks, workspace.Settings("quick", ("html",)))
 heavy = {{"torch", "numpy", "pandas", "matplotlib", "nbformat", "papermill", "jsonschema"}}
 print(works[0].is_done, sorted(heavy & {{*sys.modules}}))
 """

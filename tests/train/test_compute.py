@@ -1,8 +1,12 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
 
-from helpers import WorkbookError, train
+from helpers import ROOT, WorkbookError, train
 from helpers.train import compute
 
 
@@ -49,3 +53,13 @@ def test_a_processor_trains_depthwise_convolutions_in_float32(monkeypatch):
     network[0].requires_grad_(True)
     assert chosen.for_network(network).precision == "float32", "gradients pass the depthwise layer on their way"
     assert chosen.for_network(nn.Sequential(nn.Conv2d(1, 8, 3), nn.Linear(2, 2))).precision == "bfloat16"
+
+
+def test_a_processor_computes_with_one_thread_unless_the_user_asks_for_more():
+    """Also by papermill and in JupyterLab: so a report's numbers are the same whatever the number of cores."""
+    code = "import torch; from helpers.train import choose_compute; print(choose_compute('cpu').description)"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    for own, threads in (({}, "1 thread"), ({"OMP_NUM_THREADS": "2"}, "2 threads")):
+        call = {"env": {**environment, **own}, "cwd": ROOT, "capture_output": True, "text": True, "check": True}
+        said = subprocess.run([sys.executable, "-c", code], **call).stdout
+        assert said.strip().endswith(f", {threads}")

@@ -7,7 +7,6 @@ from importlib import metadata
 from importlib.util import find_spec
 from statistics import mean, median, stdev
 
-from helpers.report import kernel
 from helpers.train import choose_compute
 from tests.benchmarks.contest.runs import Run
 from tests.benchmarks.contestants import COMPARISONS, CONTESTANTS
@@ -17,9 +16,8 @@ def machine(workers: int) -> str:
     """Processor, threads, versions of what is compared, and how busy other programs keep the machine."""
     packages = [name for name in ("torch", "torchvision", "lightning", "fastai") if find_spec(name)]
     versions = [f"{name} {metadata.version(name)}" for name in packages]
-    waiting = ", ".join(f"{name}={value}" for name, value in kernel.waiting().items()) or "threads that wait as set"
     return (
-        f"Machine: {choose_compute('cpu').description}, loaders with {workers} workers each, {waiting} for ours; "
+        f"Machine: {choose_compute('cpu').description}, loaders with {workers} workers each; "
         f"Python {platform.python_version()}, {', '.join(versions)}; {_load()}"
     )
 

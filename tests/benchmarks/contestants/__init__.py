@@ -15,14 +15,11 @@ class Contestant(NamedTuple):
         module: the file of this folder.
         package: what must be installed for it.
         precision: what it is asked to compute in; None: what the command line says.
-        waits_like_reports: whether its threads wait for each other as in the report command, see
-            `helpers.report.kernel.waiting`; else as PyTorch's do.
     """
 
     module: str
     package: str = "torch"
     precision: str | None = None
-    waits_like_reports: bool = False
 
     @property
     def is_installed(self) -> bool:
@@ -30,12 +27,11 @@ class Contestant(NamedTuple):
 
 
 CONTESTANTS = {
-    "ours": Contestant("ours", waits_like_reports=True),
-    "ours-float32": Contestant("ours", precision="float32", waits_like_reports=True),
+    "ours": Contestant("ours"),
+    "ours-float32": Contestant("ours", precision="float32"),
     "pytorch": Contestant("plain", "torchvision"),
     "lightning": Contestant("lightning_loop", "lightning"),
     "fastai": Contestant("fastai_loop", "fastai"),
-    "pytorch-tuned": Contestant("plain", "torchvision", waits_like_reports=True),
 }
-COMPARISONS = ("ours-float32", "pytorch-tuned")
+COMPARISONS = ("ours-float32",)
 """What is neither ours nor a peer: it shows what a part of the difference comes from."""
