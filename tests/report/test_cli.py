@@ -188,7 +188,7 @@ def test_one_failure_is_told_and_the_others_go_on(root, runs, capsys):
 
 def test_ctrl_c_ends_the_row(root, runs, capsys):
     runs.interrupted = "01_cnn_on_a"
-    assert cli.main([], root=root) == 130
+    assert cli.main(["--jobs", "1"], root=root) == 130
     assert len(runs.asked) == 1
     assert "interrupted: 01_cnn_on_a, 02_transfer did not end" in capsys.readouterr().err
 
@@ -199,7 +199,7 @@ def test_ctrl_c_while_no_notebook_runs_is_no_crash(root, runs, capsys, monkeypat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(f"helpers.report.{place}", interrupted)
-    assert cli.main([], root=root) == 130
+    assert cli.main(["--jobs", "1"], root=root) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "interrupted"
 
 

@@ -32,7 +32,7 @@ def sweep(tmp_path, capsys):
     shutil.copy(ROOT / "notebooks" / "sweep.ipynb", tmp_path / "notebooks")
 
     def run(*arguments: str, status: int = 0) -> dict[str, str]:
-        assert cli.main(["01", "--format", "html", "--sweep", *arguments], root=tmp_path) == status
+        assert cli.main(["01", "--format", "html", "--jobs", "1", "--sweep", *arguments], root=tmp_path) == status
         lines = [line.split("  ", 1) for line in capsys.readouterr().err.splitlines() if "  " in line]
         return {name: what for name, what in lines if what.startswith(("runs", "unchanged"))}
 
