@@ -107,9 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--jobs", type=_count, metavar="N", help=jobs)
     scheduler = "runs them on the workers of a Dask scheduler, such as tls://host:8786"
     where.add_argument("--scheduler", default="", metavar="ADDRESS", help=scheduler)
-    threads = (
-        "computes with N threads in each notebook, and other last digits of the results than with 1, the default"
-    )
+    threads = "computes with N threads in each notebook, and other last digits of the results than with 1, the default"
     group.add_argument("--threads", type=_count, default=1, metavar="N", help=threads)
     limit = "stops a notebook that takes longer; 0 for no limit (smoke 600, quick 3600, others none)"
     group.add_argument("--timeout", type=_seconds, metavar="SECONDS", help=limit)
