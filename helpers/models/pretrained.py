@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers import DATA, ROOT
+from helpers.data.folder import check_links
 from helpers.data.sets import describe_where
 from helpers.files import note
 from helpers.models.describe import untouched
@@ -240,6 +241,7 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
 
     Raises:
         ModelError: no such network; several files in the data folder fit the name.
+        DataError: a link there leads nowhere.
     """
     config = _config(name)
     what = _trained_on(config)
@@ -247,6 +249,7 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
     for place in (folder, downloads):
         for known_as in {name, _TIMMS_NAMES.get(name, name)}:
             note(place, f"{known_as}*")
+    check_links([folder])
     own = [path for path in _files(folder) if _is_named(path, name, "(-.*)?")]
     if len(own) > 1:
         raise ModelError(
@@ -254,9 +257,10 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
             f"{', '.join(path.name for path in own)}. Keep one, or name one: weights={own[0].name!r}"
         )
     if own:
+        check_links(own)  # else other weights would be taken in silence, or random ones
         # "Taken from": what the user put there is believed, not known, to be ImageNet's.
         return WeightsFile(own[0], f"{what}, taken from {describe_where(own[0])}")
-    cached = [path for path in _files(downloads) if _is_named(path, name, "-[0-9a-f]{8}")]
+    cached = [path for path in _files(downloads) if _is_named(path, name, "-[0-9a-f]{8}") and path.is_file()]
     if cached:
         newest = max(cached, key=lambda path: path.stat().st_mtime_ns)
         return WeightsFile(newest, f"{what}, from torch's cache ({newest.name})")
@@ -369,7 +373,9 @@ def _build(name: str, seed: int) -> nn.Module:
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
+    return sorted(
+        path for path in folder.iterdir() if path.suffix in _SUFFIXES and (path.is_file() or path.is_symlink())
+    )
 
 
 def _is_named(path: Path, name: str, rest: str) -> bool:

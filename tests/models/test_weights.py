@@ -17,7 +17,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 from torchvision.transforms.functional import normalize
 
-from helpers import models
+from helpers import WorkbookError, models
 from helpers.data import sets
 from helpers.data.structures import resize
 from helpers.models import ModelError, backbone, pretrained
@@ -392,6 +392,42 @@ def two_batch_norms_exchanged(body: nn.Sequential) -> nn.Sequential:
     return exchanged
 
 
+def surprise(body: nn.Module, images: Tensor) -> list[float]:
+    """For each BatchNorm layer, how far what arrives there is from what arrived while the network learned.
+
+    The Kullback-Leibler divergence in nats, a channel's mean, between two normal distributions: with the images'
+    mean and variance, and with the running ones that are part of the weights.
+    """
+    found = []
+
+    def measure(layer: nn.BatchNorm2d, inputs: tuple[Tensor], _: Tensor) -> None:
+        channels = inputs[0].transpose(0, 1).flatten(1)
+        mean, variance, usual = channels.mean(1), channels.var(1) + layer.eps, layer.running_var + layer.eps
+        distance = (variance + (mean - layer.running_mean) ** 2) / usual - 1 + torch.log(usual / variance)
+        found.append(distance.mean().item() / 2)
+
+    hooks = [part.register_forward_hook(measure) for part in body.modules() if isinstance(part, nn.BatchNorm2d)]
+    with torch.no_grad():
+        body(images)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_photographs_look_to_packaged_weights_as_imagenet_did(name, photographs, root):
+    body = backbone(name, weights="imagenet", root=root).body
+    usual = surprise(body, photographs)
+    # Measured: 0.06 and 0.48 for EfficientNet-lite0, 0.04 and 0.71 for MobileNetV2.
+    assert usual[0] < 0.15
+    assert max(usual) < 1.5
+    # The measure does notice: 0.34 at least in the first layer for another normalisation, 25 for an exchange.
+    wrong = (0.45, 0.225) if name.startswith("tf") else (0.5, 0.5)
+    assert surprise(normalized_otherwise(body, *wrong), photographs)[0] > 0.25
+    assert surprise(normalized_otherwise(body, 0.0, 1.0), photographs)[0] > 0.25
+    assert max(surprise(two_batch_norms_exchanged(body), photographs)) > 10
+
+
 PALACE, DAISY = 698, 985  # ImageNet's classes
 
 
@@ -406,3 +442,17 @@ def test_the_packages_own_head_names_what_is_on_the_photographs(photographs, roo
     assert seen(body) == [PALACE, DAISY]
     assert seen(two_batch_norms_exchanged(body)) != [PALACE, DAISY]
     assert seen(normalized_otherwise(body, 0.45, 0.225)) != [PALACE, DAISY]
+
+
+def test_a_link_that_leads_nowhere_is_named(root) -> None:
+    """Else other weights would be taken in silence, or random ones."""
+    folder = root / "weights"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "resnet18.pt").symlink_to(root / "gone.pt")
+    with pytest.raises(WorkbookError, match=r"lead nowhere.*resnet18\.pt.*Repair"):
+        find("resnet18", root=root)
+    (folder / "resnet18.pt").unlink()
+    folder.rmdir()
+    folder.symlink_to(root / "unmounted")
+    with pytest.raises(WorkbookError, match=r"lead nowhere.*weights.*Repair"):
+        find("resnet18", root=root)
