@@ -1,7 +1,9 @@
-"""The report command in a process of its own, for a workbook that lies elsewhere."""
+"""The report command in a process of its own, for a workbook that lies elsewhere, and notebooks for such a workbook."""
 
 import sys
 from pathlib import Path
+
+import nbformat
 
 CODE = """\
 import sys
@@ -9,6 +11,11 @@ from pathlib import Path
 from helpers.report.cli import main
 sys.exit(main(sys.argv[2:], root=Path(sys.argv[1])))"""
 """The command as a program: its first argument is the folder that holds ``notebooks``."""
+
+RESULT = """\
+from helpers import record
+record.numbers([record.Number("seed", "Seed", float(SEED))], "results", "What the run gave.")"""
+"""A cell that records the parameter SEED: a report needs a result, and this one costs little."""
 
 
 def report_command(root: Path | str, *arguments: str) -> list[str]:
@@ -19,3 +26,17 @@ def report_command(root: Path | str, *arguments: str) -> list[str]:
         arguments: as after ``python -m helpers.report``.
     """
     return [sys.executable, "-c", CODE, str(root), *arguments]
+
+
+def write_notebook(
+    root: Path, name: str, *sources: str, parameters: str | None = "SEED = 3", text: str = "# A title", **workbook
+) -> Path:
+    """Writes a notebook of a text, a parameters cell (None: without) and code; ``workbook`` is of its metadata."""
+    cells = [nbformat.v4.new_markdown_cell(text)]
+    if parameters is not None:
+        cells.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+    cells += map(nbformat.v4.new_code_cell, sources)
+    path = root / "notebooks" / f"{name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"workbook": workbook} if workbook else {}), path)
+    return path

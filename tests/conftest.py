@@ -24,6 +24,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background job ignores Ctrl-C, and so does what it starts; some tests send one.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first: the quick ones fill the gaps between the processes at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 SOURCE = Source(name="random", title="Random colours", where="made by a test")
 
 

@@ -53,7 +53,7 @@ def assert_whole(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("digest", [MD5, SHA256])
+@pytest.mark.parametrize("digest", [MD5, SHA256], ids=["md5", "sha256"])
 @pytest.mark.parametrize("announced", [str, lambda length: None])
 def test_a_file_arrives_with_or_without_a_length(digest, announced, get, server, answer, path) -> None:
     server.answers = [answer(announced=announced)]

@@ -12,6 +12,8 @@ from PIL import Image
 import helpers
 from helpers import data, storage
 
+pytestmark = pytest.mark.slow
+
 
 def mapped_files(folder: Path) -> list[str]:
     """The files of a folder that this process has mapped, as the system names them."""

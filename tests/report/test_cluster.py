@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -16,38 +15,27 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from PIL import Image
 
 from helpers import ROOT
 from helpers.report import cli, cluster
-from tests.command import report_command
+from tests.command import RESULT, report_command, write_notebook
+
+pytestmark = pytest.mark.slow
 
 WAIT = 90.0  # seconds for what takes two on an idle machine
-RESULT = """\
-from helpers import record
-record.numbers([record.Number("seed", "Seed", float(SEED))], "results", "What the run gave.")"""
 WHERE = "import os\nprint('ran on', os.environ['WORKER_NAME'], 'in', os.getcwd())"
 # The first worker that gets this one is killed meanwhile.
 KILLED_ONCE = """\
 import os, time
 from pathlib import Path
-marker = Path(MARKER)
+marker = Path("{}")
 if not marker.exists():
     marker.write_text(os.environ["WORKER_NAME"])
     time.sleep(600)"""
 LOADS = """\
 from helpers import data
 print(len(data.load("folder:pets", own="photographs", image_size=8).train), "images")"""
-
-
-def write(root: Path, name: str, *sources: str, parameters: str = "SEED = 3") -> None:
-    cells = [
-        nbformat.v4.new_markdown_cell(f"# About {name}"),
-        nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
-        *map(nbformat.v4.new_code_cell, [*sources, RESULT]),
-    ]
-    folder = root / "notebooks"
-    folder.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / f"{name}.ipynb")
 
 
 def numbers(root: Path, name: str) -> dict:
@@ -145,52 +133,6 @@ def workers(tmp_path, mark) -> Iterator[Workers]:
     made.end()
 
 
-def test_a_worker_that_lacks_a_data_set_or_a_gpu_is_passed_over_and_a_killed_one_replaced(
-    tmp_path, workers, mark, capfd
-):
-    from PIL import Image
-
-    workers.add("poor")
-    rich = workers.add("rich", "--resources", "GPU=1")
-    for number in range(24):
-        path = rich / "pets" / ("cat" if number % 2 else "dog") / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 8), (10 * number, 0, 0)).save(path)
-    write(tmp_path, "01_loads", WHERE, LOADS)
-    write(tmp_path, "02_gpu", WHERE, parameters='SEED = 3\nDEVICE = "cuda"')
-    command = ["--scheduler", workers.address, "--format", "html", "--timeout", "200"]
-    assert cli.main(command, root=tmp_path) == 0, capfd.readouterr().out
-    assert "ran on rich" in printed(tmp_path, "01_loads") and "images" in printed(tmp_path, "01_loads")
-    assert "ran on rich" in printed(tmp_path, "02_gpu")
-    assert numbers(tmp_path, "01_loads")["numbers"]["seed"]["value"] == 3
-
-    marker = tmp_path / "marker"
-    write(tmp_path, "03_killed", WHERE, KILLED_ONCE, parameters=f"SEED = 3\nMARKER = {str(marker)!r}")
-    run = run_apart(tmp_path, *command, "03")
-    until(lambda: marker.exists() and marker.read_text(), what="the first worker")
-    first = marker.read_text()
-    workers.kill(first)
-    said = run.communicate(timeout=WAIT)[1]
-    assert run.returncode == 0, said
-    other = {"poor": "rich", "rich": "poor"}[first]
-    assert f"ran on {other}" in printed(tmp_path, "03_killed")
-    until(lambda: not kernels(mark), what="the killed worker's kernel to end by itself")
-
-
-def test_ctrl_c_stops_what_runs_on_a_worker(tmp_path, workers, mark):
-    workers.add("only")
-    marker = tmp_path / "marker"
-    write(tmp_path, "01_killed", KILLED_ONCE, parameters=f"SEED = 3\nMARKER = {str(marker)!r}")
-    run = run_apart(tmp_path, "--scheduler", workers.address)
-    until(marker.exists, what="the kernel")
-    run.send_signal(signal.SIGINT)
-    said = run.communicate(timeout=WAIT)[1]
-    assert run.returncode == 130 and "interrupted: 01_killed did not end" in said
-    assert not re.search("Traceback", said), said
-    assert not list((tmp_path / "reports" / "quick").glob("*.json"))
-    until(lambda: not kernels(mark), what="the worker to stop the kernel")
-
-
 STRANGER = """\
 import importlib.metadata, sys
 
@@ -211,43 +153,70 @@ importlib.metadata.version = other_version
 """
 
 
-def test_workers_come_and_go_and_strangers_are_let_alone(tmp_path, workers, monkeypatch):
+def test_a_worker_that_lacks_something_is_passed_over_and_a_killed_one_replaced(tmp_path, workers, monkeypatch, capfd):
     strange = tmp_path / "strange"
     strange.mkdir()
     (strange / "sitecustomize.py").write_text(STRANGER)
     with monkeypatch.context() as patch:
         patch.setenv("PYTHONPATH", str(strange))
         workers.add("stranger", installed=False)
-    workers.add("first")
+    workers.add("poor")
+    command = ["--scheduler", workers.address, "--format", "html", "--timeout", "200"]
+    write_notebook(tmp_path, "02_gpu", WHERE, RESULT, parameters='SEED = 3\nDEVICE = "cuda"')
+    assert cli.main(command, root=tmp_path) == 1
+    said = capfd.readouterr().err
+    assert "the workbook isn't installed there" in said
+    assert "it offers no GPU: start it with --resources GPU=1" in said
+
+    rich = workers.add("rich", "--resources", "GPU=1")
+    for number in range(24):
+        path = rich / "pets" / ("cat" if number % 2 else "dog") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (10 * number, 0, 0)).save(path)
+    write_notebook(tmp_path, "01_loads", WHERE, LOADS, RESULT)
+    write_notebook(tmp_path, "03_raises", RESULT, "raise ValueError('its own')")
+    assert cli.main(command, root=tmp_path) == 1
+    assert "03_raises  failed: ValueError: its own (cell 3)" in capfd.readouterr().err
+    assert "ran on rich" in printed(tmp_path, "01_loads") and "images" in printed(tmp_path, "01_loads")
+    assert "ran on rich" in printed(tmp_path, "02_gpu")
+    assert numbers(tmp_path, "01_loads")["numbers"]["seed"]["value"] == 3
+
+    # Now the stranger is alone for a while, which is no reason to give up.
+    workers.kill("poor")
     marker = tmp_path / "marker"
-    write(tmp_path, "01_killed", WHERE, KILLED_ONCE, parameters=f"SEED = 3\nMARKER = {str(marker)!r}")
-    write(tmp_path, "02_gpu", parameters='SEED = 3\nDEVICE = "cuda"')
-    run = run_apart(tmp_path, "--scheduler", workers.address, "--format", "html", "--timeout", "200")
-    until(lambda: marker.exists() and marker.read_text() == "first", what="the only worker that can run it")
-    workers.kill("first")
-    time.sleep(5)  # the stranger is alone for a while, which is no reason to give up
+    write_notebook(tmp_path, "04_killed", WHERE, KILLED_ONCE.format(marker), RESULT)
+    run = run_apart(tmp_path, *command, "04")
+    until(lambda: marker.exists() and marker.read_text(), what="the only worker that can run it")
+    workers.kill("rich")
     workers.add("second")
     said = run.communicate(timeout=WAIT)[1]
-    assert "ran on second" in printed(tmp_path, "01_killed"), said
-    # Nobody offers a GPU: the notebook did not run at all, so there is no report.
-    assert run.returncode == 1 and "the workbook isn't installed there" in said
-    assert "it offers no GPU: start it with --resources GPU=1" in said
-    assert not (tmp_path / "reports" / "quick" / "02_gpu.json").exists()
+    assert run.returncode == 0, said
+    assert "ran on second" in printed(tmp_path, "04_killed")
     assert workers.is_alive("stranger")
 
 
-def test_when_the_scheduler_goes_the_command_ends_and_good_reports_stay(tmp_path, workers):
+def test_ctrl_c_and_a_scheduler_that_goes_end_the_command_and_good_reports_stay(tmp_path, workers, mark):
     workers.add("only")
-    names = ["01_one", "02_two"]
+    marker, names = tmp_path / "marker", ["01_one", "02_two"]
     for name in names:  # whichever comes first waits, and the other behind it
-        write(tmp_path, name, KILLED_ONCE, parameters=f"SEED = 3\nMARKER = {str(tmp_path / 'marker')!r}")
-    (tmp_path / "marker").write_text("not yet")
+        write_notebook(tmp_path, name, KILLED_ONCE.format(marker), RESULT)
+    marker.write_text("not yet")
     command = ["--scheduler", workers.address, "--format", "html", "--timeout", "200"]
     assert cli.main(command, root=tmp_path) == 0
     good = {name: (tmp_path / "reports" / "quick" / f"{name}.html").read_text() for name in names}
-    (tmp_path / "marker").unlink()
+
+    marker.unlink()
     run = run_apart(tmp_path, *command, "--force")
-    until((tmp_path / "marker").exists, what="the first notebook")
+    until(marker.exists, what="the kernel")
+    run.send_signal(signal.SIGINT)
+    said = run.communicate(timeout=WAIT)[1]
+    assert run.returncode == 130 and "interrupted: 01_one, 02_two did not end" in said
+    assert "Traceback" not in said
+    until(lambda: not kernels(mark), what="the worker to stop the kernel")
+
+    marker.unlink()
+    run = run_apart(tmp_path, *command, "--force")
+    until(marker.exists, what="the first notebook")
     workers.kill("scheduler")
     said = run.communicate(timeout=WAIT)[1]
     assert run.returncode == 1 and said.count("the scheduler has gone") == len(names)
@@ -269,7 +238,7 @@ def test_tls_takes_dasks_own_security_settings(tmp_path, mark, monkeypatch, caps
     made = Workers(tmp_path / "cluster", "--protocol", "tls", **tls)
     try:
         made.add("only", "--protocol", "tls")
-        write(tmp_path, "01_one", WHERE)
+        write_notebook(tmp_path, "01_one", WHERE, RESULT)
         command = ["--scheduler", made.address, "--format", "html", "--timeout", "100"]
         assert made.address.startswith("tls://")
         monkeypatch.setattr(cluster, "WAIT_FOR_SCHEDULER", 3.0)
@@ -283,6 +252,6 @@ def test_tls_takes_dasks_own_security_settings(tmp_path, mark, monkeypatch, caps
 
 def test_a_scheduler_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(cluster, "WAIT_FOR_SCHEDULER", 1.0)
-    write(tmp_path, "01_one")
+    write_notebook(tmp_path, "01_one", RESULT)
     assert cli.main(["--scheduler", "tcp://127.0.0.1:1"], root=tmp_path) == 2
     assert "no Dask scheduler answers at tcp://127.0.0.1:1: start one" in capsys.readouterr().err

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote
 
-import nbformat
 import psutil
 import pypdf
 import pytest
@@ -17,7 +16,9 @@ from bs4 import BeautifulSoup
 from helpers import ROOT
 from helpers.files import locked
 from helpers.record import MIME
-from tests.command import CODE, report_command
+from tests.command import CODE, report_command, write_notebook
+
+pytestmark = pytest.mark.slow
 
 TITLE = "# کار من, <b>über</b> & ‘nine’ 😀"
 NUMBER = """\
@@ -28,13 +29,6 @@ from matplotlib import pyplot as plt
 {NUMBER}
 axes = plt.figure().add_subplot(title="دقت")
 record.figure(axes, "drawing", "شکل")"""
-
-
-def write_notebook(root: Path, *sources: str, parameters: str = "EPOCHS = 3", name: str = "01_one") -> None:
-    first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
-    cells = [nbformat.v4.new_markdown_cell(TITLE), first, *map(nbformat.v4.new_code_cell, sources)]
-    (root / "notebooks").mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / f"{name}.ipynb")
 
 
 DYING = f"""\
@@ -64,7 +58,7 @@ def files(root: Path) -> set[str]:
 
 
 def test_after_a_killed_command_no_kernel_stays_and_the_next_run_is_whole(tmp_path):
-    write_notebook(tmp_path, FIGURE, "while True:\n    pass")
+    write_notebook(tmp_path, "01_one", FIGURE, "while True:\n    pass", parameters="EPOCHS = 3", text=TITLE)
     with start(tmp_path) as process:
         next(line for line in process.stderr if "cell 3/3" in line)
         kernels = psutil.Process(process.pid).children(recursive=True)
@@ -72,7 +66,7 @@ def test_after_a_killed_command_no_kernel_stays_and_the_next_run_is_whole(tmp_pa
     assert kernels
     assert not psutil.wait_procs(kernels, timeout=20)[1], "the kernels notice, and end"
 
-    write_notebook(tmp_path, FIGURE)
+    write_notebook(tmp_path, "01_one", FIGURE, parameters="EPOCHS = 3", text=TITLE)
     with start(tmp_path) as process:
         said = process.communicate(timeout=100)
     assert process.returncode == 0, said
@@ -82,8 +76,8 @@ def test_after_a_killed_command_no_kernel_stays_and_the_next_run_is_whole(tmp_pa
 def test_a_report_that_was_being_written_is_whole_after_the_next_run(tmp_path):
     """Whatever files of the earlier report the kill left: no number of it stays."""
     reports = tmp_path / "reports" / "quick"
-    for epochs, last in enumerate(("json", "ipynb", "pdf"), 11):
-        write_notebook(tmp_path, NUMBER, parameters=f"EPOCHS = {epochs}")
+    for epochs, last in enumerate(("json", "pdf"), 11):
+        write_notebook(tmp_path, "01_one", NUMBER, parameters=f"EPOCHS = {epochs}")
         with start(tmp_path, DYING.replace("NAME", f"01_one.{last}")) as process:
             said = process.communicate(timeout=100)
         assert process.returncode == -signal.SIGKILL, said
@@ -99,7 +93,7 @@ def test_a_report_that_was_being_written_is_whole_after_the_next_run(tmp_path):
 
 
 def test_two_runs_of_one_notebook_do_not_meet(tmp_path):
-    write_notebook(tmp_path, FIGURE)
+    write_notebook(tmp_path, "01_one", FIGURE, parameters="EPOCHS = 3", text=TITLE)
     reports = tmp_path / "reports" / "quick"
     reports.mkdir(parents=True)
     (reports / "01_one.html").write_text("the other run's")
@@ -114,7 +108,7 @@ def test_two_runs_of_one_notebook_do_not_meet(tmp_path):
 def test_surroundings_of_every_kind(tmp_path):
     """Spaces, Persian, quotes and braces in the path and the name; no home, no git, and the C locale."""
     root, name = tmp_path / "کار من & 'co' {course}", "1 ä#%<x>[1]{b}?*"
-    write_notebook(root, FIGURE, name=name)
+    write_notebook(root, name, FIGURE, parameters="EPOCHS = 3", text=TITLE)
     bare = {"PATH": os.devnull, "LC_ALL": "C", "PYTHONPATH": str(ROOT)}
     with start(root, env=bare) as process:
         said = process.communicate(timeout=100)
@@ -136,7 +130,7 @@ def test_no_name_in_a_notebook_writes_outside_the_figures(tmp_path):
     drawing = '"image/svg+xml": "<svg/>", "application/pdf": "JVBERg=="'
     shown = [f'{{"kind": "figure", "name": {name!r}, "caption": "", "alt": "", "csv": "a"}}' for name in outside]
     displays = [f'display({{"{MIME}": {content}, {drawing}}}, raw=True)' for content in shown]
-    write_notebook(tmp_path, FIGURE, "\n".join(displays))
+    write_notebook(tmp_path, "01_one", FIGURE, "\n".join(displays), parameters="EPOCHS = 3")
     with start(tmp_path) as process:
         said = process.communicate(timeout=100)
     assert process.returncode == 1, said
@@ -149,7 +143,7 @@ def test_no_name_in_a_notebook_writes_outside_the_figures(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a user name space")
 def test_a_read_only_checkout_is_refused_with_the_reason(tmp_path):
-    write_notebook(tmp_path, FIGURE)
+    write_notebook(tmp_path, "01_one", FIGURE, parameters="EPOCHS = 3", text=TITLE)
     mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && shift && exec "$@"'
     call = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount]
     call += ["sh", tmp_path, *report_command(".")]

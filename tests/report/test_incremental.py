@@ -11,6 +11,8 @@ import pytest
 
 from helpers.report import batch, cli, stamp
 
+pytestmark = pytest.mark.slow
+
 LOADS = """\
 from helpers import data
 sizes = {"image_size": 8, "train_per_class": 4, "test_per_class": 2}

@@ -25,6 +25,8 @@ from helpers.record import MIME
 from helpers.report import book, cli, document, kernel
 from tests.command import report_command
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS = "EPOCHS = 3\nSEED = 0"
 IMPORTS = "import os, sys, time, warnings\nfrom tqdm import tqdm\nfrom helpers import record"
 TRAINING = """\

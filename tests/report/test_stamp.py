@@ -16,6 +16,8 @@ from PIL import Image
 from helpers import ROOT
 from helpers.report import cli, stamp, workspace
 
+pytestmark = pytest.mark.slow
+
 CELLS = [
     "import kit\nkit.one()",
     "import importlib\nimportlib.import_module('kit.' + 'named').value",

@@ -11,6 +11,8 @@ import pytest
 
 from helpers import ROOT
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("killed_training.py")
 CHECKPOINT_EVERY = 2
 

@@ -11,6 +11,8 @@ from helpers import ROOT
 from helpers.report import cli, document
 from helpers.train import live
 
+pytestmark = pytest.mark.slow
+
 SETUP = """
 import json, os, random, signal
 from types import SimpleNamespace
