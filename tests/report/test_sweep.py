@@ -9,6 +9,7 @@ import pytest
 
 from helpers import ROOT
 from helpers.report import cli, kernel
+from helpers.report.run import NotRun
 from tests.command import write_notebook
 
 RESULT = """\
@@ -67,7 +68,7 @@ def test_a_sweep_runs_what_is_missing_and_a_failed_point_stops_no_other(tmp_path
             return execute(order, watch)
         signal.raise_signal(signal.SIGINT)
         time.sleep(0.5)
-        return execute(order, watch)
+        raise NotRun("no worker takes it")
 
     monkeypatch.setattr(kernel, "execute", interrupted)
     write_notebook(tmp_path, "01_small", RESULT.replace("0.5", "0.25"), parameters="SEED = 0\nRATE = 0.1")
