@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from html import escape, unescape
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from helpers import ROOT, WorkbookError
@@ -29,6 +30,8 @@ NO_BREAK = "\u00a0"
 SHARES = ("%", "points")  # units of shares and of differences of shares, which are shown times 100
 MOST_FIGURES = 5  # no number gets more only to have as many decimals as its neighbours
 MOST_ROWS = 200_000  # of a CSV file: one of more would be larger than all the rest of a notebook
+REPORTED = Path("notebooks/reported")  # the earlier reports' figures and claims, a YAML file for each report
+RANDOM = "random initialisation"  # how `helpers.models.backbone` begins the origin of weights that aren't pretrained
 LONGEST_ALT = 300  # characters: about 20 seconds of speech
 MOST_LISTED = 4  # values that are read one by one; of more, the lowest and the highest
 NUMBERS_CSV = ("name", "label", "reported", "value", "std", "runs", "difference", "unit")
@@ -39,6 +42,8 @@ _PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?inf", re.
 _FIGURE, _UNIT = r"[+−]?[\d,]*\.?\d+(?:e[+-]?\d+)?", r"(?:\s?(%|points))?"
 _SHOWN = re.compile(rf"{_FIGURE}{_UNIT}(?: ± {_FIGURE}{_UNIT})?|–")
 _FIXED = re.compile(r"[+−]?([\d,]+)(?:\.(\d+))?|–")
+
+_comparable = False  # whether `provenance` named real images, and no random weights in the place of pretrained ones
 
 Write = Callable[[float], str]  # a number as it is said, with its unit
 
@@ -90,6 +95,55 @@ class Number:
         return cls(name, label, float(runs.mean()), std, len(runs), reported, unit)
 
 
+@dataclass(frozen=True)
+class Reported:
+    """What an earlier report says.
+
+    Attributes:
+        title: as notebooks call it.
+        figures: a DataFrame, one row a figure: "label", "value" (float, in the unit of a `Number`; NaN where there is
+            none), "printed" (the digits as they stand there), "unit", "where", "what" (which split, while training or
+            after, which epoch, which average), "wrong" (what is inconsistent there, or "") and "ours" (why a run has no
+            such quantity, or "").
+        claims: a DataFrame, one row a claim: "text" and "where".
+    """
+
+    title: str
+    figures: Any
+    claims: Any
+
+
+def reported(name: str) -> Reported:
+    """The figures and claims of an earlier report, from ``notebooks/reported/<name>.yaml``.
+
+    Raises:
+        RecordError: there is no such report, or the file lacks something or has what isn't known.
+    """
+    import pandas as pd
+    import yaml
+
+    # A workbook elsewhere, whose notebooks run with these helpers, has its own.
+    path = (REPORTED if REPORTED.is_dir() else ROOT / REPORTED) / f"{name}.yaml"
+
+    def frame(rows: Mapping[str, Any], needed: Sequence[str], *more: str) -> pd.DataFrame:
+        fields = [*needed, *more]
+        for key, row in rows.items():
+            if wrong := sorted({*needed} - {*row} or {*row} - {*fields}):
+                raise RecordError(f"{path.name}: {key} has {', '.join(fields)}; {wrong[0]!r} is missing or unknown")
+        return pd.DataFrame(list(rows.values()), list(rows), fields).fillna(dict.fromkeys(more, ""))
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        figures = frame(content["figures"], ("label", "value", "printed", "unit", "where", "what"), "wrong", "ours")
+        claims = frame(content["claims"], ("text", "where"))
+        return Reported(content["title"], figures.astype({"value": float}), claims)
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+        raise RecordError(f"there is no report {name!r} in {REPORTED}, only {known or 'nothing'}") from None
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordError(f"{path.name} needs a title, figures and claims: {type(error).__name__}: {error}") from error
+
+
 def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights: str) -> None:
     """Shows where the numbers of this notebook come from: the first output of every notebook.
 
@@ -98,10 +152,15 @@ def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights
         data: what ``helpers.data.load`` returned: its ``source`` says what the images are and ``counts`` how many. Of
             several data sets a mapping, {"dogs": …}: from what to call each.
         compute: what ``helpers.train.choose_compute`` returned.
-        weights: where the networks' initial weights come from, in words.
+        weights: where the networks' initial weights come from, in words; of pretrained ones a backbone's ``origin``.
+
+    From here on `numbers` and `compared` show differences to earlier reports, unless images stand in for others, or
+    random weights for pretrained ones: what differs would be the images.
     """
+    global _comparable
     parameters = {name: value for name, value in namespace.items() if name.isupper() and _is_parameter(name, value)}
     sets = data if isinstance(data, Mapping) else {"": data}
+    _comparable = RANDOM not in weights and not any(part.source.stand_in for part in sets.values())
     versions = [f"{package} {metadata.version(package)}" for package in VERSIONS_SHOWN]
     system = f"{platform.system()} {platform.machine()}"
     rows = [
@@ -242,10 +301,52 @@ def numbers(entries: Sequence[Number], name: str, caption: str) -> None:
     Numbers of one unit have equally many decimals; a unit that all of them have stands in the headings.
 
     Args:
-        entries: the results; those with ``reported`` get their difference shown (this run less reported).
+        entries: the results; those with ``reported`` get their difference shown (this run less reported), where
+            `provenance` allows it.
         name: snake_case, unique in the notebook.
         caption: says which earlier report, and whether data and settings are comparable.
     """
+    _show_numbers(entries, name, caption)
+
+
+def compared(
+    source: Reported,
+    measured: Mapping[str, float | Iterable[float]],
+    name: str,
+    caption: str,
+    *,
+    keys: Iterable[str] | None = None,
+) -> None:
+    """Shows and records, as `numbers` does, this run's results beside the same quantities of an earlier report.
+
+    Args:
+        source: from `reported`, in whose order the rows stand.
+        measured: key of a figure there -> the result, or those of several runs; the `Number` has this key as its name.
+        name: snake_case, unique in the notebook.
+        caption: says how far data and settings are comparable.
+        keys: of figures that are shown without a result; if not given, those that say why a run has none (``ours``).
+
+    Raises:
+        RecordError: for a key that the report does not have.
+    """
+    figures = source.figures
+    chosen = {*measured, *(figures.index[figures["ours"] != ""] if keys is None else keys)}
+    if unknown := sorted(chosen - {*figures.index}):
+        raise RecordError(f"{source.title} has no figure {unknown[0]!r}; it has {', '.join(figures.index)}")
+    entries, about = [], {}
+    for key, row in figures[figures.index.isin(chosen)].iterrows():
+        values = measured.get(key, math.nan)
+        values = values if isinstance(values, Iterable) else [values]
+        entries.append(Number.of(key, row["label"], values, reported=row["value"], unit=row["unit"]))
+        about[key] = row["where"], "" if key in measured else row["ours"] or NONE
+    _show_numbers(entries, name, caption, about)
+
+
+def _show_numbers(
+    entries: Sequence[Number], name: str, caption: str, about: Mapping[str, tuple[str, str]] | None = None
+) -> None:
+    """Of `numbers`; ``about``: by name where a report has the figure, and why this run has no such number, or ""."""
+    kept = [0, *([1] if about else []), 2, 3, *([4] if _comparable else [])]  # of the columns
     units = {entry.unit for entry in entries}
     decimals = {unit: max(_decimals(entry) for entry in entries if entry.unit == unit) for unit in units}
     shared = units.pop() if len(units) == 1 else ""
@@ -257,18 +358,21 @@ def numbers(entries: Sequence[Number], name: str, caption: str) -> None:
         figures = _three_figures(entry, decimals[entry.unit])
         pairs = zip(figures, _units(entry.unit), strict=True)
         texts = [f"{figure} {unit}" if unit and figure != NONE else figure for figure, unit in pairs]
-        rows.append([entry.label, *(figures if shared else texts)])
+        where, missing = about[entry.name] if about else ("", "")
+        earlier, value, difference = figures if shared else texts
+        cells = [entry.label, where, earlier, missing or value, difference]
+        rows.append([cells[column] for column in kept])
         known = {key: _plain(value) for key, value in asdict(entry).items()}
-        shown = dict(zip(("reported", "value", "difference"), texts, strict=True))
-        recorded.append({**known, "shown": shown})
-        is_compared = None not in (known["value"], known["reported"])
+        if not missing:
+            recorded.append({**known, "shown": dict(zip(("reported", "value", "difference"), texts, strict=True))})
+        is_compared = _comparable and None not in (known["value"], known["reported"])
         known["difference"] = known["value"] - known["reported"] if is_compared else None
         known["unit"] = "share" if entry.unit in SHARES else entry.unit
         behind.append([known[key] for key in NUMBERS_CSV])
     content = {
-        "columns": ["Quantity", *headings],
+        "columns": [["Quantity", "Where", *headings][column] for column in kept],
         "rows": rows,
-        "align": ["left", "right", "right", "right"],
+        "align": ["left" if column < 2 else "right" for column in kept],
         "bold": [],
         "csv": csv_text([NUMBERS_CSV, *behind]),
         "numbers": recorded,
@@ -596,7 +700,7 @@ def _three_figures(entry: Number, shared: int) -> list[str]:
 
     measured, spread = amount(entry.value), amount(entry.std)
     measured += f" ± {spread}" if NONE not in (measured, spread) else ""
-    difference = None if entry.reported is None else entry.value - entry.reported
+    difference = entry.value - entry.reported if _comparable and entry.reported is not None else None
     return [amount(entry.reported), measured, amount(difference, "+")]
 
 

@@ -16,7 +16,7 @@ import torch
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from helpers import plots, record
+from helpers import models, plots, record
 from helpers.data import Source
 from helpers.plots.style import drawn
 from helpers.report import document
@@ -29,10 +29,17 @@ def shown(monkeypatch):
     """The MIME bundles that were displayed."""
     bundles = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: bundles.append(bundle))
+    provenance()
+    bundles.clear()
     yield bundles
     plt.close("all")
     for bundle in bundles:  # whatever is recorded must be writable as strict JSON
         json.dumps(bundle, allow_nan=False)
+
+
+def provenance(stands_in_for="", weights="random, drawn from the seed"):
+    data = SimpleNamespace(source=Source("cars", "Cars", "a folder", stands_in_for), counts="3 images")
+    record.provenance({}, data=data, compute=COMPUTE, weights=weights)
 
 
 def read(shown):
@@ -52,7 +59,7 @@ def lines_of(shown):
 # Provenance
 
 
-SOURCE = SimpleNamespace(title="Some <images>", where="a folder", warning="STAND-IN DATA")
+SOURCE = SimpleNamespace(title="Some <images>", where="a folder", warning="STAND-IN DATA", stand_in=True)
 DATA = SimpleNamespace(source=SOURCE, counts="3 training images")
 COMPUTE = SimpleNamespace(description="a processor", precision_description="float32 (as asked)")
 
@@ -457,6 +464,92 @@ def test_a_number_of_several_runs_has_their_mean_and_sample_deviation():
     assert Number.of("a", "A", (value for value in [2])) == Number("a", "A", 2.0)
     with pytest.raises(record.RecordError, match="'a' needs the value of one run"):
         Number.of("a", "A", [])
+
+
+@pytest.mark.parametrize(
+    ("stands_in_for", "weights"),
+    [("CIFAR-100", "random"), ("", f"resnet18: {models.backbone('resnet18', weights='random').origin}")],
+)
+def test_stand_in_images_and_weights_have_no_difference(shown, stands_in_for, weights):
+    provenance(stands_in_for, weights)
+    record.numbers([Number("a", "A", 0.5, reported=0.25, unit="%")], "results", "A caption.")
+    assert block(shown).columns == ["Quantity", "Reported earlier, %", "This run, %"]
+    assert block(shown).rows == [["A", "25.00", "50.00"]] and lines_of(shown)[1] == "a,A,0.25,0.5,,1,,share"
+    assert read(shown).numbers["a"]["shown"] == {"reported": "25.00 %", "value": "50.00 %", "difference": "–"}
+
+
+# What earlier reports say
+
+REPORT = """
+title: Report S9 (cars)
+figures:
+  val_accuracy: {label: Validation accuracy, value: 0.0801, printed: "0.0801", unit: "%", where: part b, what: after it}
+  val_loss: {label: Loss, value: 140.8, printed: "140.8", unit: "", where: part a, what: sum, ours: ours are means}
+  epochs: {label: Epochs, value: 25, printed: "25", unit: "", where: part c, what: text, wrong: the printout has 40}
+claims:
+  order: {text: Fine-tuning is best, where: part d}
+"""
+
+
+@pytest.fixture
+def report(monkeypatch, tmp_path):
+    """Writes the only report in the working folder, and reads it."""
+
+    def written(text=REPORT, name="S9"):
+        (tmp_path / "notebooks/reported").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "notebooks/reported/S9.yaml").write_text(text)
+        return record.reported(name)
+
+    monkeypatch.chdir(tmp_path)
+    return written
+
+
+def test_a_report_has_figures_and_claims_in_its_order(report):
+    source = report()
+    assert source.title == "Report S9 (cars)" and source.claims.loc["order", "text"] == "Fine-tuning is best"
+    assert source.figures["value"].to_dict() == {"val_accuracy": 0.0801, "val_loss": 140.8, "epochs": 25.0}
+    assert list(source.figures["ours"]) == ["", "ours are means", ""]
+    assert source.figures.loc["epochs", "wrong"] == "the printout has 40"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("what: text, ", "", "S9.yaml: epochs has .*; 'what' is missing"),
+        ("wrong:", "wrnog:", "S9.yaml: epochs has .*; 'wrnog' is .* unknown"),
+        ("where: part d", "where: [", "S9.yaml needs .*ParserError"),
+        ("claims:", "claim:", "S9.yaml needs .*'claims'"),
+        ("value: 25", "value: many", "S9.yaml needs .*'many'"),
+    ],
+)
+def test_a_report_that_lacks_something_is_refused(report, old, new, named):
+    with pytest.raises(record.RecordError, match=f"(?s){named}"):
+        report(REPORT.replace(old, new))
+
+
+def test_results_stand_beside_the_same_quantities_of_a_report(shown, report):
+    with pytest.raises(record.RecordError, match="no report 'S8' in notebooks/reported, only S9"):
+        report(name="S8")
+    source, values = report(), np.array([0.1, 0.2])
+    record.compared(source, {"epochs": 9, "val_accuracy": values}, "results", "A caption.")
+    assert block(shown).columns == ["Quantity", "Where", "Reported earlier", "This run", "Difference"]
+    assert block(shown).rows == [
+        ["Validation accuracy", "part b", "8.01 %", "15.00 ± 7.07 %", "+6.99 points"],
+        ["Loss", "part a", "140.8", "ours are means", "–"],
+        ["Epochs", "part c", "25", "9", "−16"],
+    ]
+    numbers = read(shown).numbers
+    assert list(numbers) == ["val_accuracy", "epochs"] and numbers["val_accuracy"]["runs"] == 2
+
+    provenance("Stanford Cars")
+    record.compared(source, {"val_accuracy": 0.1}, "results", "A caption.", keys=["epochs"])
+    assert block(shown).columns == ["Quantity", "Where", "Reported earlier", "This run"]
+    assert block(shown).rows == [
+        ["Validation accuracy", "part b", "8.01 %", "10.00 %"],
+        ["Epochs", "part c", "25", "–"],
+    ]
+    with pytest.raises(record.RecordError, match=r"S9 .* has no figure 'test'; it has val_accuracy, val_loss, epochs"):
+        record.compared(source, {"test": 0.1}, "results", "A caption.")
 
 
 # Readings

@@ -257,17 +257,17 @@ def _comparison(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
     """One table of all numbers that an earlier report gave, below the names of their chapters."""
     rows: list[list[str]] = []
     for number, chapter in enumerate(chapters, 1):
-        document, stand_in = chapter.document, _is_stand_in(chapter.document)
-        found = compared(document.numbers, document.key_numbers, stand_in=bool(stand_in))
+        document = chapter.document
+        found = compared(document.numbers, document.key_numbers)
         if found:
             rows.append([f"{number}\u2002{document.title}"])
             keys = ("label", "reported", "value", "difference")
-            rows += [[*(row[key] for key in keys), _IMAGES[stand_in]] for row in found]
+            rows += [[*(row[key] for key in keys), _IMAGES[_is_stand_in(document)]] for row in found]
     if not rows:
         return []
     caption = (
         "Figures of earlier reports and of these runs; without such a report, the notebook's key numbers. "
-        "Numbers from stand-in images are not held against the reported ones."
+        "Numbers from stand-in images, or from random weights for pretrained ones, are not held against these."
     )
     table = {"kind": "table", "name": "", "caption": caption, "number": "S.1", "anchor": "table-S.1", "sticky": False}
     table |= {"columns": _COLUMNS, "rows": rows, "align": _ALIGN, "bold": [], "links": []}

@@ -17,6 +17,7 @@ from distributed import Client, get_worker
 from nbformat import NotebookNode
 
 from helpers import ROOT
+from helpers.record import REPORTED
 from helpers.report import kernel, stamp
 from helpers.report.batch import LOOK_AGAIN
 from helpers.report.run import NotRun
@@ -178,8 +179,8 @@ class Cluster:
 
 
 def identity() -> str:
-    """What has to be the same where orders are given and taken: a hash of all code of the helpers."""
-    return stamp.tree(ROOT / "helpers", "*.py")
+    """What has to be the same where orders are given and taken: a hash of the helpers' code and what was reported."""
+    return stamp.digest(stamp.tree(ROOT / "helpers", "*.py"), stamp.tree(ROOT / REPORTED))
 
 
 def _execute_there(order: kernel.Order) -> Answer:

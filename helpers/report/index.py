@@ -18,7 +18,6 @@ from helpers.report.workspace import BOOK, write
 NUMBERS_SHOWN = 4
 THUMBNAIL_BYTES = 600_000
 """A larger drawing is not shown on its card: thirty of them would make the page slow."""
-NO_DIFFERENCE = "–"
 FILES = {
     "html": "Page",
     "pdf": "PDF",
@@ -97,21 +96,18 @@ def key_numbers(numbers: Numbers, patterns: Sequence[str]) -> list[Mapping[str, 
     return [numbers[name] for name in named] or first
 
 
-def compared(numbers: Numbers, patterns: Sequence[str], *, stand_in: bool) -> list[dict[str, str]]:
+def compared(numbers: Numbers, patterns: Sequence[str]) -> list[dict[str, str]]:
     """The numbers for which an earlier report gave a figure, beside it; where it gave none, the key ones.
 
     Args:
         numbers: of a run.
         patterns: names of its key numbers.
-        stand_in: whether its images stand in for the earlier report's. Their numbers are no better or worse than the
-            reported ones: no difference is shown.
 
     Returns:
-        Texts: "label", "reported", "value", "difference".
+        Texts: "label", "reported", "value", "difference" ("–" where the run's images or weights are stand-ins).
     """
     reported = [number for number in numbers.values() if number["reported"] is not None]
-    rows = [{"label": number["label"], **number["shown"]} for number in reported or key_numbers(numbers, patterns)]
-    return [{**row, "difference": NO_DIFFERENCE} for row in rows] if stand_in else rows
+    return [{"label": number["label"], **number["shown"]} for number in reported or key_numbers(numbers, patterns)]
 
 
 def write_page(reports: Path, figures: Path, profile: str) -> None:
@@ -126,7 +122,11 @@ def write_page(reports: Path, figures: Path, profile: str) -> None:
     failed = [name for name, content in found.items() if content["status"] != "ok"]
     stand_ins = sum(bool(content["stand_in"]) for content in found.values())
     groups = [
-        {"title": content["title"], "stand_in": bool(content["stand_in"]), "rows": _compared(content)}
+        {
+            "title": content["title"],
+            "stand_in": bool(content["stand_in"]),
+            "rows": compared(content["numbers"], content.get("key_numbers", [])),
+        }
         for content in found.values()
     ]
     meta = {
@@ -194,7 +194,3 @@ def _thumbnail(content: dict[str, Any], folder: Path) -> str:
             alt = escape(content["figures"][name]["alt"])
             return f'<div class="thumbnail"><img src="{render.data_uri("svg", path.read_bytes())}" alt="{alt}"></div>'
     return '<div class="thumbnail blank">no figure</div>'
-
-
-def _compared(content: dict[str, Any]) -> list[dict[str, str]]:
-    return compared(content["numbers"], content.get("key_numbers", []), stand_in=bool(content["stand_in"]))

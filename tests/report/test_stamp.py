@@ -38,6 +38,7 @@ CELLS = [
     "import subprocess\nsubprocess.run(['sh', 'started.sh'], cwd='kit', check=True)\n!cat < shown.txt",
     "import sqlite3\nsqlite3.connect('table.sqlite').execute('select 1').fetchall()",
     "from helpers import record\n"
+    "record.reported('S9')\n"
     "record.numbers([record.Number('seed', 'Seed', float(SEED))], 'results', 'What the run gave.')",
 ]
 LATE = """\
@@ -91,6 +92,8 @@ def executed(tmp_path_factory) -> Iterator[Path]:
     write(root / "kit/late.py", "value = 1\n")
     write(root / "kit/settings.json", '{"a": 1}')
     write(root / "script.py", "print(1)\n")
+    claim = "{text: t, where: w}"
+    write(root / "notebooks/reported/S9.yaml", f"title: S9\nfigures: {{}}\nclaims: {{one: {claim}}}\n")
     write(root / "more.py", "y = 1\n")
     for name in ("forked.txt", "shown.txt", "kit/started.sh", "table.sqlite"):
         write(root / name, "")
@@ -169,6 +172,7 @@ CHANGES = {
     "script.py": replaced("script.py", "1", "2"),
     "more.py": replaced("more.py", "1", "2"),
     "kit/settings.json": replaced("kit/settings.json", "1", "2"),
+    "notebooks/reported/S9.yaml": replaced("notebooks/reported/S9.yaml", "text: t", "text: u"),
     "forked.txt": written("workbook/forked.txt"),
     "shown.txt": written("workbook/shown.txt"),
     "kit/started.sh": written("workbook/kit/started.sh"),
