@@ -26,7 +26,7 @@ def test_normalize_refuses_a_zero_std():
 
 
 def test_layer_table_counts_every_parameter_once_and_moves_nothing():
-    network = models.cnn_on_a(7, width=4, num_blocks=2).train()
+    network = models.cnn_on_a(7, image_size=16, width=4, num_blocks=2).train()
     statistics = network.bn1_1.running_mean.clone()
     table = models.layer_table(network, (3, 16, 16))
     assert table["parameters"].sum() == models.count_parameters(network)

@@ -8,7 +8,7 @@ from helpers import models, train, transfer
 @pytest.fixture
 def network():
     """A small network for 3 classes whose BatchNorm statistics are not those of the start."""
-    network = models.cnn_on_a(3, width=4, num_blocks=2, seed=1).train()
+    network = models.cnn_on_a(3, image_size=8, width=4, num_blocks=2, seed=1).train()
     network(torch.rand(32, 3, 8, 8))
     return network.eval()
 

@@ -127,7 +127,7 @@ LOCAL = {
             title="dog behaviours",
             reason=_UNPUBLISHED,
             images="your own of what dogs do",
-            shapes=range(100, 105),
+            shapes=range(80, 85),
         ),
         LocalSet(
             name="three_animals",

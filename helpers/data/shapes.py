@@ -90,11 +90,12 @@ def draw(
 def _outline_and_filling(label: int) -> tuple[str, str]:
     """The outline changes from class to class and the filling too, so that any block of classes is a mixture of both.
 
-    The first 100 classes are 20 outlines x 5 fillings, the other 100 the same outlines x the other 5 fillings.
+    Blocks of 20 classes have all outlines and five fillings. Those of classes 80 to 99 are not those of the first 80:
+    what is carried from the first 80 of 100 to the last 20 meets something new.
     """
     outlines, fillings = list(OUTLINES), list(FILLINGS)
-    half, rest = divmod(label, 100)
-    block, outline = divmod(rest, 20)
+    place, outline = divmod(label, 20)
+    half, block = divmod((0, 1, 2, 3, 5, 4, 6, 7, 8, 9)[place], 5)
     return outlines[outline], fillings[5 * half + (block + outline) % 5]
 
 

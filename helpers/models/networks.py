@@ -18,6 +18,7 @@ def cnn_on_a(
     *,
     mean: Sequence[float] = (0.5, 0.5, 0.5),
     std: Sequence[float] = (0.25, 0.25, 0.25),
+    image_size: int = 32,
     width: int = 64,
     num_blocks: int = 3,
     seed: int = 0,
@@ -26,7 +27,7 @@ def cnn_on_a(
 
     A block is twice (conv 3x3 → BatchNorm → ReLU), then average pooling; each block has twice the channels of the
     one before, ``width`` in the first, so that conv2_1 takes ``width`` channels. What the last block leaves is
-    averaged over the image: any size from ``2 ** num_blocks`` pixels on will do.
+    flattened: 4,096 inputs of fc1 at 64 channels and 32 px.
 
     After Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition" (2015), with
     Ioffe and Szegedy's BatchNorm.
@@ -34,10 +35,19 @@ def cnn_on_a(
     Args:
         num_classes: outputs of fc1.
         mean, std: of the training images, one a channel, on the scale 0 to 1.
+        image_size: height and width in pixels, ``2 ** num_blocks`` or more; sets the inputs of fc1.
         width: channels of the first block; 64 in the experiment.
         num_blocks: how many blocks.
         seed: of the initial weights.
+
+    Raises:
+        ModelError: images that are too small for so many poolings.
     """
+    size = image_size // 2**num_blocks
+    if size < 1:
+        raise ModelError(
+            f"images of {image_size} px are too small for {num_blocks} poolings; use {2**num_blocks} or more"
+        )
     layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(mean, std))
     channels = len(mean)
     with seeded(seed):
@@ -51,9 +61,8 @@ def cnn_on_a(
                 layers[f"relu{name}"] = nn.ReLU()
                 channels = wider
             layers[f"pool{block}"] = nn.AvgPool2d(2)
-        layers["average"] = nn.AdaptiveAvgPool2d(1)
         layers["flatten"] = nn.Flatten()
-        layers["fc1"] = nn.Linear(channels, num_classes)
+        layers["fc1"] = nn.Linear(channels * size**2, num_classes)
     return nn.Sequential(layers)
 
 

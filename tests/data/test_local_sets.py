@@ -49,7 +49,7 @@ def test_a_folder_that_has_test_images_keeps_them_and_options_hold(tmp_path):
     [
         ("stanford_cars", "Stanford Cars", 0, 20),
         ("photographs", "ten classes of photographs", 0, 10),
-        ("dog_behaviours", "dog behaviours", 100, 5),
+        ("dog_behaviours", "dog behaviours", 80, 5),
         ("three_animals", "three animals", 150, 3),
     ],
 )

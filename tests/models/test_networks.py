@@ -47,14 +47,13 @@ def dropped(layers, rate):
     return [*layers, nn.Dropout(rate)]
 
 
-AVERAGE = nn.AdaptiveAvgPool2d(1)
 NETWORKS = [
-    (models.cnn_on_a, {"width": 4, **COLOUR}, 16, [*block(3, 4), *block(4, 8), *block(8, 16), AVERAGE, *head(16, 80)]),
+    (models.cnn_on_a, {"width": 4, **COLOUR}, 32, [*block(3, 4), *block(4, 8), *block(8, 16), *head(16 * 16, 80)]),
     (
         models.cnn_on_a,
-        {"num_classes": 7, "width": 6, "num_blocks": 2, **GREY},
+        {"num_classes": 7, "width": 6, "num_blocks": 2, "image_size": 9, **GREY},
         9,
-        [*block(1, 6), *block(6, 12), AVERAGE, *head(12, 7)],
+        [*block(1, 6), *block(6, 12), *head(12 * 4, 7)],
     ),
     (
         models.arc2,
@@ -127,6 +126,7 @@ def test_the_seed_decides_every_layers_weights_and_leaves_the_generator_alone(bu
 @pytest.mark.parametrize(
     ("build", "size", "parameters"),
     [
+        (models.cnn_on_a, 32, 1_146_304 + (4096 * 10 + 10)),
         (models.arc2, 28, 320 + 16_448 + (9216 * 64 + 64) + 650),
         (models.arc3, 28, 320 + 2 * 16_448 + (1600 * 64 + 64) + 650),
         (models.resolution_cnn, 32, 412_298),
@@ -136,7 +136,7 @@ def test_the_seed_decides_every_layers_weights_and_leaves_the_generator_alone(bu
     ],
 )
 def test_by_default_it_is_the_experiments(build, size, parameters):
-    network = build()
+    network = build(10)
     assert models.count_parameters(network) == parameters
     assert network(torch.zeros(2, network.normalize.mean.numel(), size, size)).shape == (2, 10)
 
@@ -164,6 +164,7 @@ def test_activations_keep_their_size_from_layer_to_layer():
 @pytest.mark.parametrize(
     ("build", "smallest", "message"),
     [
+        (models.cnn_on_a, 8, "images of 7 px"),
         (models.arc2, 5, "images of 4 px"),
         (models.arc3, 11, "images of 10 px"),
         (models.resolution_cnn, 22, "21 px are too small"),

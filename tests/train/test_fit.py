@@ -14,7 +14,7 @@ from helpers import WorkbookError, models, train
 
 
 def small_network(**options):
-    return models.cnn_on_a(4, width=4, num_blocks=2, **options)
+    return models.cnn_on_a(4, image_size=8, width=4, num_blocks=2, **options)
 
 
 def dropout_network(seed=0):
@@ -288,7 +288,7 @@ def test_a_front_that_varies_is_not_cached(make_images, cpu):
     first_dropout = [type(layer) for layer in dropping].index(models.Dropout)
     assert train.fit(dropping, images, images, epochs=1, compute=cpu).cached_layers == first_dropout
 
-    moving = small_network()
+    images, moving = make_images(4), small_network()
     moving[:-1].requires_grad_(False)
     result = train.fit(moving, images, images, epochs=1, compute=cpu, move_frozen_statistics=True)
     assert result.cached_layers == 2  # Normalize and the first convolution
