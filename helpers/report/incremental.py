@@ -8,7 +8,6 @@ is looked at again. What only pages depend on is there as ``workbook.page``.
 import copy
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -255,7 +254,7 @@ def _code_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
 
 def _in_words(kind: str, name: str, old: str | None, new: str | None) -> str:
     if kind in ("files", "data"):
-        path = re.sub(r"^outside/(.*?)-[0-9a-f]{16}", r"\1", name).removeprefix("./").replace("//", "/")
+        path = name.removeprefix("./")
         states = {new == ABSENT: " (gone)", old == ABSENT: " (new)", old == CHANGED: f" ({CHANGED})"}
         return path + states.get(True, "")
     what = {"parameters": "parameter ", "libraries": "library ", "layout": "layout: "}.get(kind, "") + name

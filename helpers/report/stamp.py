@@ -5,20 +5,17 @@ leaves no stamp. In between an audit hook notes which files are opened and which
 about: an import inside a function, ``importlib``, ``%run``, a JSON file that a module reads. What only looks whether a
 place is there, or reads it by other code than Python's, says so with `helpers.files.note`.
 
-Not seen are files that a library in another language opens, unless they are noted or their folder is listed; what other
-programs read, but for the files that they are started with; environment variables; and the device: results computed on
-a GPU stay good on a machine without one, and each report says where its own were computed.
+Not seen are files that other programs and processes read, or a library in another language, unless they are noted or
+their folder is listed; a new module that would be imported in place of another; environment variables; and the device:
+results computed on a GPU stay good on a machine without one, and each report says where its own were computed.
 """
 
 import ast
-import fcntl
 import json
 import os
-import re
 import site
 import sys
 import sysconfig
-import tempfile
 import time
 import warnings
 from collections import Counter
@@ -27,7 +24,6 @@ from contextlib import suppress
 from fnmatch import fnmatch
 from hashlib import blake2b
 from importlib import metadata
-from importlib.util import source_from_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +38,7 @@ CHANGED = "changed while it ran"
 _SMALL = 2**20
 _MANY = 50
 """Bytes up to which a file counts by its content, and files of one folder up to which each counts by itself."""
-_PATTERN = "//"
-"""Between a folder and the pattern of the names in it that count; no path has it."""
-_STARTS = {"subprocess.Popen": 1, "os.exec": 1, "os.posix_spawn": 1, "os.system": 0}
-"""Events of programs that are started, and which of their arguments is the command."""
-_HEARD = {"open", "os.rename", "os.listdir", "os.scandir", "sqlite3.connect", "workbook.note", *_STARTS}
-_STDLIB = (sysconfig.get_path("stdlib") + os.sep, "<frozen")
+_HEARD = {"open", "os.rename", "os.listdir", "os.scandir", "workbook.note"}
 
 Kinds = dict[str, dict[str, str]]
 """What something depends on: kind -> name -> state, in texts that JSON can hold."""
@@ -64,7 +55,7 @@ def after(file: Path) -> str:
 
 
 def begin() -> None:
-    """Notes what is opened from now on, in forked processes as well."""
+    """Notes what is opened from now on."""
     global _kernel
     _kernel = _Kernel()
     sys.addaudithook(_kernel.hear)
@@ -87,9 +78,9 @@ def state(name: str, root: Path) -> str:
         one of their content, of large ones size and time; of folders a hash of what is in them, by names, sizes and
         times.
     """
-    place, _, pattern = name.partition(_PATTERN)
-    first, _, rest = place.partition("/")
-    path = _places(root)[first] / rest
+    first, _, rest = name.partition("/")
+    places = _places(root)
+    path, pattern = _folder(places[first] / rest if first in places else root / name)
     try:
         if path.is_dir():
             listed = [f"{name} {size} {changed}" for name, size, changed in sorted(_listed(path, pattern))]
@@ -155,10 +146,7 @@ class _Kernel:
         self._begun = time.time_ns()
         self._root, self._search = Path.cwd(), list(sys.path)
         self._loaded = _packages()
-        self._pid = os.getpid()
-        self._told: set[tuple[str, str]] = set()
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - which forked processes share
-        fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_APPEND)
+        self._seen: _Seen = {}
 
     def hear(self, event: str, arguments: tuple) -> None:
         """The audit hook. Python calls it for nearly everything, so it is quick, and it raises nothing."""
@@ -169,69 +157,39 @@ class _Kernel:
                 path, _, flags = arguments
                 writes = flags & (os.O_WRONLY | os.O_RDWR)
                 if writes != os.O_WRONLY and not flags & (os.O_TRUNC | os.O_EXCL):
-                    self._tell("read", path)
+                    self._note("read", path)
                 if writes:
-                    self._tell("write", path)
+                    self._note("write", path)
             elif event == "os.rename":
-                self._tell("write", arguments[1])
-            elif event in _STARTS:
-                self._start(arguments[_STARTS[event]], arguments[2] if event == "subprocess.Popen" else None)
-            elif event == "sqlite3.connect":
-                self._tell("read", arguments[0])
+                self._note("write", arguments[1])
             elif event == "workbook.note":
-                self._tell("note", *arguments)
-            elif not _is_search(sys._getframe(1), arguments[0] or "."):
-                self._tell("list", arguments[0] or ".")
+                self._note("note", os.path.join(*arguments))
+            elif "importlib" not in sys._getframe(1).f_code.co_filename:  # which looks for modules everywhere
+                self._note("list", arguments[0] or ".")
 
-    def _start(self, command: Any, folder: Any) -> None:
-        """Notes the files that a program is started with: nothing is heard of what else it reads."""
-        for part in map(os.fsdecode, [command] if isinstance(command, str | bytes) else command):
-            for word in [part, *re.findall(r"[^\s'\"|&;<>()]+", part)]:
-                if os.path.isfile(path := os.path.join(os.fsdecode(folder or ""), word)):
-                    self._tell("read", path)
-
-    def _tell(self, what: str, path: Any, pattern: str = "") -> None:
-        if isinstance(path, int):  # a file that is open already
-            return
-        place = os.path.abspath(os.fsdecode(path)) + (pattern and f"{_PATTERN}{pattern}")
-        if (what, place) not in self._told:
-            self._told.add((what, place))
-            line = json.dumps([what, place, time.time_ns()]).encode() + b"\n"
-            try:
-                os.write(self._log.fileno(), line)
-            except OSError:  # a forked process may have closed all its files, as IPython's do for "!cat table.txt"
-                with open(f"/proc/{self._pid}/fd/{self._log.fileno()}", "ab") as log:
-                    log.write(line)
+    def _note(self, what: str, path: Any) -> None:
+        if not isinstance(path, int):  # a file that is open already
+            self._seen.setdefault(os.path.abspath(os.fsdecode(path)), {}).setdefault(what, time.time_ns())
 
     def used(self) -> Kinds:
         """The kernel's part of the stamp."""
-        seen = self._seen()
+        seen = self._with_modules()
         written = {place for place, when in seen.items() if "write" in when}
         written |= {os.path.dirname(place) for place in written}
         found: Kinds = {"files": {}, "data": {}}
-        inputs = _inputs(seen, self._root)
-        for place in _before_modules(inputs, self._root):
-            inputs.setdefault(place, {"read": self._begun})
-        for place, when in sorted(inputs.items()):
+        for place, when in sorted(_inputs(seen, self._root).items()):
             name = _name(place, self._root)
-            kind = "data" if "note" in when or name.partition("/")[0] == "data" else "files"
             has_changed = place not in written and _has_changed_since(place, min(when.values()))
+            kind = "data" if "note" in when or name.startswith("data/") else "files"
+            # A name that isn't UTF-8 is found nowhere later: its notebook runs each time.
             shown = name.encode(errors="backslashreplace").decode()
-            found[kind][shown] = CHANGED if has_changed or shown != name else state(name, self._root)
+            found[kind][shown] = CHANGED if has_changed else state(name, self._root)
         sys.path[:] = self._search  # as the command has it, which looks for the same libraries later
         return {**found, "libraries": versions(_distributions(_packages() - self._loaded, self._root))}
 
-    def _seen(self) -> _Seen:
-        self._log.seek(0)
-        seen: _Seen = {}
-        for line in self._log.read().splitlines():
-            what, place, when = json.loads(line)
-            if place.endswith(".pyc"):
-                if what == "write":
-                    continue
-                with suppress(ValueError):
-                    place = source_from_cache(place)
-            seen.setdefault(place, {}).setdefault(what, when)
+    def _with_modules(self) -> _Seen:
+        """What was seen; of modules their sources, also of those that were imported before or from bytecode."""
+        seen = {place: when for place, when in self._seen.items() if not place.endswith(".pyc")}
         for module in list(sys.modules.values()):
             file = getattr(module, "__file__", None)
             if isinstance(file, str) and os.path.isabs(file):
@@ -242,17 +200,15 @@ class _Kernel:
 
 def _inputs(seen: _Seen, root: Path) -> _Seen:
     """What of the places that were seen decides what the run gives."""
-    noted = {place.partition(_PATTERN)[0] for place, when in seen.items() if "note" in when}
     foreign, kept = _foreign(root)
-    search = {os.path.abspath(folder) for folder in sys.path}
+    noted = {str(_folder(Path(place))[0]) for place, when in seen.items() if "note" in when}
     inputs: _Seen = {}
     for place, when in seen.items():
         is_own = when.get("write", sys.maxsize) <= min(when.values())
-        if "note" not in when and (is_own or place in noted or (_below(place, foreign) and not _below(place, kept))):
-            continue
-        is_absent_temporary = not os.path.exists(place) and (not _below(place, (root, DATA)) or place in search)
+        is_foreign = _below(place, foreign) and not _below(place, kept)
+        is_temporary = not (os.path.exists(place) or _below(place, (root, DATA)))
         is_only_opened = os.path.isdir(place) and "list" not in when
-        if "note" in when or not (is_absent_temporary or is_only_opened):
+        if "note" in when or not (place in noted or is_own or is_foreign or is_temporary or is_only_opened):
             inputs[place] = {what: at for what, at in when.items() if what != "write"}
     return _summed_up(inputs)
 
@@ -272,34 +228,22 @@ def _summed_up(inputs: _Seen) -> _Seen:
     return summed
 
 
-def _before_modules(inputs: _Seen, root: Path) -> Iterator[str]:
-    """Where files would be imported in the place of modules of one's own: folders that are searched before theirs."""
-    foreign, _ = _foreign(root)
-    folders = [folder for folder in map(os.path.abspath, sys.path) if os.path.isdir(folder)]
-    folders = [folder for folder in folders if not _below(folder, foreign)]
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if "." in name or name == "__main__" or file not in inputs:
-            continue
-        for folder in folders:
-            places = [os.path.join(folder, name, "__init__.py"), os.path.join(folder, f"{name}.py")]
-            yield from (place for place in places[: places.index(file) if file in places else 2])
-            if file in places:
-                break
-
-
 def _is_summed_up(place: str) -> bool:
-    name = os.path.basename(place)
-    return not (name.endswith(".py") or name.startswith(".") or _PATTERN in place or os.path.isdir(place))
+    return not (place.endswith(".py") or os.path.basename(place).startswith(".") or os.path.isdir(place))
 
 
 def _has_changed_since(place: str, when: int) -> bool:
     """Whether a file, or a folder or a file in it, is another than it was; by the one time that nobody sets."""
-    path, _, pattern = place.partition(_PATTERN)
+    folder, pattern = _folder(Path(place))
     with suppress(OSError):
-        files = [os.path.join(path, name) for name, size, _ in _listed(Path(path), pattern) if size >= 0]
-        return any(os.stat(file).st_ctime_ns > when for file in [path, *files])
+        files = [folder / name for name, size, _ in _listed(folder, pattern) if size >= 0]
+        return any(file.stat().st_ctime_ns > when for file in [folder, *files])
     return False
+
+
+def _folder(path: Path) -> tuple[Path, str]:
+    """A folder and the pattern of the names in it that count; for any other place the place, and no pattern."""
+    return (path.parent, path.name) if "*" in path.name else (path, "")
 
 
 def _listed(folder: Path, pattern: str = "") -> Iterator[tuple[str, int, int]]:
@@ -314,15 +258,6 @@ def _listed(folder: Path, pattern: str = "") -> Iterator[tuple[str, int, int]]:
                 status = entry.stat()
                 counts = entry.is_file() and not entry.name.endswith(".py")
                 yield (entry.name, status.st_size, status.st_mtime_ns) if counts else (entry.name, -1, 0)
-
-
-def _is_search(frame: Any, folder: Any) -> bool:
-    """Whether a folder is listed in search of modules, or of what belongs to a library, in vain."""
-    if "importlib" in frame.f_code.co_filename:
-        return True
-    while frame.f_back and frame.f_code.co_filename.startswith(_STDLIB):
-        frame = frame.f_back
-    return "-packages" in frame.f_code.co_filename and not os.path.exists(folder)
 
 
 def _packages() -> set[str]:
@@ -363,26 +298,16 @@ def _below(place: str, folders: Iterable[Path]) -> bool:
 
 
 def _places(root: Path) -> dict[str, Path]:
-    """Folders of this machine, and what stamps call them; the first that fits counts.
-
-    "outside" holds links to all others: a stamp is handed on, and doesn't tell where this machine keeps its files.
-    """
-    home = Path(os.path.expanduser("~"))
-    return {"data": DATA, "helpers": ROOT / "helpers", ".": root, "~": home, "outside": DATA / "cache" / "outside"}
+    """Folders, and what stamps call them; all else is named as seen from ``root``. A stamp is handed on."""
+    return {"data": DATA, "helpers": ROOT / "helpers", ".": root, "~": Path(os.path.expanduser("~"))}
 
 
 def _name(place: str, root: Path) -> str:
     """What a stamp calls a path."""
-    path, separator, pattern = place.partition(_PATTERN)
     for first, folder in _places(root).items():
-        if _below(path, [folder]):
-            return "/".join([first, *Path(path).relative_to(folder).parts]) + separator + pattern
-    folder = Path(path).parent
-    link = _places(root)["outside"] / f"{folder.name}-{digest(str(folder))}"
-    with suppress(OSError):
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(folder)
-    return f"outside/{link.name}/{Path(path).name}{separator}{pattern}"
+        if _below(place, [folder]):
+            return "/".join([first, *Path(place).relative_to(folder).parts])
+    return Path(os.path.relpath(place, root)).as_posix()
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -25,7 +25,6 @@ CELLS = [
     "%run script.py",
     "exec(open('more.py').read())",
     "import library",
-    "import os\npid = os.fork()\nif not pid:\n    open('forked.txt').read()\n    os._exit(0)\nos.waitpid(pid, 0)",
     "open('own.txt', 'w').write('1')\nopen('own.txt').read()",
     "import tempfile\nwith tempfile.NamedTemporaryFile('w+') as file:\n    file.write('1')\n    open(file.name).read()",
     "try:\n    open('options.json').read()\nexcept FileNotFoundError:\n    pass",
@@ -35,8 +34,6 @@ CELLS = [
     "    data.load(DATASET, own='photographs', image_size=8, skip_bad=True)",
     "data.load('auto', own='three_animals', num_classes=2, train_per_class=4, test_per_class=2)",
     "from helpers.models import pretrained\npretrained.find('resnet18') is None",
-    "import subprocess\nsubprocess.run(['sh', 'started.sh'], cwd='kit', check=True)\n!cat < shown.txt",
-    "import sqlite3\nsqlite3.connect('table.sqlite').execute('select 1').fetchall()",
     "from helpers import record\n"
     "record.reported('S9')\n"
     "record.numbers([record.Number('seed', 'Seed', float(SEED))], 'results', 'What the run gave.')",
@@ -95,8 +92,6 @@ def executed(tmp_path_factory) -> Iterator[Path]:
     claim = "{text: t, where: w}"
     write(root / "notebooks/reported/S9.yaml", f"title: S9\nfigures: {{}}\nclaims: {{one: {claim}}}\n")
     write(root / "more.py", "y = 1\n")
-    for name in ("forked.txt", "shown.txt", "kit/started.sh", "table.sqlite"):
-        write(root / name, "")
     write(folder / "elsewhere/elsewhere.py", "z = 1\n")
     write(folder / "site/library/__init__.py", "")
     write(folder / "site/library-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: library\nVersion: 1.0\n")
@@ -168,19 +163,13 @@ def renamed(old: str, new: str) -> Callable[[Workbook], None]:
 CHANGES = {
     "kit/lazy.py": replaced("kit/lazy.py", "FACTOR = 2", "FACTOR = 3"),
     "kit/named.py": replaced("kit/named.py", "1", "2"),
-    "elsewhere/elsewhere.py": replaced("../elsewhere/elsewhere.py", "1", "2"),
+    "../elsewhere/elsewhere.py": replaced("../elsewhere/elsewhere.py", "1", "2"),
     "script.py": replaced("script.py", "1", "2"),
     "more.py": replaced("more.py", "1", "2"),
     "kit/settings.json": replaced("kit/settings.json", "1", "2"),
     "notebooks/reported/S9.yaml": replaced("notebooks/reported/S9.yaml", "text: t", "text: u"),
-    "forked.txt": written("workbook/forked.txt"),
-    "shown.txt": written("workbook/shown.txt"),
-    "kit/started.sh": written("workbook/kit/started.sh"),
-    "table.sqlite": written("workbook/table.sqlite"),
     "kit/named.py (gone)": lambda workbook: (workbook.root / "kit/named.py").unlink(),
     "options.json (new)": written("workbook/options.json"),
-    "site/kit.py (new)": written("site/kit.py"),  # in a folder that is searched before the workbook's own
-    "elsewhere/__init__.py (new)": written("elsewhere/elsewhere/__init__.py"),
     "data/table.csv": at_another_time("table.csv"),
     "data/words": written("data/words/b.txt"),
     "data/photographs/cat": at_another_time("photographs/cat/3.png"),
