@@ -283,15 +283,15 @@ class _Done:
 
     def _print_table(self) -> None:
         """One line for each notebook that ended or had nothing to do."""
-        rows = [("notebook", "state", "run s", "report s", "peak MiB", "files")]
+        rows = [("notebook", "state", "run s", "report s", "files")]
         for work in self.works:
             if work.task.name in self.outcomes:
                 rows.append(_row(self.outcomes[work.task.name]))
             elif work.is_done:
-                rows.append((work.task.name, "unchanged", "–", "–", "–", ""))
+                rows.append((work.task.name, "unchanged", "–", "–", ""))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
-            cells = [f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>>><", widths, strict=True)]
+            cells = [f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>><", widths, strict=True)]
             print(printable("  ".join(cells)).rstrip())
 
 
@@ -312,7 +312,6 @@ def _row(outcome: "Outcome") -> tuple[str, ...]:
         "FAILED" if outcome.error else "ok" if outcome.ran else "drawn anew",
         f"{outcome.execute_seconds:.1f}" if outcome.ran else "–",
         f"{outcome.render_seconds:.1f}",
-        "–" if outcome.peak_mib is None else f"{outcome.peak_mib:.0f}",
         suffixes and f"{outcome.name}.{{{suffixes}}}",
     )
 

@@ -276,8 +276,6 @@ class _Reader:
             self._parameters = private(content["parameters"])
             self._title, self._incomplete = content.get("title") or self._title, content.get("incomplete", "")
             rows = [(label, clean.private(text)) for label, text in content["rows"]]
-            if peak := self._about.get("peak_mib"):
-                rows.append(("Peak memory", f"{peak:,.0f} MiB resident in the notebook's process"))
             self._blocks.append(Provenance(rows, clean.private(content["warning"])))
         elif kind == "reading":
             self._blocks.append(Reading(content["text"]))

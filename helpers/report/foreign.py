@@ -64,9 +64,7 @@ _PROPERTIES = _words("""
     border-radius padding padding-top padding-right padding-bottom padding-left list-style-type direction display
 """)
 # Words, numbers, colours and gradients: no address, quotation mark, escape or comment, and no negative length.
-_PLAIN = r"[\w\s.,%#]|(?<=\w)-(?=\w)"
-_FUNCTION = rf"(?:rgba?|hsla?)\((?:{_PLAIN})*\)"
-_VALUE = re.compile(rf"(?:{_FUNCTION}|linear-gradient\((?:{_FUNCTION}|{_PLAIN})*\)|{_PLAIN})+", re.ASCII)
+_VALUE = re.compile(r"(?:(?:rgba?|hsla?|linear-gradient)\(|[\w\s.,%#)]|(?<=\w)-(?=\w))+", re.ASCII)
 _SELECTORS = re.compile(r"\s*#[\w-]++[\w\s.:>#-]*+(?:,\s*#[\w-]++[\w\s.:>#-]*+)*", re.ASCII)
 
 

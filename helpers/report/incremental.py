@@ -1,13 +1,12 @@
 """What of a command's tasks is left to do: notebooks whose inputs changed run, others are at most drawn anew.
 
 A run's inputs are in its executed notebook, as ``workbook.stamp``: what the kernel tells (see `helpers.report.stamp`),
-the code, the parameters, the number of threads and PYTHONPATH. Nothing is worked out from sources: what the stamp names
+the code, the parameters and the number of threads. Nothing is worked out from sources: what the stamp names
 is looked at again. What only pages depend on is there as ``workbook.page``.
 """
 
 import copy
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -15,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers import ROOT, WorkbookError
+from helpers import WorkbookError
 from helpers.report import clean, stamp
 from helpers.report.parameters import defaults
 from helpers.report.stamp import ABSENT, CHANGED, Kinds, digest
@@ -32,7 +31,7 @@ _EXECUTION_TAGS = {"raises-exception", "skip-execution"}
 """By these a cell is run otherwise, or not at all."""
 _OF_A_RUN = ("papermill", "execution", "kernelspec", "language_info")
 """What a run leaves in metadata of cells and notebooks, and below in the workbook's own."""
-_OF_A_WORKBOOKS_RUN = ("peak_mib", "stamp", "page")
+_OF_A_WORKBOOKS_RUN = ("stamp", "page")
 _LONGEST = 40
 """Characters of a value in a message."""
 
@@ -70,12 +69,9 @@ def look(tasks: Iterable[Task], settings: Settings) -> list[Work]:
             "files": {name: state(name, task.root) for name in then["files"]},
             "libraries": versions(tuple(then["libraries"])),
         }
-        machine = _machine(task, settings)
-        if settings.scheduler:
-            now["machine"] = {**then["machine"], "threads": machine["threads"]}
-        else:
+        now["machine"] = {"threads": str(settings.threads)}
+        if not settings.scheduler:
             now["data"] = {name: state(name, task.root) for name in then["data"]}
-            now["machine"] = {name: machine.get(name, "") for name in then["machine"]}
         reasons += _changes(then, now)
         if reasons or page_then is None:
             return Work(task, then, reasons, [] if reasons else ["its last report was not finished"])
@@ -106,9 +102,8 @@ def complete(executed: "NotebookNode", task: Task, settings: Settings) -> None:
     if made is None:
         return
     made |= _of_notebook(executed, task)
-    made["machine"] = _machine(task, settings)
+    made["machine"] = {"threads": str(settings.threads)}
     if settings.scheduler:
-        del made["machine"]["PYTHONPATH"]
         made["data"] = {name: stamp.state(name, task.root) for name in made["data"]}
         made["libraries"] = stamp.versions(made["libraries"])
 
@@ -171,15 +166,6 @@ def _of_notebook(notebook: Mapping[str, Any], task: Task) -> Kinds:
         "code": {number: digest(what) for number, what in does.items() if what},
         "parameters": {name: _value(value) for name, value in sorted(values.items())},
     }
-
-
-def _machine(task: Task, settings: Settings) -> dict[str, str]:
-    """What the command gives the kernel besides."""
-    folders = [os.path.abspath(folder) for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
-    folders = [folder for folder in folders if Path(folder) not in (ROOT, task.root) and os.path.isdir(folder)]
-    # By their names alone: a stamp doesn't tell where this machine keeps its files.
-    names = [os.path.basename(folder) for folder in folders]
-    return {"threads": str(settings.threads), "PYTHONPATH": " ".join([*names, digest(*folders)] if folders else [])}
 
 
 def _does(cell: Mapping[str, Any]) -> str:

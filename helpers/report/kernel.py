@@ -12,15 +12,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import psutil
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
@@ -137,15 +134,13 @@ def execute(order: Order, watch: Watch) -> NotebookNode:
     """Runs a notebook.
 
     Returns:
-        The executed notebook, however the run ended: an error is in the outputs of the cell that it ended in, and the
-        most MiB of memory that the kernel held in the metadata, as ``workbook.peak_mib``.
+        The executed notebook, however the run ended: an error is in the outputs of the cell that it ended in.
     """
     notebook = load_notebook_node(nbformat.reads(order.notebook, as_version=4))
     if order.parameters:
         notebook = parameterize_notebook(notebook, order.parameters, kernel_name="python3", language="python")
     run = NotebookExecutionManager(notebook, progress_bar=False)
     run.notebook_start()
-    run.now = _steady_clock(run.start_time)
     try:
         # A short name: the paths of sockets in it must be short.
         with tempfile.TemporaryDirectory(prefix="workbook-", ignore_cleanup_errors=True) as folder:
@@ -165,13 +160,6 @@ def execute(order: Order, watch: Watch) -> NotebookNode:
 def _add_failure(cell: NotebookNode, name: str, message: str) -> None:
     """Puts an error into a code cell's outputs, as if the cell had raised it."""
     cell.outputs.append(nbformat.v4.new_output("error", ename=name, evalue=message, traceback=[]))
-
-
-def _steady_clock(start: datetime) -> Callable[[], datetime]:
-    """The time, by a clock that nobody sets while the notebook runs: papermill's durations are differences of it."""
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux's first one goes on while a laptop sleeps
-    begun = time.clock_gettime(clock)
-    return lambda: start + timedelta(seconds=time.clock_gettime(clock) - begun)
 
 
 class _KernelManager(AsyncKernelManager):
@@ -239,7 +227,6 @@ class _Client(PapermillNotebookClient):
                 self.nb_man.cell_exception(cell, cell_index=index, exception=error)
                 raise _CellFailed from error
             finally:
-                self._note_memory()
                 self.nb_man.cell_complete(cell, cell_index=index)
         self._execute_silently(stamp.after(self._stamp))
         about = self.nb.metadata.setdefault("workbook", {})
@@ -297,12 +284,6 @@ class _Client(PapermillNotebookClient):
         text = clean.printable(self._said.read_text(errors="replace")).strip()
         return f". It wrote:\n{text[-2000:]}" if text else ""
 
-    def _note_memory(self) -> None:
-        peak = _peak_mib(self._process.pid)
-        if peak is not None:
-            about = self.nb.metadata.setdefault("workbook", {})
-            about["peak_mib"] = max(round(peak), about.get("peak_mib", 0))
-
 
 def _connection(folder: Path) -> dict[str, Any]:
     """The kernel's connection: sockets in a folder of its own, as TCP ports of kernels started together may collide."""
@@ -329,13 +310,3 @@ def _join_streams(outputs: list[NotebookNode]) -> None:
     if len(outputs) > 1 and outputs[-1].output_type == "stream" and outputs[-2].get("name") == outputs[-1].name:
         last = outputs.pop()
         outputs[-1].text += last.text
-
-
-def _peak_mib(pid: int) -> float | None:
-    """The most memory that a process has held at once (Linux), or holds now (elsewhere); None if it has gone."""
-    with suppress(OSError, StopIteration):
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
-    with suppress(psutil.Error):
-        return psutil.Process(pid).memory_info().rss / 2**20
-    return None

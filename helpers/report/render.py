@@ -28,10 +28,6 @@ HERE = Path(__file__).parent
 NOTEBOOKS = ROOT / "notebooks"
 SECONDS = 30
 """For one run of pandoc; where it needs more, or fails, long texts and then all are shown as they were typed."""
-MOST_NESTED = 100
-"""Quotations, lists or tags in each other beyond which a text is shown as it was typed: pandoc would take minutes."""
-LONGEST_WORD = 5000
-"""Signs without a blank beyond which the same holds."""
 MOST_REFUSED = 5
 """Formulas and pictures of one document that Typst may refuse, before all formulas are shown as code."""
 TEXT_SHOWN = 100_000
@@ -46,9 +42,7 @@ PICTURES = {suffix: f"image/{suffix}" for suffix in ("png", "jpeg", "gif", "webp
 PICTURES |= {"jpg": "image/jpeg", "svg": "image/svg+xml", "pdf": "application/pdf"}
 _DATA_URI = re.compile(r"data:(image/[a-z+]+);base64,([A-Za-z0-9+/=]+)")
 _BESIDE = re.compile(r"""(?<=\]\()[^\s():"]+\.\w+(?=[\s)])|(?<=src=['"])[^'":]+\.\w+(?=['"])""")
-_NESTING = re.compile(rf"^(?:[ \t]*(?:>|[-+*]|\d+[.)])){{{MOST_NESTED},}}", re.MULTILINE)
 _EMPTY_HEADER = re.compile(r'<th((?: [\w-]+="[^"<>]*")*)>(?:\s|&nbsp;)*</th>')
-_TAG = re.compile(r"<(/?)(?!(?:br|hr|img|input|col|wbr|p|li|td|th|tr|dt|dd)\b)[a-z]\w*", re.IGNORECASE)
 
 
 class PdfError(WorkbookError):
@@ -176,24 +170,14 @@ def _output(block: parts.Output, pictures: "Pictures", paper: bool) -> dict[str,
     if block.mime == "text/latex":
         return {"kind": "text", **_text(block.content), "format": "latex"}
     text = pictures.settled(block.content) if block.mime == "text/html" else ""
-    if text and not _is_too_much(text):
+    if text:
         text = _fewer_rows(text) if paper else text
         return {"kind": "html", "text": text, "coloured": bool(re.search(r"background|color", block.content))}
     return {"kind": "printed", "text": shortened(block.content) if paper else _cut(block.content)}
 
 
 def _text(text: str) -> dict[str, str]:
-    """A text for pandoc, or one that it would take minutes for, to be shown as it was typed."""
-    if _NESTING.search(text) or _is_too_much(text):
-        return {"text": text, "format": "typed"}
     return {"text": _formulas_on_one_line(text), "format": "markdown"}
-
-
-def _is_too_much(text: str) -> bool:
-    """Whether pandoc or Typst would take minutes for it: a word of thousands of signs, or tags far in each other."""
-    steps = (-1 if tag[1] else 1 for tag in _TAG.finditer(text))
-    deepest = max(itertools.accumulate(steps, lambda depth, step: max(0, depth + step)), default=0)
-    return deepest > MOST_NESTED or max(map(len, re.split(r"[\s<>]", text))) >= LONGEST_WORD
 
 
 def _fewer_rows(text: str) -> str:

@@ -33,7 +33,6 @@ class Outcome:
     ran: bool = False  # it was executed, and not only drawn anew
     execute_seconds: float = 0.0
     render_seconds: float = 0.0
-    peak_mib: float | None = None  # the most memory that the kernel held, if known
     files: list[Path] = field(default_factory=list)  # of the report; [] if that is still the one of an earlier run
 
 
@@ -64,7 +63,6 @@ def report(work: "Work", settings: Settings, executed: "NotebookNode | None") ->
     if executed is not None:
         outcome.ran = True
         outcome.execute_seconds = executed.metadata.papermill.get("duration") or 0.0
-        outcome.peak_mib = executed.metadata.get("workbook", {}).get("peak_mib")
     return outcome
 
 

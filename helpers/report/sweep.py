@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,6 @@ FILES = tuple(f"{SUMMARY}.{suffix}" for suffix in ("html", "pdf", "csv"))
 MOST_POINTS = 10_000
 LONGEST_NAME = 100
 """Characters: suffixes and temporary names must fit into the 255 bytes that file systems allow."""
-_NUMBER = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
-_RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})(?:\.\.({_NUMBER}))?")
 
 Values = dict[str, Any]
 """Parameter -> value."""
@@ -69,8 +66,7 @@ def points(
         file: likewise, over the profile.
         assignments: (name, text) of -p, likewise, over the file.
         grid: "NAME=VALUES" each, such as "SEED=0..4" or "LEARNING_RATE=1e-3,3e-4": a YAML list without its brackets,
-            in which "0..4" stands for 0, 1, 2, 3 and 4, and "0.1..0.3..0.1" for 0.1, 0.2 and 0.3. The last parameter
-            changes first from point to point.
+            in which "0..4" stands for 0, 1, 2, 3 and 4. The last parameter changes first from point to point.
         sweep_file: YAML. A list of maps: each one a point, with whatever parameters it sets; {} is the notebook as it
             is. A map: a grid, from parameters to their values, as a list or as a text that the command line would take.
 
@@ -208,19 +204,12 @@ def _of_text(text: str, default: Any, where: str) -> list[Any]:
 
 
 def _range(text: str, where: str) -> list[str]:
-    """The numbers from one end to the other, exactly as decimals, so that 0.1..0.3..0.1 ends with 0.3."""
-    ends = _RANGE.fullmatch(text)
-    try:
-        first, last, step = (Decimal(part or 1) for part in ends.groups())
-        is_range = (ends[3] or not (first % 1 or last % 1)) and (last - first) * step >= 0
-        steps = int((last - first) // step) if is_range else MOST_POINTS
-    except (AttributeError, ArithmeticError):  # no range at all, a step of 0, more digits than a decimal has
-        steps = MOST_POINTS
-    if steps >= MOST_POINTS:
-        raise Refused(
-            f"{where}: {text!r} isn't a range of 1 to 10,000 numbers, such as 0..4, or 0.1..0.5..0.1 by steps"
-        )
-    return [f"{(first + i * step).normalize():f}" for i in range(steps + 1)]
+    """The whole numbers from one to another."""
+    ends = re.fullmatch(r"([+-]?\d+)\.\.([+-]?\d+)", text)
+    first, last = map(int, ends.groups()) if ends else (0, -1)
+    if not first <= last < first + MOST_POINTS:
+        raise Refused(f"{where}: {text!r} isn't a range of 1 to {MOST_POINTS:,} whole numbers, such as 0..4")
+    return [str(number) for number in range(first, last + 1)]
 
 
 def _refuse_same_runs(points: Sequence[Point], known: Values) -> None:
@@ -251,16 +240,14 @@ def _name(varied: Values) -> str:
 
 
 def _readable(value: Any) -> str:
-    if isinstance(value, list):
-        return "+".join(map(_readable, value))
-    return value if isinstance(value, str) else repr(value)
+    return "+".join(map(_readable, value)) if isinstance(value, list) else str(value)
 
 
 def _is_plain(value: Any) -> bool:
     """Whether `_readable` says exactly what the value is, to those who know the parameter's kind."""
     if isinstance(value, list):
         return bool(value) and all(_is_plain(entry) and not isinstance(entry, list) for entry in value)
-    return not isinstance(value, dict) and (not isinstance(value, str) or bool(re.fullmatch(r"[a-z0-9._-]+", value)))
+    return re.fullmatch(r"[a-z0-9._-]+", value) is not None if isinstance(value, str) else not isinstance(value, dict)
 
 
 def _result(folder: Path, point: Point, values: Values, is_outdated: bool) -> dict[str, Any]:

@@ -120,12 +120,6 @@ def test_what_cannot_be_read_is_damage_and_named(about):
         read(code("x"), workbook=about)
 
 
-def test_the_provenance_says_how_much_memory_the_run_needed():
-    rows = read(code("x", PROVENANCE), workbook={"peak_mib": 1234}).blocks[1].rows
-    assert [label for label, _ in rows] == ["Data set", "Peak memory"] and "1,234 MiB" in rows[1][1]
-    assert len(read(code("x", PROVENANCE)).blocks[1].rows) == 1, "unknown outside the command"
-
-
 def test_provenance_parameters_and_error_name_no_folder_of_this_machine():
     home, library = Path.home(), sysconfig.get_path("stdlib")
     pictures = f"folder:{home}/pics"

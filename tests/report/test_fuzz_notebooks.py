@@ -45,7 +45,7 @@ def executed():
         new_code_cell("f()", execution_count=1, outputs=outputs, metadata={"tags": ["key"]}),
     ]
     papermill = {"parameters": {"SEED": 1}, "duration": 3.5, "end_time": "2026-01-02T03:04:05.678901"}
-    workbook = {"key_figure": "figure", "key_numbers": ["accuracy"], "peak_mib": 100}
+    workbook = {"key_figure": "figure", "key_numbers": ["accuracy"]}
     return nbformat.writes(new_notebook(cells=cells, metadata={"papermill": papermill, "workbook": workbook}))
 
 

@@ -37,7 +37,7 @@ def make_executed(*, injected: bool = True) -> nbformat.NotebookNode:
         cell.outputs = [nbformat.v4.new_output("stream", text=cell.source)]
     notebook.metadata.papermill = {"duration": 60}
     notebook.metadata.language_info = {"name": "python", "version": "3.11.2"}
-    notebook.metadata.workbook |= {"peak_mib": 500, "stamp": {"code": {}}, "page": {}}
+    notebook.metadata.workbook |= {"stamp": {"code": {}}, "page": {}}
     return notebook
 
 
@@ -121,7 +121,7 @@ def test_parameters_and_metadata_are_those_of_the_run_where_it_left_some():
     source.cells[2].metadata.tags = ["key"]
     renewed = with_new_prose(make_executed(), source)
     assert [cell.source for cell in renewed.cells][:3] == [PARAMETERS, "EPOCHS = 5", "text"]
-    assert renewed.metadata.workbook == {"expects": ["other"], "peak_mib": 500, "stamp": {"code": {}}, "page": {}}
+    assert renewed.metadata.workbook == {"expects": ["other"], "stamp": {"code": {}}, "page": {}}
     assert renewed.metadata.papermill == {"duration": 60} and renewed.metadata.language_info.version == "3.11.2"
     assert renewed.cells[3].metadata == {"tags": ["key"], "papermill": {"duration": 3}}
 

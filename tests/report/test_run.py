@@ -186,13 +186,11 @@ def test_a_run_without_results_has_failed(session):
     assert not document.read(session.executed("04_empty")).failed
 
 
-def test_the_closing_table_and_the_exit_status_tell_failures_and_the_highest_use_of_memory(session):
+def test_the_closing_table_and_the_exit_status_tell_failures(session):
     rows = {line.split()[0]: line.split() for line in session.table.splitlines() if line[0].isdigit()}
     states = {name: row[1] for name, row in rows.items()}
     assert states == {"01_fine": "ok", "02_raises": "FAILED", "03_dies": "FAILED", "04_empty": "FAILED"}
     assert session.status == 1
-    assert 300 < float(rows["01_fine"][4]) < 600 and 20 < float(rows["04_empty"][4]) < 200
-    assert session.executed("01_fine").metadata.workbook.peak_mib == float(rows["01_fine"][4])
 
 
 def test_no_kernel_is_left(session):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -199,15 +198,6 @@ def test_a_profile_counts_and_so_does_the_number_of_threads(workbook):
     shutil.copytree(workbook.root / "reports/quick", workbook.root / "reports/smoke")
     assert workbook.says("--profile", "smoke") == "runs: parameter SEED: 3 → 4"
     assert workbook.says("--threads", "2") == "runs: threads: 1 → 2"
-
-
-def test_where_modules_are_looked_for_counts(workbook, monkeypatch):
-    """As far as there is anything: the workbook's own folder comes first anyway."""
-    then = os.environ["PYTHONPATH"]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(workbook.root), str(ROOT), "nowhere", then]))
-    assert workbook.says() == "unchanged"
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(workbook.root / "kit"), then]))
-    assert re.fullmatch(r"runs: PYTHONPATH: site \w{16} → kit site \w{16}", workbook.says())
 
 
 SAME = {

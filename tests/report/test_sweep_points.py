@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
 
 from helpers.report import sweep
@@ -68,13 +67,9 @@ def test_a_grid_has_every_combination_the_last_parameter_changing_first(varied):
         ("SEED=0..4", [0, 1, 2, 3, 4]),
         ("SEED=-1..1", [-1, 0, 1]),
         ("SEED=7..7", [7]),
-        ("SEED=0..9..4,3", [0, 4, 8, 3]),
-        ("SEED=4..0..-2", [4, 2, 0]),
         ("SEED=010", [10]),
-        ("LEARNING_RATE=1e-4..5e-4..2e-4", [0.0001, 0.0003, 0.0005]),
         ("LEARNING_RATE=0..2", [0.0, 1.0, 2.0]),
-        ("LEARNING_RATE=0..1..0.05", [round(value, 2) for value in np.linspace(0, 1, 21).tolist()]),
-        ("IMAGE_SIZE=None,16..32..16", [None, 16, 32]),
+        ("IMAGE_SIZE=None,16..17", [None, 16, 17]),
         ("EPOCHS= 2 , 4", [2, 4]),
         ("AUGMENT=true,false", [True, False]),
         ("SEEDS=[0,1],[2, 3],[4]", [[0, 1], [2, 3], [4]]),
@@ -97,11 +92,8 @@ def test_values_are_read_by_the_kind_of_the_default(varied, text, values):
         (["SEED"], "NAME=VALUES"),
         (["SEED=0,,1"], "isn't a list of values"),
         (["SEED=4..0"], "isn't a range"),
-        (["SEED=0..4..0"], "isn't a range"),
-        (["SEED=0..4..-1"], "isn't a range"),
         (["SEED=a..b"], "isn't a range"),
         (["LEARNING_RATE=0.1..0.5"], "isn't a range"),
-        (["SEED=0..1..0.5"], "whole number"),
         (["SEED=0,1,0"], "points 1 and 3 are the same run: SEED = 0"),
         (["SEED=0..2", "SEED=5"], "SEED is given twice in --sweep"),
         (["SEED=0x_"], "whole number"),
@@ -109,8 +101,7 @@ def test_values_are_read_by_the_kind_of_the_default(varied, text, values):
         (["DATASET=a #b"], "isn't a list of values"),
         (["DATASET=a: b"], "must be a text"),
         (["SEEDS=0,1"], "a list"),
-        (["SEED=0..10000"], "isn't a range of 1 to 10,000 numbers"),
-        (["SEED=0..1e99999999"], "isn't a range"),
+        (["SEED=0..10000"], "isn't a range of 1 to 10,000 whole numbers"),
         (["SEED=1..101", "EPOCHS=1..100"], "this one 10,100"),
         ([], "this one 0"),
     ],

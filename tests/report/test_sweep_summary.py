@@ -233,7 +233,7 @@ def test_amounts_lie_along_an_axis_that_spaces_them_evenly(mixed, make, summary)
     assert line.get_ydata() == pytest.approx(means)
     places = [panel.transData.transform((rate, 50))[0] for rate in good]
     assert places[1] - places[0] == pytest.approx(places[2] - places[1], rel=0.01)
-    found, (panel, _) = summary(make("LEARNING_RATE=0.1..0.3..0.1", "EPOCHS=2,4").run())
+    found, (panel, _) = summary(make("LEARNING_RATE=0.1,0.2,0.3", "EPOCHS=2,4").run())
     assert panel.get_xscale() == "linear"
     assert [text.get_text() for text in panel.figure.legends[0].get_texts()] == ["EPOCHS = 2", "EPOCHS = 4"]
     behind = pd.read_csv(io.StringIO(found["sweep"]["csv"]))
