@@ -1,5 +1,7 @@
 """What the tests of networks share: a machine without weights of its own, and a small network's."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,9 @@ import timm
 import torch
 from torch import Tensor
 
-from helpers.models import seeded
+from helpers.models import Backbone, backbone, seeded
+
+SMALL = "mobilenetv3_small_050"
 
 
 @pytest.fixture(autouse=True)
@@ -25,15 +29,21 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.fixture(scope="session")
+def random_backbone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Backbone]:
+    """Networks without weights of ImageNet, each built once."""
+    return functools.cache(lambda name: backbone(name, weights="random", root=tmp_path_factory.mktemp("data")))
+
+
 @pytest.fixture
 def small() -> str:
     """Name of a small network of timm's."""
-    return "mobilenetv3_small_050"
+    return SMALL
 
 
 @pytest.fixture
-def small_state(small: str) -> dict[str, Tensor]:
+def small_state() -> dict[str, Tensor]:
     """What a file of weights for the small network holds, its head of 1000 classes included."""
     with seeded(8):
-        state = timm.create_model(small, num_classes=0).state_dict()
+        state = timm.create_model(SMALL, num_classes=0).state_dict()
     return {**state, "classifier.weight": torch.zeros(1000, 1024), "classifier.bias": torch.zeros(1000)}

