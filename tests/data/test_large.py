@@ -5,53 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 import helpers
-from helpers import data, storage
 
 pytestmark = pytest.mark.slow
-
-
-def mapped_files(folder: Path) -> list[str]:
-    """The files of a folder that this process has mapped, as the system names them."""
-    lines = Path("/proc/self/maps").read_text().splitlines()
-    return [line.split(maxsplit=5)[5] for line in lines if f" {folder}/" in line]
-
-
-def test_splits_of_a_folder_lie_in_its_cache_file_and_what_is_chosen_from_them_does_not(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (18, 8, 8, 3), dtype=np.uint8)
-    for number, image in enumerate(pixels):
-        path = tmp_path / "pets" / ("train", "val", "test")[number // 6] / f"class {number % 2}" / f"{number:02}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path)
-    for _ in range(2):  # decoded, and kept
-        splits = data.load("folder:pets", own="cifar10", root=tmp_path)
-        (cache,) = (tmp_path / "cache").glob("*.npy")
-        assert mapped_files(tmp_path) == [str(cache)]
-        for part, first in zip(splits.all, (0, 6, 12), strict=True):
-            order = [first, first + 2, first + 4, first + 1, first + 3, first + 5]
-            np.testing.assert_array_equal(part.images, pixels[order].transpose(0, 3, 1, 2))
-        chosen = splits.train.subset(splits.train.labels == 1)
-        del splits, part
-        assert mapped_files(tmp_path) == [] and len(chosen) == 3
-
-
-@pytest.fixture
-def no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every tensor is too large for memory."""
-    monkeypatch.setattr(helpers, "DATA", tmp_path)
-    monkeypatch.setattr(storage, "SHARE", 0)
-
-
-def test_what_is_made_of_a_large_set_is_large_too(tmp_path: Path, no_memory, make_images) -> None:
-    images = make_images(per_class=10)
-    parts = data.split(images, val_fraction=0.3, seed=1)
-    lowered = data.lower_resolution(images, 7)
-    assert len(mapped_files(tmp_path / "cache")) == 3 and list((tmp_path / "cache").iterdir()) == []
-    assert sum(map(len, parts)) == len(images) and lowered.images.shape == images.images.shape
 
 
 BOUNDED = """

@@ -14,18 +14,6 @@ def stand_in(**options):
     return data.load("shapes", **{"own": "cifar10", **SIZES, **options})
 
 
-def fingerprints(split):
-    return [image.numpy().tobytes() for image in split.images]
-
-
-def test_another_seed_draws_other_images_in_every_split():
-    default, first, other = stand_in(), stand_in(seed=0), stand_in(seed=1)
-    for same, one, two in zip(default.all, first.all, other.all, strict=True):
-        assert fingerprints(same) == fingerprints(one)
-        assert not set(fingerprints(one)) & set(fingerprints(two))
-        assert torch.equal(one.labels, two.labels)
-
-
 @pytest.mark.parametrize(
     ("options", "counts"),
     [
@@ -112,34 +100,9 @@ def test_a_folders_own_splits_stay_what_they_are(folder):
     ]
 
 
-def test_the_seed_decides_who_is_in_a_limited_split(folder):
-    load = folder({"train": CLASSES, "val": CLASSES, "test": CLASSES})
-    one, other = (load(seed=seed, train_per_class=12, test_per_class=3) for seed in (0, 1))
-    for split, another, count in zip(one.all, other.all, (12, 3, 3), strict=True):
-        assert split.class_counts().tolist() == another.class_counts().tolist() == [count, count]
-        assert colours(split) != colours(another)
-
-
 def test_validation_images_come_from_the_training_folder_and_never_from_the_test_folder(folder):
     load = folder({"train": CLASSES, "test": {"a": 3, "b": 2}})
     splits, other = load(), load(seed=1)
     assert colours(splits.val) != colours(other.val) and colours(splits.test) == colours(other.test)
     assert [split.class_counts().tolist() for split in splits.all] == [[32, 16], [8, 4], [3, 2]]
     assert colours(splits.test) == {(number, 0) for number in range(61, 66)}
-
-
-def test_test_images_come_from_the_training_folder_and_never_from_the_validation_folder(folder):
-    load = folder({"train": CLASSES, "val": {"a": 5, "b": 4}})
-    splits, other = load(), load(seed=1)
-    assert colours(splits.test) != colours(other.test) and colours(splits.val) == colours(other.val)
-    assert [split.class_counts().tolist() for split in splits.all] == [[32, 16], [5, 4], [8, 4]]
-
-
-def test_images_of_a_folder_have_the_size_and_channels_asked_for(folder):
-    load = folder({"": CLASSES})
-    colour, grey, large = load(), load(channels=1), load(image_size=12)
-    for split, one_channel, larger in zip(colour.all, grey.all, large.all, strict=True):
-        assert split.images.shape[1:] == (3, 8, 8) and larger.images.shape[1:] == (3, 12, 12)
-        assert torch.equal(larger.images[..., 5, 5], split.images[..., 5, 5]), "in the same order"
-        luma = (split.images.float() * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
-        assert (one_channel.images - luma).abs().max() <= 1

@@ -39,14 +39,6 @@ def test_everything_but_the_pixels_stays():
     assert lower_resolution(data, 32) is data
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("size", [2, 3])
-def test_a_single_image_is_treated_as_one_of_many(size, channels):
-    data = image_data(random_images(channels=channels))
-    alone = lower_resolution(data.subset(torch.tensor([3])), size)
-    assert torch.equal(alone.images, lower_resolution(data, size).images[3:4])
-
-
 def test_many_images_are_each_treated_alike(monkeypatch):
     data = image_data(random_images())
     whole = lower_resolution(data, 7).images
@@ -58,8 +50,3 @@ def test_many_images_are_each_treated_alike(monkeypatch):
 def test_sizes_that_lower_nothing_are_refused(size):
     with pytest.raises(DataError, match="2 to 20 pixels for images of 20 × 32"):
         lower_resolution(image_data(random_images(20, 32)), size)
-
-
-def test_activations_are_refused():
-    with pytest.raises(DataError, match="only uint8 images"):
-        lower_resolution(image_data(torch.rand(4, 7)), 2)

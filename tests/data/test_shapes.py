@@ -5,19 +5,16 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 
-from helpers import data
+from helpers import data, models
 from helpers.data import shapes
-
-
-def test_images_and_labels_have_the_promised_form():
-    images, labels = shapes.draw(3, 4, 20, 0)
-    assert images.shape == (12, 3, 20, 20) and images.dtype == torch.uint8 and images.is_contiguous()
-    assert labels.dtype == torch.int64 and labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
 
 
 def test_the_same_seed_draws_the_same_bits_and_others_do_not():
     images, _ = shapes.draw(4, 3, 16, 5)
+    assert images.shape == (12, 3, 16, 16) and images.dtype == torch.uint8
+    state = torch.get_rng_state()
     assert torch.equal(images, shapes.draw(4, 3, 16, 5)[0])
+    assert torch.equal(state, torch.get_rng_state())
     others = [shapes.draw(4, 3, 16, 6)[0], *(shapes.draw(4, 3, 16, 5, stream=name)[0] for name in ("val", "test"))]
     for other in others:
         assert not torch.equal(images, other)
@@ -31,15 +28,6 @@ def test_no_image_comes_again_in_another_split_under_other_noise(stream):
         for name in ("train", stream)
     )
     assert torch.cdist(train, other, p=math.inf).min() > 12
-
-
-def test_the_global_random_state_is_neither_read_nor_moved():
-    torch.manual_seed(1)
-    before = torch.get_rng_state()
-    images, _ = shapes.draw(2, 2, 16, 0)
-    assert torch.equal(before, torch.get_rng_state())
-    torch.manual_seed(2)
-    assert torch.equal(images, shapes.draw(2, 2, 16, 0)[0])
 
 
 def test_asking_for_more_changes_no_image(monkeypatch):
@@ -89,32 +77,18 @@ def test_colour_does_not_give_the_class_away():
     assert accuracy < 0.16  # chance is 0.1, and its standard deviation over 1,000 images 0.01
 
 
-@pytest.fixture
-def one_thread():
-    """Batches this small gain nothing from threads, and wait for each other where the machine is busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.slow
 def test_outline_and_filling_can_be_learned():
     """Four classes of one outline or one filling in common, in a small network: chance is 0.25."""
-    classes = [0, 1, 20, 21]  # plain circle, striped square, striped circle, dotted square
-    assert [shapes.class_names(22)[label] for label in classes] == [
-        "plain circle",
-        "striped square",
-        "striped circle",
-        "dotted square",
-    ]
+    classes = [0, 1, 20, 21]
+    expected = ["plain circle", "striped square", "striped circle", "dotted square"]
+    assert [shapes.class_names(22)[label] for label in classes] == expected
     drawn = {}
     for stream, per_class in (("train", 100), ("test", 40)):
         images, _ = shapes.draw(22, per_class, 32, 0, stream=stream)
         images = images.unflatten(0, (22, per_class))[classes].flatten(0, 1)
         drawn[stream] = images.float() / 128 - 1, torch.arange(4).repeat_interleave(per_class)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with models.seeded(0):
         network = nn.Sequential(
             *(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(16, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),

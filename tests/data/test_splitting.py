@@ -22,7 +22,7 @@ def numbers_of(data):
     return (data.images[:, 0, 0, 0].int() * 256 + data.images[:, 1, 0, 0].int()).tolist()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30, derandomize=True)
 @given(
     counts=st.lists(st.integers(2, 40) | st.just(0), min_size=1, max_size=6).filter(any),
     fraction=st.floats(0.05, 0.95),
@@ -37,6 +37,8 @@ def test_a_split_is_disjoint_complete_stratified_and_stable(counts, fraction, se
             assert abs(held_out - fraction * total) <= 1
             assert 1 <= held_out < total
     assert numbers_of(split(data, val_fraction=fraction, seed=seed)[1]) == numbers_of(val)
+    labels = dict(zip(numbers_of(data), data.labels.tolist(), strict=True))
+    assert [labels[number] for number in numbers_of(val)] == val.labels.tolist()
     assert (train.split, val.split) == ("train", "val")
 
 
@@ -45,19 +47,6 @@ def test_shares_are_rounded_but_leave_and_take_one_image_at_least():
     assert val.class_counts().tolist() == [2, 2, 1, 0]
     _, val = split(numbered([7, 9, 2, 0]), val_fraction=0.9, seed=0)
     assert val.class_counts().tolist() == [6, 8, 1, 0]
-
-
-def test_another_seed_is_another_split():
-    data = numbered([50, 50])
-    first, second = (numbers_of(split(data, val_fraction=0.2, seed=seed)[1]) for seed in (0, 1))
-    assert first != second
-
-
-def test_labels_stay_with_their_images():
-    data = numbered([20, 30])
-    labels = dict(zip(numbers_of(data), data.labels.tolist(), strict=True))
-    for part in split(data, val_fraction=0.3, seed=1):
-        assert [labels[number] for number in numbers_of(part)] == part.labels.tolist()
 
 
 def test_a_class_of_one_image_cannot_be_split():

@@ -13,10 +13,6 @@ def image_data(labels, images=None, names=NAMES, split="train"):
     return ImageData(images, labels, names, split, SOURCE)
 
 
-def test_class_counts_have_an_entry_for_classes_without_images():
-    assert image_data([1, 1, 0]).class_counts().tolist() == [1, 2, 0]
-
-
 def test_mean_and_std_are_those_of_the_pixels():
     images = torch.randint(0, 256, (7, 3, 5, 6), dtype=torch.uint8)
     mean, std = image_data([0] * 7, images).mean_std()
@@ -40,24 +36,10 @@ def test_what_does_not_fit_together_is_refused(labels, images, message):
         image_data(labels, images)
 
 
-def test_activations_of_any_shape_are_allowed():
-    assert len(image_data([0, 1], torch.zeros(2, 10))) == 2
-
-
 def test_splits_say_what_they_hold():
     splits = Splits(image_data([0, 1, 2]), image_data([0, 1], split="val"), image_data([0], split="test"))
     assert splits.counts.startswith("3 training, 2 validation, 1 test images; 3 classes; 3 × 4 × 4")
     assert splits.summary().loc["cat"].to_dict() == {"train": 1, "val": 1, "test": 1}
-
-
-def test_stand_ins_are_named_loudly_and_real_images_are_not():
-    assert SOURCE.warning == ""
-    warning = Source("shapes", "Drawn shapes", "drawn", "CIFAR-100").warning
-    assert warning.startswith("STAND-IN DATA: drawn shapes, not CIFAR-100.")
-
-
-def test_printing_a_data_set_does_not_print_its_pixels():
-    assert repr(image_data([0, 1])) == "<train: 2 images of Random colours, 3 × 4 × 4, 3 classes>"
 
 
 def test_a_cut_gives_the_first_classes_and_the_others():
