@@ -1,0 +1,102 @@
+"""Comparisons of two methods: the interval against hand-worked numbers, and how often the verdict is wrong."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from helpers import evaluate
+
+DRAWS = 1000
+CHANCE = 2 * math.sqrt(0.05 * 0.95 / DRAWS)
+
+
+def drawn(runs, images, *, by_run, by_image, by_both, lead=0.0, seed=0):
+    """Hits of two methods, (2, DRAWS, runs, images): images are easy or hard for both, and the rest is noise."""
+    rng = np.random.default_rng(seed)
+
+    def noise(scale, *shape):
+        return scale * rng.standard_normal((2, DRAWS, *shape))
+
+    easy = 1 + 1.5 * rng.standard_normal((1, DRAWS, 1, images))
+    ease = easy + noise(by_run, runs, 1) + noise(by_image, 1, images) + noise(by_both, runs, images)
+    ease[0] += lead
+    return (ease > 0).astype(float)
+
+
+def verdicts(hits, **options):
+    return np.array([evaluate.compare(a, b, **options).verdict for a, b in zip(*hits, strict=True)])
+
+
+@pytest.mark.parametrize("images", [30, 100, 500])
+@pytest.mark.parametrize("runs", [1, 2, 3, 5])
+def test_without_a_true_difference_less_than_one_verdict_in_twenty_is_wrong(runs, images):
+    # One run can't show what runs differ by: its two trainings are compared, not their methods, and it is 5 % exactly.
+    wrong = [
+        verdicts(drawn(runs, images, by_run=by_run * (runs > 1), by_image=0.4, by_both=by_both)) != "too close to tell"
+        for by_run, by_both in ((0.1, 0.4), (0.3, 0.5), (0.5, 0.3))
+    ]
+    assert np.mean(wrong) < 0.05 + CHANCE * (runs == 1)
+
+
+@pytest.mark.parametrize("noise", [(0.5, 0, 0), (0, 0.5, 0), (0, 0, 0.5)])
+def test_noise_of_one_kind_alone_misleads_no_more_often(noise):
+    by_run, by_image, by_both = noise
+    for runs in (2, 3, 5):
+        wrong = verdicts(drawn(runs, 100, by_run=by_run, by_image=by_image, by_both=by_both)) != "too close to tell"
+        assert wrong.mean() < 0.05 + CHANCE
+
+
+def test_accuracies_of_runs_alone_mislead_no_more_often():
+    hits = drawn(2, 30, by_run=0.1, by_image=0, by_both=0.5)
+    wrong = verdicts(hits.mean(axis=-1, keepdims=True)) != "too close to tell"
+    assert wrong.mean() < 0.05
+
+
+def test_a_large_true_difference_is_found():
+    for runs, lead in ((1, 1.0), (3, 1.0), (5, 1.0), (2, 4.0)):
+        noise = {"by_run": 0.1 * (runs > 1), "by_image": 0.2, "by_both": 0.2}
+        assert (verdicts(drawn(runs, 200, lead=lead, **noise)) == "ahead").mean() > 0.7
+    assert (verdicts(drawn(5, 200, lead=-1.0, **noise)) == "behind").mean() > 0.9
+
+
+def test_of_many_comparisons_none_is_wrong_in_nineteen_cases_of_twenty():
+    wrong = [
+        verdicts(drawn(3, 100, by_run=0.3, by_image=0.3, by_both=0.3, seed=seed), comparisons=5) != "too close to tell"
+        for seed in range(5)
+    ]
+    assert np.any(wrong, axis=0).mean() < 0.05
+
+
+def test_one_run_is_the_paired_t_test_over_images_and_single_numbers_that_over_runs():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 7)), rng.normal(size=(2, 7))
+    for shape, sampled in (((1, 14), "images"), ((14, 1), "runs")):
+        found = evaluate.compare(a.reshape(shape), b.reshape(shape))
+        interval = stats.ttest_rel(a.ravel(), b.ravel()).confidence_interval()
+        assert (found.low, found.high) == pytest.approx((interval.low, interval.high)) and found.sampled == sampled
+
+
+def test_the_interval_of_runs_and_images_is_as_worked_by_hand():
+    a, b = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 1.0]]), np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    # Differences 1 0 1 and 1 0 0: means of runs 2/3 and 1/3, of images 1, 0 and 1/2; errors 1/6 and 1/2 / sqrt(3).
+    half = math.hypot(12.7062 / 6, 4.30265 * 0.5 / math.sqrt(3))
+    found = evaluate.compare(a, b)
+    assert (found.difference, found.low, found.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-4)
+    assert found.verdict == "too close to tell" and found.sampled == "runs and images"
+    assert found.points == "+50.0 points (95 % interval over runs and images: -195.5 to +295.5)"
+
+
+def test_equal_differences_of_runs_without_images_are_no_certainty():
+    found = evaluate.compare([[0.9], [0.8]], [[0.8], [0.7]])
+    assert (found.low, found.high, found.verdict) == (-math.inf, math.inf, "too close to tell")
+    assert evaluate.compare(np.ones((1, 9)), np.zeros((1, 9))).verdict == "ahead"
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [([0, 1], [1, 0]), ([[1]], [[0]]), ([[0, 1]], [[0, 1, 1]]), ([[0, math.nan]], [[0, 1]])]
+)
+def test_what_cannot_be_compared_is_refused(a, b):
+    with pytest.raises(evaluate.EvaluationError, match="compare needs"):
+        evaluate.compare(a, b)
