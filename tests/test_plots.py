@@ -3,7 +3,6 @@
 import inspect
 import io
 import random
-import warnings
 
 import matplotlib
 
@@ -17,12 +16,10 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from pypdf import PdfReader
 
 from helpers import evaluate, plots
 from helpers.data import ImageData, Source
 from helpers.plots import PlotError
-from helpers.plots.style import GREY
 
 PERSIAN = ("تی‌شرت", "شلوار", "پیراهن", "کت", "کفش")
 AWKWARD = ("$x_1$", "_hidden", "a_b $", "گربه", "a rather long name that has to be cut somewhere")
@@ -126,29 +123,24 @@ def test_all_public_functions_are_drawn_here():
 
 @pytest.mark.parametrize("name", DRAWINGS)
 @pytest.mark.filterwarnings("error")
-def test_draws_one_figure_and_touches_nothing_else(name, monkeypatch):
-    shown = []
-    monkeypatch.setattr(plt, "show", lambda *args, **kwargs: shown.append(args))
+def test_draws_one_figure_that_fits_a_page_says_what_it_shows_and_touches_nothing_else(name, monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda *_, **__: pytest.fail("shown"))
     settings = dict(matplotlib.rcParams)
-    numpy_before, torch_before, python_before = np.random.get_state(), torch.get_rng_state(), random.getstate()
-    drawn = DRAWINGS[name]()
-    figure_of(drawn).savefig(io.BytesIO(), format="svg")
-    assert all(isinstance(ax, Axes) for ax in np.ravel(drawn))
-    assert plt.get_fignums() == [figure_of(drawn).number] and not shown
+    generators = np.random.get_state()[1].tolist(), torch.get_rng_state().tolist(), random.getstate()
+    drawn = np.ravel(DRAWINGS[name]())
+    figure = figure_of(drawn)
+    figure.savefig(io.BytesIO(), format="svg")
+    assert plt.get_fignums() == [figure.number] and all(isinstance(ax, Axes) for ax in drawn)
     assert dict(matplotlib.rcParams) == settings
-    numpy_after = np.random.get_state()
-    assert np.array_equal(numpy_before[1], numpy_after[1]) and numpy_before[2:] == numpy_after[2:]
-    assert torch.equal(torch_before, torch.get_rng_state()) and python_before == random.getstate()
-
-
-@pytest.mark.parametrize("name", DRAWINGS)
-def test_fits_a_printed_page_in_readable_letters(name):
-    figure = figure_of(DRAWINGS[name]())
-    figure.draw_without_rendering()
-    assert figure.get_facecolor() == (1, 1, 1, 1)
+    assert generators == (np.random.get_state()[1].tolist(), torch.get_rng_state().tolist(), random.getstate())
     assert figure.get_tightbbox().width <= 6.3 and figure.get_tightbbox().height <= 9.5
     sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
     assert sizes and min(sizes) >= SMALLEST_FONT and max(sizes) <= 9
+    for ax in drawn:
+        said = ax.workbook
+        assert said["kind"] in ("lines", "points", "bars", "matrix", "images") and len(said["frame"])
+        named = [said[role] for role in ("x", "y", "series") if said[role]]
+        assert set(named) <= set(said["frame"].columns) and len(named) >= (0 if said["kind"] == "images" else 2)
 
 
 @pytest.mark.parametrize("name", sorted(set(DRAWINGS) - {"weights"}))
@@ -162,16 +154,6 @@ def test_draws_into_the_given_axes(name):
 
 
 # --- what they say they drew
-
-
-@pytest.mark.parametrize("name", DRAWINGS)
-def test_says_what_it_drew_in_a_table_with_the_columns_that_it_names(name):
-    for ax in np.ravel(DRAWINGS[name]()):
-        said = ax.workbook
-        assert said["kind"] in ("lines", "points", "bars", "matrix", "images")
-        assert isinstance(said["frame"], pd.DataFrame) and len(said["frame"])
-        named = [said[role] for role in ("x", "y", "series") if said[role]]
-        assert set(named) <= set(said["frame"].columns) and len(named) >= (0 if said["kind"] == "images" else 2)
 
 
 def said_by(ax):
@@ -207,17 +189,6 @@ def test_images_say_what_is_written_at_them():
     assert maps.to_numpy().tolist()[1:] == [["conv", "9 × 3 × 3", channel] for channel in strongest]
     filters = plots.filters(WEIGHT[:, :3]).workbook["frame"]
     np.testing.assert_allclose(filters["highest weight"], WEIGHT[:, :3].amax(dim=(1, 2, 3)), rtol=1e-6)
-
-
-def test_weights_and_changes_say_themselves_and_not_what_is_magnified():
-    after = WEIGHT + 0.001
-    for ax, weight in zip(plots.weights(WEIGHT, after), (WEIGHT, after, after - WEIGHT), strict=True):
-        frame = ax.workbook["frame"].set_index(["output channel", "input channel", "row", "column"])
-        assert len(frame) == 8 * 8 * 9
-        assert frame.loc[(7, 6, 2, 1), "weight"] == pytest.approx(weight[7, 6, 2, 1].item(), abs=1e-6)
-    kind, said = said_by(plots.head_row_change([0, 0.5], border=1))
-    assert kind == "bars" and said == {("old rows", 0): 0, ("new rows", 1): 0.5}
-    assert said_by(plots.layer_change({"a": 0.1, "b": 0.0})) == ("points", {"a": 0.1, "b": 0.0})
 
 
 # --- curves
@@ -264,6 +235,8 @@ def test_best_can_be_of_the_loss_and_patience_decides_on_the_stop():
 def test_a_history_without_validation_or_a_diverged_one_is_drawn_all_the_same():
     ax = plots.learning_curves(history().filter(like="train"))[0]
     assert set(labels_of(ax)) == {"training"} and "marked" not in ax.workbook["frame"]
+    ax, _ = plots.learning_curves(history(), splits={"val": "held out $B$", "train": "seen", "gone": "x"})
+    assert [line.get_label() for line in ax.lines][:2] == ["held out $B$", "seen"]
     diverged = history(6)
     diverged.loc[3:, "val_loss"] = np.nan
     diverged.loc[:, "val_accuracy"] = np.nan
@@ -272,14 +245,7 @@ def test_a_history_without_validation_or_a_diverged_one_is_drawn_all_the_same():
     assert set(labels_of(accuracy)) == {"training"}
 
 
-def test_learning_curves_name_and_order_the_splits_that_are_asked_for():
-    ax, _ = plots.learning_curves(history(), splits={"val": "held out $B$", "train": "seen", "gone": "x"})
-    assert [line.get_label() for line in ax.lines][:2] == ["held out $B$", "seen"]
-    with pytest.raises(PlotError, match="no loss of test"):
-        plots.learning_curves(history(), splits={"test": "test"})
-
-
-@pytest.mark.parametrize("epochs", [1, 2, 7, 50, 90])
+@pytest.mark.parametrize("epochs", [1, 7, 50])
 def test_epochs_are_whole_numbers_and_few_points_have_markers(epochs):
     ax = plots.learning_curves(history(epochs))[0]
     figure_of(ax).draw_without_rendering()
@@ -302,19 +268,13 @@ def test_line_ends_at_one_height_get_names_that_stay_apart_in_their_order_and_in
         ends = [lines_of(ax)[text.get_text()].get_ydata()[-1] for text in names]
         heights = [box.y0 for box in boxes(names)]
         np.testing.assert_array_equal(np.argsort(heights, kind="stable"), np.argsort(ends, kind="stable"))
-        colours = {to_hex(line.get_color()) for line in ax.lines} - {to_hex(GREY)}
         leaders = [text.arrow_patch for text in names if text.arrow_patch is not None]
-        assert leaders  # dotted, and in no line's colour: nobody takes them for data
-        assert all(
-            leader.get_linestyle() != "-" and to_hex(leader.get_edgecolor()) not in colours for leader in leaders
-        )
+        assert leaders and all(leader.get_linestyle() != "-" for leader in leaders)  # nobody takes them for data
     left, right = (boxes(ax.texts) for ax in axes)
     assert max(box.x1 for box in left) < min(axes[1].get_tightbbox().x0, *(box.x0 for box in right))
 
 
-@pytest.mark.parametrize(
-    ("best", "stop", "resumed"), [(1, 2, None), (20, None, 19), (10, 11, 10), (5, 5, 5), (7, None, None), (12, 13, 9)]
-)
+@pytest.mark.parametrize(("best", "stop", "resumed"), [(1, 2, None), (20, None, 19), (5, 5, 5), (12, 13, 9)])
 def test_marked_epochs_have_names_that_stay_apart(best, stop, resumed):
     frame = history(20)
     frame.loc[best, "val_accuracy"] = 1
@@ -345,7 +305,8 @@ def test_seeds_become_a_mean_and_a_band_of_one_standard_deviation():
     assert deviations["one"].isna().all()
     assert "standard deviation" not in plots.compare_curves({"one": runs[0]}).workbook["frame"]
     assert ax.get_ylabel() == ax.workbook["y"] == "validation loss"
-    assert plots.compare_curves({"one": runs}, "val_loss", ylabel="loss on B").get_ylabel() == "loss on B"
+    ax = plots.compare_curves({"scratch": history(6), "tuning": [history(3)]})
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["scratch", "tuning"] and not ax.texts
 
 
 def test_many_runs_differ_in_colour_or_style_and_have_a_legend_beside_the_curves():
@@ -358,12 +319,6 @@ def test_many_runs_differ_in_colour_or_style_and_have_a_legend_beside_the_curves
     assert [text.get_text() for text in legend.get_texts()] == [f"_run ${i}$" for i in range(14)]
     assert legend.get_window_extent().x0 > ax.bbox.x1
     assert legend.get_window_extent().x1 <= figure_of(ax).bbox.x1
-
-
-def test_runs_that_end_at_different_epochs_have_a_legend():
-    ax = plots.compare_curves({"scratch": history(6), "tuning": [history(3)]})
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["scratch", "tuning"] and not ax.texts
-    assert len(lines_of(ax)["tuning"].get_xdata()) == 3
 
 
 def test_each_column_is_a_line_over_the_settings_with_whiskers():
@@ -379,10 +334,6 @@ def test_each_column_is_a_line_over_the_settings_with_whiskers():
     single = plots.setting_curves(means, means * np.nan, percent=False)
     assert not any(len(segment) for lines in single.collections for segment in lines.get_segments())
     assert not single.yaxis.get_major_formatter()(0.4).endswith("%")
-    with pytest.raises(PlotError, match="no means"):
-        plots.setting_curves(means.iloc[:0])
-    with pytest.raises(PlotError, match="same rows"):
-        plots.setting_curves(means, means.iloc[:1])
 
 
 # --- classes
@@ -410,7 +361,7 @@ def test_confusion_shows_row_percentages_and_their_numbers():
 
 @pytest.mark.parametrize(
     ("size", "numbers", "names"),
-    [(2, True, True), (12, True, True), (25, True, True), (26, False, True), (100, False, False)],
+    [(2, True, True), (25, True, True), (26, False, True), (100, False, False)],
 )
 def test_confusion_of_many_classes_stays_readable(size, numbers, names):
     class_names = [f"class ${i}$" for i in range(size)]
@@ -446,9 +397,6 @@ def test_rows_and_columns_are_ordered_by_group():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["d", "b", "c", "a"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["d", "b", "c", "a"]
 
-    many = plots.confusion(np.eye(100), range(100), groups={"late": range(50, 100), "early": range(50)})
-    assert [label.get_text() for label in many.get_yticklabels()][4:7] == ["90", "0", "10"]  # the classes' numbers
-
 
 def test_roc_draws_both_averages_and_the_worst_classes():
     curves = evaluate.roc(*logits(300, 12))
@@ -464,24 +412,16 @@ def test_roc_draws_both_averages_and_the_worst_classes():
         np.testing.assert_array_equal(lines[label].get_xdata(), curve.fpr)
         np.testing.assert_array_equal(lines[label].get_ydata(), curve.tpr)
     entries = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert (
-        entries[0] == f"AUC {curves.micro.auc:.3f}  micro average"
-        and entries[-1] == "AUC 0.500  chance"
-        and len(entries) == 5
-    )
+    assert (entries[0], entries[-1]) == (f"AUC {curves.micro.auc:.3f}  micro average", "AUC 0.500  chance")
+    assert len(entries) == 5
     figure_of(ax).draw_without_rendering()
     assert ax.get_legend().get_window_extent().x0 > ax.bbox.x1
     told = ax.workbook["frame"].set_index("curve")
     assert told.index.nunique() == 4
     points = told.loc[f"micro average (AUC {curves.micro.auc:.3f})"].to_numpy()
     np.testing.assert_array_equal(points, np.c_[curves.micro.fpr, curves.micro.tpr])
-
-
-def test_roc_of_nothing_defined_and_of_wrong_names():
-    curves = evaluate.roc(np.array([[0.5]]), np.array([0]))
-    assert "not defined" in plots.roc(curves, "a").get_legend().get_texts()[0].get_text()
-    with pytest.raises(PlotError, match="2 class names"):
-        plots.roc(curves, "ab")
+    undefined = plots.roc(evaluate.roc(np.array([[0.5]]), np.array([0])), "a")
+    assert "not defined" in undefined.get_legend().get_texts()[0].get_text()
 
 
 # --- bars
@@ -499,17 +439,7 @@ def test_per_class_bars_are_as_long_as_the_numbers_say():
     assert ax.get_legend().get_window_extent().y0 >= ax.bbox.y1
 
 
-def test_per_class_bars_mark_what_is_not_defined_and_refuse_what_cannot_be_read():
-    frame = pd.DataFrame({"accuracy": [0.5, np.nan]}, index=["a", "b"])
-    assert texts(plots.per_class_bars(frame)) == ["–"]
-    with pytest.raises(PlotError, match="100 classes"):
-        plots.per_class_bars(pd.DataFrame({"f1": np.zeros(100)}))
-    for no_shares in (frame[[]], frame.assign(support=20), -frame):
-        with pytest.raises(PlotError, match="are shares"):
-            plots.per_class_bars(no_shares)
-
-
-@pytest.mark.parametrize("methods", [1, 3, 6])
+@pytest.mark.parametrize("methods", [1, 6])
 def test_values_over_bars_stay_apart(methods):
     rng = np.random.default_rng(0)
     means = pd.DataFrame(
@@ -538,18 +468,9 @@ def test_numbers_over_bars_have_the_same_decimals():
     assert texts(whole) == ["5", "1,234", "0", "–"]
     below = plots.bars_with_error(pd.DataFrame({"n": [-0.25, 0.00001]}), percent=False)
     assert texts(below) == ["−0.2500", "0.0000"]
-
-
-def test_single_runs_have_no_whiskers_and_missing_values_a_dash():
-    means = METHODS.copy()
-    means.loc["method 1", "B"] = np.nan
-    ax = plots.bars_with_error(means, pd.DataFrame(None, means.index, means.columns, dtype=object))
-    assert not any(len(segment) for lines in ax.collections for segment in lines.get_segments())
-    assert "–" in texts(ax)
-    with pytest.raises(PlotError, match="stds need"):
-        plots.bars_with_error(means, means[["A"]])
-    with pytest.raises(PlotError, match="no means"):
-        plots.bars_with_error(means.iloc[:0])
+    missing = METHODS.where(METHODS != 0.67)
+    ax = plots.bars_with_error(missing, missing * np.nan)
+    assert "–" in texts(ax) and not any(len(segment) for lines in ax.collections for segment in lines.get_segments())
 
 
 # --- images
@@ -599,19 +520,6 @@ def test_captions_of_neighbours_stay_apart():
         assert sum("100%" in text for text in texts(ax)) == 16
 
 
-@pytest.mark.parametrize(
-    ("name", "lines"),
-    [
-        ("T-shirt/top", ["T-shirt/", "top"]),
-        ("aquarium_fish", ["aquarium_", "fish"]),
-        ("pick-up truck", ["pick-up", "truck"]),
-        ("lawnmowerish thing", ["lawnmoweri", "sh thing"]),
-    ],
-)
-def test_long_names_break_where_their_words_do(name, lines):
-    assert texts(plots.class_gallery(images(1), [0], [name, *"abcdefghi"]))[: len(lines)] == lines
-
-
 def test_gallery_of_a_hundred_classes_has_each_class_at_its_place():
     labels = torch.tensor([3, 3, 0])
     pictures = images(3)
@@ -649,16 +557,7 @@ def test_a_row_shows_a_layers_strongest_channels_the_strongest_first_below_the_i
     assert ax.images[1].get_extent()[3] < ax.images[0].get_extent()[2]
 
 
-def test_names_and_numbers_of_feature_maps_stay_apart_and_inside():
-    layers = {f"body.layer{i}.0.conv": torch.rand(2048, 4, 4) for i in range(6)}
-    figure = plots.feature_maps(layers, image=torch.zeros(1, 4, 4, dtype=torch.uint8)).figure
-    figure.draw_without_rendering()
-    assert_apart(figure.axes[0].texts)
-    found = boxes(figure.axes[0].texts)
-    assert min(box.x0 for box in found) >= 0 and min(box.y0 for box in found) >= 0
-
-
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, 3])
 def test_filters_are_colours_or_grey_each_scaled_by_itself(channels):
     weights = torch.randn(11, channels, 2, 4) * torch.arange(1, 12)[:, None, None, None]
     ax = plots.filters(weights)
@@ -686,14 +585,6 @@ def test_heat_stands_beside_the_image_and_wrong_predictions_are_marked(channels)
         assert hot.mean() > 100 > cold.mean()  # brightness alone tells them apart
 
 
-def test_what_lies_under_the_heat_can_still_be_seen():
-    pictures = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-    pictures[..., ::2] = 255
-    for heat in (0.0, 0.5, 1.0):
-        pair = shown(plots.cam_overlay(pictures, torch.full((1, 8, 8), heat), [0], [0], PERSIAN))[0].astype(float)
-        assert (pair[:, -8::2] - pair[:, -7::2]).min() > 40
-
-
 # --- weights
 
 
@@ -705,9 +596,6 @@ def test_head_rows_hold_the_changes_and_say_what_is_exactly_zero():
     assert texts(ax) == ["80 old rows: exactly 0", "20 new rows: median 0.5"]
     assert ax.lines[0].get_xdata()[0] == 79.5
     assert texts(plots.head_row_change(changes + 1e-9, border=80))[0] == "80 old rows: median 1e-09"
-    for border in (0, 100, -1):
-        with pytest.raises(PlotError, match="from 1 to 99"):
-            plots.head_row_change(changes, border=border)
 
 
 def test_layers_that_did_not_change_are_written_as_zero():
@@ -716,14 +604,10 @@ def test_layers_that_did_not_change_are_written_as_zero():
     assert ax.get_xscale() == "log" and texts(ax) == ["0", "0.002%", "150.0%", "–"]
     np.testing.assert_array_equal(ax.lines[0].get_xdata(), changes)
     assert ax.get_xlim()[0] < 2e-5 and ax.get_xlim()[1] > 1.5
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        ax = plots.layer_change({"a": 0.0, "b": 0.0})
-        figure_of(ax).draw_without_rendering()
-    assert texts(ax) == ["0", "0"]
+    assert texts(plots.layer_change({"a": 0.0, "b": 0.0})) == ["0", "0"]
 
 
-@pytest.mark.parametrize("changes", [[0.3, 0.31], [0.0, 0.3013], [0.01, 0.96], [1.0], [0.02, 0.0999], [1e-3, 3]])
+@pytest.mark.parametrize("changes", [[0.3, 0.31], [0.0, 0.3013], [1.0], [1e-3, 3]])
 def test_changes_of_layers_are_dots_over_two_decades_at_least(changes):
     """No bar: on a logarithmic axis its length would depend on where the axis begins."""
     ax = plots.layer_change({f"layer {i}": change for i, change in enumerate(changes)})
@@ -756,9 +640,9 @@ def test_kernels_are_laid_out_by_output_and_input_channel_and_frozen_ones_differ
     np.testing.assert_allclose(picture[4 * 2 : 4 * 2 + 3, 4 * 5 : 4 * 5 + 3], WEIGHT[2, 5], rtol=1e-6)
     assert np.isnan(picture[3]).all() and np.isnan(picture[:, 3]).all()
     assert "exactly 0" in axes[2].get_title() and np.nanmax(np.abs(axes[2].images[0].get_array())) == 0
-    for other in (WEIGHT[:, :, 0], WEIGHT[:3]):
-        with pytest.raises(PlotError, match="two tensors"):
-            plots.weights(WEIGHT, other)
+    frame = axes[0].workbook["frame"].set_index(["output channel", "input channel", "row", "column"])
+    assert len(frame) == 8 * 8 * 9
+    assert frame.loc[(7, 6, 2, 1), "weight"] == pytest.approx(WEIGHT[7, 6, 2, 1].item(), abs=1e-6)
 
 
 # --- numbers in grids
@@ -790,69 +674,38 @@ def test_every_number_stands_in_its_cell_and_windows_frame_theirs():
 # --- what cannot be drawn
 
 
-def grids(matrices, **options):
-    return lambda: plots.number_grids(matrices, **options)
-
-
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
         (lambda: plots.compare_curves({}), "no runs"),
-        (lambda: plots.compare_curves({"a": []}), "'a' has no history"),
         (lambda: plots.compare_curves({"a": [history().filter(like="loss")]}), "'a' has no history"),
+        (lambda: plots.setting_curves(METHODS, METHODS.iloc[:1]), "same rows"),
+        (lambda: plots.bars_with_error(METHODS, METHODS[["A"]]), "stds need"),
+        (lambda: plots.bars_with_error(METHODS.iloc[:0]), "no means"),
+        (lambda: plots.per_class_bars(pd.DataFrame({"f1": np.zeros(100)})), "100 classes"),
+        (lambda: plots.per_class_bars(SCORES.assign(support=20)), "are shares"),
+        (lambda: plots.roc(evaluate.roc(*logits(k=2)), "a"), "1 class names|2 class"),
         (lambda: plots.confusion(np.eye(3), "ab"), "shape"),
-        *(
-            (lambda members=members: plots.confusion(np.eye(3), "abc", groups={"all": members}), "the 3 classes once")
-            for members in ([0, 1], [0, 1, 1], [0, 1, 2, 3])
-        ),
-        *(
-            (lambda pictures=pictures, labels=labels: plots.class_gallery(pictures, labels, PERSIAN), message)
-            for pictures, labels, message in (
-                (images(2).float(), [0, 1], "uint8"),
-                (images(2, 2), [0, 1], "1 or 3"),
-                (images(2)[:0], [], "at least one"),
-                (images(2), [0], r"shape \(2,\)"),
-                (images(2), [0, 5], "5 names"),
-            )
-        ),
+        (lambda: plots.confusion(np.eye(3), "abc", groups={"all": [0, 1, 1]}), "the 3 classes once"),
+        (lambda: plots.class_gallery(images(2).float(), [0, 1], PERSIAN), "uint8"),
+        (lambda: plots.class_gallery(images(2, 2), [0, 1], PERSIAN), "1 or 3"),
+        (lambda: plots.class_gallery(images(2), [0, 5], PERSIAN), "5 names"),
+        (lambda: plots.sample_grid(images(1), [0], PERSIAN, predictions=[5]), "5 names"),
         (lambda: plots.feature_maps({"a": torch.zeros(1, 3, 4, 4)}, image=images()[0]), "those of a are"),
         (lambda: plots.feature_maps({"a": torch.full((3, 4, 4), torch.nan)}, image=images()[0]), "finite"),
-        (lambda: plots.feature_maps({"a": torch.zeros(3, 4, 4)}, image=torch.zeros(3, 4, 4)), "uint8"),
         (lambda: plots.filters(torch.zeros(3, 3, 3)), "out, in, height, width"),
-        (lambda: plots.filters(torch.full((1, 3, 3, 3), torch.inf)), "finite"),
         (lambda: plots.cam_overlay(images(2), torch.zeros(2, 8, 7), [0, 0], [0, 0], PERSIAN), "heat maps"),
-        (lambda: plots.cam_overlay(images(1), torch.full((1, 8, 8), 1.1), [0], [0], PERSIAN), "from 0 to 1"),
         (lambda: plots.cam_overlay(images(1), torch.full((1, 8, 8), torch.nan), [0], [0], PERSIAN), "from 0 to 1"),
-        (lambda: plots.sample_grid(images(1), [0], PERSIAN, predictions=[5]), "5 names"),
-        *((lambda changes=changes: plots.head_row_change(changes, border=1), "from 0 on") for changes in ([], [[1.0]])),
-        *((lambda bad=bad: plots.head_row_change([1, bad], border=1), "from 0 on") for bad in (-1, np.inf)),
-        *((lambda bad=bad: plots.layer_change({"a": bad}), "from 0 on") for bad in (-1.0, np.inf)),
-        (lambda: plots.layer_change({}), "at least one layer"),
-        (grids({}), "at least one"),
-        (grids({"a": [1, 2]}), "rows, columns"),
-        (grids({"a": np.zeros((2, 25))}), "more than 24 columns"),
-        (grids({"a": np.eye(2), "b": np.eye(2)}, signs="∗="), "1 signs"),
-        (grids({"a": np.eye(2)}, windows={"b": (0, 0, 1, 1)}), "not lie in a matrix 'b'"),
-        (grids({"a": np.eye(2)}, windows={"a": (1, 1, 2, 1)}), "not lie in a matrix 'a'"),
-        (grids({"a": np.eye(2)}, windows={"a": (-1, 0, 1, 1)}), "not lie in a matrix 'a'"),
+        (lambda: plots.head_row_change([1, np.inf], border=1), "from 0 on"),
+        (lambda: plots.head_row_change([1, 1], border=2), "from 1 to 1"),
+        (lambda: plots.layer_change({"a": -1.0}), "from 0 on"),
+        (lambda: plots.weights(WEIGHT, WEIGHT[:3]), "two tensors"),
+        (lambda: plots.number_grids({"a": [1, 2]}), "rows, columns"),
+        (lambda: plots.number_grids({"a": np.eye(2), "b": np.eye(2)}, signs="∗="), "1 signs"),
+        (lambda: plots.number_grids({"a": np.eye(2)}, windows={"a": (1, 1, 2, 1)}), "not lie in a matrix 'a'"),
     ],
 )
 def test_what_cannot_be_drawn_is_an_error(draw, message):
     with pytest.raises(PlotError, match=message):
         draw()
     assert not plt.get_fignums()
-
-
-# Matplotlib 3.10 draws this sign without writing it as text.
-TICK = "✓" if matplotlib.__version_info__ >= (3, 11) else ""
-
-
-@pytest.mark.parametrize(("name", "expected"), [("Trouser", f"{TICK} Trouser 97%"), ("کفش", "\n97%")])
-def test_a_saved_caption_keeps_the_space_before_the_confidence(name, expected):
-    """In the PDF's text: matplotlib lost the space there, and nowhere else."""
-    images = np.zeros((1, 1, 8, 8), dtype=np.uint8)
-    ax = plots.sample_grid(images, [0], [name], predictions=[0], confidences=[0.97], columns=3)
-    buffer = io.BytesIO()
-    ax.figure.savefig(buffer, format="pdf")
-    plt.close(ax.figure)
-    assert expected in PdfReader(buffer).pages[0].extract_text()
