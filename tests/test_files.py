@@ -85,28 +85,6 @@ def test_what_a_killed_process_left_goes_a_day_later(tmp_path):
     assert names(tmp_path) == {"file", *others}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
-def test_a_full_disk_leaves_the_earlier_file(tmp_path):
-    code = "\n".join(
-        [
-            "import pathlib, sys",
-            "from helpers.files import replacing",
-            "path = pathlib.Path(sys.argv[1], 'file')",
-            "path.write_bytes(b'good')",
-            "try:",
-            "    with replacing(path) as stream:",
-            "        stream.write(bytes(10**6))",
-            "except OSError as error:",
-            "    print(error.strerror, path.read_bytes(), [other.name for other in path.parent.iterdir()])",
-        ]
-    )
-    mount = f"mount -t tmpfs -o size=64k none '{tmp_path}' && exec '{sys.executable}' -c \"{code}\" '{tmp_path}'"
-    answer = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount], capture_output=True)
-    if b"unshare" in answer.stderr or b"mount:" in answer.stderr:
-        pytest.skip("this machine lets nobody mount a file system")
-    assert answer.stdout.decode().strip() == "No space left on device b'good' ['file']"
-
-
 def test_one_process_at_a_time_holds_a_lock(tmp_path):
     path = tmp_path / "lock"
     code = (

@@ -42,8 +42,7 @@ def test_count_parameters_can_leave_out_frozen_ones():
     assert models.count_parameters(network, trainable_only=True) == everything - (1600 * 64 + 64)
 
 
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("p", [0.25, 0.5, 0.9])
+@pytest.mark.parametrize(("p", "layout"), [(0.25, torch.contiguous_format), (0.5, torch.channels_last)])
 def test_dropout_drops_its_share_and_keeps_the_mean(p, layout):
     ones = torch.ones(16, 8, 33, 31).contiguous(memory_format=layout)
     torch.manual_seed(0)
@@ -56,15 +55,6 @@ def test_dropout_drops_its_share_and_keeps_the_mean(p, layout):
     for axis in range(4):
         both = (zero & zero.roll(1, axis)).float().mean().item()
         assert both == pytest.approx(p * p, abs=0.015)
-
-
-def test_dropout_scales_the_gradient_as_it_scales_the_activations():
-    inputs = torch.rand(4, 6, requires_grad=True)
-    torch.manual_seed(0)
-    outputs = models.Dropout(0.5)(inputs)
-    outputs.sum().backward()
-    torch.testing.assert_close(inputs.grad, (outputs / inputs).detach())
-    assert set(inputs.grad.unique().tolist()) == {0.0, 2.0}
 
 
 def test_dropout_follows_the_seed_and_rests_in_eval_mode():
@@ -88,8 +78,10 @@ def test_dropout_can_be_compiled():
     assert torch.equal(*outputs)
 
 
-def test_dropout_takes_any_layout_and_drops_everything_at_one():
-    layer, images = models.Dropout(0.5), torch.ones(8, 6, 5, 5)
-    dropped = layer(images[:, ::2])  # neither in rows nor channels last
-    assert dropped.shape == (8, 3, 5, 5) and set(dropped.unique().tolist()) == {0.0, 2.0}
-    assert not models.Dropout(1.0)(images).any()
+def test_dropout_drops_everything_at_one_and_scales_the_gradient_as_the_activations():
+    inputs = torch.rand(4, 6, 5, 5, requires_grad=True)
+    outputs = models.Dropout(0.5)(inputs[:, ::2])  # neither in rows nor channels last
+    outputs.sum().backward()
+    torch.testing.assert_close(inputs.grad[:, ::2], (outputs / inputs[:, ::2]).detach())
+    assert set(inputs.grad[:, ::2].unique().tolist()) == {0.0, 2.0}
+    assert not models.Dropout(1.0)(torch.ones(3, 4)).any()

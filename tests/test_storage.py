@@ -27,34 +27,23 @@ def mapped_files(folder: Path) -> list[str]:
     return [line.split(maxsplit=5)[5] for line in lines if f" {folder}/" in line]
 
 
-def test_a_small_tensor_lies_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helpers, "DATA", tmp_path)
-    monkeypatch.setattr(storage, "limit", lambda: 12)
-    small = storage.empty((3, 4), torch.uint8)
-    assert small.shape == (3, 4) and list(tmp_path.iterdir()) == []
-    large = storage.empty((13,), torch.uint8)
-    assert len(large) == 13 and len(mapped_files(tmp_path / "cache")) == 1
-
-
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32, torch.bfloat16, torch.bool])
-def test_a_large_tensor_is_an_ordinary_one(cache: Path, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bfloat16])
+def test_a_large_tensor_is_an_ordinary_one_in_a_file_without_a_name_that_goes_with_it(cache: Path, dtype) -> None:
     expected = torch.randint(0, 2, (3, 5, 2), generator=torch.Generator().manual_seed(0)).to(dtype)
     tensor = storage.empty((3, 5, 2), dtype)
-    assert tensor.dtype == dtype and tensor.is_contiguous() and len(mapped_files(cache)) == 1
     tensor[:] = expected
     assert torch.equal(tensor, expected) and torch.equal(tensor.clone() + tensor, expected + expected)
-
-
-def test_the_file_has_no_name_and_goes_with_the_last_tensor(cache: Path) -> None:
-    tensor = storage.empty((10, 2), torch.uint8)
-    assert list(cache.iterdir()) == []
-    assert all(name.endswith("(deleted)") for name in mapped_files(cache))
-    view = tensor[3:]
-    view[:] = 7
+    assert list(cache.iterdir()) == [] and len(mapped_files(cache)) == 1
+    view = tensor[2:]
     del tensor
-    assert view.sum() == 98 and len(mapped_files(cache)) == 1
+    assert torch.equal(view, expected[2:]) and len(mapped_files(cache)) == 1
     del view
     assert mapped_files(cache) == []
+
+
+def test_a_small_tensor_lies_in_memory(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "limit", lambda: 12)
+    assert storage.empty((3, 4), torch.uint8).shape == (3, 4) and not cache.exists()
 
 
 def test_its_room_on_the_disk_is_taken_when_it_is_made(cache: Path) -> None:
@@ -79,9 +68,3 @@ def test_a_file_that_finds_no_room_is_an_error_that_says_what_to_do(cache: Path)
     with pytest.raises(storage.StorageError, match=message), files_up_to_1000_bytes():
         storage.empty((300_000_000,), torch.uint8)
     assert list(cache.iterdir()) == [] and mapped_files(cache) == []
-
-
-def test_a_folder_that_cannot_be_written_is_one_too(cache: Path) -> None:
-    cache.touch()
-    with pytest.raises(storage.StorageError, match=r"can't be made in cache .*File exists.*WORKBOOK_DATA"):
-        storage.empty((4,), torch.uint8)
