@@ -78,15 +78,6 @@ def test_a_relu_in_place_does_not_change_the_activations_before_it(resnet, seque
     assert found["body"].shape == (4, 512, 2, 2)
 
 
-def test_a_module_that_runs_twice_has_both_its_names(images):
-    relu = nn.ReLU()
-    network = nn.Sequential(nn.Conv2d(3, 2, 3), relu, nn.Conv2d(2, 2, 3), relu)
-    found = explain.activations(network, images, ["1", "3"])
-    with torch.no_grad():
-        expected = network(images)
-    assert torch.equal(found["3"], expected) and torch.equal(found["1"], expected)  # of both the last output
-
-
 def test_first_filters_are_a_copy_of_the_first_convolutions_weights(resnet, sequence):
     filters = explain.first_filters(sequence)
     assert torch.equal(filters, resnet.conv1.weight) and not filters.requires_grad
@@ -136,7 +127,7 @@ def reference(network, layer, images, classes):
 
 
 @pytest.mark.usefixtures("untouched")
-@pytest.mark.parametrize(("layer", "theirs"), [("body.layer4", "layer4"), ("body", "layer4"), ("body.layer2.0", None)])
+@pytest.mark.parametrize(("layer", "theirs"), [("body", "layer4"), ("body.layer2.0", None)])
 def test_grad_cam_of_a_resnet_is_that_of_another_implementation(resnet, sequence, images, layer, theirs):
     classes = torch.tensor([0, 6, 3, 3])
     found = explain.grad_cam(sequence, images, layer=layer, classes=classes)
@@ -165,26 +156,12 @@ def test_a_frozen_network_gives_the_same_map(sequence, images):
         parameter.requires_grad_(requires_grad)
 
 
-def test_an_image_gets_the_same_map_alone(images):
-    network = cam_network()
-    together = explain.grad_cam(network, images, layer="relu")
-    torch.testing.assert_close(explain.grad_cam(network, images[2:3], layer="relu")[0], together[2])
-
-
 def test_where_nothing_speaks_for_the_class_the_map_is_zero(images):
     network = cam_network()
     with torch.no_grad():
         network.fc.weight[1] = -1
     classes = torch.tensor([1, 1, 1, 1])
     assert torch.equal(explain.grad_cam(network, images, layer="relu", classes=classes), torch.zeros(4, 64, 64))
-
-
-def test_bytes_are_taken_as_the_networks_take_them():
-    network = models.cnn_on_a(5)
-    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
-    found = explain.grad_cam(network, images, layer="conv2_1")
-    assert found.shape == (2, 32, 32) and found.min() >= 0 and found.max() == 1
-    assert list(explain.activations(network, images, ["conv1_1"])) == ["conv1_1"]
 
 
 @pytest.mark.usefixtures("untouched")
@@ -195,20 +172,15 @@ def test_names_that_do_not_exist_get_near_ones(sequence, images):
         explain.activations(sequence, images, ["body.conv1", "conv1"])
 
 
-@pytest.mark.usefixtures("untouched")
-@pytest.mark.parametrize("layer", ["fc", "flatten", "average"])
-def test_layers_without_a_map_are_refused(sequence, images, layer):
-    with pytest.raises(ExplainError, match="no feature maps"):
-        explain.grad_cam(sequence, images, layer=layer)
-
-
-@pytest.mark.parametrize("classes", [torch.tensor([0, 1, 2, 4]), torch.tensor([0, -1, 0, 0]), torch.tensor([0])])
-def test_classes_that_do_not_exist_are_refused(images, classes):
-    with pytest.raises(ExplainError, match="0 to 3"):
-        explain.grad_cam(cam_network(), images, layer="relu", classes=classes)
-
-
-def test_networks_without_convolutions_are_refused():
-    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    with pytest.raises(ExplainError, match="no two-dimensional convolution"):
-        explain.first_filters(network)
+@pytest.mark.parametrize(
+    ("layer", "classes", "message"),
+    [
+        ("fc", None, "no feature maps"),
+        ("average", None, "no feature maps"),
+        ("relu", [0, 1, 2, 4], "0 to 3"),
+        ("relu", [0, -1, 0, 0], "0 to 3"),
+    ],
+)
+def test_layers_without_a_map_and_classes_that_do_not_exist_are_refused(images, layer, classes, message):
+    with pytest.raises(ExplainError, match=message):
+        explain.grad_cam(cam_network(), images, layer=layer, classes=classes and torch.tensor(classes))

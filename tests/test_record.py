@@ -18,7 +18,6 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from helpers import models, plots, record
 from helpers.data import Source
-from helpers.plots.style import drawn
 from helpers.report import document
 
 NAMES = ("circle", "square", "گربه")
@@ -127,18 +126,7 @@ def test_a_figure_is_shown_as_vectors_and_closed(shown, wrap):
     assert (made.name, made.caption, made.alt, made.csv) == ("some_curve", "A caption.", "A caption.", "")
 
 
-def test_the_same_figure_gives_the_same_bytes(shown):
-    for _ in range(2):
-        record.figure(plots.layer_change({"a": 0.5}), "curve", "A caption.")
-    assert shown[0] == shown[1]
-
-
-def test_what_is_no_figure_is_refused():
-    with pytest.raises(record.RecordError, match="Figure or Axes, not dict"):
-        record.figure({}, "curve", "A caption.")
-
-
-@pytest.mark.parametrize("name", ["Test", "a b", "../up", "ä", "", "a-b", "x" * 101])
+@pytest.mark.parametrize("name", ["Test", "../up", "", "x" * 101])
 def test_names_must_do_as_file_names(shown, name):
     for call, what in ((record.table, pd.DataFrame({"a": [1]})), (record.figure, plt.figure()), (record.numbers, [])):
         with pytest.raises(record.RecordError, match="lower-case"):
@@ -181,13 +169,6 @@ def test_panels_are_told_apart_and_whole_numbers_stay_whole(shown):
     ]
 
 
-def test_a_figure_of_very_many_numbers_has_no_csv_file(shown):
-    ax = drawn(plt.subplots()[1], pd.DataFrame({"x": range(200_001), "y": 0.5}), kind="lines", x="x", y="y")
-    with pytest.warns(UserWarning, match="200,001 numbers"):
-        record.figure(ax, "many", "A caption.")
-    assert block(shown).csv == "" and block(shown).alt.startswith("Lines of y by x: from 0.5 to 0.5, ")
-
-
 def history(**columns):
     return pd.DataFrame(columns, index=pd.RangeIndex(1, 4, name="epoch"))
 
@@ -225,7 +206,6 @@ KERNEL = torch.tensor([1.0, -2.0]).reshape(1, 1, 1, 2)
             "highest 80% at circle and circle.",
         ),
         (lambda: plots.layer_change({"fc": math.nan}), "Points of relative change by layer: without values."),
-        (lambda: plots.class_gallery(PICTURES, [0, 1, 2], NAMES), "3 pictures: circle, square, گربه."),
         (
             lambda: plots.sample_grid(PICTURES, [0, 1, 0], NAMES, predictions=[0, 2, 0], confidences=[0.5] * 3),
             "3 pictures, 2 predicted rightly: circle, square.",
@@ -290,14 +270,6 @@ def test_a_named_index_is_a_column_and_an_unnamed_one_is_not(shown):
     assert tabled(shown, frame).columns == ["x"]
     made = tabled(shown, frame.rename_axis("class"))
     assert made.columns == ["class", "x"] and column(made) == ["row"]
-
-
-def test_columns_may_be_numbers_and_share_a_name(shown):
-    frame = pd.DataFrame([[0.25, 3, 0.5], [0.75, 4, 0.25]], columns=[1, "n", "n"]).rename_axis("n")
-    made = tabled(shown, frame, formats={1: "{:.0%}"}, best={1: "max", "n": "min"})
-    assert made.columns == ["n", "1, %", "n", "n"]
-    assert made.rows == [["0", "25", "3", "0.500"], ["1", "75", "4", "0.250"]]
-    assert made.bold == [(0, 0), (1, 1), (0, 2), (1, 3)]
 
 
 def test_the_minus_sign_is_a_real_one_and_zero_has_none(shown):
@@ -374,14 +346,6 @@ def test_what_looks_equal_is_equally_bold_and_nothing_where_all_does(shown):
     assert made.bold == [(0, 0), (1, 0), (1, 2), (2, 2)]
 
 
-def test_a_table_may_be_empty(shown):
-    frame = pd.DataFrame({"true": [], "share": []})
-    made = tabled(shown, frame, formats={"share": "{:.0%}"}, best={"share": "max"})
-    assert (made.columns, made.rows, made.csv) == (["true", "share"], [], "true,share\n")
-    record.numbers([], "n", "A caption.")
-    assert block(shown).rows == []
-
-
 # Numbers
 
 Number = record.Number
@@ -399,9 +363,7 @@ def measured(shown, *entries):
         (Number("a", "A", 0.5, std=0.0123, runs=3, unit="%"), ["–", "50.00 ± 1.23 %", "–"]),
         (Number("a", "A", 0.2833, reported=0.1642, unit="points"), ["16.42 points", "28.33 points", "+11.91 points"]),
         (Number("a", "A", 0.49999999, reported=0.5, unit="%"), ["50.00 %", "50.00 %", "0.00 points"]),
-        (Number("a", "A", 9, reported=50), ["50", "9", "−41"]),
         (Number("a", "A", 0.6123, reported=0.6178), ["0.6178", "0.6123", "−0.0055"]),
-        (Number("a", "A", 12345.6, unit="images/s"), ["–", "12,346 images/s", "–"]),
         (Number("a", "A", 0.012345, unit="s"), ["–", "0.0123 s", "–"]),
         (Number("a", "A", 0.5, std=math.nan, unit="%"), ["–", "50.00 %", "–"]),
         (Number("a", "A", math.nan, reported=0.5, unit="%"), ["50.00 %", "–", "–"]),

