@@ -1,7 +1,6 @@
 """The command line: what it says, what it refuses, and what it asks of a run."""
 
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +11,10 @@ import psutil
 import pytest
 
 from helpers import ROOT
-from helpers.report import batch, cli, kernel
+from helpers.files import locked
+from helpers.report import cli, kernel
 from helpers.report.run import Outcome
-from helpers.report.workspace import Settings, Workspace
-from tests.command import report_command
+from helpers.report.workspace import Settings
 
 GLOB = Path.glob
 HEAVY = ("torch", "papermill", "nbclient", "nbformat", "typst", "pandas", "matplotlib", "IPython", "jinja2")
@@ -106,36 +105,31 @@ def test_options_may_stand_anywhere_and_what_not_all_notebooks_take_is_noted(roo
     assert tuple(runs.settings.formats) == ("html",)
     assert runs.asked[0].time_limit == 9
     assert "note: SEEDS is not a parameter of 01_cnn_on_a" in capsys.readouterr().err
-
-
-def test_a_time_limit_of_zero_is_none(root, runs):
     assert cli.main(["01", "--profile", "smoke", "--timeout", "0"], root=root) == 0
-    assert cli.main(["01", "--profile", "smoke"], root=root) == 0
-    assert [order.time_limit for order in runs.asked] == [None, 600]
-    assert runs.asked[0].parameters == {"EPOCHS": 1}
+    assert (runs.asked[-1].parameters, runs.asked[-1].time_limit) == ({"EPOCHS": 1}, None)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "jobs", "threads"),
-    [([], 4, 1), (["--jobs", "9"], 9, 1), (["--threads", "2"], 3, 2), (["--threads", "8", "--jobs", "2"], 2, 8)],
+    ("arguments", "gpus", "jobs", "threads"),
+    [
+        ([], [], 4, 1),
+        ([], [1], 1, 1),
+        (["--jobs", "9"], [], 9, 1),
+        (["--threads", "2"], [], 3, 2),
+        (["--threads", "8", "--jobs", "2"], [], 2, 8),
+    ],
 )
-def test_each_notebook_has_one_thread_and_there_are_as_many_as_the_machine_carries(
-    root, runs, monkeypatch, arguments, jobs, threads
+def test_each_notebook_has_one_thread_and_there_are_as_many_as_the_machine_carries_or_one_on_a_gpu(
+    root, runs, monkeypatch, arguments, gpus, jobs, threads
 ):
     """Whatever the machine, the results come from the same number of threads. Here memory ends before the cores do."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=13 * 2**30))
-    monkeypatch.setattr(Path, "glob", lambda folder, pattern: GLOB(folder, pattern) if folder != Path("/dev") else [])
+    monkeypatch.setattr(Path, "glob", lambda folder, name: GLOB(folder, name) if folder != Path("/dev") else gpus)
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert cli.main(["01", *arguments], root=root) == 0
     assert [(order.threads, order.anew) for order in runs.asked] == [(threads, 0)]
     assert runs.settings.jobs == jobs
-
-
-def test_on_a_gpu_one_notebook_runs_at_a_time(root, runs, monkeypatch):
-    monkeypatch.setattr(Path, "glob", lambda folder, pattern: GLOB(folder, pattern) if folder != Path("/dev") else [1])
-    assert cli.main(["01"], root=root) == 0
-    assert runs.settings.jobs == 1
 
 
 @pytest.mark.parametrize(
@@ -159,7 +153,7 @@ def test_mistakes_are_refused_before_anything_runs(root, runs, capsys, arguments
 
 
 @pytest.mark.parametrize(
-    "arguments", ["--format docx", "--timeout -1", "--timeout soon", "--jobs 0", "--jobs 1 --scheduler tcp://host:8786"]
+    "arguments", ["--format docx", "--timeout soon", "--jobs 0", "--jobs 1 --scheduler tcp://host:8786"]
 )
 def test_a_malformed_command_line_ends_with_the_usage(root, runs, capsys, arguments):
     with pytest.raises(SystemExit) as error:
@@ -186,21 +180,19 @@ def test_one_failure_is_told_and_the_others_go_on(root, runs, capsys):
     assert (root / "reports" / "quick" / "index.html").exists()
 
 
+def test_two_runs_of_one_notebook_do_not_meet(root, runs, capsys):
+    (root / "reports/quick").mkdir(parents=True)
+    with locked(root / "reports/quick/.01_cnn_on_a.lock"):
+        assert cli.main(["01"], root=root) == 1
+    assert "another run is making this report: wait until it has ended" in capsys.readouterr().err
+    assert runs.asked == []
+
+
 def test_ctrl_c_ends_the_row(root, runs, capsys):
     runs.interrupted = "01_cnn_on_a"
     assert cli.main(["--jobs", "1"], root=root) == 130
     assert len(runs.asked) == 1
     assert "interrupted: 01_cnn_on_a, 02_transfer did not end" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("place", ["incremental.look", "index.write_page"])
-def test_ctrl_c_while_no_notebook_runs_is_no_crash(root, runs, capsys, monkeypatch, place):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(f"helpers.report.{place}", interrupted)
-    assert cli.main(["--jobs", "1"], root=root) == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "interrupted"
 
 
 def test_list_shows_titles_parameters_and_profiles(root, capsys):
@@ -215,22 +207,6 @@ def test_list_shows_titles_parameters_and_profiles(root, capsys):
         "    EPOCHS = 6",
         "    SEEDS = [0, 1]",
     ]
-
-
-def test_a_terminal_that_lacks_characters_ends_nothing(root):
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# 3 → 5")])
-    nbformat.write(notebook, root / "notebooks/9.ipynb")
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    answer = subprocess.run(report_command(root, "--list", "9"), env=environment, capture_output=True, check=True)
-    assert answer.stdout.startswith(b"9: 3 \\u2192 5\n")
-
-
-def test_a_list_whose_reader_has_had_enough_ends_quietly(root):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(report_command(root, "--list"), cwd=ROOT, **pipes) as process:
-        process.stdout.close()
-        said = process.stderr.read()
-    assert (process.returncode, said) == (0, "")
 
 
 # In which order
@@ -260,20 +236,6 @@ def test_what_a_notebook_takes_something_over_from_comes_first(root, runs, chose
     assert [name[1] for name in runs.names] == [*order]
 
 
-def test_any_declarations_without_a_circle_are_kept(root, runs):
-    pick = random.Random(0)
-    for _ in range(3):
-        ranks = pick.sample(range(1, 5), 4)
-        after = {f"_{n}": [str(m) for m in ranks[: ranks.index(n)] if pick.random() < 0.5] for n in ranks}
-        declare(root, **after)
-        runs.asked.clear()
-        assert cli.main([*map(str, pick.sample(ranks, 4)), "--jobs", "2"], root=root) == 0
-        order = [int(name[:2]) for name in runs.names]
-        assert sorted(order) == [1, 2, 3, 4]
-        for name, names in after.items():
-            assert all(order.index(int(other)) < order.index(int(name[1:])) for other in names)
-
-
 @pytest.mark.parametrize(
     ("after", "message"),
     [
@@ -292,10 +254,3 @@ def test_an_order_that_cannot_be_kept_is_refused(root, runs, capsys, after, mess
     # A circle may be told from any of its notebooks on.
     assert message in said or (" after " in message and all(name in said for name in message.split(" after ")))
     assert runs.asked == []
-
-
-def test_the_workbooks_own_notebooks_run_after_those_they_need():
-    workspace = Workspace(ROOT)
-    before = batch.predecessors(workspace.numbered(), workspace)
-    names = {later[:2]: [earlier[:2] for earlier in stems] for later, stems in before.items()}
-    assert "01" in names["02"] and "07" in names["08"]

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -222,32 +221,6 @@ def test_ctrl_c_and_a_scheduler_that_goes_end_the_command_and_good_reports_stay(
     assert run.returncode == 1 and said.count("the scheduler has gone") == len(names)
     assert {name: (tmp_path / "reports" / "quick" / f"{name}.html").read_text() for name in names} == good
     assert all(numbers(tmp_path, name)["status"] == "ok" for name in names)
-
-
-def test_tls_takes_dasks_own_security_settings(tmp_path, mark, monkeypatch, capsys):
-    """Workers and command prove with certificates that they belong together; without one nobody is let in."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl to make a certificate")
-    pem = str(tmp_path / "both.pem")
-    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=workbook"]
-    subprocess.run([*make, "-keyout", pem, "-out", f"{pem}.crt"], check=True, capture_output=True)
-    with open(pem, "a") as both:
-        both.write(Path(f"{pem}.crt").read_text())
-    tls = {"DASK_DISTRIBUTED__COMM__TLS__CA_FILE": pem, "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "True"}
-    tls |= {f"DASK_DISTRIBUTED__COMM__TLS__{who}__CERT": pem for who in ("CLIENT", "SCHEDULER", "WORKER")}
-    made = Workers(tmp_path / "cluster", "--protocol", "tls", **tls)
-    try:
-        made.add("only", "--protocol", "tls")
-        write_notebook(tmp_path, "01_one", WHERE, RESULT)
-        command = ["--scheduler", made.address, "--format", "html", "--timeout", "100"]
-        assert made.address.startswith("tls://")
-        monkeypatch.setattr(cluster, "WAIT_FOR_SCHEDULER", 3.0)
-        assert cli.main(command, root=tmp_path) == 2
-        assert "no Dask scheduler answers at tls://" in capsys.readouterr().err
-        assert run_apart(tmp_path, *command, **tls).wait(timeout=WAIT) == 0
-    finally:
-        made.end()
-    assert "ran on only" in printed(tmp_path, "01_one")
 
 
 def test_a_scheduler_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):

@@ -14,7 +14,6 @@ import pytest
 from bs4 import BeautifulSoup
 
 from helpers import ROOT
-from helpers.files import locked
 from helpers.record import MIME
 from tests.command import CODE, report_command, write_notebook
 
@@ -90,18 +89,6 @@ def test_a_report_that_was_being_written_is_whole_after_the_next_run(tmp_path):
         page = BeautifulSoup((reports / "01_one.html").read_text(encoding="utf-8"), "html.parser")
         assert str(epochs) in [cell.get_text().strip() for cell in page.find_all("td")]
         assert f" {epochs}" in "".join(page.extract_text() for page in pypdf.PdfReader(reports / "01_one.pdf").pages)
-
-
-def test_two_runs_of_one_notebook_do_not_meet(tmp_path):
-    write_notebook(tmp_path, "01_one", FIGURE, parameters="EPOCHS = 3", text=TITLE)
-    reports = tmp_path / "reports" / "quick"
-    reports.mkdir(parents=True)
-    (reports / "01_one.html").write_text("the other run's")
-    with locked(reports / ".01_one.lock"), start(tmp_path) as process:
-        said = process.communicate(timeout=100)
-    assert process.returncode == 1
-    assert "another run is making this report: wait until it has ended" in "".join(said)
-    assert (reports / "01_one.html").read_text() == "the other run's"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="C locales and paths differ elsewhere")
