@@ -53,7 +53,8 @@ def load(
         name: of a data set that `python -m helpers.data list` shows: "cifar10" say, or "photographs", a folder of
             images in the data folder; "folder:<path>" for own images anywhere, see `helpers.data.folder`, the path
             absolute or from the repository's root or the data folder; "shapes", the drawn stand-in; or "auto": the
-            experiment's own data set where it lies on this machine, else the stand-in.
+            experiment's own data set where it lies on this machine, else the part of it that comes with the workbook
+            (of Fashion-MNIST), or the stand-in.
         own: the experiment's own data set: a name of `helpers.data.sets`.
         image_size: height and width in pixels; images of another size are resized by antialiased bilinear
             interpolation. None: as they come.
@@ -84,7 +85,7 @@ def load(
 
     known = sets.get(own)
     if name == "auto":
-        name = own if sets.find(own, root=root) else "shapes"
+        name = sets.choose(own, root=root)
     if name == "shapes":
         train_per_class, test_per_class = train_per_class or SHAPES_TRAIN, test_per_class or SHAPES_TEST
     limits = {"train": train_per_class, "val": None, "test": test_per_class}

@@ -108,6 +108,7 @@ def _list(root: Path) -> None:
         (known.name, known.title, _state_of_set(known, root)) for known in (*sets.PUBLIC.values(), *sets.LOCAL.values())
     ]
     rows += [
+        *((known.name, known.title, "always here, comes with the workbook") for known in sets.PACKAGED.values()),
         ("shapes", "Drawn shapes", "always here, drawn by code"),
         ("folder:<path>", "Your own images", "a folder for each class, see data/README.md"),
         ("", "", ""),

@@ -1,7 +1,8 @@
 """The data sets that the notebooks know by name: what they are, where they lie, how to read and to get them.
 
-`PUBLIC` can be downloaded, `LOCAL` are folders of images that only you can put here. Of the public ones torchvision
-knows the files, their addresses and sums, and their layout below the data folder is torchvision's.
+`PUBLIC` can be downloaded, `LOCAL` are folders of images that only you can put here, `PACKAGED` come with the workbook.
+Of the public ones torchvision knows the files, their addresses and sums, and their layout below the data folder is
+torchvision's.
 """
 
 import difflib
@@ -9,7 +10,7 @@ import gzip
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -102,6 +103,13 @@ PUBLIC = {
     )
 }
 
+PACKAGED = {
+    "fashion_mnist": replace(
+        PUBLIC["fashion_mnist"], name="fashion_mnist_subset", title="Fashion-MNIST (7,000 of its 70,000 images)"
+    ),
+}
+"""By the whole set's name, subsets whose files lie beside this one; docs/make_fashion_subset.py makes them."""
+
 _UNPUBLISHED = "These photographs were never published"
 
 LOCAL = {
@@ -139,19 +147,26 @@ LOCAL = {
     )
 }
 
-NAMES = ("auto", "shapes", *PUBLIC, *LOCAL, "folder:<path>")
+_KNOWN = {known.name: known for known in (*PUBLIC.values(), *PACKAGED.values(), *LOCAL.values())}
+
+NAMES = ("auto", "shapes", *_KNOWN, "folder:<path>")
 """All that `helpers.data.load` takes."""
 
 
 def get(name: str) -> PublicSet | LocalSet:
     """The data set of this name. A DataError suggests the nearest name if there is none."""
-    if name in PUBLIC:
-        return PUBLIC[name]
-    if name in LOCAL:
-        return LOCAL[name]
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), [*PUBLIC, *LOCAL, "shapes"], n=1)
+    if name in _KNOWN:
+        return _KNOWN[name]
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), [*_KNOWN, "shapes"], n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     raise DataError(f"There is no data set '{name}'.{hint} DATASET is one of: {', '.join(NAMES)}.")
+
+
+def choose(own: str, *, root: Path = DATA) -> str:
+    """What "auto" stands for: ``own`` where it lies on this machine, else the part of it that is packaged, or shapes."""
+    if find(own, root=root):
+        return own
+    return PACKAGED[own].name if own in PACKAGED else "shapes"
 
 
 def find(name: str, *, root: Path = DATA) -> Path | None:
@@ -163,6 +178,8 @@ def find(name: str, *, root: Path = DATA) -> Path | None:
         DataError: for an unknown name, or a link in a data set's place, or in a local one, that leads nowhere.
     """
     known = get(name)
+    if known in PACKAGED.values():
+        return Path(__file__).parent / name
     own = root / (name if isinstance(known, LocalSet) else known.folder)
     check_links([own])
     if isinstance(known, LocalSet):

@@ -69,14 +69,38 @@ def test_a_cifar_file_that_is_another_is_never_unpickled(tmp_path, cifar, monkey
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "fashion_mnist"])
 def test_a_data_set_that_is_missing_is_an_error_where_it_was_named_and_else_stood_in_for(tmp_path, name):
+    """By the part of it that is packaged, or by drawn shapes."""
     with pytest.raises(data.MissingDataError, match=f"python -m helpers.data fetch {name}"):
         data.load(name, own=name, root=tmp_path)
     splits = data.load("auto", own=name, root=tmp_path, train_per_class=2, test_per_class=1)
+    if name == "fashion_mnist":
+        assert splits.source.name == "fashion_mnist_subset" and "7,000" in splits.source.title
+        assert splits.source.warning == ""
+        return
     assert splits.source.name == "shapes" and f"not {sets.get(name).title}" in splits.source.warning
     images, labels = shapes.draw(splits.num_classes, 2, splits.train.images.shape[-1], 0, stream="train")
-    assert torch.equal(splits.train.labels, labels)
-    if splits.train.images.shape[1] == 3:
-        assert torch.equal(splits.train.images, images)
+    assert torch.equal(splits.train.labels, labels) and torch.equal(splits.train.images, images)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_packaged_part_of_fashion_mnist_is_balanced_and_as_it_was(split):
+    """Its classes by a rule of thumb that needs no network: trousers are narrow, bags and boots broad."""
+    part = sets.read(sets.get("fashion_mnist_subset"), sets.find("fashion_mnist_subset"))[split]
+    assert part.class_counts().tolist() == [600 if split == "train" else 100] * 10
+    assert part.images.shape[1:] == (1, 28, 28) and len(part.images.flatten(1).unique(dim=0)) == len(part)
+    width = (part.images[:, 0] > 40).any(dim=1).float().sum(dim=1)
+    means = {name: width[part.labels == label].mean() for label, name in enumerate(part.class_names)}
+    assert min(means, key=means.get) == "Trouser" and means["Bag"] > 24 and means["Ankle boot"] > 24
+
+
+@pytest.mark.skipif(sets.find("fashion_mnist") is None, reason="Fashion-MNIST is not on this machine")
+def test_every_packaged_image_is_one_of_the_whole_set_with_its_label_and_split():
+    whole, part = (sets.read(sets.get(name), sets.find(name)) for name in ("fashion_mnist", "fashion_mnist_subset"))
+    for split in ("train", "test"):
+        pairs = zip(whole[split].images, whole[split].labels, strict=True)
+        known = {image.numpy().tobytes(): label for image, label in pairs}
+        of_part = zip(part[split].images, part[split].labels, strict=True)
+        assert all(known[image.numpy().tobytes()] == label for image, label in of_part)
 
 
 def test_resizing_is_antialiased():

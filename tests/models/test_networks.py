@@ -68,7 +68,7 @@ NETWORKS = [
         28,
         [
             *dropped(pooled(3, 64, 2), 0.25),
-            *dropped(pooled(64, 64, 2), 0.25),
+            *pooled(64, 64, 2),
             *dropped(conv(64, 64, 2), 0.25),
             *head(1600, 64, 6),
         ],
