@@ -105,7 +105,7 @@ class Reported:
             none), "printed" (the digits as they stand there), "unit", "where", "what" (which split, while training or
             after, which epoch, which average), "wrong" (what is inconsistent there, or "") and "ours" (why a run has no
             such quantity, or "").
-        claims: a DataFrame, one row a claim: "text" and "where".
+        claims: a DataFrame, one row a claim: "text", "where" and "wrong".
     """
 
     title: str
@@ -130,12 +130,12 @@ def reported(name: str) -> Reported:
         for key, row in rows.items():
             if wrong := sorted({*needed} - {*row} or {*row} - {*fields}):
                 raise RecordError(f"{path.name}: {key} has {', '.join(fields)}; {wrong[0]!r} is missing or unknown")
-        return pd.DataFrame(list(rows.values()), list(rows), fields).fillna(dict.fromkeys(more, ""))
+        return pd.DataFrame(list(rows.values()), list(rows), fields, dtype=object).fillna(dict.fromkeys(more, ""))
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         figures = frame(content["figures"], ("label", "value", "printed", "unit", "where", "what"), "wrong", "ours")
-        claims = frame(content["claims"], ("text", "where"))
+        claims = frame(content["claims"], ("text", "where"), "wrong")
         return Reported(content["title"], figures.astype({"value": float}), claims)
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))

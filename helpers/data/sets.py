@@ -163,7 +163,7 @@ def get(name: str) -> PublicSet | LocalSet:
 
 
 def choose(own: str, *, root: Path = DATA) -> str:
-    """What "auto" stands for: ``own`` where it lies on this machine, else the part of it that is packaged, or shapes."""
+    """What "auto" stands for: ``own`` where it lies on this machine, else a packaged part of it, or shapes."""
     if find(own, root=root):
         return own
     return PACKAGED[own].name if own in PACKAGED else "shapes"
