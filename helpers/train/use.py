@@ -1,9 +1,9 @@
 """A trained network in use: its answers, and what they cost."""
 
-import copy
 import io
 import statistics
 import time
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,13 @@ from helpers.train.frozen import run
 def predict(model: nn.Module, data: ImageData, *, compute: Compute | None = None) -> Tensor:
     """The network's logits for every image, in eval mode: float32 (N, K), on the CPU.
 
+    They are computed in float32, whatever precision a training is given: of an image's logits in bfloat16 the largest
+    two are often equal, and the class with the lower number would win.
+
     Raises:
         WorkbookError: too little memory.
     """
-    compute = (compute or choose_compute()).for_network(model)
+    compute = replace(compute or choose_compute(), precision="float32")
     model.to(compute.device, memory_format=torch.channels_last)
     model.eval()
     with memory_advice(data.images.shape[1:]):
@@ -29,16 +32,13 @@ def predict(model: nn.Module, data: ImageData, *, compute: Compute | None = None
 def inference_rate(model: nn.Module, data: ImageData, *, compute: Compute | None = None, repeats: int = 3) -> float:
     """Images a second that `predict` answers: the median of several passes, after one that warms up.
 
-    All parameters count as frozen, since the precision (`Compute.for_network`) depends on what trains, and a network
-    in use trains nothing.
-
     Args:
         model: takes images as `data` holds them.
         data: the images; some hundred at least, so that batches are full.
         compute: from `choose_compute`.
         repeats: timed passes over `data`, 1 at least.
     """
-    model, seconds = copy.deepcopy(model).requires_grad_(False), []
+    seconds = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
         predict(model, data, compute=compute)  # ends with the logits on the CPU, so a GPU has finished

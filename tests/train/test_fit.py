@@ -74,9 +74,11 @@ def test_it_leaves_the_global_generator_alone(make_images, cpu):
     assert torch.equal(torch.rand(4), expected)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize(
+    ("optimizer", "precision"), [("sgd", "float32"), ("adam", "float32"), ("adamw", "float32"), ("adam", "bfloat16")]
+)
 def test_a_training_from_a_checkpoint_equals_an_uninterrupted_one(
-    make_images, cpu, tmp_path, at_step, monkeypatch, optimizer
+    make_images, tmp_path, at_step, monkeypatch, optimizer, precision
 ):
     images, val = make_images(8, size=12), make_images(3, size=12, seed=1)
     options = {
@@ -84,7 +86,7 @@ def test_a_training_from_a_checkpoint_equals_an_uninterrupted_one(
         "batch_size": 8,
         "optimizer": optimizer,
         "augment": train.RandomAffine(degrees=10),
-        "compute": cpu,
+        "compute": train.choose_compute("cpu", precision),
     }
     whole = dropout_network()
     expected = train.fit(whole, images, val, **options)
