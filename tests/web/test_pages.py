@@ -12,6 +12,7 @@ import pytest
 from helpers.report import index, render
 from helpers.report.document import Code, Document, Failure, Figure, Markdown, Output, Provenance, Reading, Table
 
+pytestmark = pytest.mark.slow
 PERSIAN = "این یک پاراگراف فارسی است و باید از راست به چپ خوانده شود"
 TEXT = """
 A paragraph with $a<b$, `code`, a [link](https://example.org), **bold** and *slanted* words, and a note.[^1]
@@ -159,8 +160,6 @@ def pages(tmp_path_factory):
     return pages | {"index": (reports / "index.html").read_text(encoding="utf-8")}
 
 
-WIDTHS = (1400, 390)
-SCHEMES = ("light", "dark")
 NAMES = ("complete", "failed", "persian", "index")
 UNFOLD = "document.querySelectorAll('details').forEach(folded => folded.open = true)"
 # axe-core's rules for WCAG 2 A and AA and its best practices, with the one for targets of a finger, which is off.
@@ -173,20 +172,13 @@ axe.run(document, {rules: {'target-size': {enabled: true}}}).then(found => told(
 """
 
 
-# Nothing is scrolled, folded away or shaded.
-def faults(browser, axe, check):
-    """What axe-core finds in the page that is open, all its code unfolded: rule, element and why, with the colours."""
-    for script in (axe, TOLD, UNFOLD):
-        browser.run(f"{script};0")
-    return browser.run(check)
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
 @pytest.mark.parametrize("name", NAMES)
 def test_pages_keep_nobody_out(browser, axe, pages, tmp_path, name, width, scheme):
     browser.open(pages[name], tmp_path, width=width, scheme=scheme)
-    found = faults(browser, axe, CHECK)
+    for script in (axe, TOLD, UNFOLD):
+        browser.run(f"{script};0")
+    found = browser.run(CHECK)
     assert not found, "\n".join(found)
 
 
@@ -198,7 +190,7 @@ TOO_WIDE = """
 """
 
 
-@pytest.mark.parametrize("width", [1400, 390, 320])
+@pytest.mark.parametrize("width", [1400, 320])
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_wider_than_the_screen(browser, pages, tmp_path, name, width):
     browser.open(pages[name], tmp_path, width=width)

@@ -10,6 +10,8 @@ from PIL import Image
 
 from helpers import ROOT
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = ROOT / "docs" / "make_pictures.py"
 PDF = """
 #page(fill: red)[Contents]
@@ -34,13 +36,9 @@ def reports(tmp_path):
     return folder
 
 
-def make(reports, to):
-    command = [sys.executable, str(SCRIPT), str(reports), "--to", str(to)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
-
-
 def test_pictures_show_the_first_page_that_of_the_key_figure_and_the_index(browser, reports, tmp_path):
-    done = make(reports, tmp_path)
+    command = [sys.executable, str(SCRIPT), str(reports), "--to", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     report, index = (Image.open(tmp_path / name).convert("RGB") for name in ("report.png", "index.png"))
     width, height = report.size
@@ -50,11 +48,3 @@ def test_pictures_show_the_first_page_that_of_the_key_figure_and_the_index(brows
     expected = [(255, 65, 54), (1, 255, 112), (0, 0, 255)]  # Typst's red and lime are its own
     for colour, named in zip(colours, expected, strict=True):
         assert max(abs(a - b) for a, b in zip(colour, named, strict=True)) <= 8
-
-
-def test_missing_reports_are_said_in_one_line(reports, tmp_path):
-    (reports / "index.html").unlink()
-    done = make(reports, tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: there is no") and done.stderr.count("\n") == 1
-    assert not list(tmp_path.glob("*.png"))
