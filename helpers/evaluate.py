@@ -308,6 +308,9 @@ def gap(history: pd.DataFrame, metric: str = "loss") -> pd.Series:
     """By how much a network does better on what it trained on, per epoch: from train_<metric> and val_<metric>.
 
     It is positive where training does better: validation less training "loss", training less validation "accuracy".
+    `helpers.train.fit` measures training while it goes on. Of a network with dropout or augmentation that is another
+    quantity, whose gap may have the wrong sign: give `fit` the training images as an extra split as well, and put its
+    columns, measured as validation is, in the place of train_<metric>. The same holds for `read_curves`.
     """
     trained, held_out = _curve(history, f"train_{metric}"), _curve(history, f"val_{metric}")
     return (_sign(metric) * (trained - held_out)).dropna().rename("gap")
@@ -423,6 +426,8 @@ class Overfitting:
         last_loss: the validation loss at the end, likewise a median.
         rise: by what share of the lowest the validation loss has risen since: 0 or more, infinite where the lowest is
             0. NaN where only one epoch has a finite loss: nothing can be said then.
+        gap_error, loss_error: standard errors over the validation images, of their accuracy and their loss; 0 where
+            the losses were not given.
         window: epochs that went into each median.
         verdict: "overfits", "gap only", "rise only" or "no overfitting".
     """
@@ -434,6 +439,8 @@ class Overfitting:
     last_loss: float
     last_epoch: int
     rise: float
+    gap_error: float
+    loss_error: float
     window: int
     verdict: str
 
@@ -449,23 +456,25 @@ class Overfitting:
     def text(self) -> str:
         """The reading in sentences, made from its numbers."""
         medians = f" (medians of {self.window} epochs)" if self.window > 1 else ""
+        gap = f" (standard error {100 * self.gap_error:.1f})" if self.gap_error else ""
+        error = f" (standard error {self.loss_error:.3f})" if self.loss_error else ""
         if math.isnan(self.rise):
             loss = f"The validation loss, {self.last_loss:.3f}, is that of one epoch: nothing can be said about a rise."
         elif self.rise:
             loss = (
                 f"The validation loss was lowest, {self.lowest_loss:.3f}, at epoch {self.lowest_epoch} and is "
-                f"{self.last_loss:.3f} at the end{medians}: a rise of {self.rise:.0%}."
+                f"{self.last_loss:.3f}{error} at the end{medians}: a rise of {self.rise:.0%}."
             )
         else:
             loss = f"The validation loss is lowest at the end, {self.last_loss:.3f}{medians}."
         return (
             f"After {self.last_epoch} {'epoch' if self.last_epoch == 1 else 'epochs'} accuracy is "
             f"{self.train_accuracy:.1%} on the training and {self.val_accuracy:.1%} on the validation images, a gap of "
-            f"{100 * self.gap:.1f} points. {loss} Verdict: {self.verdict}."
+            f"{100 * self.gap:.1f} points{gap}. {loss} Verdict: {self.verdict}."
         )
 
 
-def overfitting(history: pd.DataFrame, *, train_accuracy: float) -> Overfitting:
+def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Array | None = None) -> Overfitting:
     """Judges a training by two signs, by fixed rules.
 
     The gap is the training accuracy less the validation accuracy after the last epoch; it says how much was learned by
@@ -474,7 +483,7 @@ def overfitting(history: pd.DataFrame, *, train_accuracy: float) -> Overfitting:
     than 15 over a third of them, rounded down, so that its start and end don't go into the same medians. The price is
     that in a run of fewer than nine epochs one bad last epoch can pass for a rise. The verdict is
 
-    - "overfits" if the gap is over five points and the rise over a tenth;
+    - "overfits" if the gap is over five points and the rise over a tenth, and each over two of its standard errors;
     - "gap only" if only the gap is: training images were learned by heart, and validation did not suffer yet;
     - "rise only" if only the rise is: mistakes grew more confident, say, or the training is unsteady;
     - "no overfitting" if neither is. That is no praise: a network that has learned nothing gets it too.
@@ -484,6 +493,9 @@ def overfitting(history: pd.DataFrame, *, train_accuracy: float) -> Overfitting:
         train_accuracy: share (0 to 1), measured on the training images after the last epoch as validation is:
             nothing dropped and nothing augmented. The history's own, which `helpers.train.fit` measures while training,
             makes the gap of a network with dropout or augmentation look smaller than it is.
+        val_losses: of each validation image after the last epoch, (images,), as `losses` gives them for the logits of
+            `helpers.train.predict`. Of a few hundred images the loss has an error of ten per cent: without it a rise
+            of that size is taken for harm.
     """
     losses = _curve(history, "val_loss")
     window = max(1, min(MOST_IN_MEDIAN, len(losses) // 3))
@@ -492,6 +504,12 @@ def overfitting(history: pd.DataFrame, *, train_accuracy: float) -> Overfitting:
     rise = 0.0 if last == lowest else (last - lowest) / lowest if lowest > 0 else math.inf
     validated = float(_curve(history, "val_accuracy").iloc[-1])
     rise = rise if len(medians) > 1 else math.nan
+    each, gap_error, loss_error = _array([] if val_losses is None else val_losses), 0.0, 0.0
+    if len(each) > 1:
+        gap_error = math.sqrt(validated * (1 - validated) / len(each))
+        loss_error = float(each.std(ddof=1)) / math.sqrt(len(each))
+    has_gap = train_accuracy - validated > max(MAX_GAP, 2 * gap_error)
+    has_risen = rise > MAX_RISE and last - lowest > 2 * loss_error
     verdicts = (("no overfitting", "rise only"), ("gap only", "overfits"))
     return Overfitting(
         train_accuracy=train_accuracy,
@@ -501,8 +519,10 @@ def overfitting(history: pd.DataFrame, *, train_accuracy: float) -> Overfitting:
         last_loss=last,
         last_epoch=int(history.index[-1]),
         rise=rise,
+        gap_error=gap_error,
+        loss_error=loss_error,
         window=window,
-        verdict=verdicts[train_accuracy - validated > MAX_GAP][rise > MAX_RISE],
+        verdict=verdicts[has_gap][has_risen],
     )
 
 

@@ -285,6 +285,18 @@ def test_the_rise_is_from_the_lowest_median_to_the_last_one():
     assert "lowest, 1.000, at epoch 12 and is 1.300 at the end (medians of 5 epochs): a rise of 30%" in judged.text
 
 
+def test_a_gap_and_a_rise_within_the_noise_of_few_images_are_none():
+    frame, losses = run(FALLS_AND_RISES, val=0.75), np.tile([0.3, 2.3], 50)  # a mean of 1.3, an error of 0.1
+    judged = evaluate.overfitting(frame, train_accuracy=0.85, val_losses=losses)
+    assert judged.verdict == "overfits"
+    assert judged.loss_error == pytest.approx(0.1, rel=0.01)
+    assert judged.gap_error == pytest.approx(0.0433, rel=0.01)
+    assert "a gap of 10.0 points (standard error 4.3)" in judged.text
+    assert "is 1.300 (standard error 0.101) at the end" in judged.text
+    few = evaluate.overfitting(frame, train_accuracy=0.85, val_losses=torch.tensor(losses[:30]))
+    assert (few.verdict, few.rise) == ("no overfitting", judged.rise)
+
+
 def test_a_single_bad_or_lucky_epoch_is_no_rise():
     steady = [1.0] * 10
     for epoch, value in ((9, 5.0), (4, 0.1)):
