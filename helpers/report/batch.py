@@ -59,8 +59,11 @@ def jobs_for(threads: int) -> int:
     """How many notebooks this machine carries at a time, if each computes with so many threads."""
     if any(Path("/dev").glob("nvidia[0-9]*")):  # one notebook fills a GPU's memory
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores // threads, psutil.virtual_memory().available // MEMORY))
+    return max(1, min(_cores() // threads, psutil.virtual_memory().available // MEMORY))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_all(
@@ -101,7 +104,7 @@ def run_all(
                     work, locks[name] = by_name[name], running.enter_context(ExitStack())
                     try:
                         _lock(work.task, locks[name])
-                        order = _order(work.task, settings) if work.reasons else None
+                        order = _order(work.task, settings, pool.cores) if work.reasons else None
                     except Exception as error:  # a file that went meanwhile, say: the others go on
                         end(name, NotRun(in_words(error)))
                         continue
@@ -129,7 +132,7 @@ def _lock(task: Task, stack: ExitStack) -> None:
         raise NotRun("another run is making this report: wait until it has ended")
 
 
-def _order(task: Task, settings: Settings) -> "Order":
+def _order(task: Task, settings: Settings, cores: int) -> "Order":
     from helpers.report.kernel import Order
 
     device = {**defaults(read(task.notebook), name=task.name), **task.parameters}.get("DEVICE", "")
@@ -141,6 +144,7 @@ def _order(task: Task, settings: Settings) -> "Order":
         folder=str(task.root),
         time_limit=settings.time_limit,
         threads=settings.threads,
+        cores=cores,
         anew=settings.anew,
     )
 
@@ -150,6 +154,7 @@ class Here:
 
     def __init__(self, jobs: int) -> None:
         self.slots = jobs
+        self.cores = max(1, _cores() // jobs)  # for the trainings of each notebook
         self._pool = ThreadPoolExecutor(jobs)
         self._running: dict[Future, tuple[Order, Watch]] = {}
 

@@ -250,14 +250,14 @@ class _Done:
             self.outcomes[outcome.name] = outcome
             _say(f"{outcome.name}  {f'failed: {outcome.error}' if outcome.error else 'ok'}")
 
+        left = [work for work in works if not work.is_done]
         if settings.scheduler and any(work.reasons for work in works):
             from helpers.report.cluster import Cluster
 
             pool = Cluster(settings.scheduler)
         else:
-            pool = Here(settings.jobs)
+            pool = Here(max(1, min(settings.jobs, len(left))))
         try:
-            left = [work for work in works if not work.is_done]
             self.is_interrupted |= not run_all(left, before, settings, pool, finished)
         finally:
             pool.close()

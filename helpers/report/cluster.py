@@ -65,6 +65,8 @@ class Cluster:
         Refused: if nothing answers there, or no worker has come within a minute.
     """
 
+    cores = 1  # for the trainings of each notebook: how many notebooks its machine runs is not known here
+
     def __init__(self, address: str) -> None:
         try:
             self._client = Client(address, timeout=WAIT_FOR_SCHEDULER)  # with the security of Dask's own configuration

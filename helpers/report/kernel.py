@@ -61,6 +61,7 @@ class Order:
     folder: str  # that the kernel works in; "" for the root of the workbook there
     time_limit: float | None  # seconds for all its cells
     threads: int  # that the kernel computes with
+    cores: int  # that its trainings side by side may take up
     anew: float  # seconds since 1970: its trainings leave older checkpoints aside
 
 
@@ -295,6 +296,7 @@ def _environment(order: Order) -> dict[str, str]:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     fixed = {
         **dict.fromkeys(THREADS, str(order.threads)),
+        "LOKY_MAX_CPU_COUNT": str(order.cores),
         # A report started inside JupyterLab or Colab inherits the variables by which a kernel knows that somebody
         # looks on.
         "WORKBOOK_LIVE": "0",

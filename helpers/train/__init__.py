@@ -4,6 +4,7 @@ from helpers.train.augment import RandomAffine
 from helpers.train.checkpoint import CheckpointWarning
 from helpers.train.compute import Compute, choose_compute
 from helpers.train.fit import fit
+from helpers.train.processes import side_by_side
 from helpers.train.result import Result, TrainingStopped
 from helpers.train.use import inference_rate, predict, size_on_disk
 
@@ -17,5 +18,6 @@ __all__ = [
     "fit",
     "inference_rate",
     "predict",
+    "side_by_side",
     "size_on_disk",
 ]

@@ -159,7 +159,7 @@ class _Reader:
     def _tensor(self, tensor: Tensor) -> None:
         self.read(type(tensor))
         hooks = ("_backward_hooks", "_post_accumulate_grad_hooks")
-        self._dict({**vars(tensor), **{name: getattr(tensor, name, None) for name in hooks}})
+        self._dict({**vars(tensor), **{name: getattr(tensor, name, None) or None for name in hooks}})
         if name := self._named.get(id(tensor)):
             self._note("named", name)
             return

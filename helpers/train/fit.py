@@ -7,6 +7,7 @@ anywhere and goes on gives the same numbers as one that never stopped, and a che
 
 import hashlib
 import math
+import multiprocessing
 import signal
 import threading
 import time
@@ -190,7 +191,7 @@ def _run_epochs(training: _Training, epochs: int, keeper: Keeper, checkpoint_eve
     generators = [training.compute.device] if training.compute.device.type == "cuda" else []
     with (
         torch.random.fork_rng(generators),
-        _ctrl_c() as stop,
+        ctrl_c() as stop,
         tqdm(total=epochs * num_batches, initial=done, leave=False) as bar,
         Curves() as curves,
     ):
@@ -343,15 +344,16 @@ def _check(
 
 
 @contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
-    """Inside the context the first Ctrl-C sets this flag, so that no step is left half done; the second interrupts.
+def ctrl_c() -> Iterator[threading.Event]:
+    """Inside the context the first Ctrl-C sets this flag, so that no step is left half done; the second interrupts, but
+    in a process that trains beside others (`side_by_side`): that one may be told more than once.
 
     Where signals can't be caught (outside the main thread) Ctrl-C stays as it is.
     """
     stop = threading.Event()
 
     def on_signal(*_: object) -> None:
-        if stop.is_set():
+        if stop.is_set() and multiprocessing.parent_process() is None:
             raise KeyboardInterrupt
         stop.set()
 

@@ -88,3 +88,6 @@ class TrainingStopped(KeyboardInterrupt):
     def __init__(self, message: str, result: Result) -> None:
         super().__init__(message)
         self.result = result
+
+    def __reduce__(self) -> tuple:
+        return type(self), (str(self), self.result)

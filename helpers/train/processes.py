@@ -1,0 +1,202 @@
+"""Trainings that don't depend on each other, in processes of their own."""
+
+import io
+import multiprocessing
+import os
+import re
+import signal
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager, redirect_stderr, suppress
+from functools import partial
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cloudpickle
+import psutil
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+import helpers
+from helpers import WorkbookError
+from helpers.train import checkpoint
+from helpers.train.compute import choose_compute
+from helpers.train.fit import ctrl_c
+from helpers.train.result import Result, TrainingStopped
+
+MEMORY = 2 * 2**30
+"""Bytes that a training may need."""
+SHARED = 2**20
+"""Bytes from which on a tensor goes to the processes in a file that they map, and not as a copy each."""
+IDLE = 300.0
+"""Seconds that a process waits for further trainings, since to start one takes some."""
+
+
+def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
+    """Trains several networks at a time, with the same results, bit for bit, as one after the other.
+
+    Each training computes in a process of its own, with as many threads as it would have here, and as many train at a
+    time as there are cores and memory for. With one core, or on a GPU, this is ``[training() for training in
+    trainings]``, and the checkpoints are always those of that loop.
+
+    Args:
+        trainings: each a ``partial(train.fit, network, ...)`` of a network that no other one trains.
+
+    Returns:
+        What each gives back, in the same order. Parameters and buffers of the networks are the trained ones; what
+        networks, augmentations and optimizers keep beside these stays in the processes.
+
+    Raises:
+        WorkbookError, or what else a training raises: of the first that fails. The others stop as after Ctrl-C.
+        TrainingStopped: after Ctrl-C, of the first that was stopped. Further ones have not begun.
+    """
+    networks = [training.args[0] for training in trainings]
+    if len({id(network) for network in networks}) < len(networks):
+        raise WorkbookError("Each training side by side needs a network of its own, since none waits for another.")
+    num_processes = _num_processes(trainings)
+    if num_processes < 2:
+        return [training() for training in trainings]
+    futures = _run(trainings, num_processes)
+    for error in filter(None, [future.exception() for future in futures]):
+        raise error
+    outcomes = []
+    for network, future in zip(networks, futures, strict=False):
+        state, outcome, caught = future.result()
+        network.to(memory_format=torch.channels_last).load_state_dict(state)
+        network.eval()
+        for warning in caught:
+            warnings.warn(warning, stacklevel=2)
+        outcomes.append(outcome)
+    for outcome in outcomes:
+        if isinstance(outcome, TrainingStopped):
+            raise outcome
+    if len(outcomes) < len(trainings):
+        raise KeyboardInterrupt(f"stopped after {len(outcomes)} of {len(trainings)} trainings")
+    return outcomes
+
+
+def _num_processes(trainings: Sequence[partial[Result]]) -> int:
+    """How many trainings this machine carries at a time; LOKY_MAX_CPU_COUNT limits the cores, as in scikit-learn."""
+    computes = [training.keywords.get("compute") or choose_compute() for training in trainings]
+    if any(compute.device.type != "cpu" for compute in computes):
+        return 1
+    import joblib  # not above: whoever trains one network does not wait for it
+
+    cores, memory = joblib.cpu_count() // torch.get_num_threads(), psutil.virtual_memory().available // MEMORY
+    return min(len(trainings), cores, memory)
+
+
+def _run(trainings: Sequence[partial[Result]], num_processes: int) -> list[Future]:
+    """The futures of all trainings that began, at their end: after Ctrl-C or an error no further one begins."""
+    from joblib.externals.loky import get_reusable_executor
+
+    env = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "TQDM_MININTERVAL": "1"}
+    executor = get_reusable_executor(num_processes, timeout=IDLE, initializer=_begin, env=env)
+    cache = helpers.DATA / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    futures: list[Future] = []
+    running: set[Future] = set()
+    shared: dict[int, tuple[Tensor, BinaryIO]] = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="trainings-", dir=cache) as folder,
+        ctrl_c() as stop,
+        tqdm(total=len(trainings), leave=False, bar_format="{desc}: {percentage:3.0f}%|{bar}| [{elapsed}]") as bar,
+    ):
+        logs = [Path(folder, str(number)) for number in range(len(trainings))]
+        try:
+            while running or (len(futures) < len(trainings) and not stop.is_set()):
+                while len(running) < num_processes and len(futures) < len(trainings) and not stop.is_set():
+                    content = io.BytesIO()
+                    _Pickler(content, shared).dump(trainings[len(futures)])
+                    with _without_ctrl_c():  # it would end a process that is only beginning
+                        order = content.getvalue(), logs[len(futures)], checkpoint.STARTED
+                        futures.append(executor.submit(_train, *order))
+                    running.add(futures[-1])
+                ended, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                if any(future.exception() for future in ended):
+                    stop.set()
+                if stop.is_set():  # told again and again: a training may only be beginning
+                    for process in multiprocessing.active_children():
+                        if process.name.startswith("LokyProcess"):
+                            os.kill(process.pid, signal.SIGINT)
+                bar.n = sum(map(_share_done, logs))
+                bar.set_description_str(f"{len(trainings)} trainings, {num_processes} at a time")
+        except BaseException:  # the second Ctrl-C, say
+            executor.shutdown(kill_workers=True)
+            raise
+    return futures
+
+
+def _share_done(log: Path) -> float:
+    """How far a training is, from 0 to 1, as its progress bar says."""
+    steps = re.findall(r" (\d+)/(\d+) \[", log.read_text()) if log.exists() else []
+    return int(steps[-1][0]) / int(steps[-1][1]) if steps else 0.0
+
+
+class _Pickler(cloudpickle.Pickler):
+    """Pickles trainings: a notebook's own functions and classes too, and large tensors by the name of a file."""
+
+    def __init__(self, stream: BinaryIO, shared: dict[int, tuple[Tensor, BinaryIO]]) -> None:
+        super().__init__(stream)
+        self._shared = shared
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is Tensor and value.nbytes >= SHARED and value.is_contiguous() and not value.requires_grad:
+            with suppress(OSError):  # no room for a file: each process gets a copy
+                if id(value) not in self._shared:
+                    # A nameless file, there as long as it is open.
+                    file = tempfile.TemporaryFile(dir=helpers.DATA / "cache")  # noqa: SIM115
+                    file.write(value.reshape(-1).view(torch.uint8).numpy())
+                    file.flush()
+                    self._shared[id(value)] = value, file
+                place = f"/proc/{os.getpid()}/fd/{self._shared[id(value)][1].fileno()}"
+                return _mapped, (place, value.dtype, value.shape)
+        return super().reducer_override(value)
+
+
+def _mapped(place: str, dtype: torch.dtype, shape: torch.Size) -> Tensor:
+    return torch.from_file(place, shared=False, size=shape.numel(), dtype=dtype).view(shape)
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Holds Ctrl-C back, here and in processes that begin meanwhile."""
+    resource_tracker.ensure_running()  # whose own start would let it through again
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _begin() -> None:
+    """In each process before its first training: only trainings heed Ctrl-C, which a terminal sends to all of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends a process whose parent was killed: nobody would ever get what it trains."""
+    while os.getppid() == multiprocessing.parent_process().pid:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _train(content: bytes, log: Path, started: float) -> tuple[dict[str, Tensor], Result | TrainingStopped, list]:
+    """In a process: the network's state after a training, what this gives back, and its warnings."""
+    choose_compute()
+    checkpoint.STARTED = started
+    training = cloudpickle.loads(content)
+    with log.open("w") as stream, redirect_stderr(stream), warnings.catch_warnings(record=True) as caught:
+        try:
+            outcome = training()
+        except TrainingStopped as stopped:
+            outcome = stopped
+    return training.args[0].state_dict(), outcome, [warning.message for warning in caught]

@@ -1,0 +1,130 @@
+"""Trainings side by side against the plain loop, which is the truth about them."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from functools import partial
+
+import pandas as pd
+import pytest
+import torch
+
+from helpers import WorkbookError, models, train
+from helpers.train import processes
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch):
+    """Whatever this machine has, and images so few go through a file as many would."""
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    monkeypatch.setattr(processes, "SHARED", 2**10)
+
+
+def make_networks():
+    networks = [models.arc3(4, mean=(0.5,) * 3, std=(0.25,) * 3, image_size=12, dropout=0.3, seed=s) for s in range(3)]
+    networks[1][1].requires_grad_(False)
+    return networks
+
+
+def make_trainings(networks, make_images, cpu, **options):
+    """Also with what pickle alone can't take to another process."""
+    images, val = make_images(30, size=12), make_images(5, size=12, seed=1)
+    fit = partial(train.fit, train=images, val=val, compute=cpu, batch_size=16, learning_rate=0.05)
+    adam = lambda model: torch.optim.Adam(model.parameters(), lr=0.01)  # noqa: E731
+    ways = [
+        {"optimizer": "sgd", "augment": train.RandomAffine(degrees=10)},
+        {"optimizer": "sgd", "extra": {"again": val}},
+        {"optimizer": adam, "augment": lambda batch: batch.flip(3) / 255},
+    ]
+    return [
+        partial(fit, network, **way, label=f"training {seed}", seed=seed, **options)
+        for seed, (network, way) in enumerate(zip(networks, ways, strict=True))
+    ]
+
+
+def assert_equal(expected, results, networks, others):
+    for one, other in zip(expected, results, strict=True):
+        pd.testing.assert_frame_equal(*(r.history.drop(columns="seconds") for r in (one, other)), check_exact=True)
+        assert (one.best_epoch, one.cached_layers) == (other.best_epoch, other.cached_layers)
+        torch.testing.assert_close(one.best_state, other.best_state, rtol=0, atol=0)
+    for one, other in zip(networks, others, strict=True):
+        torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=0, atol=0, check_stride=True)
+        assert not other.training
+
+
+def test_they_equal_the_plain_loop_bit_for_bit_and_share_its_checkpoints(make_images, cpu, tmp_path):
+    networks, others = make_networks(), make_networks()
+    expected = [training() for training in make_trainings(networks, make_images, cpu, epochs=2)]
+    assert expected[1].cached_layers
+    results = train.side_by_side(make_trainings(others, make_images, cpu, epochs=2, checkpoint=tmp_path))
+    assert_equal(expected, results, networks, others)
+    again = make_networks()
+    resumed = [training() for training in make_trainings(again, make_images, cpu, epochs=2, checkpoint=tmp_path)]
+    assert [result.resumed_from for result in resumed] == [2, 2, 2]
+    assert_equal(expected, results, networks, again)
+
+
+def test_ctrl_c_stops_all_at_the_end_of_a_batch_and_they_go_on_from_there(make_images, cpu, tmp_path):
+    networks, others = make_networks(), make_networks()
+    options = {"epochs": 30, "checkpoint": tmp_path}
+
+    def press_ctrl_c():
+        while not list(tmp_path.glob("*.pt")):
+            time.sleep(0.01)
+        for process in [os.getpid(), *(child.pid for child in multiprocessing.active_children())]:  # as a terminal does
+            os.kill(process, signal.SIGINT)
+
+    presser = threading.Thread(target=press_ctrl_c)
+    presser.start()
+    with pytest.raises(train.TrainingStopped, match=r"stopped in epoch .* of its 8 batches") as stopped:
+        train.side_by_side(make_trainings(make_networks(), make_images, cpu, **options))
+    presser.join()
+    assert len(stopped.value.result.history) < 30
+    assert len(list(tmp_path.glob("*.pt"))) == 2  # the third did not begin
+    results = train.side_by_side(make_trainings(others, make_images, cpu, **options))
+    assert sum(result.resumed_from for result in results) > 0
+    expected = [training() for training in make_trainings(networks, make_images, cpu, epochs=30)]
+    assert_equal(expected, results, networks, others)
+
+
+def test_the_error_of_one_comes_back_as_itself_and_no_further_training_begins(make_images, cpu, tmp_path):
+    trainings = make_trainings(make_networks(), make_images, cpu, epochs=200, checkpoint=tmp_path)
+    trainings[1] = partial(trainings[1], optimizer=lambda model: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train.side_by_side(trainings)
+    assert len(list(tmp_path.glob("*.pt"))) == 1
+
+
+def test_warnings_come_back(make_images, cpu, tmp_path):
+    class Counting:
+        count = 0
+
+        def __call__(self, batch):
+            self.count += 1
+            return batch / 255
+
+    trainings = make_trainings(make_networks(), make_images, cpu, epochs=1, checkpoint=tmp_path)[:2]
+    trainings[0] = partial(trainings[0], augment=Counting())
+    with pytest.warns(train.CheckpointWarning, match="training 0: no checkpoint is kept"):
+        train.side_by_side(trainings)
+
+
+def test_with_one_core_they_train_here_one_after_the_other(make_images, cpu, monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+    order = []
+    trainings = [
+        partial(training, augment=lambda batch, seed=seed: order.append(seed) or batch / 255)
+        for seed, training in enumerate(make_trainings(make_networks(), make_images, cpu, epochs=1))
+    ]
+    train.side_by_side(trainings)
+    assert order == sorted(order) and set(order) == {0, 1, 2}
+
+
+def test_two_trainings_of_one_network_are_refused(make_images, cpu):
+    trainings = make_trainings([make_networks()[0]] * 3, make_images, cpu, epochs=1)
+    with pytest.raises(WorkbookError, match="a network of its own"):
+        train.side_by_side(trainings)
