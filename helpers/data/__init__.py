@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from helpers import DATA, ROOT
@@ -54,7 +55,7 @@ def load(
             images in the data folder; "folder:<path>" for own images anywhere, see `helpers.data.folder`, the path
             absolute or from the repository's root or the data folder; "shapes", the drawn stand-in; or "auto": the
             experiment's own data set where it lies on this machine, else the part of it that comes with the workbook
-            (of Fashion-MNIST), or the stand-in.
+            (of Fashion-MNIST), or the stand-in. "cifar10:cat,dog" takes these classes of a named set, in this order.
         own: the experiment's own data set: a name of `helpers.data.sets`.
         image_size: height and width in pixels; images of another size are resized by antialiased bilinear
             interpolation. None: as they come.
@@ -86,6 +87,10 @@ def load(
     known = sets.get(own)
     if name == "auto":
         name = sets.choose(own, root=root)
+    classes: list[str] = []
+    if ":" in name and not name.startswith("folder:"):
+        name, _, listed = name.partition(":")
+        classes = [each.strip() for each in listed.split(",")]
     if name == "shapes":
         train_per_class, test_per_class = train_per_class or SHAPES_TRAIN, test_per_class or SHAPES_TEST
     limits = {"train": train_per_class, "val": None, "test": test_per_class}
@@ -97,9 +102,13 @@ def load(
         parts = _draw(known, num_classes, limits, image_size or SHAPES_SIZE, seed)
     else:
         found = _read(name, root, image_size=image_size, channels=channels, skip_bad=skip_bad)
-        parts = _choose(found, num_classes, val_fraction, limits, seed)
+        parts = _choose(found, classes, num_classes, val_fraction, limits, seed)
     parts = [replace(part, images=resize(to_channels(part.images, channels), image_size)) for part in parts]
     source = replace(parts[0].source, duplicates=duplicates(*parts))
+    if classes:
+        source = replace(source, title=f"{source.title}: {', '.join(classes)}")
+    if not name.startswith(("folder:", "shapes")) and sets.get(name) not in (known, sets.PACKAGED.get(own)):
+        source = replace(source, stands_in_for=known.title)
     return Splits(*(replace(part, source=source) for part in parts))
 
 
@@ -120,25 +129,31 @@ def _read(
     known, where = sets.get(name), sets.find(name, root=root)
     if where is None:
         raise MissingDataError(f"{name} is not on this machine. {sets.how_to_get(name, root=root)}")
-    if isinstance(known, sets.PublicSet):
+    if isinstance(known, sets.PublicSet) and where != root / name:
         return sets.read(known, where)
-    source = Source(name, known.title, sets.describe_where(where))
+    as_files = ", as image files" if isinstance(known, sets.PublicSet) else ""
+    source = Source(name, known.title + as_files, sets.describe_where(where))
     return {key: replace(part, source=source) for key, part in folder.read(where, **options).items()}
 
 
 def _choose(
     parts: dict[str, ImageData],
+    classes: list[str],
     num_classes: int | None,
     val_fraction: float,
     limits: dict[str, int | None],
     seed: int,
 ) -> list[ImageData]:
-    """The three splits, of the first classes, within limits; makes the test and validation images that are missing."""
-    available = next(iter(parts.values())).num_classes
-    number = available if num_classes is None else num_classes
-    if number > available:
-        raise DataError(f"{number} classes asked for, but the data set has {available}")
-    chosen = {key: (part, (part.labels < number).nonzero().squeeze(1)) for key, part in parts.items()}
+    """The three splits, of some classes, within limits; makes the test and validation images that are missing."""
+    names = next(iter(parts.values())).class_names
+    if unknown := [each for each in classes if each not in names]:
+        raise DataError(f"there is no class {unknown[0]!r}; there are: {', '.join(names)}")
+    wanted = [names.index(each) for each in classes or names][:num_classes]
+    if num_classes is not None and num_classes > len(wanted):
+        raise DataError(f"{num_classes} classes asked for, but the data set has {len(wanted)}")
+    label = torch.full((len(names),), -1)
+    label[wanted] = torch.arange(len(wanted))
+    chosen = {key: (part, (label[part.labels] >= 0).nonzero().squeeze(1)) for key, part in parts.items()}
     if "train" not in chosen:
         chosen["train"] = chosen.pop("all")
     if "test" not in chosen:
@@ -153,7 +168,8 @@ def _choose(
             indices = indices[limited(part.labels[indices], part.num_classes, limit, seed)]
         if len(indices) < len(part):  # else a folder's images stay in its cache file
             part = part.subset(indices)
-        made.append(replace(part, class_names=part.class_names[:number], split=key))
+        kept = tuple(names[index] for index in wanted)
+        made.append(replace(part, labels=label[part.labels], class_names=kept, split=key))
     return made
 
 

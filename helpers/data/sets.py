@@ -172,7 +172,8 @@ def choose(own: str, *, root: Path = DATA) -> str:
 def find(name: str, *, root: Path = DATA) -> Path | None:
     """The folder of this machine that holds all files of a data set, or at least one class of a local one; or None.
 
-    Only looks whether files or folders exist; those of the data folder go before those of installed packages.
+    Only looks whether files or folders exist; those of the data folder go before those of installed packages. A public
+    set may lie there as a local one does, too: ``cifar10/train/cat/*.jpg``.
 
     Raises:
         DataError: for an unknown name, or a link in a data set's place, or in a local one, that leads nowhere.
@@ -190,7 +191,9 @@ def find(name: str, *, root: Path = DATA) -> Path | None:
         note(folder)
         if all((folder / file).is_file() or (folder / f"{file}.gz").is_file() for file in known.files):
             return folder
-    return None
+    as_images = root / name
+    note(as_images)
+    return as_images if has_classes(as_images) else None
 
 
 def read(known: PublicSet, folder: Path) -> dict[str, ImageData]:

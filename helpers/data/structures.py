@@ -56,8 +56,9 @@ class Source:
         """What a report says loudly; "" for real images, each of which is there once."""
         warnings = []
         if self.stand_in:
+            what = "drawn shapes," if self.title == "Drawn shapes" else f"{self.title}, real images, but"
             warnings.append(
-                f"STAND-IN DATA: {self.title.lower()}, not {self.stands_in_for}. "
+                f"STAND-IN DATA: {what} not {self.stands_in_for}. "
                 f"The numbers say how the methods behave, nothing about {self.stands_in_for}."
             )
         if self.duplicates:
