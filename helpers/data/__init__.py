@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,6 +45,7 @@ def load(
     train_per_class: int | None = None,
     test_per_class: int | None = None,
     val_fraction: float = 0.2,
+    interpolation: str = "bilinear",
     seed: int = 0,
     skip_bad: bool = False,
     root: Path = DATA,
@@ -57,14 +59,16 @@ def load(
             experiment's own data set where it lies on this machine, else the part of it that comes with the workbook
             (of Fashion-MNIST), or the stand-in. "cifar10:cat,dog" takes these classes of a named set, in this order.
         own: the experiment's own data set: a name of `helpers.data.sets`.
-        image_size: height and width in pixels; images of another size are resized by antialiased bilinear
-            interpolation. None: as they come.
+        image_size: height and width in pixels; images of another size are resized, antialiased, of which files
+            of a folder the centred square. None: as they come.
         num_classes: the first classes only. None: all; of the shapes as many as ``own`` has, 100 for CIFAR-100 say.
         channels: 1 (grey, by luma) or 3 (RGB; grey images are repeated). None: as they come.
         train_per_class: training images a class at most. Validation images are limited in proportion. None: all; of
             the shapes 100.
         test_per_class: test images a class at most. None: all; of the shapes 25.
         val_fraction: share of the training images that is set aside for validation, unless a folder has its own.
+        interpolation: by which images are resized, "bilinear" or "bicubic": as those were that pretrained weights have
+            seen, see `helpers.models.Backbone.interpolation`.
         seed: decides who is in which split, who is in a limited one, and what the shapes look like.
         skip_bad: leave out files of a folder that can't be read, with a warning, instead of stopping.
         root: the folder of data sets.
@@ -79,6 +83,8 @@ def load(
     for option, value in counted.items():
         if value is not None and value < 1:
             raise DataError(f"{option} is a whole number from 1 on, or None; not {value}")
+    if interpolation not in ("bilinear", "bicubic"):
+        raise DataError(f"interpolation is 'bilinear' or 'bicubic', not {interpolation!r}")
     if channels not in (None, 1, 3):
         raise DataError(f"channels is 1, 3 or None, not {channels}")
     if not 0 < val_fraction < 1:
@@ -101,9 +107,12 @@ def load(
     if name == "shapes":
         parts = _draw(known, num_classes, limits, image_size or SHAPES_SIZE, seed)
     else:
-        found = _read(name, root, image_size=image_size, channels=channels, skip_bad=skip_bad)
+        how = {"image_size": image_size, "channels": channels, "interpolation": interpolation}
+        found = _read(name, root, {**how, "skip_bad": skip_bad, "cache": root / "cache"})
         parts = _choose(found, classes, num_classes, val_fraction, limits, seed)
-    parts = [replace(part, images=resize(to_channels(part.images, channels), image_size)) for part in parts]
+    parts = [
+        replace(part, images=resize(to_channels(part.images, channels), image_size, interpolation)) for part in parts
+    ]
     source = replace(parts[0].source, duplicates=duplicates(*parts))
     if classes:
         source = replace(source, title=f"{source.title}: {', '.join(classes)}")
@@ -112,11 +121,8 @@ def load(
     return Splits(*(replace(part, source=source) for part in parts))
 
 
-def _read(
-    name: str, root: Path, *, image_size: int | None, channels: int | None, skip_bad: bool
-) -> dict[str, ImageData]:
-    """What there is of "train", "val" and "test", or "all"; from a folder of images in the size asked for."""
-    options = {"image_size": image_size, "channels": channels, "skip_bad": skip_bad, "cache": root / "cache"}
+def _read(name: str, root: Path, options: dict[str, Any]) -> dict[str, ImageData]:
+    """What there is of "train", "val" and "test", or "all"; of a folder of images read with these options."""
     if name.startswith("folder:"):
         path = Path(name.removeprefix("folder:")).expanduser()
         # Not the working folder: it is another one in JupyterLab, under papermill and under the report command.

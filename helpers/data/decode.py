@@ -22,13 +22,13 @@ def image_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in _formats())
 
 
-def decode(path: Path, *, image_size: int | None, channels: int | None) -> np.ndarray:
+def decode(path: Path, *, image_size: int | None, channels: int | None, interpolation: str = "bilinear") -> np.ndarray:
     """Reads one image file.
 
     The image is turned as its EXIF orientation says. Transparent pixels are composited over white, 16-bit grey is
     scaled to 8 bits, of an animation the first frame is taken. Grey is luma (ITU-R BT.601).
 
-    With ``image_size``, the largest centred square is resized by Pillow's bilinear filter, which widens with the
+    With ``image_size``, the largest centred square is resized by Pillow's filter, which widens with the
     reduction and so doesn't alias. That is the usual "shorter side to ``image_size``, then centre crop", but never
     holds a large intermediate image. An image that has the size already keeps every bit.
 
@@ -36,6 +36,7 @@ def decode(path: Path, *, image_size: int | None, channels: int | None) -> np.nd
         path: a file of any format that Pillow reads, except EPS.
         image_size: height and width of the result; None keeps the file's.
         channels: 1 for grey, 3 or None for RGB.
+        interpolation: "bilinear" or "bicubic".
 
     Returns:
         uint8 (channels, height, width), 0 to 255.
@@ -48,7 +49,7 @@ def decode(path: Path, *, image_size: int | None, channels: int | None) -> np.nd
     try:
         with Image.open(path, formats=_formats()) as image:
             image = _to_colours(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB")
-            pixels = np.asarray(image if image_size is None else _centre_square(image, image_size))
+            pixels = np.asarray(image if image_size is None else _centre_square(image, image_size, interpolation))
     except MemoryError:
         raise
     # Broken files make Pillow's many readers raise nearly everything, from SyntaxError to struct.error.
@@ -93,9 +94,10 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
-def _centre_square(image: Image.Image, size: int) -> Image.Image:
+def _centre_square(image: Image.Image, size: int, interpolation: str) -> Image.Image:
     if image.size == (size, size):
         return image
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
-    return image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
+    filter_ = Image.Resampling[interpolation.upper()]
+    return image.resize((size, size), filter_, box=(left, top, left + side, top + side))

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
@@ -58,7 +58,13 @@ Scan = dict[str, dict[str, list[FileStamp]]]
 
 
 def read(
-    root: Path, *, image_size: int | None, channels: int | None, skip_bad: bool = False, cache: Path | None
+    root: Path,
+    *,
+    image_size: int | None,
+    channels: int | None,
+    interpolation: str = "bilinear",
+    skip_bad: bool = False,
+    cache: Path | None,
 ) -> dict[str, ImageData]:
     """Reads a folder of images.
 
@@ -72,6 +78,7 @@ def read(
         image_size: height and width to which images are cropped and resized, see `helpers.data.decode.decode`; None
             keeps their size, which must be one for all.
         channels: 1 for grey, 3 or None for RGB.
+        interpolation: as for `decode`.
         skip_bad: leave files out that are no readable images, with a warning, rather than stop.
         cache: the folder to keep decoded images in; None keeps none.
 
@@ -90,7 +97,8 @@ def read(
     scan = _scan(root)
     class_names = _class_names(scan)
     files = [file for classes in scan.values() for members in classes.values() for file in members]
-    images, bad = _images(root, files, image_size, channels, cache)
+    how = {"image_size": image_size, "channels": channels, "interpolation": interpolation}
+    images, bad = _images(root, files, how, cache)
     if bad:
         _report_bad(root, files, bad, skip_bad)
         scan = _without({files[index] for index in bad}, scan)
@@ -214,14 +222,14 @@ def _check_none_empty(split: str, classes: dict[str, list[FileStamp]]) -> None:
 
 
 def _images(
-    root: Path, files: Sequence[FileStamp], image_size: int | None, channels: int | None, cache: Path | None
+    root: Path, files: Sequence[FileStamp], how: dict[str, Any], cache: Path | None
 ) -> tuple[np.ndarray, dict[int, str]]:
     """The readable images, uint8 (N, C, H, W), kept ones or decoded; and what is wrong with the others, by index."""
     paths = [root / file.name for file in files]
-    file = cache and _cache_file(cache, root, files, image_size, channels)
+    file = cache and _cache_file(cache, root, files, how)
     if file and (kept := _cached(file, len(files))):
         return kept
-    shape = (len(files), *_first_shape(paths, image_size, channels))
+    shape = (len(files), *_first_shape(paths, how))
     workers = 1 if sum(stamp.size for stamp in files) < _SMALL_FILE * len(files) else os.cpu_count() or 1
     if file:
         try:
@@ -230,7 +238,7 @@ def _images(
                 # The room is taken at once: where it ran out later, writing to the mapped file would kill the process.
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(stream.fileno(), 0, os.path.getsize(stream.name))
-                bad = _decode_into(pixels, paths, image_size, channels, workers)
+                bad = _decode_into(pixels, paths, how, workers)
                 pixels.flush()
                 file.with_suffix(".json").write_text(json.dumps(bad))
             for older in file.parent.glob(f"{file.name.partition('-')[0]}-*"):
@@ -241,14 +249,12 @@ def _images(
         except OSError as error:
             warnings.warn(f"the decoded images can't be kept in {_shown(cache)} ({error.strerror})", stacklevel=3)
     pixels = storage.empty(shape, torch.uint8).numpy()
-    bad = _decode_into(pixels, paths, image_size, channels, workers)
+    bad = _decode_into(pixels, paths, how, workers)
     return pixels[: len(files) - len(bad)], bad
 
 
-def _cache_file(
-    cache: Path, root: Path, files: Sequence[FileStamp], image_size: int | None, channels: int | None
-) -> Path:
-    slot = [str(root.resolve()), image_size, channels]
+def _cache_file(cache: Path, root: Path, files: Sequence[FileStamp], how: dict[str, Any]) -> Path:
+    slot = [str(root.resolve()), *how.values()]
     # Another Pillow may bring another JPEG decoder, whose pixels differ by a bit.
     key = [FORMAT_VERSION, PIL.__version__, slot, files]
     one, other = (hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16] for value in (slot, key))
@@ -274,26 +280,24 @@ def _cached(file: Path, number_of_files: int) -> tuple[np.ndarray, dict[int, str
     return images[: number_of_files - len(bad)], bad
 
 
-def _first_shape(paths: Sequence[Path], image_size: int | None, channels: int | None) -> tuple[int, int, int]:
+def _first_shape(paths: Sequence[Path], how: dict[str, Any]) -> tuple[int, int, int]:
     """That of the first image that can be read."""
     for path in paths:
         try:
-            return decode(path, image_size=image_size, channels=channels).shape
+            return decode(path, **how).shape
         except BadImageError:
             continue
-    return channels or 3, image_size or 0, image_size or 0
+    return how["channels"] or 3, how["image_size"] or 0, how["image_size"] or 0
 
 
-def _decode_into(
-    pixels: np.ndarray, paths: Sequence[Path], image_size: int | None, channels: int | None, workers: int
-) -> dict[int, str]:
+def _decode_into(pixels: np.ndarray, paths: Sequence[Path], how: dict[str, Any], workers: int) -> dict[int, str]:
     """Fills an array (N, C, H, W) with the readable images, without gaps; returns what is wrong with the others."""
     bad: dict[int, str] = {}
 
     def fill(indices: range) -> int:
         for index in indices:
             try:
-                image = decode(paths[index], image_size=image_size, channels=channels)
+                image = decode(paths[index], **how)
             except BadImageError as error:
                 bad[index] = str(error)
                 continue

@@ -315,8 +315,8 @@ def to_channels(images: Tensor, channels: int | None) -> Tensor:
     return torch.cat(grey)
 
 
-def resize(images: Tensor, size: int | tuple[int, int] | None) -> Tensor:
-    """uint8 (N, C, H, W) at another size, by antialiased bilinear interpolation on tensors; None: as they are."""
+def resize(images: Tensor, size: int | tuple[int, int] | None, interpolation: str = "bilinear") -> Tensor:
+    """uint8 (N, C, H, W) at another size, by antialiased interpolation on tensors; None: as they are."""
     shape = (size, size) if isinstance(size, int) else size
     if shape is None or images.shape[2:] == shape:
         return images
@@ -324,7 +324,7 @@ def resize(images: Tensor, size: int | tuple[int, int] | None) -> Tensor:
 
     result = storage.empty((*images.shape[:2], *shape), torch.uint8)
     for part, resized in zip(images.split(_CHUNK), result.split(_CHUNK), strict=True):
-        resized.copy_(functional.resize(part, list(shape), antialias=True))
+        resized.copy_(functional.resize(part, list(shape), functional.InterpolationMode(interpolation), antialias=True))
     return result
 
 

@@ -122,6 +122,7 @@ class Backbone(TableRepr):
         origin: which weights these are, as a report says it.
         how_to_get: what to do to have ImageNet weights, a sentence; "" if there is nothing to do.
         native_size: height and width in pixels of the images that the weights were trained on.
+        interpolation: by which those were resized, "bilinear" or "bicubic", for `helpers.data.load`.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Backbone(TableRepr):
     origin: str
     how_to_get: str
     native_size: int
+    interpolation: str
 
     def __repr__(self) -> str:
         return f"<Backbone {self.name}: {self.num_features:,} features, weights: {self.origin}>"
@@ -141,7 +143,7 @@ class Backbone(TableRepr):
             ("Network", self.name),
             ("Weights", self.origin),
             ("Features", f"{self.num_features:,} for an image"),
-            ("Native size", f"{self.native_size} × {self.native_size} px"),
+            ("Native size", f"{self.native_size} × {self.native_size} px, {self.interpolation} interpolation"),
             *missing,
         ]
 
@@ -213,6 +215,7 @@ def backbone(name: str, *, weights: str = "auto", seed: int = 0, root: Path = DA
         else f"random initialisation{': ImageNet weights not on this machine' if missing else ', as asked for'}",
         how_to_get=how_to_get(name, root=root) if missing else "",
         native_size=config.input_size[-1],
+        interpolation=config.interpolation,
     )
 
 

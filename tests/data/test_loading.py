@@ -137,3 +137,20 @@ def test_a_public_set_may_lie_there_as_image_files(tmp_path):
 def test_real_images_of_another_set_are_named_as_a_stand_in(fashion, no_system_folders):
     source = data.load("fashion_mnist", own="cifar10", root=fashion).source
     assert source.warning.startswith("STAND-IN DATA: Fashion-MNIST, real images, but not CIFAR-10.")
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_images_are_resized_as_pillow_does_with_the_interpolation_asked_for(tmp_path, fashion, interpolation):
+    """From files and from tensors, where one grey level may be rounded otherwise; and what is kept is of its own."""
+    noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    for name in ("a", "b"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.fromarray(noise).save(tmp_path / "own" / name / f"{number}.png")
+    small = Image.fromarray(noise).resize((7, 7), Image.Resampling[interpolation.upper()])
+    for way in ("bilinear", "bicubic", interpolation):
+        options = {"own": "photographs", "image_size": 7, "interpolation": way, "root": tmp_path}
+        image = data.load(f"folder:{tmp_path / 'own'}", **options).train.images[0]
+    np.testing.assert_array_equal(image.permute(1, 2, 0), np.asarray(small))
+    difference = resize(torch.from_numpy(noise).permute(2, 0, 1)[None], 7, interpolation)[0].int() - image.int()
+    assert difference.abs().max() <= 1

@@ -134,6 +134,7 @@ def test_a_file_of_timms_makes_timms_network(root) -> None:
     images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     shaped = backbone("convnext_atto", root=root)
     assert shaped.origin.endswith("(timm's names)") and shaped.native_size == 224
+    assert shaped.interpolation == timm.data.resolve_data_config({}, model=reference)["interpolation"]
     with torch.no_grad():
         expected = reference.forward_head(reference.forward_features(normalize(images, MEAN, STD)), pre_logits=True)
         torch.testing.assert_close(shaped.body(images), expected)
