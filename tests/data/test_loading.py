@@ -3,8 +3,10 @@
 import gzip
 import pickle
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from helpers import data
 from helpers.data import sets, shapes
@@ -108,17 +110,17 @@ def test_bad_options_are_named(options, message):
         data.load("cifar1000", own="cifar100")
 
 
-def test_classes_are_chosen_by_name_in_the_order_given(fashion, no_system_folders):
-    splits = data.load("fashion_mnist:Bag, Trouser", own="fashion_mnist", root=fashion, train_per_class=4)
+def test_classes_are_chosen_by_name_in_the_order_given(fashion, tmp_path):
+    splits = data.load("fashion_mnist:Bag, Trouser", own="fashion_mnist", root=tmp_path, train_per_class=4)
     assert splits.class_names == ("Bag", "Trouser") and splits.source.title == "Fashion-MNIST: Bag, Trouser"
     for part in splits.all:
         pixels = torch.tensor([80, 10])[part.labels]  # ten times the label that the whole set has
         assert (part.images == pixels[:, None, None, None]).all() and len(part.labels.unique()) == 2
     assert (splits.train.class_counts() == 4).all()
     with pytest.raises(data.DataError, match="no class 'Bags'; there are: T-shirt/top"):
-        data.load("fashion_mnist:Bags", own="fashion_mnist", root=fashion)
+        data.load("fashion_mnist:Bags", own="fashion_mnist", root=tmp_path)
     with pytest.raises(data.DataError, match="3 classes asked for, but the data set has 2"):
-        data.load("fashion_mnist:Bag,Coat", own="fashion_mnist", root=fashion, num_classes=3)
+        data.load("fashion_mnist:Bag,Coat", own="fashion_mnist", root=tmp_path, num_classes=3)
 
 
 def test_a_public_set_may_lie_there_as_image_files(tmp_path):
@@ -134,8 +136,8 @@ def test_a_public_set_may_lie_there_as_image_files(tmp_path):
     assert sorted(splits.test.images[:, 0, 0, 0].tolist()) == [*range(20, 25), *range(120, 125)]
 
 
-def test_real_images_of_another_set_are_named_as_a_stand_in(fashion, no_system_folders):
-    source = data.load("fashion_mnist", own="cifar10", root=fashion).source
+def test_real_images_of_another_set_are_named_as_a_stand_in(fashion, tmp_path):
+    source = data.load("fashion_mnist", own="cifar10", root=tmp_path).source
     assert source.warning.startswith("STAND-IN DATA: Fashion-MNIST, real images, but not CIFAR-10.")
 
 
