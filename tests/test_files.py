@@ -58,6 +58,7 @@ def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
     assert calls == [("fsync", 5), "replace"]
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_goes_a_day_later(tmp_path):
     path = tmp_path / "file"
     code = "\n".join(
@@ -85,6 +86,7 @@ def test_what_a_killed_process_left_goes_a_day_later(tmp_path):
     assert names(tmp_path) == {"file", *others}
 
 
+@pytest.mark.slow
 def test_one_process_at_a_time_holds_a_lock(tmp_path):
     path = tmp_path / "lock"
     code = (

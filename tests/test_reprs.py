@@ -59,7 +59,9 @@ SHOWN = {
     "ImageData, empty": lambda: split_of("test", ()),
     "ImageData, activations": lambda: split_of(images=torch.zeros(5, 512)),
     "Compute": lambda: choose_compute("cpu"),
-    "Backbone": lambda: models.Backbone("<b>", torch.nn.Sequential(), 512, False, "random", "Get *them*.", 224),
+    "Backbone": lambda: models.Backbone(
+        "<b>", torch.nn.Sequential(), 512, False, "random", "Get *them*.", 2, "bicubic"
+    ),
     "RocCurves": roc_curves,
 }
 

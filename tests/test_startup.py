@@ -4,11 +4,14 @@ import pkgutil
 import subprocess
 import sys
 
+import pytest
+
 import helpers
 
 SLOW = ("timm", "torchvision", "huggingface_hub", "sklearn", "scipy", "seaborn", "papermill", "nbconvert", "typst")
 
 
+@pytest.mark.slow
 def test_importing_all_of_helpers_imports_nothing_slow():
     names = [module.name for module in pkgutil.iter_modules(helpers.__path__)]
     assert {"data", "models", "evaluate", "plots", "train", "transfer", "report"} <= set(names)

@@ -130,6 +130,7 @@ def test_two_processes_do_not_write_one_file(get, server, path) -> None:
     assert_whole(path)
 
 
+@pytest.mark.slow
 def test_what_came_before_ctrl_c_is_kept(get, server, answer, path) -> None:
     server.answers = [answer(sent=100_000, stalls=True), answer()]
     code = (

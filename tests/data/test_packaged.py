@@ -18,6 +18,7 @@ def test_the_packaged_part_of_fashion_mnist_is_balanced_and_as_it_was(split):
     assert min(means, key=means.get) == "Trouser" and means["Bag"] > 24 and means["Ankle boot"] > 24
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sets.find("fashion_mnist") is None, reason="Fashion-MNIST is not on this machine")
 def test_every_packaged_image_is_one_of_the_whole_set_with_its_label_and_split(monkeypatch):
     monkeypatch.setattr(sets, "SYSTEM_PREFIXES", PREFIXES)

@@ -131,7 +131,7 @@ class Away(nn.Linear):
 
 
 def test_a_new_head_on_a_body_that_was_moved_is_all_on_the_cpu():
-    shaped = Backbone("moved", nn.Sequential(nn.Flatten(), Away(12, 5)), 5, True, "", "", 2)
+    shaped = Backbone("moved", nn.Sequential(nn.Flatten(), Away(12, 5)), 5, True, "", "", 2, "bilinear")
     network = shaped.with_head(3)
     assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
     assert {parameter.device.type for parameter in shaped.body.parameters()} == {"meta"}  # left where it is

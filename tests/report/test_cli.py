@@ -69,6 +69,7 @@ def runs(monkeypatch):
     return runs
 
 
+@pytest.mark.slow
 def test_help_imports_nothing_heavy_and_shows_examples():
     run = "runpy.run_module('helpers.report', run_name='__main__')"
     loaded = f"print('LOADED', sorted({{name.split('.')[0] for name in sys.modules}} & set({HEAVY})))"

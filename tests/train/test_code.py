@@ -296,6 +296,7 @@ def test_a_class_that_has_been_used_is_the_same_class(make_images, cpu, tmp_path
     assert [train.fit(network, images, images, **options).resumed_from for network in networks] == [0, 1]
 
 
+@pytest.mark.slow
 def test_another_process_goes_on(make_images, tmp_path):
     """One that orders sets otherwise, and has made other hooks before."""
     (tmp_path / "images").write_bytes(pickle.dumps(make_images(6)))

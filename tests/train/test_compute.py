@@ -55,6 +55,7 @@ def test_a_processor_trains_depthwise_convolutions_in_float32(monkeypatch):
     assert chosen.for_network(nn.Sequential(nn.Conv2d(1, 8, 3), nn.Linear(2, 2))).precision == "bfloat16"
 
 
+@pytest.mark.slow
 def test_a_processor_computes_with_one_thread_unless_the_user_asks_for_more():
     """Also by papermill and in JupyterLab: so a report's numbers are the same whatever the number of cores."""
     code = "import torch; from helpers.train import choose_compute; print(choose_compute('cpu').description)"
