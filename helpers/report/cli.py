@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="lists notebooks, their parameters and profiles, and ends")
 
     add = parser.add_argument_group("parameters").add_argument
-    add("--profile", default=QUICK, metavar="NAME", help="quick (the default), smoke or full")
+    add("--profile", default=QUICK, metavar="NAME", help="quick (the default), smoke, real or full")
     assignment = {"nargs": 2, "action": "append", "default": [], "metavar": ("NAME", "VALUE")}
     add("-p", dest="assignments", help="sets a parameter", **assignment)
     add("-f", type=Path, dest="file", metavar="FILE.yaml", help="sets the parameters in a YAML file")
