@@ -610,7 +610,7 @@ def compare(a: Array, b: Array, *, comparisons: int = 1) -> Comparison:
     variances (Cochran and Cox, "Experimental designs", 1957), and the noise of single answers counts in both. For
     normal noise a true difference of 0 is then outside in at most 5 % of cases: the chance is 5 % where only one of the
     two varies, and convex in the shares of both. Degrees of freedom estimated after Satterthwaite (1946) are wrong in
-    up to 12 % with two runs. The price: two runs (t = 12.7) find only large differences; five (t = 2.8) pay.
+    over a tenth of cases with two runs. The price: two runs (t = 12.7) find only large differences; five (t = 2.8) pay.
 
     With one run only the images are sampled: the verdict is on these two trainings, and says nothing about whether
     another seed would turn it round.
@@ -634,16 +634,16 @@ def compare(a: Array, b: Array, *, comparisons: int = 1) -> Comparison:
     differences = a.astype(float) - b
     if not np.isfinite(differences).all():
         raise EvaluationError("compare needs numbers: some are NaN or infinite")
-    sampled = {name: axis for axis, name in enumerate(("runs", "images")) if a.shape[axis] > 1}
-    halves = []
-    for axis in sampled.values():
+    halves = {}
+    for axis, name in enumerate(("runs", "images")):
         means = differences.mean(axis=1 - axis)
-        halves.append(stdtrit(len(means) - 1, 1 - 0.025 / comparisons) * means.std(ddof=1) / math.sqrt(len(means)))
+        if (n := len(means)) > 1:
+            halves[name] = stdtrit(n - 1, 1 - 0.025 / comparisons) * means.std(ddof=1) / math.sqrt(n)
     # Two runs of coarse numbers often differ by exactly as much: that is no certainty.
-    half = math.inf if [*sampled] == ["runs"] and halves[0] < 1e-9 else math.hypot(*halves)
+    half = math.inf if [*halves] == ["runs"] and halves["runs"] < 1e-9 else math.hypot(*halves.values())
     difference = float(differences.mean())
     verdict = "ahead" if difference > half else "behind" if difference < -half else "too close to tell"
-    return Comparison(difference, difference - half, difference + half, verdict, " and ".join(sampled))
+    return Comparison(difference, difference - half, difference + half, verdict, " and ".join(halves))
 
 
 def judge(margin: float, noise: float | None) -> str:

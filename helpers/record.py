@@ -332,7 +332,7 @@ def compared(
     figures = source.figures
     chosen = {*measured, *(figures.index[figures["ours"] != ""] if keys is None else keys)}
     if unknown := sorted(chosen - {*figures.index}):
-        raise RecordError(f"{source.title} has no figure {unknown[0]!r}; it has {', '.join(figures.index)}")
+        raise RecordError(f"{source.title} has no figure {unknown[0]!r}")
     entries, about = [], {}
     for key, row in figures[figures.index.isin(chosen)].iterrows():
         values = measured.get(key, math.nan)

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -255,7 +255,7 @@ def _finish_epoch(training: _Training) -> None:
     training.model.eval()
     for name, split in list(training.splits.items())[1:]:
         with memory_advice(split.images.shape[1:]):  # in batches of its own, so a smaller BATCH_SIZE would not help
-            logits = run(training.rest, split.images, training.compute).float()
+            logits = run(training.rest, split.images, replace(training.compute, precision="float32"))
         row[f"{name}_loss"] = training.loss_function(logits, split.labels).item()
         row[f"{name}_accuracy"] = (logits.argmax(dim=1) == split.labels).sum().item() / len(split.labels)
 

@@ -98,7 +98,10 @@ def run(layers: nn.Module, images: Tensor, compute: Compute) -> Tensor:
         for start in range(0, max(1, len(images)), batch_size):
             with torch.inference_mode():
                 # A copy in any case: a layer that works in place would change the images themselves.
-                output = layers(channels_last(images[start : start + batch_size].clone()))
+                batch = images[start : start + batch_size].clone()
+                # What frozen layers made in bfloat16 goes on in float32 where a network is evaluated.
+                batch = batch.float() if batch.dtype == torch.bfloat16 and compute.precision == "float32" else batch
+                output = layers(channels_last(batch))
             if outputs is None:  # filled batch by batch: joining them at the end would need the memory twice
                 shape, on_cpu = (len(images), *output.shape[1:]), output.device.type == "cpu"
                 empty = storage.empty if on_cpu else partial(torch.empty, device=output.device)
