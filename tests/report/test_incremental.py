@@ -166,21 +166,6 @@ def test_a_mistake_in_prose_costs_no_run_nor_does_a_page_that_could_not_be_drawn
     assert report() == {"01_one": "unchanged"}
 
 
-def test_a_report_is_not_drawn_from_what_another_command_ran_meanwhile(one, report, monkeypatch, capsys):
-    retell(one, "Another text.")
-    run_all = batch.run_all
-
-    def after_another_command(*arguments, **options):
-        monkeypatch.setattr(batch, "run_all", run_all)
-        assert cli.main(["--format", "html", "-p", "SEED", "4"], root=one) == 0
-        return run_all(*arguments, **options)
-
-    monkeypatch.setattr(batch, "run_all", after_another_command)
-    assert cli.main(["--format", "html"], root=one) == 1
-    assert "another command has run it meanwhile: run this one again" in capsys.readouterr().err
-    assert report("-p", "SEED", "4") == {"01_one": "unchanged"}
-
-
 def test_the_book_is_made_anew_when_its_settings_or_chapters_change(tmp_path, report):
     write(tmp_path, "01_one")
     write(tmp_path, "02_two")

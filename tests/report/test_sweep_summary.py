@@ -85,34 +85,34 @@ def make(tmp_path):
     return lambda *grid, **options: Sweep(tmp_path, grid, **options)
 
 
-@pytest.fixture
-def summary(monkeypatch):
+def summary(made):
     """Runs the notebook's cells over a sweep; returns what it recorded, by kind and name, and its figure's axes."""
-
-    def run(made, **options):
-        task = sweep.summary_task(made.workspace, "quick", made.notebook, made.points, **options)
-        shown, axes = [], []
-        monkeypatch.setattr(IPython.display, "display", lambda bundle, **_: shown.append(bundle[MIME]))
-        monkeypatch.setattr(plt, "close", lambda figure: axes.extend(figure.axes))
+    task = sweep.summary_task(made.workspace, "quick", made.notebook, made.points)
+    shown, axes = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plt, "rcParams", plt.rcParams.copy())
+        patch.setattr(IPython.display, "display", lambda bundle, **_: shown.append(bundle[MIME]))
+        patch.setattr(plt, "close", lambda figure: axes.extend(figure.axes))
         namespace = {}
         for cell in nbformat.read(task.notebook, as_version=4).cells:
             if cell.cell_type == "code":
                 exec(cell.source, namespace)
                 namespace |= task.parameters if "parameters" in cell.metadata.get("tags", []) else {}
-        found = {content.get("name", content["kind"]): content for content in shown}
-        return {**found, "readings": "\n".join(each["text"] for each in shown if each["kind"] == "reading")}, axes
-
-    with monkeypatch.context() as patch:
-        patch.setattr(plt, "rcParams", plt.rcParams.copy())
-        yield run
+    found = {content.get("name", content["kind"]): content for content in shown}
+    return {**found, "readings": "\n".join(each["text"] for each in shown if each["kind"] == "reading")}, axes
 
 
-@pytest.fixture
-def mixed(make):
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
     """Twelve points: one failed, one not run, ten good ones."""
-    made = make("SEED=0..3", "LEARNING_RATE=1e-4,1e-3,1e-2").run(skip=(4, 5))
+    made = Sweep(tmp_path_factory.mktemp("mixed"), ["SEED=0..3", "LEARNING_RATE=1e-4,1e-3,1e-2"]).run(skip=(4, 5))
     made.ran(made.points[4], error=f"no such shape {NASTY}")
     return made
+
+
+@pytest.fixture(scope="module")
+def of_mixed(mixed):
+    return summary(mixed)
 
 
 def frame(content):
@@ -146,8 +146,8 @@ def test_it_runs_again_only_if_the_points_results_are_others_and_a_damaged_file_
     assert [row["run_state"] for row in made.rows()] == ["not run", "not run", "ok"]
 
 
-def test_means_over_seeds_leave_out_what_did_not_end_well(mixed, summary):
-    found, _ = summary(mixed)
+def test_means_over_seeds_leave_out_what_did_not_end_well(mixed, of_mixed):
+    found, _ = of_mixed
     means = frame(found["means"]).set_index("LEARNING_RATE")
     deviations = pd.read_csv(io.StringIO(found["means"]["csv"])).set_index("LEARNING_RATE")[f"{ACCURACY} (std)"]
     for rate, seeds in {0.0001: [0, 1, 2, 3], 0.001: [0, 2, 3], 0.01: [0, 2, 3]}.items():
@@ -157,8 +157,8 @@ def test_means_over_seeds_leave_out_what_did_not_end_well(mixed, summary):
         assert deviations[rate] == pytest.approx(np.std(values, ddof=1), rel=1e-9)
 
 
-def test_points_without_results_are_named_with_their_reasons(mixed, summary):
-    found, _ = summary(mixed)
+def test_points_without_results_are_named_with_their_reasons(mixed, of_mixed):
+    found, _ = of_mixed
     assert found["provenance"]["incomplete"] == "10 of 12 points"
     assert "**2 of 12 points have no result**" in found["readings"]
     missing = frame(found["missing"])
@@ -173,8 +173,8 @@ def test_points_without_results_are_named_with_their_reasons(mixed, summary):
     assert frame(points)[ACCURACY].isna().tolist() == [i in (4, 5) for i in range(12)]
 
 
-def test_the_best_is_told_by_number_split_and_setting(mixed, summary):
-    found, _ = summary(mixed)
+def test_the_best_is_told_by_number_split_and_setting(mixed, of_mixed):
+    found, _ = of_mixed
     best, other = found["readings"].splitlines()[-4:-2]
     values = [100 * accuracy(seed, 0.001) for seed in (0, 2, 3)]
     assert "(test images) is highest at LEARNING&#95;RATE &#61; 0&#46;001" in best and "lowest at" in best
@@ -188,7 +188,7 @@ def test_the_best_is_told_by_number_split_and_setting(mixed, summary):
     assert [row, column] in found["points"]["bold"] and [row, column + 1] in found["points"]["bold"]
 
 
-def test_where_a_name_does_not_tell_nothing_is_best_and_units_are_right(make, summary):
+def test_where_a_name_does_not_tell_nothing_is_best_and_units_are_right(make):
     numbers = {
         "best_epoch": number("Epoch of the lowest validation loss", 3),
         "gap": number("Accuracy gap", 0.125, "points"),
@@ -201,7 +201,7 @@ def test_where_a_name_does_not_tell_nothing_is_best_and_units_are_right(make, su
     assert row[-3:] == ["3", "12.50", "1,234"]
 
 
-def test_the_opening_says_what_varies_what_is_fixed_and_where_it_comes_from(make, summary):
+def test_the_opening_says_what_varies_what_is_fixed_and_where_it_comes_from(make):
     made = make("SEED=0..2", assignments=[("EPOCHS", "2")]).run()
     made.ran(made.points[0], stand_in="")
     opening = summary(made)[0]["provenance"]
@@ -212,19 +212,8 @@ def test_the_opening_says_what_varies_what_is_fixed_and_where_it_comes_from(make
     assert rows["Data set"] == "Drawn shapes" and "Seed" not in rows
 
 
-def test_parameters_are_shown_as_they_were_given(make, summary, tmp_path):
-    file = tmp_path / "points.yaml"
-    file.write_text("- {LEARNING_RATE: 0.00003}\n- {IMAGE_SIZE: 16, SEEDS: [3]}\n- {DATASET: shapes}\n")
-    rows = summary(make(sweep_file=file).run())[0]["points"]["rows"]
-    assert [row[1:5] for row in rows] == [
-        ["3e-05", "None", "[0, 1]", "auto"],
-        ["0.001", "16", "[3]", "auto"],
-        ["0.001", "None", "[0, 1]", "shapes"],
-    ]
-
-
-def test_amounts_lie_along_an_axis_that_spaces_them_evenly(mixed, make, summary):
-    panel, other = summary(mixed)[1]
+def test_amounts_lie_along_an_axis_that_spaces_them_evenly(of_mixed, make):
+    panel, other = of_mixed[1]
     assert panel.get_xlabel() == "LEARNING_RATE" and other.get_ylabel() == "Training loss"
     line = panel.lines[0]
     assert line.get_xdata() == pytest.approx([0.0001, 0.001, 0.01])
@@ -241,7 +230,7 @@ def test_amounts_lie_along_an_axis_that_spaces_them_evenly(mixed, make, summary)
     assert behind[ACCURACY].tolist() == pytest.approx([100 * accuracy(0, rate, 4) for rate in (0.1, 0.2, 0.3)])
 
 
-def test_what_is_no_amount_stands_side_by_side(make, summary):
+def test_what_is_no_amount_stands_side_by_side(make):
     panel = summary(make("DATASET=cifar10,'$a_b$',shapes", "SEED=0..1", "IMAGE_SIZE=None,16").run())[1][0]
     assert len(panel.containers) == 2 and len(panel.get_xticklabels()) == 3
     heights = [bar.get_height() for bar in panel.containers[0]]
@@ -252,22 +241,11 @@ def test_what_is_no_amount_stands_side_by_side(make, summary):
     )
 
 
-@pytest.mark.parametrize(
-    ("grid", "skip"),
-    [
-        (["EPOCHS=2,4"], range(2)),
-        (["EPOCHS=2"], []),
-        (["EPOCHS=1..9", "LEARNING_RATE=0,1e-4,1e-3", "SEED=1,2"], range(3, 54)),
-    ],
-)
-def test_there_is_a_page_whatever_ended_well(make, summary, grid, skip):
-    made = make(*grid)
-    made.run(skip=skip, numbers={"x": number("X", 1.0)})
-    found, _ = summary(made)
-    assert len(found["points"]["rows"]) == len(made.points)
+def test_there_is_a_page_where_nothing_ended_well(make):
+    assert len(summary(make("EPOCHS=2,4"))[0]["points"]["rows"]) == 2
 
 
-def test_more_settings_than_lines_can_show_are_averaged(make, summary):
+def test_more_settings_than_lines_can_show_are_averaged(make):
     panel = summary(make("LEARNING_RATE=1e-4,1e-3,1e-2,1e-1", "EPOCHS=1..8", "DATASET=a,b").run())[1][0]
     assert panel.get_xlabel() == "EPOCHS" and not panel.figure.legends
     of_first = [100 * accuracy(0, rate, 1) for rate in (1e-4, 1e-3, 1e-2, 1e-1)]
