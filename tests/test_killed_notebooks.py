@@ -17,11 +17,11 @@ def benchmark(monkeypatch):
 
 
 def test_a_killed_notebook_ends_with_the_same_numbers(benchmark, tmp_path):
-    """Six networks, and the report command or the kernel killed in the midst of a training."""
+    """The report command or the kernel is killed in the midst of a training."""
     options = ["--profile", "smoke", "--format", "html"]
-    trial = benchmark.try_notebook(tmp_path, "06_fashion_mnist", options, kills=1, seed=7)
+    trial = benchmark.try_notebook(tmp_path, "01_cnn_on_a", options, kills=1, seed=7)
     assert trial.differences == []
-    assert trial.trainings == 6 and trial.compared > 250
+    assert trial.compared > 100
     (hit,) = trial.hits
     assert 0 < hit.begun <= trial.trainings and hit.cell not in ("", "the end")
 

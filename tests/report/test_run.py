@@ -16,7 +16,6 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import nbformat
-import papermill
 import psutil
 import pytest
 
@@ -198,17 +197,6 @@ def test_no_kernel_is_left(session):
     assert not [command for command in commands if "ipykernel_launcher" in command]
 
 
-def test_papermill_alone_gives_the_same_results_from_any_folder(root, session, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    notebook = str(root / "notebooks" / "01_fine.ipynb")
-    papermill.execute_notebook(
-        notebook, "out.ipynb", parameters={"EPOCHS": 2}, kernel_name="python3", language="python", progress_bar=False
-    )
-    ours, plain = (document.read(n) for n in (session.executed("01_fine"), nbformat.read("out.ipynb", as_version=4)))
-    assert plain.numbers == ours.numbers
-    assert plain.title == ours.title
-
-
 def test_an_endless_notebook_is_stopped_at_its_limit_beside_one_that_ends(tmp_path):
     """--jobs has both run at once, --threads gives them more of these; --force leaves older checkpoints aside."""
     waiting = "while not os.path.exists('both'):\n    time.sleep(0.05)"
@@ -314,15 +302,6 @@ def executing(tmp_path, monkeypatch, capsys):
 @pytest.fixture
 def reports(tmp_path) -> Path:
     return tmp_path / "reports" / "quick"
-
-
-def test_drawings_of_an_earlier_run_are_removed(executing, tmp_path):
-    folder = tmp_path / "figures" / "quick" / "01_fake"
-    executing(drawing("curves"), drawing("matrix"))
-    assert {path.name for path in folder.iterdir()} == {"curves.svg", "curves.pdf", "matrix.svg", "matrix.pdf"}
-    executing(drawing("curves"))
-    assert {path.name for path in folder.iterdir()} == {"curves.svg", "curves.pdf"}
-    assert "<title>curves</title>" in (folder / "curves.svg").read_text()
 
 
 def test_the_last_good_page_is_kept_until_a_run_is_good_again(executing, reports):
