@@ -22,8 +22,8 @@ from helpers.report.workspace import (
     Settings,
     Task,
     Workspace,
-    load,
     make_folder,
+    read,
 )
 
 if TYPE_CHECKING:
@@ -335,12 +335,12 @@ def _print_to_the_end(lines: Iterable[str]) -> None:
 
 
 def _list(workspace: Workspace, names: Sequence[str]) -> Iterator[str]:
-    from helpers.report.document import read
+    from helpers.report.document import title
 
     for notebook in workspace.choose(names):
-        content = load(notebook)
+        content = read(notebook)
         parameters = defaults(content, name=notebook.stem)
         profiles = [p for p in workspace.profiles() if p == QUICK or workspace.profile_file(p, notebook).is_file()]
-        yield f"{notebook.stem}: {read(content, name=notebook.stem).title}"
+        yield f"{notebook.stem}: {title(content, name=notebook.stem)}"
         yield f"    profiles: {', '.join(profiles)}"
         yield from (f"    {name} = {value!r}" for name, value in parameters.items())

@@ -4,7 +4,7 @@ import base64
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -171,6 +171,12 @@ def read(notebook: "NotebookNode", *, name: str = "") -> Document:
     except Exception as error:  # nbformat only warns of what is missing or wrong, and it may be anything.
         why = f"{type(error).__name__}: {error}"
         raise DamagedNotebook(f"the notebook {name} is damaged ({why}): run it again") from error
+
+
+def title(notebook: Mapping[str, Any], *, name: str) -> str:
+    """The title of its document, from a notebook's JSON alone."""
+    texts = [clean.printable(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    return next(filter(None, (_take_title(text)[0] for text in texts)), name)
 
 
 def private(content: Any) -> Any:
