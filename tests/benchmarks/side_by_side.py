@@ -28,14 +28,14 @@ def main(argv: Sequence[str]) -> int:
     for number in range(options.rounds):
         # In turns, each first once: a machine that slows down slows both ways.
         for jobs in sorted(seconds, reverse=bool(number % 2)):
-            seconds[jobs].append(_run(options.notebooks, options.profile, jobs))
+            seconds[jobs].append(run_report(options.notebooks, options.profile, jobs))
             print(f"round {number + 1}, --jobs {jobs}: {seconds[jobs][-1]:.1f} s", flush=True)
     one, several = min(seconds[1]), min(seconds[options.jobs])
     print(f"--jobs {options.jobs} takes {several / one:.2f} of the time of one after the other (best of each)")
     return 0
 
 
-def _run(notebooks: Sequence[str], profile: str, jobs: int) -> float:
+def run_report(notebooks: Sequence[str], profile: str, jobs: int) -> float:
     """Seconds that the command takes in a workbook of its own, without checkpoints of earlier runs."""
     with tempfile.TemporaryDirectory(prefix="side-by-side-") as name:
         folder = Path(name)

@@ -1,0 +1,81 @@
+"""What is left of a training's speed beside other programs? The network of 05 on random images of 32 px.
+
+Trained alone, beside one program that keeps a core busy, and two at once, in turns; medians of the rounds. Each
+training is a process of its own, as two notebooks are.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+
+from helpers import ROOT, models, train
+from helpers.data import ImageData, Source
+
+BATCH_SIZE = 128
+QUIET = {**os.environ, "TQDM_DISABLE": "1"}
+"""The environment of processes without progress bars."""
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks neighbours", description=__doc__)
+    parser.add_argument("--images", type=int, default=10_240, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    options = parser.parse_args(argv)
+    ways = ["alone", "beside a busy program", "two at once"]
+    rates: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(options.rounds):
+        for way in ways:
+            rates[way].append(_rate(options.images, way))
+            print(f"{way}: {rates[way][-1]:,.0f} images/s", flush=True)
+    alone, busy, two = (statistics.median(rates[way]) for way in ways)
+    print(f"beside a busy program {busy / alone:.2f} of its speed alone; two at once together {two / alone:.2f} of one")
+    return 0
+
+
+def make_training(num_images: int, seed: int = 0, epochs: int = 1) -> partial[train.Result]:
+    """A training of the network of 05, on random images."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (num_images, 3, 32, 32), generator=generator, dtype=torch.uint8)
+    names, source = tuple("abcdefghij"), Source("random", "Random pixels", "made for a benchmark")
+    images = ImageData(pixels, torch.arange(num_images) % 10, names, "train", source)
+    network = models.resolution_cnn(10, mean=(0.5,) * 3, std=(0.25,) * 3, image_size=32, seed=seed)
+    options = {"epochs": epochs, "batch_size": BATCH_SIZE, "optimizer": "sgd", "compute": train.choose_compute()}
+    return partial(train.fit, network, images, images.subset(torch.arange(256)), seed=seed, **options)
+
+
+def _rate(num_images: int, way: str) -> float:
+    """Images a second, of all trainings together."""
+    code = f"from tests.benchmarks import neighbours; neighbours.train_when_told({num_images})"
+    number = 2 if way == "two at once" else 1
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, text=True, stdin=-1, stdout=-1, env=QUIET)
+        for _ in range(number)
+    ]
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"])] if way.startswith("beside") else []
+    try:
+        for process in started:
+            process.stdout.readline()
+        for process in started:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        return sum(json.loads(process.communicate()[0]) for process in started)
+    finally:
+        for process in [*started, *busy]:
+            process.kill()
+            process.wait()
+
+
+def train_when_told(num_images: int) -> None:
+    """In a process: warms up, says so, waits for a line, trains and prints images a second."""
+    make_training(10 * BATCH_SIZE)()
+    training = make_training(num_images)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(num_images / training().history["seconds"].sum())

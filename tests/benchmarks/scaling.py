@@ -1,0 +1,62 @@
+"""How much faster are trainings side by side with more cores?
+
+A list of trainings is given to `helpers.train.side_by_side`, and a notebook to the report command, with 1, 2, … of this
+machine's cores, in turns; best of the rounds. The processes of the list have begun before.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from helpers import ROOT, train
+from tests.benchmarks.neighbours import QUIET, make_training
+from tests.benchmarks.side_by_side import run_report
+
+GOAL = 0.85
+"""Of the number of cores, on the list."""
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks scaling", description=__doc__)
+    parser.add_argument("--cores", type=int, nargs="+", default=[1, 2], help="default: 1 2")
+    parser.add_argument("--trainings", type=int, default=8, help="default: %(default)s")
+    parser.add_argument("--images", type=int, default=5_120, help="of each training (default: %(default)s)")
+    parser.add_argument("--notebook", default="02", help="as the report command takes it; '' for none")
+    parser.add_argument("--profile", default="quick")
+    parser.add_argument("--rounds", type=int, default=2, help="default: %(default)s")
+    options = parser.parse_args(argv)
+    ways = {f"{options.trainings} trainings": lambda: _seconds(options.trainings, options.images)}
+    if options.notebook:
+        ways[f"notebook {options.notebook}"] = lambda: run_report([options.notebook], options.profile, 1)
+    all_cores = sorted(os.sched_getaffinity(0))
+    for way, measure in ways.items():
+        seconds: dict[int, list[float]] = {cores: [] for cores in options.cores}
+        for _ in range(options.rounds):
+            for cores in options.cores:
+                os.sched_setaffinity(0, all_cores[:cores])  # what this process starts has no more either
+                seconds[cores].append(measure())
+                print(f"{way}, {cores} cores: {seconds[cores][-1]:.1f} s", flush=True)
+        for cores in options.cores[1:]:
+            times = min(seconds[options.cores[0]]) / min(seconds[cores])
+            share = times * options.cores[0] / cores
+            print(f"{way}: {times:.2f} times as fast with {cores} cores, {share:.2f} × the cores (goal: {GOAL})")
+    return 0
+
+
+def _seconds(trainings: int, images: int) -> float:
+    code = f"from tests.benchmarks import scaling; scaling.train_list({trainings}, {images})"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=-1, text=True, check=True, env=QUIET)
+    return json.loads(run.stdout)
+
+
+def train_list(number: int, images: int) -> None:
+    """In a process: trains a list of networks, after a short one that starts all processes; prints the seconds."""
+    train.side_by_side([make_training(256, seed) for seed in range(number)])
+    trainings = [make_training(images, seed) for seed in range(number)]
+    started = time.perf_counter()
+    train.side_by_side(trainings)
+    print(time.perf_counter() - started)
