@@ -29,7 +29,7 @@ SHARED = {
     "TRAIN_PER_CLASS": int,
     "EPOCHS": int | list,  # a list where a notebook trains for several lengths
     "BATCH_SIZE": int,
-    "LEARNING_RATE": float,
+    "LEARNING_RATE": float | list,  # a list where it is chosen on validation images
     "SEED": int,
     "DEVICE": str,
     "PRECISION": str,
