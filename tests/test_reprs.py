@@ -1,15 +1,10 @@
 """Objects as the last line of a cell: their HTML, Markdown and plain text."""
 
-import base64
-import re
-from xml.etree import ElementTree
-
 import pandas as pd
 import pytest
 import torch
 from bs4 import BeautifulSoup
 from IPython.core.formatters import DisplayFormatter
-from matplotlib import pyplot as plt
 from nbconvert.filters import markdown2html
 
 from helpers import evaluate, models
@@ -102,19 +97,6 @@ def test_a_result_sums_up_its_training():
         ["Frozen layers", "7 run once over the data, 1.2 s"],
     ]
     assert repr(result()).startswith("<Result: epochs finished: 3; best epoch: 2, validation accuracy 62.5%; ")
-
-
-def test_a_results_picture_leaves_pyplot_alone():
-    current, settings = plt.figure(), dict(plt.rcParams)
-    html = result()._repr_html_()
-    assert plt.get_fignums() == [current.number] and plt.gcf() is current
-    assert dict(plt.rcParams) == settings
-    plt.close(current)
-    picture = BeautifulSoup(html, "html.parser").find("img")
-    svg = base64.b64decode(picture["src"].removeprefix("data:image/svg+xml;base64,"))
-    ElementTree.fromstring(svg)
-    assert len(re.findall(rb'id="axes_\d"', svg)) == 2
-    assert html == result()._repr_html_(), "the same result gives the same bytes"
 
 
 def test_data_say_what_they_are_and_warn_of_a_stand_in():

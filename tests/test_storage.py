@@ -1,6 +1,5 @@
 """Large tensors against small ones, and against what the operating system says about memory."""
 
-import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,12 +43,6 @@ def test_a_large_tensor_is_an_ordinary_one_in_a_file_without_a_name_that_goes_wi
 def test_a_small_tensor_lies_in_memory(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "limit", lambda: 12)
     assert storage.empty((3, 4), torch.uint8).shape == (3, 4) and not cache.exists()
-
-
-def test_its_room_on_the_disk_is_taken_when_it_is_made(cache: Path) -> None:
-    tensor = storage.empty((50, 2**20), torch.uint8)
-    (file,) = (fd for fd in Path("/proc/self/fd").iterdir() if os.path.realpath(fd).startswith(f"{cache}/"))
-    assert file.stat().st_blocks * 512 >= tensor.nbytes  # a file that was only made longer has no blocks
 
 
 @contextmanager

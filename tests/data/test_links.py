@@ -6,8 +6,6 @@ import pytest
 from PIL import Image
 
 from helpers import data
-from helpers.data import sets
-from helpers.data.__main__ import main
 
 
 def circle(path: Path) -> Path:
@@ -62,19 +60,3 @@ def test_links_that_lead_somewhere_are_followed(photographs: Path, tmp_path: Pat
     (tmp_path / "elsewhere/cat/loop").symlink_to(tmp_path / "elsewhere")
     assert sum(map(len, load(photographs).all)) == 12
     assert load(photographs).source.where == "photographs"
-
-
-@pytest.mark.parametrize("folder", ["photographs", "cifar-10-batches-py"])
-def test_the_list_goes_on_behind_a_broken_folder(tmp_path: Path, broken, capsys, folder: str) -> None:
-    broken(tmp_path / folder)
-    assert main(["list"], root=tmp_path) == 0
-    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
-    assert {"cifar10", "cifar100", "photographs", "three_animals", "shapes"} <= set(rows)
-    for name, place in (("photographs", "photographs"), ("cifar10", "cifar-10-batches-py")):
-        assert ("lead nowhere" in rows[name]) == (place == folder)
-
-
-def test_a_broken_folder_of_a_public_set_is_named(tmp_path: Path, broken) -> None:
-    broken(tmp_path / sets.get("cifar10").folder)
-    with pytest.raises(data.DataError, match="cifar-10-batches-py"):
-        data.load("auto", own="cifar10", root=tmp_path)

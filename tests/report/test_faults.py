@@ -14,8 +14,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from helpers import ROOT
-from helpers.record import MIME
-from tests.command import CODE, report_command, write_notebook
+from tests.command import CODE, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -109,34 +108,3 @@ def test_surroundings_of_every_kind(tmp_path):
     index = BeautifulSoup((reports / "index.html").read_text(encoding="utf-8"), "html.parser")
     linked = {unquote(link["href"]) for link in index.select(".files a")}
     assert linked == {f"{name}.{suffix}" for suffix in ("html", "pdf", "ipynb", "json")}
-
-
-def test_no_name_in_a_notebook_writes_outside_the_figures(tmp_path):
-    """What `record` refuses, written by hand."""
-    outside = [f"{tmp_path}/absolute", "../../../../up", "../up"]
-    drawing = '"image/svg+xml": "<svg/>", "application/pdf": "JVBERg=="'
-    shown = [f'{{"kind": "figure", "name": {name!r}, "caption": "", "alt": "", "csv": "a"}}' for name in outside]
-    displays = [f'display({{"{MIME}": {content}, {drawing}}}, raw=True)' for content in shown]
-    write_notebook(tmp_path, "01_one", FIGURE, "\n".join(displays), parameters="EPOCHS = 3")
-    with start(tmp_path) as process:
-        said = process.communicate(timeout=100)
-    assert process.returncode == 1, said
-    assert f"UnusableName: a figure's name, '{outside[0]}', names a file" in "".join(said)
-    drawn = {path.relative_to(tmp_path) for suffix in ("svg", "csv") for path in tmp_path.rglob(f"*.{suffix}")}
-    figures = Path("figures", "quick", "01_one")
-    assert drawn == {figures / "drawing.svg", figures / "tables" / "results.csv"}
-    assert not list(tmp_path.parent.glob("*.svg"))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a user name space")
-def test_a_read_only_checkout_is_refused_with_the_reason(tmp_path):
-    write_notebook(tmp_path, "01_one", FIGURE, parameters="EPOCHS = 3", text=TITLE)
-    mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && shift && exec "$@"'
-    call = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount]
-    call += ["sh", tmp_path, *report_command(".")]
-    answer = subprocess.run(call, capture_output=True, text=True)
-    if "unshare" in answer.stderr or "mount:" in answer.stderr:
-        pytest.skip("this machine lets nobody mount a file system")
-    assert answer.returncode == 2
-    assert "cannot write to" in answer.stderr and "Read-only file system" in answer.stderr
-    assert "Traceback" not in answer.stderr

@@ -54,12 +54,6 @@ def written(reports, figures):
     return (reports / "index.html").read_text(encoding="utf-8")
 
 
-def index_of(tmp_path, **contents):
-    for name, made in contents.items():
-        (tmp_path / f"{name[1:]}.json").write_text(json.dumps(made), encoding="utf-8")
-    return written(tmp_path, tmp_path / "figures")
-
-
 @pytest.fixture
 def text(folders):
     return written(*folders)
@@ -134,22 +128,7 @@ def test_one_table_holds_all_results_reported_earlier(text):
     assert compared(text) == [titles[0], results, titles[1], of_stand_in]
 
 
-def test_a_notebook_without_reported_figures_is_in_the_table_with_its_key_numbers(tmp_path):
-    made = content("01_a", key_numbers=["time"])
-    made["numbers"]["accuracy"]["reported"] = None
-    text = index_of(tmp_path, _01_a=made, _02_b=content("02_b", numbers={}))
-    assert compared(text) == [[f"Title of 01_a {NASTY}"], ["Time", "–", "3 s", "–"]]
-
-
 def test_failures_and_stand_ins_are_said_on_top(text):
     notices = [notice.get_text() for notice in BeautifulSoup(text, "html.parser").find_all(class_="notice")]
     assert notices[0].startswith("Failed: 02_b.")
     assert notices[1].startswith("STAND-IN DATA in 1 of 2")
-
-
-def test_files_that_are_no_results_are_passed_over(folders):
-    reports, figures = folders
-    (reports / "broken.json").write_text("{", encoding="utf-8")
-    (reports / "other.json").write_text("[1]", encoding="utf-8")
-    cards = BeautifulSoup(written(reports, figures), "html.parser").find_all("li", class_="card")
-    assert [card.h2.get_text()[:13] for card in cards] == ["Title of 01_a", "Title of 02_b"]

@@ -372,13 +372,6 @@ def test_a_page_that_cannot_be_drawn_fails_its_notebook_and_loses_no_good_page(e
     assert executing(measured(accuracy=math.nan)).startswith("MissingResults: numbers that aren't finite: accuracy; th")
 
 
-def test_a_run_whose_report_cannot_be_made_at_all_keeps_its_cells(executing, reports, monkeypatch):
-    monkeypatch.setattr("helpers.report.document.read", lambda *_, **__: 1 / 0)
-    assert "ZeroDivisionError" in executing(measured(accuracy=0.5))
-    kept = nbformat.read(reports / "01_fake.interrupted.ipynb", as_version=4)
-    assert kept.cells[0].outputs
-
-
 def test_a_full_disk_is_told_and_leaves_nothing_empty(executing, reports, monkeypatch):
     executing(measured(accuracy=0.5))
     good = {path.name: path.read_bytes() for path in reports.iterdir() if path.suffix in (".ipynb", ".json")}
