@@ -346,7 +346,9 @@ def _show_numbers(
     entries: Sequence[Number], name: str, caption: str, about: Mapping[str, tuple[str, str]] | None = None
 ) -> None:
     """Of `numbers`; ``about``: by name where a report has the figure, and why this run has no such number, or ""."""
-    kept = [0, *([1] if about else []), 2, 3, *([4] if _comparable else [])]  # of the columns
+    is_reported = any(entry.reported is not None for entry in entries)
+    has_column = [True, bool(about), is_reported, True, is_reported and _comparable]
+    kept = [column for column, has in enumerate(has_column) if has]
     units = {entry.unit for entry in entries}
     decimals = {unit: max(_decimals(entry) for entry in entries if entry.unit == unit) for unit in units}
     shared = units.pop() if len(units) == 1 else ""
