@@ -105,13 +105,13 @@ def test_no_progress_bars_warnings_or_paths_of_the_machine_in_a_report(reports):
 def test_papermill_alone_gives_the_same_numbers_from_any_folder(reports, tmp_path):
     """Also where nothing says with how many threads to compute; -f takes a profile's file as it is."""
     folder, out = reports.parents[1] / "notebooks", tmp_path / "out.ipynb"
-    command = [sys.executable, "-m", "papermill", folder / "05_resolution.ipynb", out, "--no-progress-bar"]
-    command += ["-f", folder / "profiles" / "smoke" / "05_resolution.yaml"]
+    command = [sys.executable, "-m", "papermill", folder / "01_cnn_on_a.ipynb", out, "--no-progress-bar"]
+    command += ["-f", folder / "profiles" / "smoke" / "01_cnn_on_a.yaml"]
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     environment["WORKBOOK_DATA"] = str(tmp_path / "data")
     subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment, check=True)
     numbers = document.read(nbformat.read(out, as_version=4)).numbers
-    report = json.loads((reports / "05_resolution.json").read_text())["numbers"]
+    report = json.loads((reports / "01_cnn_on_a.json").read_text())["numbers"]
     assert {name: number["value"] for name, number in numbers.items()} == {
         name: number["value"] for name, number in report.items()
     }

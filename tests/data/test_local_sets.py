@@ -32,16 +32,6 @@ def test_a_folder_of_classes_is_found_under_its_name(tmp_path, name):
         assert torch.equal(part.images[:, 0, 0, 0].long(), part.labels * 10)
 
 
-def test_a_folder_that_has_test_images_keeps_them_and_options_hold(tmp_path):
-    write(tmp_path / "photographs/train", ["a", "b", "c"])
-    write(tmp_path / "photographs/test", ["b"], per_class=4)
-    splits = data.load(
-        "photographs", own="photographs", root=tmp_path, num_classes=2, image_size=4, channels=1, train_per_class=4
-    )
-    assert [part.class_counts().tolist() for part in splits.all] == [[4, 4], [1, 1], [0, 4]]
-    assert splits.class_names == ("a", "b") and splits.train.images.shape == (8, 1, 4, 4)
-
-
 @pytest.mark.parametrize(
     ("name", "title", "first", "number"),
     [

@@ -9,17 +9,10 @@ import nbformat
 import pypdf
 import pytest
 
-from helpers.report import batch, cli, stamp
+from helpers.report import cli
 
 pytestmark = pytest.mark.slow
 
-LOADS = """\
-from helpers import data
-sizes = {"image_size": 8, "train_per_class": 4, "test_per_class": 2}
-print(len(data.load(DATASET, own="photographs", num_classes=2, **sizes).train))"""
-FINDS = """\
-from helpers.data import sets
-print(sets.find(DATASET) is None)"""
 DRAWS = """\
 import pandas as pd
 from helpers import record
@@ -143,14 +136,6 @@ def test_a_failed_run_is_never_good(tmp_path, report):
     assert report()["01_one"] == "unchanged"
 
 
-def test_an_executed_notebook_of_another_program_is_told_as_such_and_force_runs_all(one, report):
-    path = one / "reports" / "quick" / "01_one.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    del notebook.metadata["workbook"]
-    nbformat.write(notebook, path)
-    assert report("--force")["01_one"] == "runs: --force, its last run left no stamp"
-
-
 def test_a_mistake_in_prose_costs_no_run_nor_does_a_page_that_could_not_be_drawn(one, report, monkeypatch):
     before = finished(one, "01_one")
     retell(one, "See @tbl-reslts.")
@@ -195,46 +180,6 @@ def test_the_book_is_made_anew_when_its_settings_or_chapters_change(tmp_path, re
         path.unlink()
     report(*both, "01")
     assert not book.exists()
-
-
-def test_data_that_comes_to_the_machine_counts(tmp_path, report, monkeypatch):
-    from PIL import Image
-
-    for name in ("cat", "dog"):
-        for number in range(12):
-            path = tmp_path / "pets" / name / f"{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (8, 8), (number, 0, 0)).save(path)
-    write(tmp_path, "01_one", LOADS)
-    data = ["-p", "DATASET", f"folder:{tmp_path / 'pets'}"]
-    assert report(*data)["01_one"] == "runs: never run before"
-    assert report(*data)["01_one"] == "unchanged"
-    Image.new("RGB", (8, 8), (99, 0, 0)).save(tmp_path / "pets" / "cat" / "new.png")
-    assert report(*data)["01_one"] == "runs: pets/cat"
-
-
-def test_data_of_this_machine_do_not_count_where_notebooks_run_elsewhere(tmp_path, report, monkeypatch):
-    monkeypatch.setattr("helpers.report.cluster.Cluster", lambda address: batch.Here(1))
-    elsewhere = ("--scheduler", "tcp://host:8786")
-    other_data = tmp_path / "data"
-    monkeypatch.setattr(stamp, "DATA", other_data)
-    monkeypatch.setenv("WORKBOOK_DATA", str(other_data))
-    asked = ("-p", "DATASET", "cifar10")
-    write(tmp_path, "01_one", FINDS, prose="The first text.")
-    assert report(*asked, *elsewhere)["01_one"] == "runs: never run before"
-    # What ran elsewhere stays good here, also after its pages were drawn anew from there.
-    assert report(*asked)["01_one"] == "unchanged"
-    write(tmp_path, "01_one", FINDS, prose="Another text.")
-    assert report(*asked, *elsewhere)["01_one"] == "is drawn anew: prose"
-    assert report(*asked)["01_one"] == "unchanged"
-    # Until data come to this machine, which matter to it alone.
-    file = other_data / "cifar-10-batches-py" / "data_batch_1"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(b"x")
-    write(tmp_path, "01_one", FINDS, prose="A third text.")
-    assert report(*asked, *elsewhere)["01_one"] == "is drawn anew: prose"
-    assert report(*asked)["01_one"].startswith("runs: data/cifar-10-batches-py (new)")
-    assert report(*asked, *elsewhere)["01_one"] == "unchanged"
 
 
 def test_a_notebook_comes_after_the_one_it_takes_something_from(tmp_path, report):

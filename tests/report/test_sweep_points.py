@@ -195,12 +195,3 @@ def test_names_are_file_names_and_differ_where_capitals_count_for_nothing(worksp
     names = [point.name for point in sweep.points(workspace, notebook, grid=[f"DATASET={values}"])]
     assert len({name.casefold() for name in names}) == len(texts)
     assert all(re.fullmatch(r"DATASET=[A-Za-z0-9._=,+~-]{0,100}", name) for name in names)
-
-
-def test_tasks_lie_in_a_folder_of_the_sweeps_of_their_notebook(workspace, notebook):
-    points = sweep.points(workspace, notebook, grid=["SEED=0..1"], assignments=[("EPOCHS", "2")])
-    first, second = sweep.tasks(workspace, "smoke", notebook, points)
-    assert (first.name, first.parameters) == ("SEED=0", {"EPOCHS": 2, "SEED": 0})
-    assert first.reports == second.reports == workspace.root / "reports" / "smoke" / "sweeps" / "02_transfer"
-    assert second.figures == workspace.root / "figures" / "smoke" / "sweeps" / "02_transfer" / "SEED=1"
-    assert (first.notebook, first.root) == (notebook, workspace.root)
