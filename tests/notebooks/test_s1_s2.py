@@ -1,0 +1,288 @@
+"""03 and 04, which follow reports S1 and S2: figures as the reports print them; what trained on what, at which rate,
+chosen by what; and recorded numbers recomputed by code of its own."""
+
+import re
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+import yaml
+from scipy import stats
+from sklearn.linear_model import RidgeClassifierCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from torch.nn import functional as F
+
+import helpers
+from helpers import ROOT, record, train
+
+STRATEGIES, DEPTHS = "03_resnet_strategies", "04_freezing_depth"
+# As the reports print them.
+S1 = {
+    "scratch": """train Loss: 132.8857 Acc: 0.0427 val Loss: 140.9266 Acc: 0.0340
+        train Loss: 132.2082 Acc: 0.0429 val Loss: 140.8056 Acc: 0.0348""",
+    "extraction": """train Loss: 4.5143 Acc: 0.0416 val Loss: 4.2788 Acc: 0.0589
+        train Loss: 4.3551 Acc: 0.0546 val Loss: 4.2371 Acc: 0.0613
+        train Loss: 4.2433 Acc: 0.0641 val Loss: 4.0484 Acc: 0.0801
+        Training complete in 43m 27s Best val Acc: 0.080090""",
+    "svm": "train Loss: 0.0000 Acc: 0.1647 Acc: 0.1725 Acc: 0.1490 Acc: 0.1490",
+    "fine_tuning": """train Loss: 3.5714 Acc: 0.1240 val Loss: 3.5490 Acc: 0.1429
+        train Loss: 3.2155 Acc: 0.1670 val Loss: 3.6129 Acc: 0.1434
+        train Loss: 3.0019 Acc: 0.2052 val Loss: 3.1011 Acc: 0.1957""",
+}
+COUNTS = {
+    "head_inputs": 2048,
+    "head_outputs_before": 1000,
+    "tensors_without_classifier": 161,
+    "tensors_before_freeze": 161,
+    "tensors_with_classifier": 163,
+    "tensors_trainable": 4,
+    "parameters": 24e6,
+    "head_hidden": 1024,
+    "classes": 196,
+}
+S2 = {
+    "frozen": """0.8285023129885764 0.6177520032047921 0.8363932815506635 0.6153141984625545 0.5893527653516101
+        0.8229046010833871 0.6164884779535597 0.5858670111431186 0.5764337191191475 0.5681294006726626""",
+    "unfrozen": """0.4440410536763918 0.21804531144402217 0.44071715576645665 0.21380107268176574 0.11855014333444293
+        0.4460315287608625 0.21330634143460742 0.12214335390959707 0.07992329932225253 0.0595302439188761""",
+    "adam": """0.8285023129885764 0.6177520032047921 0.8229046010833871 0.6164884779535597 0.5858670111431186
+        0.5764337191191475 0.5681294006726626""",
+    "sgd": """0.9758166646027504 0.677689578336523 0.9771978472504774 0.6757536112804852 0.6284997473135019
+        0.6062377333031286 0.5908396911743047""",
+    "vgg16": "1.5621331770096898 1.162198828766718",
+}
+
+
+def figures(name):
+    return yaml.safe_load((ROOT / "notebooks" / "reported" / f"{name}.yaml").read_text())["figures"]
+
+
+def test_every_figure_is_as_the_reports_print_it():
+    found = figures("S1")
+    for key, text in S1.items():
+        printed = {figure["printed"] for name, figure in found.items() if name.startswith(f"{key}_")}
+        assert printed == {*re.findall(r"\d+m \d+s|\d+\.\d+", text)}, key
+    assert {key: found[key]["value"] for key in COUNTS} == COUNTS
+    last = [
+        found[f"fine_tuning_{name}"]["printed"] for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    ]
+    assert last == re.findall(r"\d\.\d+", S1["fine_tuning"])[-4:] and found["svm_train_accuracy"]["printed"] == "0.1490"
+    losses = figures("S2")
+    for key, text in S2.items():
+        assert [figure["printed"] for name, figure in losses.items() if name.startswith(f"{key}_loss")] == text.split()
+    assert losses["vgg16_parameters"]["value"] == 138e6
+    for figure in [*found.values(), *losses.values()]:
+        if re.fullmatch(r"\d+\.\d+", figure["printed"]):
+            assert figure["value"] == float(figure["printed"])
+
+
+def play(name, patch, folder, faults=None):
+    """Runs a notebook's cells at the smoke profile in one namespace; "fits" has what every training was given."""
+    fits, recorded, fit = [], {}, train.fit
+
+    def listening(network, *splits, **options):
+        result = fit(network, *splits, **options)
+        fits.append((network, splits, options, result))
+        return result
+
+    patch.setattr(helpers, "CHECKPOINTS", folder)
+    patch.setattr(train, "fit", listening)
+    patch.setattr(record, "_show", lambda content, bundle: recorded.setdefault(content.get("name"), content))
+    profile = yaml.safe_load((ROOT / "notebooks/profiles/smoke" / f"{name}.yaml").read_text())
+    space = {"__name__": "played"}
+    for cell in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells:
+        if cell.cell_type == "code":
+            source = cell.source
+            for right, wrong in (faults or {}).items():
+                source = source.replace(right, wrong)
+            exec(compile(source, name, "exec"), space)
+        if "parameters" in cell.metadata.get("tags", []):
+            space.update(profile)
+    shown = {n["name"]: n["value"] for content in recorded.values() for n in content.get("numbers", [])}
+    return space | {"fits": fits, "recorded": recorded, "shown": shown}
+
+
+def table(space, name):
+    content = space["recorded"][name]
+    return [dict(zip(content["names"], row, strict=True)) for row in content["values"]]
+
+
+def plain_hits(network, split):
+    with torch.no_grad():
+        guesses = network.cpu().eval()(split.images).argmax(dim=1)
+    return (guesses == split.labels).double().numpy()
+
+
+def check_splits(space):
+    """Disjoint; and every training learns from the training images and is watched on the validation images."""
+    images = space["images"]
+    pixels = [{image.tobytes() for image in part.images.numpy()} for part in images.all]
+    assert not (pixels[0] & pixels[1] or pixels[0] & pixels[2] or pixels[1] & pixels[2])
+    for _, splits, _, _ in space["fits"]:
+        assert splits[0] is images.train, "trains on the training images"
+        assert splits[1] is images.val, "watched on the validation images"
+
+
+def check_rates(space, tried, chosen, rate):
+    """Of as many rates each, for as long, the one is chosen that has the best validation accuracy."""
+    factors = space["RATE_FACTORS"]
+    assert len(tried) == len(factors)
+    ends = [result.history.iloc[-1] for *_, result in tried]
+    assert len({len(result.history) for *_, result in tried}) == 1
+    assert [options["learning_rate"] for _, _, options, _ in tried] == [factor * rate for factor in factors]
+    best = max(zip(ends, factors, strict=True), key=lambda pair: (pair[0]["val_accuracy"], -pair[0]["val_loss"]))
+    assert chosen == best[1]
+
+
+def check_strategies(space):
+    check_splits(space)
+    runs, images = space["fits"], space["images"]
+    kinds = {name: [run for run in runs if run[2]["label"].startswith(f"{name}, rate")] for name in space["RUNS"]}
+    number = len(space["RATE_FACTORS"])
+    for name in ("scratch", "extraction"):
+        assert all("optimizer" not in options for _, _, options, _ in kinds[name])
+        check_rates(space, kinds[name][:number], space["chosen"][name], space["LEARNING_RATE"])
+    for factor, (network, _, options, _) in zip(space["RATE_FACTORS"], kinds["fine-tuning"], strict=False):
+        optimizer = options["optimizer"](network)
+        rates = [group["lr"] for group in optimizer.param_groups]
+        assert isinstance(optimizer, torch.optim.Adam)
+        assert rates == [factor * space["LEARNING_RATE_BODY"], factor * space["LEARNING_RATE"]]
+        assert sum(len(group["params"]) for group in optimizer.param_groups) == len([*network.parameters()])
+
+    body = space["backbone"].body.cpu().state_dict()
+    for (name, _), network in space["networks"].items():
+        state = network.cpu().state_dict()
+        moved = [not torch.equal(state[key], value) for key, value in body.items() if "normalize" not in key]
+        assert not any(moved) if name == "extraction" else all(moved), name
+
+    for name in space["RUNS"]:
+        key = name.replace("-", "_")
+        networks = [network for (kind, _), network in space["networks"].items() if kind == name]
+        hits = [plain_hits(network, images.test) for network in networks]
+        assert space["shown"][f"{key}_test"] == pytest.approx(np.mean(hits))
+        lasts = [space["results"][name, seed].history.iloc[-1] for seed in space["RUNS"][name]]
+        for column in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+            if name != "scratch" or "accuracy" in column:
+                assert space["shown"][f"{key}_{column}"] == pytest.approx(np.mean([last[column] for last in lasts]))
+            else:  # the report's is another quantity
+                assert f"{key}_{column}" not in space["shown"]
+    check_svm(space)
+    hits = space["hits"]
+    check_comparisons(table(space, "comparisons"), [(hits["fine-tuning"], hits[name]) for name in space["rivals"]])
+
+
+def check_svm(space):
+    """scikit-learn's machine, fitted anew on the body's features of the training images."""
+    images, row = space["images"], table(space, "svm")[0 if space["kernel"] == "linear" else 1]
+    with torch.no_grad():
+        features = {split.split: space["backbone"].body.cpu().eval()(split.images).numpy() for split in images.all}
+    machine = make_pipeline(StandardScaler(), SVC(kernel=space["kernel"], C=row["C"]))
+    machine.fit(features["train"], images.train.labels.numpy())
+    assert space["machine"]["scale"].mean_ == pytest.approx(features["train"].mean(axis=0), abs=1e-3)
+    assert row["support vectors"] == machine[-1].n_support_.sum()
+    for name, split in (("svm_test", images.test), ("svm_train_accuracy", images.train)):
+        accuracy = machine.score(features[split.split], split.labels.numpy())
+        assert space["shown"][name] == pytest.approx(accuracy)
+
+
+def check_comparisons(rows, pairs):
+    """Of one run each: Student's interval over the images, for all comparisons together."""
+    assert len(rows) == len(pairs)
+    for row, (first, other) in zip(rows, pairs, strict=True):
+        both = min(len(first), len(other))
+        difference = np.mean(first[:both], axis=0) - np.mean(other[:both], axis=0)
+        assert row["difference"] == pytest.approx(difference.mean())
+        assert row["verdict"] == ("ahead" if row["low"] > 0 else "behind" if row["high"] < 0 else "too close to tell")
+        error = stats.t.ppf(1 - 0.025 / len(pairs), len(difference) - 1) * stats.sem(difference)
+        if both == 1:
+            assert row["sampled"] == "images" and row["high"] == pytest.approx(difference.mean() + error)
+        else:
+            assert row["sampled"] == "runs and images" and row["high"] >= difference.mean() + error
+
+
+def check_depths(space):
+    check_splits(space)
+    images, results, depths = space["images"], space["results"], space["depths"]
+    factors = {row["what trains"]: row["chosen"] / row["rate × 1"] for row in table(space, "rates")}
+    for name, title in space["TITLES"].items():
+        tried = [run for run in space["fits"] if run[2]["label"].startswith(f"{name}, rate")][
+            : len(space["RATE_FACTORS"])
+        ]
+        check_rates(
+            space,
+            tried,
+            pytest.approx(factors[title]),
+            space["LEARNING_RATE_SGD" if name == "SGD" else "LEARNING_RATE"],
+        )
+        assert {options["optimizer"] for _, _, options, _ in tried} == {"sgd" if name == "SGD" else "adam"}
+        accuracies = [plain_hits(space["networks"][name, seed], images.test).mean() for seed in space["RUNS"][name]]
+        (shown,) = [n["value"] for n in space["recorded"]["results"]["numbers"] if n["label"].startswith(f"{title}:")]
+        assert shown == pytest.approx(np.mean(accuracies))
+
+    body = space["backbone"].body.cpu().state_dict()
+    for count, depth in depths.items():
+        blocks = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]
+        trains = blocks if count is None else blocks[len(blocks) - count :]
+        state = space["networks"][depth, space["RUNS"][depth][0]].cpu().state_dict()
+        moved = {key for key, value in body.items() if not torch.equal(state[key], value)}
+        assert moved == {key for key in body if key.split(".")[0] in trains}, depth
+
+    length = max(space["EPOCHS"])
+    validated = {
+        depth: [results[depth, seed].history["val_accuracy"].iloc[-1] for seed in space["RUNS"][depth]]
+        for depth in depths.values()
+    }
+    assert np.mean(validated[space["chosen"]]) == max(np.mean(values) for values in validated.values())
+    hits, head = space["hits"], space["head"]
+    check_comparisons(table(space, "comparisons"), [(hits[name], hits[head]) for name in space["named"]])
+    for key, name in {"frozen": depths[0], "unfrozen": depths[1], "sgd": "SGD", "vgg16": "other"}.items():
+        losses = [results[name, seed].history["train_loss"].iloc[1] for seed in space["RUNS"][name]]
+        assert length == 2 and space["shown"][f"{key}_loss_2_of_2"] == pytest.approx(np.mean(losses))
+
+    with torch.no_grad():  # the last stage's maps, averaged over their places, are the body's output
+        features = [space["backbone"].body.cpu().eval()(split.images).numpy() for split in (images.train, images.val)]
+    linear = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-1, 5, 7)))
+    linear.fit(features[0], images.train.labels.numpy())
+    assert table(space, "probe")[-1]["pretrained"] == pytest.approx(
+        linear.score(features[1], images.val.labels.numpy())
+    )
+
+    network, inputs = space["plain"].train(), images.train.images[:16].float() / 255
+    weights = [layer.weight for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
+    loss = F.cross_entropy(network(inputs), images.train.labels[:16])
+    first, last = (gradient.norm().item() for gradient in torch.autograd.grad(loss, [weights[0], weights[-1]]))
+    assert space["arrives"]["VGG16, PyTorch's start"] == pytest.approx(first / last, rel=1e-3)
+
+
+CHECKS = {STRATEGIES: check_strategies, DEPTHS: check_depths}
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    return tmp_path_factory.mktemp("checkpoints")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHECKS)
+def test_what_it_trains_chooses_and_records(name, checkpoints, monkeypatch):
+    CHECKS[name](play(name, monkeypatch, checkpoints))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        (STRATEGIES, 'search.fit(features["train"], labels["train"])', 'search.fit(features["val"], labels["val"])'),
+        (DEPTHS, "fit(network, images.train, images.val", "fit(network, images.train, images.test"),
+        (DEPTHS, "last.idxmax()", "last.idxmin()"),
+    ],
+)
+def test_a_planted_fault_is_noticed(name, right, wrong, checkpoints, monkeypatch):
+    sources = [cell.source for cell in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells]
+    assert any(right in source for source in sources)
+    space = play(name, monkeypatch, checkpoints, {right: wrong})
+    with pytest.raises(AssertionError):
+        CHECKS[name](space)
