@@ -646,21 +646,6 @@ def compare(a: Array, b: Array, *, comparisons: int = 1) -> Comparison:
     return Comparison(difference, difference - half, difference + half, verdict, " and ".join(halves))
 
 
-def judge(margin: float, noise: float | None) -> str:
-    """Whether a claim holds that needs a positive margin.
-
-    Args:
-        margin: by how much it holds, negative where it doesn't.
-        noise: the spread over several runs in the same unit; None for a single run.
-
-    Returns:
-        "yes", "no", "too close to tell" within the noise; for a single run "yes (one run)" or "no (one run)".
-    """
-    if noise is None:
-        return f"{'yes' if margin > 0 else 'no'} (one run)"
-    return "yes" if margin > noise else "no" if margin < -noise else "too close to tell"
-
-
 def marks(best: str = "accuracy", *, patience: int = PATIENCE) -> str:
     """What the marks of `helpers.plots.learning_curves`, called likewise, stand for: sentences for its caption."""
     if best not in ("accuracy", "loss"):

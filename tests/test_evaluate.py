@@ -222,21 +222,6 @@ def test_the_marks_name_the_patience_that_is_the_rule_s_own():
         evaluate.marks("val_loss")
 
 
-@pytest.mark.parametrize(
-    ("margin", "noise", "answer"),
-    [
-        (0.2, 0.1, "yes"),
-        (-0.2, 0.1, "no"),
-        (0.05, 0.1, "too close to tell"),
-        (-0.05, 0.1, "too close to tell"),
-        (0.01, None, "yes (one run)"),
-        (-0.01, None, "no (one run)"),
-    ],
-)
-def test_claims_are_judged_against_the_noise(margin, noise, answer):
-    assert evaluate.judge(margin, noise) == answer
-
-
 def test_mean_and_spread_over_seeds():
     values = [0.5, 0.7, 0.9]
     assert evaluate.mean_std(values) == pytest.approx((0.7, 0.2, 3))
