@@ -1,0 +1,276 @@
+"""05 and 06 at smoke: what they record is computed anew without helpers, what they quote is what the report says."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+import yaml
+from sklearn import metrics
+
+import helpers
+from helpers import ROOT, record, train
+
+# The report's tables, row by row as they stand there: 1 and 3, 2 and 4, 9.
+BY_RESOLUTION = """
+TOTV 32 75% 0.8125 0.8125 / 16 41% 0.475 0.475 / 8 24% 0.3125 0.3125
+TVTV 32 75% 0.8125 0.8125 / 16 70% 0.75 0.75 / 8 59% 0.5 0.5
+"""
+BY_CLASS = """
+TOTV airplane 71.6% 44.6% 33.9% / automobile 82.3% 28.3% 1.5% / bird 62.3% 50.5% 30.9% / cat 63.8% 77.6% 82.6% /
+deer 70.5% 29.0% 23.0% / dog 62.1% 35.4% 14.8% / frog 82.4% 12.1% 3.8% / horse 80.7% 30.1% 6.0% /
+ship 84.4% 58.8% 38.7% / truck 79.9% 10.9% 0.3%
+TVTV airplane 71.6% 68.5% 67.1% / automobile 82.3% 81.0% 71.8% / bird 62.3% 56.4% 41.5% / cat 63.8% 52.5% 48.8% /
+deer 70.5% 64.3% 50.1% / dog 62.1% 64.7% 54.3% / frog 82.4% 73.8% 65.1% / horse 80.7% 78.2% 69.0% /
+ship 84.4% 86.7% 66.5% / truck 79.9% 81.0% 66.4%
+"""
+TABLE_9 = """
+arc2_adam 85.5 0.85 0.82 / 97.6 0.98 0.99 / 85.4 0.84 0.81 / 93.1 0.90 0.88 / 92.2 0.81 0.77 / 97.8 0.98 0.98 /
+72.1 0.66 0.80 / 98.0 0.96 0.95 / 98.0 0.97 0.98 / 95.0 0.97 0.97
+arc2_sgd 88.7 0.79 0.71 / 95.9 0.97 0.98 / 85.8 0.72 0.66 / 91.6 0.87 0.83 / 86.7 0.71 0.60 / 93.8 0.93 0.93 /
+83.7 0.70 0.60 / 95.9 0.91 0.90 / 97.1 0.94 0.93 / 94.5 0.94 0.94
+arc3_adam 88.7 0.84 0.82 / 95.9 0.98 0.98 / 85.8 0.83 0.81 / 91.6 0.89 0.87 / 86.7 0.81 0.79 / 93.8 0.97 0.97 /
+85.6 0.68 0.76 / 95.9 0.95 0.94 / 97.1 0.97 0.97 / 94.5 0.96 0.96
+arc3_sgd 88.7 0.70 0.73 / 95.9 0.86 0.87 / 85.8 0.56 0.57 / 91.6 0.72 0.66 / 86.7 0.60 0.50 / 93.8 0.75 0.71 /
+86.7 0.60 0.50 / 95.9 0.67 0.56 / 97.1 0.85 0.91 / 94.5 0.86 0.88
+"""
+
+
+def blocks(text, heads):
+    """Each block's first word, and its rows as lists of words."""
+    parts = re.split(rf"\b({heads})\b", " ".join(text.split()))
+    return {head: [row.split() for row in rows.split("/")] for head, rows in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def test_every_figure_of_the_tables_is_what_the_report_prints():
+    quoted = {}
+    for test, rows in blocks(BY_RESOLUTION, "TOTV|TVTV").items():
+        for size, *values in rows:
+            for ending, value in zip(("", "_precision", "_f1"), values, strict=True):
+                quoted[f"{test.lower()}_{size}{ending}"] = value
+    for test, rows in blocks(BY_CLASS, "TOTV|TVTV").items():
+        for name, *values in rows:
+            quoted |= {f"{test.lower()}_{size}_{name}": value for size, value in zip((32, 16, 8), values, strict=True)}
+    for run, rows in blocks(TABLE_9, r"arc\d_\w+").items():
+        for label, (accuracy, f1, precision) in enumerate(rows):
+            quoted |= {f"{run}_{label}_accuracy": f"{accuracy} %", f"{run}_{label}_f1": f1}
+            quoted[f"{run}_{label}_precision"] = precision
+    quoted |= {
+        "arc2_adam_train": "93.16",
+        "arc2_adam_test": "91.64",
+        "arc3_adam_train": "89.5",
+        "arc3_adam_test": "90.18",
+    }
+    assert len(quoted) == 18 + 60 + 120 + 4
+    figures = record.reported("S4").figures
+    assert figures.loc[list(quoted), "printed"].to_dict() == quoted
+    shares = figures[figures["unit"] == "%"]
+    for key, row in shares.iterrows():
+        digits = float(row["printed"].rstrip("% "))
+        assert row["value"] == pytest.approx(digits / 100 if "%" in row["printed"] or digits > 1 else digits), key
+
+
+def test_the_full_profiles_have_the_reports_settings():
+    values = record.reported("S4").figures["value"]
+    settings = {"EPOCHS": "epochs", "LEARNING_RATE": "learning_rate", "MOMENTUM": "momentum"}
+    for name, stem, more in (
+        ("05_resolution", "resolution", {}),
+        ("06_fashion_mnist", "fashion", {"BATCH_SIZE": "batch_size"}),
+    ):
+        profile = yaml.safe_load((ROOT / f"notebooks/profiles/full/{name}.yaml").read_text())
+        assert {key: profile[key] for key in settings | more} == {
+            key: values[f"{stem}_{figure}"] for key, figure in (settings | more).items()
+        }
+        assert profile["TRAIN_PER_CLASS"] is None and profile["DATASET"] in ("cifar10", "fashion_mnist")
+    assert (values["resolution_epochs"], values["fashion_epochs"], values["fashion_dropout"]) == (150, 50, 0.25)
+
+
+def executed(name, folder, patch, **parameters):
+    """The names that a notebook leaves when its cells ran in turn at smoke, what it recorded, and how it trained."""
+    patch.setattr(helpers, "CHECKPOINTS", folder)
+    shown, trainings, fit = [], [], train.fit
+    patch.setattr(record, "_show", lambda content, bundle: shown.append(content))
+    patch.setattr(record, "figure", lambda axes, name, caption, **_: plt.close(np.ravel(axes)[0].figure))
+    patch.setattr(train, "fit", lambda *args, **options: trainings.append((args, options)) or fit(*args, **options))
+    profile = yaml.safe_load((ROOT / f"notebooks/profiles/smoke/{name}.yaml").read_text())
+    cells = json.loads((ROOT / f"notebooks/{name}.ipynb").read_text())["cells"]
+    names = {"__name__": "__main__"}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+        if "parameters" in cell["metadata"].get("tags", []):
+            names.update(profile | parameters)
+    numbers = {number["name"]: number["value"] for content in shown for number in content.get("numbers", [])}
+    tables = {content["name"]: content for content in shown if content["kind"] == "table"}
+    return SimpleNamespace(names=names, numbers=numbers, tables=tables, trainings=trainings, cells=cells)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """`executed` of 05 or 06, once for all tests."""
+    done = {}
+
+    def get(name, **parameters):
+        if name not in done:
+            with pytest.MonkeyPatch.context() as patch:
+                done[name] = executed(name, tmp_path_factory.mktemp(name), patch, **parameters)
+        return done[name]
+
+    return get
+
+
+def resolution(run):
+    return run("05_resolution")
+
+
+def fashion(run):
+    return run("06_fashion_mnist", DATASET="fashion_mnist_subset", TEST_PER_CLASS=10)
+
+
+def answers(network, images):
+    """The logits of a plain pass, image by image in eval mode."""
+    network = network.eval().float().cpu()
+    with torch.no_grad():
+        return torch.cat([network(image[None]) for image in images])
+
+
+def shares(logits, labels):
+    """Accuracy, and macro precision and F1 over the classes there are."""
+    guesses, truth = logits.argmax(dim=1).tolist(), labels.tolist()
+    options = {"labels": sorted(set(truth)), "average": "macro", "zero_division": 0}
+    return {
+        "": sum(a == b for a, b in zip(guesses, truth, strict=True)) / len(truth),
+        "_precision": metrics.precision_score(truth, guesses, **options),
+        "_f1": metrics.f1_score(truth, guesses, **options),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("get", [resolution, fashion])
+def test_no_image_is_in_two_splits(run, get):
+    images = get(run).names["images"]
+    train_images, val, test = ({image.numpy().tobytes() for image in split.images} for split in images.all)
+    assert not train_images & val and not train_images & test and not val & test
+
+
+def checked_resolutions(names):
+    """TOTV asks the network of the first resolution and TVTV each one's own, about test images of that resolution."""
+    sharpest = names["RESOLUTIONS"][0]
+    for (test, size, seed), logits in names["logits"].items():
+        asked = names["networks"][sharpest if test == "TOTV" else size, seed]
+        torch.testing.assert_close(logits, answers(asked, names["lowered"][size].test.images), rtol=1e-3, atol=1e-3)
+        if test == "TVTV" and size != sharpest:
+            assert not torch.equal(logits, names["logits"]["TOTV", size, seed])
+
+
+@pytest.mark.slow
+def test_05_tests_each_network_on_the_images_that_it_says(run):
+    names = resolution(run).names
+    checked_resolutions(names)
+    (cell,) = (source for cell in resolution(run).cells if 'logits["TVTV"' in (source := "".join(cell["source"])))
+    wrong = dict(names)
+    exec(cell.replace("networks[size, seed], test", "networks[sharpest, seed], test"), wrong)
+    with pytest.raises(AssertionError):
+        checked_resolutions(wrong)
+
+
+@pytest.mark.slow
+def test_05_trains_each_network_on_its_own_resolution_as_the_text_says(run):
+    found = resolution(run)
+    names = found.names
+    assert len(found.trainings) == len(names["RESOLUTIONS"]) * len(names["SEEDS"])
+    for (args, options), (size, _) in zip(found.trainings, names["networks"], strict=True):
+        for part, of_all in zip(args[1:], (names["images"].train, names["images"].val), strict=True):
+            small = torch.nn.functional.interpolate(of_all.images.float(), size=size, mode="bilinear", antialias=True)
+            back = torch.nn.functional.interpolate(small.round(), size=of_all.images.shape[-1], mode="bilinear")
+            assert (part.images.float() - back).abs().mean() < 1.5
+            assert torch.equal(part.labels, of_all.labels)
+        assert options["optimizer"] == "sgd" and options["momentum"] == 0.9 and "augment" not in options
+
+
+@pytest.mark.slow
+def test_05_records_what_its_logits_give(run):
+    found = resolution(run)
+    names, truth = found.names, found.names["images"].test.labels
+    for test, sizes in (("TOTV", (32, 16, 8)), ("TVTV", (16, 8))):
+        for size in sizes:
+            over_seeds = [shares(names["logits"][test, size, seed], truth) for seed in names["SEEDS"]]
+            for ending in over_seeds[0]:
+                mean = np.mean([each[ending] for each in over_seeds])
+                assert found.numbers.pop(f"{test.lower()}_{size}{ending}") == pytest.approx(mean)
+    assert not found.numbers
+    for test in ("TOTV", "TVTV"):
+        for row in found.tables[f"{test.lower()}_classes"]["values"]:
+            mine = truth == names["images"].class_names.index(row[0])
+            for size, value in zip((32, 16, 8), row[1:], strict=True):
+                logits = [names["logits"][test, size, seed][mine] for seed in names["SEEDS"]]
+                guesses = torch.stack(logits).argmax(dim=2)
+                assert value == pytest.approx((guesses == truth[mine]).float().mean().item())
+
+
+@pytest.mark.slow
+def test_05s_gap_is_measured_with_nothing_dropped(run):
+    names = resolution(run).names
+    first = names["SEEDS"][0]
+    for size, reading in names["overfitting"].items():
+        split = names["lowered"][size].train
+        right = answers(names["networks"][size, first], split.images).argmax(dim=1) == split.labels
+        assert reading.train_accuracy == pytest.approx(right.float().mean().item(), abs=1.01 / len(split))
+
+
+@pytest.mark.slow
+def test_06_chooses_rates_on_validation_and_records_what_its_logits_give(run):
+    found = fashion(run)
+    names, truth = found.names, found.names["images"].test.labels
+    reached = {}
+    for (name, rate, _), (_, result) in names["tried"].items():
+        reached.setdefault(name, {}).setdefault(rate, []).append(result.history["val_accuracy"].iloc[-1])
+    budgets = {len(rates) for rates in reached.values()}
+    assert len(budgets) == 1, "equal budgets"
+    for name, rates in reached.items():
+        assert np.mean(rates[names["RATE"][name]]) == max(np.mean(values) for values in rates.values())
+    for kind, ending in (("all_logits", "_test"), ("tuned_logits", "_tuned_test")):
+        for (name, seed), logits in names[kind].items():
+            network = names["runs"][name, seed][0] if kind == "all_logits" else names["tuned"][name, seed]
+            torch.testing.assert_close(logits, answers(network, names["images"].test.images), rtol=1e-2, atol=1e-2)
+            key = re.sub("[ ,]+", "_", name.lower()) + ending
+            assert found.numbers[key] == pytest.approx(shares(logits, truth)[""])
+    for row in found.tables["comparisons"]["values"]:
+        kind = "all_logits" if "both" in row[0] else "tuned_logits"
+        arcs = re.findall(r"Arc\d", row[0])
+        one, other = ("Adam", "SGD") if row[0].startswith("Adam") else arcs
+        way = arcs[0] if len(arcs) == 1 else re.search("SGD|Adam", row[0])[0]
+        pair = [f"{way} {end}" if len(arcs) == 1 else f"{end} {way}" for end in (one, other)]
+        accuracies = [shares(names[kind][name, 0], truth)[""] for name in pair]
+        assert row[1] == pytest.approx(accuracies[0] - accuracies[1])
+
+
+@pytest.mark.slow
+def test_06_trains_as_its_text_says(run):
+    asked = {options["label"]: (args[0], options) for args, options in fashion(run).trainings}
+    for label, (network, options) in asked.items():
+        assert options["optimizer"] == ("sgd" if "SGD" in label else "adam")
+        assert options.get("loss", "cross_entropy") == ("l1" if "L1" in label else "cross_entropy")
+        drops = [name for name, layer in network.named_children() if isinstance(layer, torch.nn.Dropout)]
+        last = "dropout3" if "Arc3" in label else "dropout2"
+        assert drops == ([] if "no dropout" in label else ["dropout1", last])
+        assert network.fc1.in_features == (1600 if "Arc3" in label else 9216)
+
+
+@pytest.mark.slow
+def test_the_contradictions_of_table_9_are_those_that_06_counts(run):
+    """Is there a recall and a precision that are printed so, and whose F1 is printed as it is?"""
+    contradict = far = 0
+    for rows in blocks(TABLE_9, r"arc\d_\w+").values():
+        for accuracy, f1, precision in ([float(word) for word in row] for row in rows):
+            recalls = np.linspace(accuracy - 0.05, accuracy + 0.05, 11) / 100
+            precisions = np.linspace(precision - 0.005, precision + 0.005, 11)
+            possible = 2 / (1 / recalls[:, None] + 1 / precisions)
+            contradict += not ((possible >= f1 - 0.005) & (possible <= f1 + 0.005)).any()
+            far += abs(2 / (100 / accuracy + 1 / precision) - f1) > 0.015
+    assert (contradict, far) == (24, 17)
+    table = fashion(run).tables["table_9"]["values"]
+    assert [sum(row[column] for row in table) for column in (1, 2, 3)] == [24, 17, 18]
