@@ -240,7 +240,6 @@ def table(
     formats: Mapping[str, str] | None = None,
     best: Mapping[str, str] | None = None,
     stds: Any = None,
-    by_row: bool = False,
     links: Sequence[str] = (),
 ) -> None:
     """Shows a table; its values go into the report's numbers and its CSV file as they are, unrounded.
@@ -256,7 +255,6 @@ def table(
         best: column -> "max" or "min": the best entry of that column is set in bold.
         stds: a DataFrame with the same index and some of the columns: standard deviations, shown behind a "±" where
             they aren't NaN.
-        by_row: a row, not a column, holds numbers of one kind: ``formats`` and ``best`` go by what its first cell says.
         links: for each row the address, relative to the report, that its first cell leads to; "" for none.
 
     Raises:
@@ -266,19 +264,18 @@ def table(
     names = [str(column) for column in flat.columns]
     values = [[_plain(value) for value in flat.iloc[:, j]] for j in range(len(names))]
     spread = _deviations(frame, stds, names)
-    keys = [str(value) for value in values[0]] if by_row else names
     formats, best = ({str(key): how for key, how in (given or {}).items()} for given in (formats, best))
-    if unknown := sorted({*formats, *best} - {*keys}):
-        raise RecordError(f"table {name!r} has no {unknown[0]!r}; it has {', '.join(keys)}")
+    if unknown := sorted({*formats, *best} - {*names}):
+        raise RecordError(f"table {name!r} has no {unknown[0]!r}; it has {', '.join(names)}")
     if wrong := sorted({*best.values()} - {"max", "min"}):
         raise RecordError(f"best takes 'max' or 'min', not {wrong[0]!r}")
     headings, columns, means, behind = [], [], [], []
     for heading, column, deviations in zip(names, values, spread, strict=True):
-        forms = [formats.get(key) for key in keys] if by_row else [formats.get(heading)] * len(column)
-        means.append([_shown(value, form) for value, form in zip(column, forms, strict=True)])
-        unit, texts = _without_unit([_with_std(*cell) for cell in zip(means[-1], deviations, forms, strict=True)])
+        form = formats.get(heading)
+        means.append([_shown(value, form) for value in column])
+        unit, texts = _without_unit([_with_std(*cell, form) for cell in zip(means[-1], deviations, strict=True)])
         headings.append(f"{heading}, {unit}" if unit else heading)
-        columns.append(texts if by_row else _same_decimals(texts))
+        columns.append(_same_decimals(texts))
         behind.append([heading, *column])
         if any(deviation is not None for deviation in deviations):
             behind.append([f"{heading} (std)", *deviations])
@@ -286,7 +283,7 @@ def table(
         "columns": headings,
         "rows": _turned(columns),
         "align": ["right" if all(map(_SHOWN.fullmatch, column)) else "left" for column in columns],
-        "bold": _bold(values, means, keys, best, by_row),
+        "bold": _bold(values, means, names, best),
         "names": names,
         "values": _turned(values),
         "csv": csv_text(_turned(behind)),
@@ -612,16 +609,15 @@ def _deviations(frame: Any, stds: Any, names: list[str]) -> list[list[Any]]:
 
 
 def _bold(
-    values: list[list[Any]], texts: list[list[str]], keys: list[str], best: Mapping[str, str], by_row: bool
+    values: list[list[Any]], texts: list[list[str]], names: list[str], best: Mapping[str, str]
 ) -> list[list[int]]:
     """Row and column of the best entries. What looks equal is equally bold, and nothing where all do."""
     found = []
-    for k, key in enumerate(keys):  # by position: columns may share a name
-        line = [(k, j) for j in range(1, len(values))] if by_row else [(i, k) for i in range(len(values[k]))]
-        known = {(i, j): values[j][i] for i, j in line if values[j][i] is not None}
-        if key in best and len({texts[j][i] for i, j in known}) > 1:
-            row, column = {"max": max, "min": min}[best[key]](known, key=known.get)
-            found += [[i, j] for i, j in known if texts[j][i] == texts[column][row]]
+    for j, name in enumerate(names):  # by position: columns may share a name
+        known = {i: value for i, value in enumerate(values[j]) if value is not None}
+        if name in best and len({texts[j][i] for i in known}) > 1:
+            row = {"max": max, "min": min}[best[name]](known, key=known.get)
+            found += [[i, j] for i in known if texts[j][i] == texts[j][row]]
     return found
 
 

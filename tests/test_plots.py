@@ -94,8 +94,6 @@ DRAWINGS = {
         {"$a$": np.eye(3), "_b": [[1, -2]]}, signs=("→",), windows={"$a$": (0, 1, 2, 2)}, **k
     ),
     "head_row_change": lambda **k: plots.head_row_change([0, 0, 0.5, 1], border=2, **k),
-    "layer_change": lambda **k: plots.layer_change({"conv_$1": 0.0, "_fc": 0.3, "bn": 2e-5}, **k),
-    "weights": lambda **k: plots.weights(WEIGHT, WEIGHT * 1.1, name="conv_$2", **k),
 }
 
 
@@ -120,7 +118,6 @@ CROWDED = {
     "six layers": lambda: plots.feature_maps(
         {f"body.layer{i}.0.conv": torch.rand(99, 4, 4) for i in range(6)}, image=torch.zeros(1, 4, 4, dtype=torch.uint8)
     ),
-    "near changes": lambda: plots.layer_change({"a": 0.3, "b": 0.31, "c": 0.0}),
 }
 
 
@@ -574,53 +571,6 @@ def test_head_rows_hold_the_changes_and_say_what_is_exactly_zero():
     assert texts(plots.head_row_change(changes + 1e-9, border=80))[0] == "80 old rows: median 1e-09"
 
 
-def test_layers_that_did_not_change_are_written_as_zero():
-    changes = pd.Series({"conv1": 0.0, "conv2": 2e-5, "fc1": 1.5, "bn": np.nan})
-    ax = plots.layer_change(changes)
-    assert ax.get_xscale() == "log" and texts(ax) == ["0", "0.002%", "150.0%", "–"]
-    np.testing.assert_array_equal(ax.lines[0].get_xdata(), changes)
-    assert ax.get_xlim()[0] < 2e-5 and ax.get_xlim()[1] > 1.5
-    assert texts(plots.layer_change({"a": 0.0, "b": 0.0})) == ["0", "0"]
-
-
-@pytest.mark.parametrize("changes", [[0.3, 0.31], [0.0, 0.3013], [1.0], [1e-3, 3]])
-def test_changes_of_layers_are_dots_over_two_decades_at_least(changes):
-    """No bar: on a logarithmic axis its length would depend on where the axis begins."""
-    ax = plots.layer_change({f"layer {i}": change for i, change in enumerate(changes)})
-    figure_of(ax).draw_without_rendering()
-    assert not ax.patches and ax.lines[0].get_linestyle() == "None" and ax.lines[0].get_marker() == "o"
-    low, high = ax.get_xlim()
-    ticks = {label.get_text() for label in ax.get_xticklabels() if low <= label.get_position()[0] <= high}
-    assert len(ticks) >= 3 and all(tick.endswith("%") for tick in ticks)
-    assert all(low < change < high for change in changes if change)
-    assert texts(ax) == [f"{100 * change:.1f}%" if change else "0" for change in changes]
-    assert_apart(ax.texts)
-
-
-def test_weights_before_after_and_magnified_difference_share_a_scale():
-    before = torch.tensor([1.0, -2.0, 0.5, 0.0]).reshape(1, 1, 2, 2)
-    after = before + torch.tensor([0.0, 0.0, 0.03, 0.0]).reshape(1, 1, 2, 2)
-    axes = plots.weights(before, after, name="fc_$1")
-    assert [ax.get_title() for ax in axes[:2]] == ["fc_$1 before", "fc_$1 after"]
-    difference = 50 * (after.double() - before.double())  # 0.03 x 50 is within 2, x 100 is not
-    for ax, weights in zip(axes, (before, after, difference), strict=True):
-        np.testing.assert_allclose(np.asarray(ax.images[0].get_array()), weights[0, 0])
-        assert ax.images[0].get_clim() == (-2, 2)
-    assert "× 50" in axes[2].get_title() and "at most 0.03" in axes[2].get_title()
-
-
-def test_kernels_are_laid_out_by_output_and_input_channel_and_frozen_ones_differ_by_exactly_zero():
-    axes = plots.weights(WEIGHT, WEIGHT.clone())
-    picture = np.asarray(axes[0].images[0].get_array().filled(np.nan))
-    assert picture.shape == (8 * 4 - 1, 8 * 4 - 1)
-    np.testing.assert_allclose(picture[4 * 2 : 4 * 2 + 3, 4 * 5 : 4 * 5 + 3], WEIGHT[2, 5], rtol=1e-6)
-    assert np.isnan(picture[3]).all() and np.isnan(picture[:, 3]).all()
-    assert "exactly 0" in axes[2].get_title() and np.nanmax(np.abs(axes[2].images[0].get_array())) == 0
-    frame = axes[0].workbook["frame"].set_index(["output channel", "input channel", "row", "column"])
-    assert len(frame) == 8 * 8 * 9
-    assert frame.loc[(7, 6, 2, 1), "weight"] == pytest.approx(WEIGHT[7, 6, 2, 1].item(), abs=1e-6)
-
-
 # --- numbers in grids
 
 MATRICES = {"$input$": np.arange(36).reshape(6, 6) - 9, "kernel": np.eye(3), "output": [[1.25, -2]]}
@@ -674,8 +624,6 @@ def test_every_number_stands_in_its_cell_and_windows_frame_theirs():
         (lambda: plots.cam_overlay(images(1), torch.full((1, 8, 8), torch.nan), [0], [0], PERSIAN), "from 0 to 1"),
         (lambda: plots.head_row_change([1, np.inf], border=1), "from 0 on"),
         (lambda: plots.head_row_change([1, 1], border=2), "from 1 to 1"),
-        (lambda: plots.layer_change({"a": -1.0}), "from 0 on"),
-        (lambda: plots.weights(WEIGHT, WEIGHT[:3]), "two tensors"),
         (lambda: plots.number_grids({"a": [1, 2]}), "rows, columns"),
         (lambda: plots.number_grids({"a": np.eye(2), "b": np.eye(2)}, signs="∗="), "1 signs"),
         (lambda: plots.number_grids({"a": np.eye(2)}, windows={"a": (1, 1, 2, 1)}), "not lie in a matrix 'a'"),

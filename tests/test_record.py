@@ -137,16 +137,17 @@ def test_a_figure_of_ones_own_has_the_numbers_and_words_that_are_given(shown):
     frame = pd.DataFrame({"y": [1 / 3, math.nan]}, index=pd.Index([1, 2], name="x"))
     record.figure(plt.subplots()[1].plot([1, 2])[0], "own", "A caption.", alt="It rises.", data=frame)
     assert lines_of(shown) == ["x,y", f"1,{1 / 3!r}", "2,"] and block(shown).alt == "It rises."
-    record.figure(plots.layer_change({"a": 0.5}), "theirs", "A caption.", data=frame.reset_index(drop=True))
+    bars = plots.per_class_bars(pd.DataFrame({"found": {"a": 0.5}}))
+    record.figure(bars, "theirs", "A caption.", data=frame.reset_index(drop=True))
     assert lines_of(shown)[0] == "y"
 
 
 def test_the_numbers_behind_a_figure_are_read_back_as_they_were_drawn(shown):
     share = {"circle": 1 / 3, "an, awkward “name”\nof two lines": 0.1, "=1+1": 1e-17, "-2": 0.0}
-    record.figure(plots.layer_change(share), "changes", "A caption.")
-    back = pd.read_csv(io.StringIO(block(shown).csv), dtype={"layer": str})
-    assert back["relative change"].tolist() == list(share.values())
-    assert back["layer"].tolist() == [*list(share)[:2], "'=1+1", "-2"], "no cell runs as a formula"
+    record.figure(plots.per_class_bars(pd.DataFrame({"found": share}).rename_axis("class")), "changes", "A caption.")
+    back = pd.read_csv(io.StringIO(block(shown).csv), dtype={"class": str})
+    assert back["share"].tolist() == list(share.values())
+    assert back["class"].tolist() == [*list(share)[:2], "'=1+1", "-2"], "no cell runs as a formula"
 
 
 def test_no_cell_of_a_csv_file_runs_as_a_formula(shown):
@@ -181,7 +182,6 @@ LOSSES = history(train_loss=[4.0234, 2, 1.15], val_loss=[3.5, 1.25, 1.5], val_ac
 MEANS = pd.DataFrame({"on A": [0.5, 0.25], "on B": [1.0, math.nan]}, index=pd.Index(["x", "y"], name="method"))
 MATRIX = np.array([[8, 2, 0], [1, 3, 0], [0, 0, 0]])
 PICTURES = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
-KERNEL = torch.tensor([1.0, -2.0]).reshape(1, 1, 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -205,15 +205,9 @@ KERNEL = torch.tensor([1.0, -2.0]).reshape(1, 1, 1, 2)
             "Heat map of % of the true class's images by true class and predicted class: lowest 0% at circle and گربه, "
             "highest 80% at circle and circle.",
         ),
-        (lambda: plots.layer_change({"fc": math.nan}), "Points of relative change by layer: without values."),
         (
             lambda: plots.sample_grid(PICTURES, [0, 1, 0], NAMES, predictions=[0, 2, 0], confidences=[0.5] * 3),
             "3 pictures, 2 predicted rightly: circle, square.",
-        ),
-        (
-            lambda: plots.weights(KERNEL, KERNEL + 0.25, name="fc"),
-            "fc before: Heat map of weight by output channel and input channel: 1 at 0 and 0, −2 at 0 and 0. fc after: "
-            "Heat map of weight by output channel and input channel: 1.25 at 0 and 0, −1.75 at 0 and 0 …",
         ),
     ],
 )
@@ -296,7 +290,6 @@ def test_what_a_table_does_not_have_is_refused():
         ({"best": {"share": "most"}}, "'max' or 'min'"),
         ({"stds": pd.DataFrame({"other": [1]})}, "stds need"),
         ({"stds": pd.DataFrame({"share": [1, 2]})}, "stds need"),
-        ({"formats": {"share": "{}"}, "by_row": True}, "no 'share'; it has 1"),
     ):
         with pytest.raises(record.RecordError, match=message):
             record.table(frame, "some_table", "A caption.", **given)
@@ -318,17 +311,6 @@ def test_a_difference_of_shares_is_in_points(shown):
     made = tabled(shown, frame, formats=formats, stds=frame[["gap"]].abs() / 10)
     assert made.columns == ["accuracy, %", "gap, points", "error, points"]
     assert made.rows == [["50.0", "−12.5 ± 1.2", "2.0"], ["75.0", "+0.0 ± 0.0", "–"]]
-
-
-def test_rows_may_hold_quantities_of_their_own_formats_units_and_best(shown):
-    index = pd.Index(["share", "gap", "seconds"], name="quantity")
-    frame = pd.DataFrame({"m": [0.5, 0.1, 2.0], "n": [0.25, -0.2, 1.0]}, index=index)
-    formats, best = {"share": "{:.0%}", "gap": "{:+.1%}", "seconds": "{:.2f}"}, {"share": "max", "seconds": "min"}
-    made = tabled(shown, frame, formats=formats, best=best, stds=frame.abs() / 10, by_row=True)
-    assert made.columns == ["quantity", "m", "n"]
-    assert column(made, 1) == ["50 ± 5 %", "+10.0 ± 1.0 points", "2.00 ± 0.20"]
-    assert column(made, 2) == ["25 ± 2 %", "−20.0 ± 2.0 points", "1.00 ± 0.10"]
-    assert made.bold == [(0, 1), (2, 2)] and made.align == ["left", "right", "right"]
 
 
 def test_texts_of_numbers_are_treated_like_numbers(shown):

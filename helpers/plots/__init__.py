@@ -10,12 +10,11 @@ Class names are shown as they are: ``$`` and ``_`` have no meaning, and matplotl
 Arabic themselves (reshaping them beforehand would reverse them).
 """
 
-from helpers.plots.bars import bars_with_error, per_class_bars
+from helpers.plots.bars import bars_with_error, head_row_change, per_class_bars
 from helpers.plots.classes import confusion, roc
 from helpers.plots.curves import compare_curves, learning_curves, setting_curves
 from helpers.plots.images import cam_overlay, class_gallery, feature_maps, filters, predictions, sample_grid
 from helpers.plots.style import STYLE, PlotError
-from helpers.plots.weights import head_row_change, layer_change, weights
 from helpers.plots.worked import number_grids
 
 __all__ = [
@@ -29,7 +28,6 @@ __all__ = [
     "feature_maps",
     "filters",
     "head_row_change",
-    "layer_change",
     "learning_curves",
     "number_grids",
     "per_class_bars",
@@ -37,5 +35,4 @@ __all__ = [
     "roc",
     "sample_grid",
     "setting_curves",
-    "weights",
 ]
