@@ -29,10 +29,10 @@ def report_command(root: Path | str, *arguments: str) -> list[str]:
 
 
 def write_notebook(
-    root: Path, name: str, *sources: str, parameters: str | None = "SEED = 3", text: str = "# A title", **workbook
+    root: Path, name: str, *sources: str, parameters: str | None = "SEED = 3", text: str = "", **workbook
 ) -> Path:
     """Writes a notebook of a text, a parameters cell (None: without) and code; ``workbook`` is of its metadata."""
-    cells = [nbformat.v4.new_markdown_cell(text)]
+    cells = [nbformat.v4.new_markdown_cell(text or f"# About {name}")]
     if parameters is not None:
         cells.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
     cells += map(nbformat.v4.new_code_cell, sources)

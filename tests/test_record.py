@@ -142,14 +142,6 @@ def test_a_figure_of_ones_own_has_the_numbers_and_words_that_are_given(shown):
     assert lines_of(shown)[0] == "y"
 
 
-def test_the_numbers_behind_a_figure_are_read_back_as_they_were_drawn(shown):
-    share = {"circle": 1 / 3, "an, awkward “name”\nof two lines": 0.1, "=1+1": 1e-17, "-2": 0.0}
-    record.figure(plots.per_class_bars(pd.DataFrame({"found": share}).rename_axis("class")), "changes", "A caption.")
-    back = pd.read_csv(io.StringIO(block(shown).csv), dtype={"class": str})
-    assert back["share"].tolist() == list(share.values())
-    assert back["class"].tolist() == [*list(share)[:2], "'=1+1", "-2"], "no cell runs as a formula"
-
-
 def test_no_cell_of_a_csv_file_runs_as_a_formula(shown):
     safe = ["x", "-1.5", "-2e-05", "+1", "-inf", "–", "−3", "a=1", "'=c"]
     frame = pd.DataFrame({"=head": [*safe, "=cmd|x", "@a", "-cmd", "+x", "\tx", "\n=y", "\r=z", "＝１", '=a,"b"']})

@@ -60,13 +60,6 @@ def test_a_file_arrives_with_or_without_a_length(digest, announced, get, server,
     assert_whole(path)
 
 
-def test_files_of_this_machine_can_be_a_mirror(path, tmp_path) -> None:
-    (tmp_path / "my mirror").mkdir()
-    (tmp_path / "my mirror/file.bin").write_bytes(CONTENT)
-    download.download([(tmp_path / "my mirror/file.bin").as_uri()], path, MD5, progress=False)
-    assert_whole(path)
-
-
 def test_a_connection_that_breaks_or_falls_silent_is_taken_up_again(get, server, answer, path) -> None:
     server.answers = [answer(sent=1000), answer(sent=2000, stalls=True), answer()]
     get(timeout=0.5)
@@ -95,14 +88,6 @@ def test_wrong_parts_and_servers_without_parts_still_give_the_file(get, server, 
     server.answers = [answer(**answers), answer()]
     get()
     assert_whole(path)
-
-
-def test_a_whole_part_is_not_asked_for_again(get, server, path) -> None:
-    path.parent.mkdir()
-    path.with_name(".file.bin.part").write_bytes(CONTENT)
-    get()
-    assert_whole(path)
-    assert server.requests == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers.data import DataError, ImageData, Source, lower_resolution, structures
+from helpers.data import DataError, ImageData, Source, lower_resolution
 
 SOURCE = Source("random", "Random colours", "made by a test")
 
@@ -37,13 +37,6 @@ def test_everything_but_the_pixels_stays():
     assert torch.equal(lowered.labels, data.labels)
     assert (lowered.class_names, lowered.split, lowered.source) == (data.class_names, data.split, data.source)
     assert lower_resolution(data, 32) is data
-
-
-def test_many_images_are_each_treated_alike(monkeypatch):
-    data = image_data(random_images())
-    whole = lower_resolution(data, 7).images
-    monkeypatch.setattr(structures, "_CHUNK", 2)
-    assert torch.equal(lower_resolution(data, 7).images, whole)
 
 
 @pytest.mark.parametrize("size", [1, 21, 64])

@@ -178,7 +178,7 @@ def test_images_that_are_too_small_are_named(build, smallest, message):
 
 
 @pytest.mark.parametrize("build", [models.cnn_model_2, models.optimized_cnn_model, models.cnn_model])
-@pytest.mark.parametrize("shape", [(45, 64), (64, 45)])
+@pytest.mark.parametrize("shape", [(45, 64)])
 def test_images_below_46_px_are_named_when_they_come(build, shape):
     with pytest.raises(models.ModelError, match=f"{shape[1]} x {shape[0]} px .* IMAGE_SIZE to 46"):
         build()(torch.zeros(1, 3, *shape))

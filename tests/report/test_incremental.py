@@ -5,11 +5,11 @@ import os
 import shutil
 from pathlib import Path
 
-import nbformat
 import pypdf
 import pytest
 
 from helpers.report import cli
+from tests.command import write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -24,16 +24,8 @@ record.numbers([record.Number("seed", "Seed", float(SEED))], "results", "What th
 record.reading("It is done.")"""
 
 
-def write(root: Path, name: str, *sources: str, prose: str = "Some text.", after: list[str] | None = None) -> None:
-    cells = [
-        nbformat.v4.new_markdown_cell(f"# About {name}\n\n{prose}"),
-        nbformat.v4.new_code_cell('SEED = 3\nDATASET = "shapes"', metadata={"tags": ["parameters"]}),
-        *map(nbformat.v4.new_code_cell, [*sources, RESULT]),
-    ]
-    folder = root / "notebooks"
-    folder.mkdir(parents=True, exist_ok=True)
-    metadata = {"workbook": {"after": after}} if after else {}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), folder / f"{name}.ipynb")
+def write(root: Path, name: str, *sources: str, prose: str = "Some text.", **workbook) -> None:
+    write_notebook(root, name, *sources, RESULT, text=f"# About {name}\n\n{prose}", **workbook)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from papermill.parameterize import parameterize_notebook
 
 from helpers.report.parameters import plan
 from helpers.report.workspace import Refused, UnreadableNotebook, Workspace
+from tests import command
 
 CELL = """\
 # Where the images come from.
@@ -23,13 +24,8 @@ IMAGE_SIZE = None
 """
 
 
-def write_notebook(workspace: Workspace, name: str, cell: str | None = CELL, *, copies: int = 1) -> Path:
-    cells = [nbformat.v4.new_markdown_cell(f"# About {name}")]
-    if cell is not None:
-        cells += [nbformat.v4.new_code_cell(cell, metadata={"tags": ["parameters"]}) for _ in range(copies)]
-    path = workspace.notebooks / f"{name}.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    return path
+def write_notebook(workspace: Workspace, name: str, cell: str | None = CELL) -> Path:
+    return command.write_notebook(workspace.root, name, parameters=cell)
 
 
 def write_profile(workspace: Workspace, profile: str, notebook: str, text: str) -> Path:
@@ -126,7 +122,10 @@ def test_a_parameters_cell_that_is_more_than_literals_is_refused(workspace, line
 
 
 def test_two_parameters_cells_are_refused(workspace):
-    notebook = write_notebook(workspace, "03_wrong", copies=2)
+    notebook = write_notebook(workspace, "03_wrong")
+    made = nbformat.read(notebook, as_version=4)
+    made.cells.append(nbformat.v4.new_code_cell("SEED = 1", metadata={"tags": ["parameters"]}))
+    nbformat.write(made, notebook)
     with pytest.raises(UnreadableNotebook, match="2 cells are tagged 'parameters'"):
         plan(workspace, [notebook])
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from helpers.report import render
 from helpers.report.document import Code, Failure, Markdown, Output, Provenance, Reading, Table
-from tests.report.documents import LOREM, document, figure, page, pages_of, pdf, pdf_text, png, table
+from tests.report.documents import LOREM, document, figure, page, pages_of, pdf, pdf_text, table
 
 NASTY = (
     '\\ " # $ \' `code` <lab> @ref *b* _i_ ~ #import "x" #panic("y") \x00\x07\x1b[31m red \ud800 😀 سلام /* // ] ) } {'
@@ -249,19 +249,6 @@ def test_links_lead_to_headings_and_addresses_and_others_become_text():
     found = [note["/A"]["/URI"] if "/A" in note else str(note["/Dest"]) for note in notes]
     assert all(word in reader.pages[0].extract_text() for word in ("web", "here", "nowhere", "file", "script"))
     assert found[3:] == ["https://example.org/a", found[1], found[0]]
-
-
-def test_attachments_and_pictures_in_the_text_are_shown_and_all_others_become_text():
-    text = (
-        "![a](attachment:my%20picture.png)\n\ninline ![b](attachment:x.png) "
-        f"<img src='attachment:x.png' width='20'> ![c](data:image/png;base64,{png()})\n\n"
-        "![remote one](https://example.org/x.png) ![missing one](attachment:none.png) ![](nowhere.png)"
-    )
-    attached = {"my picture.png": {"image/png": png()}, "x.png": {"image/png": png()}, "bad.png": {"text/plain": "x"}}
-    (drawn,) = pdf(Markdown(text, attached)).pages
-    assert drawn.get_contents().get_data().count(b" Do") == 4
-    assert all(words in drawn.extract_text() for words in ("remote one", "missing one", "nowhere.png"))
-    assert [note.get_object()["/A"]["/URI"] for note in drawn["/Annots"]] == ["https://example.org/x.png"]
 
 
 # Directions

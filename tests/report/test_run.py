@@ -22,7 +22,7 @@ import pytest
 from helpers import ROOT
 from helpers.record import MIME
 from helpers.report import book, cli, document, kernel
-from tests.command import report_command
+from tests.command import report_command, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -48,13 +48,8 @@ print("in", os.getcwd(), *(os.environ.get(name) for name in names))"""
 RAISES = 'raise ValueError("no\\x1b]0;a title\\x07 \\x9b2Jgood")'
 
 
-def write_notebook(folder: Path, name: str, *sources: str, expects: list[str] | None = None) -> Path:
-    parameters = nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
-    cells = [nbformat.v4.new_markdown_cell(f"# About {name}"), parameters, *map(nbformat.v4.new_code_cell, sources)]
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"workbook": {"expects": expects}} if expects else {})
-    folder.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, folder / f"{name}.ipynb")
-    return folder / f"{name}.ipynb"
+def write(root: Path, name: str, *sources: str, **workbook) -> Path:
+    return write_notebook(root, name, *sources, parameters=PARAMETERS, **workbook)
 
 
 class Terminal(io.StringIO):
@@ -100,11 +95,10 @@ class Session:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("workbook")
-    folder = root / "notebooks"
-    write_notebook(folder, "01_fine", IMPORTS, TRAINING, RESULT, SURROUNDINGS, expects=["epochs", "results"])
-    write_notebook(folder, "02_raises", IMPORTS, RESULT, RAISES, "print('never')")
-    write_notebook(folder, "03_dies", IMPORTS, RESULT, "os.kill(os.getpid(), 9)")
-    write_notebook(folder, "04_empty", "print('hello')")
+    write(root, "01_fine", IMPORTS, TRAINING, RESULT, SURROUNDINGS, expects=["epochs", "results"])
+    write(root, "02_raises", IMPORTS, RESULT, RAISES, "print('never')")
+    write(root, "03_dies", IMPORTS, RESULT, "os.kill(os.getpid(), 9)")
+    write(root, "04_empty", "print('hello')")
     return root
 
 
@@ -200,8 +194,8 @@ def test_no_kernel_is_left(session):
 def test_an_endless_notebook_is_stopped_at_its_limit_beside_one_that_ends(tmp_path):
     """--jobs has both run at once, --threads gives them more of these; --force leaves older checkpoints aside."""
     waiting = "while not os.path.exists('both'):\n    time.sleep(0.05)"
-    write_notebook(tmp_path / "notebooks", "05_endless", IMPORTS, RESULT, "open('both', 'w')\nwhile True:\n    pass")
-    write_notebook(tmp_path / "notebooks", "06_ends", IMPORTS, waiting, SURROUNDINGS, RESULT)
+    write(tmp_path, "05_endless", IMPORTS, RESULT, "open('both', 'w')\nwhile True:\n    pass")
+    write(tmp_path, "06_ends", IMPORTS, waiting, SURROUNDINGS, RESULT)
     begun = time.time()
     session = Session(tmp_path, "--timeout", "8", "--format", "html", "--jobs", "2", "--threads", "3", "--force")
     assert session.status == 1
@@ -219,7 +213,7 @@ def test_a_kernel_that_does_not_start_fails_its_notebook_with_what_it_said(tmp_p
     python.write_text("#!/bin/sh\necho 'No module named ipykernel' >&2\nexit 1\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    write_notebook(tmp_path / "notebooks", "07_nothing", RESULT)
+    write(tmp_path, "07_nothing", RESULT)
     words = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Only words")])
     nbformat.write(words, tmp_path / "notebooks" / "08_words.ipynb")
     session = Session(tmp_path, "--format", "html")
@@ -231,7 +225,7 @@ def test_a_kernel_that_does_not_start_fails_its_notebook_with_what_it_said(tmp_p
 
 def test_ctrl_c_stops_the_kernels_and_keeps_what_ran(tmp_path):
     for name in ("06_long", "07_long"):
-        write_notebook(tmp_path / "notebooks", name, IMPORTS, RESULT, "while True:\n    pass")
+        write(tmp_path, name, IMPORTS, RESULT, "while True:\n    pass")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(report_command(tmp_path, "--jobs", "2"), cwd=ROOT, **pipes) as process:
         lines = (line for line in process.stderr if "cell 4/4" in line)
@@ -285,7 +279,7 @@ def raising(message: str) -> nbformat.NotebookNode:
 @pytest.fixture
 def executing(tmp_path, monkeypatch, capsys):
     """Runs notebook 01 with given cells as what its execution gives; returns why it failed, or ""."""
-    write_notebook(tmp_path / "notebooks", "01_fake", "show()")
+    write(tmp_path, "01_fake", "show()")
 
     def execute(*cells: nbformat.NotebookNode, formats: str = "html", **workbook) -> str:
         notebook = nbformat.v4.new_notebook(cells=list(cells), metadata={"workbook": workbook, "papermill": {}})

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image
 
 from helpers import ROOT
 from helpers.report import cli, stamp, workspace
+from tests import command
 
 pytestmark = pytest.mark.slow
 
@@ -49,14 +49,7 @@ def write(path: Path, content: str | bytes = "x") -> None:
 
 def write_notebook(root: Path, cells: list[str], *, name: str = "01_one", prose: str = "Text.", seed: int = 3) -> None:
     parameters = f'SEED = {seed}\nDATASET = "photographs"\nELSEWHERE = "{root.parent / "elsewhere"}"'
-    notebook = nbformat.v4.new_notebook(
-        cells=[
-            nbformat.v4.new_markdown_cell(f"# Title\n\n{prose}"),
-            nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
-            *map(nbformat.v4.new_code_cell, cells),
-        ]
-    )
-    write(root / "notebooks" / f"{name}.ipynb", nbformat.writes(notebook))
+    command.write_notebook(root, name, *cells, parameters=parameters, text=f"# Title\n\n{prose}")
 
 
 class Workbook:
@@ -242,23 +235,6 @@ def test_without_a_stamp_it_runs(workbook, damage):
     notebook["metadata"]["workbook"]["stamp"] = damage
     path.write_text(json.dumps(notebook))
     assert workbook.says() == "runs: its last run left no stamp"
-
-
-def test_looking_at_unchanged_notebooks_imports_nothing_heavy(workbook):
-    code = f"""
-import sys
-from pathlib import Path
-from helpers.report import stamp, workspace
-from helpers.report.incremental import look
-stamp.DATA = Path({str(workbook.data)!r})
-space = workspace.Workspace(Path({str(workbook.root)!r}))
-tasks = [space.task("quick", path, {{}}) for path in space.numbered()]
-works = look(tasks, workspace.Settings("quick", ("html",)))
-heavy = {{"torch", "numpy", "pandas", "matplotlib", "nbformat", "papermill", "jsonschema"}}
-print(works[0].is_done, sorted(heavy & {{*sys.modules}}))
-"""
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "True []"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)

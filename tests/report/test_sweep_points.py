@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from helpers.report import sweep
 from helpers.report.workspace import Refused, Workspace
+from tests.command import write_notebook
 
 CELL = """\
 DATASET = "auto"
@@ -22,9 +22,8 @@ IMAGE_SIZE = None
 
 @pytest.fixture
 def workspace(tmp_path):
-    cells = [nbformat.v4.new_code_cell(CELL, metadata={"tags": ["parameters"]})]
     (tmp_path / "notebooks" / "profiles" / "smoke").mkdir(parents=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "02_transfer.ipynb")
+    write_notebook(tmp_path, "02_transfer", parameters=CELL)
     return Workspace(tmp_path)
 
 

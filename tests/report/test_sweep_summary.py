@@ -15,6 +15,7 @@ from helpers import ROOT
 from helpers.record import MIME
 from helpers.report import sweep
 from helpers.report.workspace import Workspace
+from tests.command import write_notebook
 
 DEFAULTS = {"DATASET": "auto", "EPOCHS": 6, "LEARNING_RATE": 0.001, "SEED": 0, "SEEDS": [0, 1], "IMAGE_SIZE": None}
 STAND_IN = "STAND-IN DATA: drawn shapes, not CIFAR-100."
@@ -38,9 +39,7 @@ class Sweep:
         self.workspace = Workspace(root)
         self.notebook = self.workspace.notebooks / "02_transfer.ipynb"
         cell = "\n".join(f"{name} = {value!r}" for name, value in DEFAULTS.items())
-        self.notebook.parent.mkdir(exist_ok=True)
-        cells = [nbformat.v4.new_code_cell(cell, metadata={"tags": ["parameters"]})]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), self.notebook)
+        write_notebook(root, self.notebook.stem, parameters=cell)
         (self.workspace.notebooks / "sweep.ipynb").write_bytes((ROOT / "notebooks" / "sweep.ipynb").read_bytes())
         self.points = sweep.points(self.workspace, self.notebook, grid=grid, **options)
         self.folder = self.workspace.reports("quick") / "sweeps" / "02_transfer"
