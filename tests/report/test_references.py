@@ -15,7 +15,7 @@ from helpers.report.workspace import load
 from tests.report.documents import document, figure, page, pdf
 
 NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if path.stem != "sweep")
-SAMPLES = {"classes", "samples", "dogs_samples", "animals_samples"}
+SAMPLES = {"classes", "samples", "dogs_samples", "animals_samples", "claims"}
 
 
 def table(name: str, number: int) -> Table:
@@ -140,7 +140,8 @@ def agree(name: str, pattern: str) -> bool:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_notebooks_refer_to_every_result(path: Path):
-    """Whoever reads the text is led to each figure and table; only sample pictures speak for themselves."""
+    """Whoever reads the text is led to each figure and table; only sample pictures and the table of claims speak for
+    themselves."""
     notebook = load(path)
     named = named_in(notebook)
     results = {*notebook.metadata.workbook.expects, "results"} - SAMPLES
