@@ -18,6 +18,8 @@ from helpers.train import Compute, choose_compute
 # One thread: on networks as small as these two wait for each other longer than they compute, and a command's number of
 # threads, which belongs to its results, is the same whatever --jobs.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Trainings side by side happen here, one after the other: the tests themselves run side by side, and watch trainings.
+os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 torch.set_num_threads(1)
 matplotlib.use("agg")  # no windows, whatever the machine prefers
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
