@@ -296,7 +296,7 @@ def _environment(order: Order) -> dict[str, str]:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     fixed = {
         **dict.fromkeys(THREADS, str(order.threads)),
-        "LOKY_MAX_CPU_COUNT": str(order.cores),
+        "LOKY_MAX_CPU_COUNT": os.environ.get("LOKY_MAX_CPU_COUNT", str(order.cores)),
         # A report started inside JupyterLab or Colab inherits the variables by which a kernel knows that somebody
         # looks on.
         "WORKBOOK_LIVE": "0",
