@@ -5,37 +5,17 @@ import math
 import re
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
 import yaml
 
-import helpers
-from helpers import ROOT, record, train
+from helpers import ROOT, record
+from tests.notebooks.playing import play
 
 EXTRACT = (Path(__file__).parent / "S0.txt").read_text(encoding="utf-8")
 NOTEBOOKS = ROOT / "notebooks"
 FIRST, SECOND = "01_cnn_on_a", "02_transfer_a_to_b"
-
-
-def play(name: str, patch: pytest.MonkeyPatch, checkpoints: Path, faults: dict[str, str] | None = None) -> dict:
-    """Runs a notebook's cells in one namespace; "fits" has every training's arguments, "recorded" what was shown."""
-    fits, recorded, fit = [], {}, train.fit
-    patch.setattr(helpers, "CHECKPOINTS", checkpoints)
-    patch.setattr(train, "fit", lambda *images, **options: fits.append((images, options)) or fit(*images, **options))
-    patch.setattr(record, "_show", lambda content, bundle: recorded.setdefault(content.get("name"), content))
-    profile = yaml.safe_load((NOTEBOOKS / "profiles/smoke" / f"{name}.yaml").read_text())
-    space = {"__name__": "played"}
-    for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
-        source = cell.source
-        for right, wrong in (faults or {}).items():
-            source = source.replace(right, wrong)
-        if cell.cell_type == "code":
-            exec(compile(source, name, "exec"), space)
-        if "parameters" in cell.metadata.get("tags", []):
-            space.update(profile)
-    return space | {"fits": fits, "recorded": recorded}
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +43,13 @@ def plain_accuracy(network, split, classes) -> float:
     return (guesses == split.labels[of_classes]).double().mean().item()
 
 
-def shown(space, table: str) -> dict[str, float]:
-    return {number["name"]: number["value"] for number in space["recorded"][table]["numbers"]}
-
-
 def check_first(space) -> None:
-    ((_, trained, chosen_by), options) = space["fits"][0]
+    _, (trained, chosen_by), options, _ = space["fits"][0]
     assert len(space["fits"]) == 1 and options["optimizer"] == "adam" and "augment" not in options
     assert {*trained.labels.tolist()} == {*chosen_by.labels.tolist()} == {*range(space["NUM_CLASSES_A"])}
     pixels = [{image.tobytes() for image in part.images.numpy()} for part in (trained, chosen_by, space["a"].test)]
     assert not (pixels[0] & pixels[1] or pixels[0] & pixels[2] or pixels[1] & pixels[2])
-    history, numbers = space["history"], shown(space, "results")
+    history, numbers = space["history"], space["shown"]
     assert numbers["chosen_epoch"] == 1 + int(np.argmax(history["val_accuracy"]))
     network = space["networks"][space["first"]]
     accuracy = plain_accuracy(network, space["a"].test, range(space["NUM_CLASSES_A"]))
@@ -85,10 +61,10 @@ def check_first(space) -> None:
 def check_second(space) -> None:
     on_a, *on_b = space["fits"]
     border, methods = space["NUM_CLASSES_A"], space["NAMES"]
-    assert {*on_a[0][1].labels.tolist()} == {*range(border)}
+    assert {*on_a[1][0].labels.tolist()} == {*range(border)}
     assert torch.equal(space["network_a"].conv1_1.weight.cpu(), space["result_a"].best_state["conv1_1.weight"])
     budgets = {method: [] for method in methods}
-    for _, options in on_b:
+    for _, _, options, _ in on_b:
         for split in (options["train"], options["val"]):
             assert {*split.labels.tolist()} == {*range(border, space["num_classes"])}
         if found := re.match(r"method (\d), rate", options["label"]):
@@ -106,7 +82,7 @@ def check_second(space) -> None:
         assert means[space["rates"][method]] == pytest.approx(max(means.values())), "chosen on validation images"
         for group, classes in groups.items():
             runs = [plain_accuracy(space["networks"][method, seed], images.test, classes) for seed in space["SEEDS"]]
-            assert shown(space, "results")[f"method_{method}_{group}"] == pytest.approx(np.mean(runs))
+            assert space["shown"][f"method_{method}_{group}"] == pytest.approx(np.mean(runs))
 
     moves = {1: lambda name: True, 2: lambda name: name.startswith("fc1"), 3: lambda name: name.startswith("fc1.new")}
     for (method, seed), network in space["networks"].items():

@@ -3,7 +3,6 @@ chosen by what; and recorded numbers recomputed by code of its own."""
 
 import re
 
-import nbformat
 import numpy as np
 import pytest
 import torch
@@ -15,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch.nn import functional as F
 
-import helpers
-from helpers import ROOT, record, train
+from helpers import ROOT
+from tests.notebooks.playing import cells, play
 
 STRATEGIES, DEPTHS = "03_resnet_strategies", "04_freezing_depth"
 # As the reports print them.
@@ -77,32 +76,6 @@ def test_every_figure_is_as_the_reports_print_it():
     for figure in [*found.values(), *losses.values()]:
         if re.fullmatch(r"\d+\.\d+", figure["printed"]):
             assert figure["value"] == float(figure["printed"])
-
-
-def play(name, patch, folder, faults=None):
-    """Runs a notebook's cells at the smoke profile in one namespace; "fits" has what every training was given."""
-    fits, recorded, fit = [], {}, train.fit
-
-    def listening(network, *splits, **options):
-        result = fit(network, *splits, **options)
-        fits.append((network, splits, options, result))
-        return result
-
-    patch.setattr(helpers, "CHECKPOINTS", folder)
-    patch.setattr(train, "fit", listening)
-    patch.setattr(record, "_show", lambda content, bundle: recorded.setdefault(content.get("name"), content))
-    profile = yaml.safe_load((ROOT / "notebooks/profiles/smoke" / f"{name}.yaml").read_text())
-    space = {"__name__": "played"}
-    for cell in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells:
-        if cell.cell_type == "code":
-            source = cell.source
-            for right, wrong in (faults or {}).items():
-                source = source.replace(right, wrong)
-            exec(compile(source, name, "exec"), space)
-        if "parameters" in cell.metadata.get("tags", []):
-            space.update(profile)
-    shown = {n["name"]: n["value"] for content in recorded.values() for n in content.get("numbers", [])}
-    return space | {"fits": fits, "recorded": recorded, "shown": shown}
 
 
 def table(space, name):
@@ -281,7 +254,7 @@ def test_what_it_trains_chooses_and_records(name, checkpoints, monkeypatch):
     ],
 )
 def test_a_planted_fault_is_noticed(name, right, wrong, checkpoints, monkeypatch):
-    sources = [cell.source for cell in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells]
+    sources = [cell.source for cell in cells(name)]
     assert any(right in source for source in sources)
     space = play(name, monkeypatch, checkpoints, {right: wrong})
     with pytest.raises(AssertionError):

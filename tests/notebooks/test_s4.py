@@ -1,18 +1,16 @@
 """05 and 06 at smoke: what they record is computed anew without helpers, what they quote is what the report says."""
 
-import json
 import re
 from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 import yaml
 from sklearn import metrics
 
-import helpers
-from helpers import ROOT, record, train
+from helpers import ROOT, record
+from tests.notebooks.playing import cells, play
 
 # The report's tables, row by row as they stand there: 1 and 3, 2 and 4, 9.
 BY_RESOLUTION = """
@@ -89,23 +87,11 @@ def test_the_full_profiles_have_the_reports_settings():
 
 
 def executed(name, folder, patch, **parameters):
-    """The names that a notebook leaves when its cells ran in turn at smoke, what it recorded, and how it trained."""
-    patch.setattr(helpers, "CHECKPOINTS", folder)
-    shown, trainings, fit = [], [], train.fit
-    patch.setattr(record, "_show", lambda content, bundle: shown.append(content))
-    patch.setattr(record, "figure", lambda axes, name, caption, **_: plt.close(np.ravel(axes)[0].figure))
-    patch.setattr(train, "fit", lambda *args, **options: trainings.append((args, options)) or fit(*args, **options))
-    profile = yaml.safe_load((ROOT / f"notebooks/profiles/smoke/{name}.yaml").read_text())
-    cells = json.loads((ROOT / f"notebooks/{name}.ipynb").read_text())["cells"]
-    names = {"__name__": "__main__"}
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            exec("".join(cell["source"]), names)
-        if "parameters" in cell["metadata"].get("tags", []):
-            names.update(profile | parameters)
-    numbers = {number["name"]: number["value"] for content in shown for number in content.get("numbers", [])}
-    tables = {content["name"]: content for content in shown if content["kind"] == "table"}
-    return SimpleNamespace(names=names, numbers=numbers, tables=tables, trainings=trainings, cells=cells)
+    """What `play` gives, by the names that the tests below use."""
+    names = play(name, patch, folder, **parameters)
+    tables = {key: content for key, content in names["recorded"].items() if content["kind"] == "table"}
+    trainings = [((network, *splits), options) for network, splits, options, _ in names["fits"]]
+    return SimpleNamespace(names=names, numbers=names["shown"], tables=tables, trainings=trainings)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +156,7 @@ def checked_resolutions(names):
 def test_05_tests_each_network_on_the_images_that_it_says(run):
     names = resolution(run).names
     checked_resolutions(names)
-    (cell,) = (source for cell in resolution(run).cells if 'logits["TVTV"' in (source := "".join(cell["source"])))
+    (cell,) = (cell.source for cell in cells("05_resolution") if 'logits["TVTV"' in cell.source)
     wrong = dict(names)
     exec(cell.replace("networks[size, seed], test", "networks[sharpest, seed], test"), wrong)
     with pytest.raises(AssertionError):
