@@ -110,11 +110,11 @@ def test_papermill_alone_gives_the_same_numbers_from_any_folder(reports, tmp_pat
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     environment["WORKBOOK_DATA"] = str(tmp_path / "data")
     subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment, check=True)
-    numbers = document.read(nbformat.read(out, as_version=4)).numbers
-    report = json.loads((reports / "01_cnn_on_a.json").read_text())["numbers"]
-    assert {name: number["value"] for name, number in numbers.items()} == {
-        name: number["value"] for name, number in report.items()
-    }
+    papermills = document.read(nbformat.read(out, as_version=4)).numbers
+    numbers = json.loads((reports / "01_cnn_on_a.json").read_text())["numbers"]
+    timed = {"seconds_per_epoch"}
+    assert numbers.keys() == papermills.keys() > timed
+    assert all(papermills[name]["value"] == numbers[name]["value"] for name in numbers.keys() - timed)
 
 
 @pytest.mark.slow

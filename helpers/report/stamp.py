@@ -299,7 +299,8 @@ def _below(place: str, folders: Iterable[Path]) -> bool:
 
 def _places(root: Path) -> dict[str, Path]:
     """Folders, and what stamps call them; all else is named as seen from ``root``. A stamp is handed on."""
-    return {"data": DATA, "helpers": ROOT / "helpers", ".": root, "~": Path(os.path.expanduser("~"))}
+    home = Path(os.path.expanduser("~"))
+    return {"data": DATA, "helpers": ROOT / "helpers", ".": root, "workbook": ROOT, "~": home}
 
 
 def _name(place: str, root: Path) -> str:
