@@ -31,6 +31,11 @@ from helpers.train.frozen import cached_front, channels_last, run, train_mode
 from helpers.train.live import Curves
 from helpers.train.result import Result, TrainingStopped
 
+
+class Diverged(WorkbookError):
+    """A training whose loss is no longer finite, such as one with too high a learning rate."""
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cross_entropy": F.cross_entropy,
     # The mean absolute difference between the outputs and the one-hot targets.
@@ -90,8 +95,9 @@ def fit(
     cell of a notebook.
 
     Raises:
-        WorkbookError: bad arguments, labels that the network has no output for, a loss that is not finite, no room
-            for a checkpoint, or too little memory: the message says what to do, or which sizes to try.
+        WorkbookError: bad arguments, labels that the network has no output for, no room for a checkpoint, or too
+            little memory: the message says what to do, or which sizes to try.
+        Diverged: a loss that is not finite.
         TrainingStopped: after Ctrl-C.
     """
     compute = (compute or choose_compute()).for_network(model)
@@ -280,7 +286,7 @@ def _require_finite(training: _Training) -> None:
     batch = bad[0].item()
     rate = max(group["lr"] for group in training.optim.param_groups)
     precision = training.compute.precision
-    raise WorkbookError(
+    raise Diverged(
         f"The loss became {progress.losses[batch].item()} in epoch {progress.epoch + 1}, batch {batch + 1} of "
         f"{len(progress.losses)}. Likely causes: a learning rate that is too high (now {rate:g}; try a tenth), inputs "
         f"that are not finite, or too little precision (now {precision}; try PRECISION = 'float32')."

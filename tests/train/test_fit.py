@@ -278,7 +278,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_batch(make_images, cpu):
         return batch.float() * (float("nan") if spoil.calls == 4 + 3 else 1 / 255)
 
     spoil.calls = 0
-    with pytest.raises(WorkbookError, match=r"nan in epoch 2, batch 3 of 4.*learning rate"):
+    with pytest.raises(train.Diverged, match=r"nan in epoch 2, batch 3 of 4.*learning rate"):
         train.fit(small_network(), images, images, epochs=3, batch_size=8, augment=spoil, compute=cpu)
 
 
