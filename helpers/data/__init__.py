@@ -94,7 +94,7 @@ def load(
     if name == "auto":
         name = sets.choose(own, root=root)
     classes: list[str] = []
-    if ":" in name and not name.startswith("folder:"):
+    if ":" in name and not name.startswith(("folder:", "shapes:")):
         name, _, listed = name.partition(":")
         classes = [each.strip() for each in listed.split(",")]
     if name == "shapes":
@@ -116,7 +116,7 @@ def load(
     source = replace(parts[0].source, duplicates=duplicates(*parts))
     if classes:
         source = replace(source, title=f"{source.title}: {', '.join(classes)}")
-    if not name.startswith(("folder:", "shapes")) and sets.get(name) not in (known, sets.PACKAGED.get(own)):
+    if name != "shapes" and not name.startswith("folder:") and sets.get(name) not in (known, sets.PACKAGED.get(own)):
         source = replace(source, stands_in_for=known.title)
     return Splits(*(replace(part, source=source) for part in parts))
 
@@ -167,14 +167,13 @@ def _choose(
     if "val" not in chosen:
         # Another seed: with the same one, the images split off twice would be neighbours in one shuffled order.
         chosen["train"], chosen["val"] = _hold_out(chosen["train"], val_fraction, seed + 1)
-    made = []
+    made, kept = [], tuple(names[index] for index in wanted)
     for key, limit in limits.items():
         part, indices = chosen[key]
         if limit is not None:
             indices = indices[limited(part.labels[indices], part.num_classes, limit, seed)]
         if len(indices) < len(part):  # else a folder's images stay in its cache file
             part = part.subset(indices)
-        kept = tuple(names[index] for index in wanted)
         made.append(replace(part, labels=label[part.labels], class_names=kept, split=key))
     return made
 

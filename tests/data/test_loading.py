@@ -119,6 +119,8 @@ def test_classes_are_chosen_by_name_in_the_order_given(fashion, tmp_path):
     assert (splits.train.class_counts() == 4).all()
     with pytest.raises(data.DataError, match="no class 'Bags'; there are: T-shirt/top"):
         data.load("fashion_mnist:Bags", own="fashion_mnist", root=tmp_path)
+    with pytest.raises(data.DataError, match="no data set 'shapes:circle'"):
+        data.load("shapes:circle", own="fashion_mnist", root=tmp_path)
     with pytest.raises(data.DataError, match="3 classes asked for, but the data set has 2"):
         data.load("fashion_mnist:Bag,Coat", own="fashion_mnist", root=tmp_path, num_classes=3)
 
