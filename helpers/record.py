@@ -379,13 +379,40 @@ def _show_numbers(
     _show_table("numbers", name, caption, content)
 
 
-def reading(text: str) -> None:
+def claims(source: Reported, answers: Mapping[str, tuple[str, str, str]], caption: str) -> None:
+    """Shows the table ``claims``: what an earlier report claims, and what this run says of it.
+
+    Args:
+        source: from `reported`, whose claims are told in their order.
+        answers: key of a claim there -> what was measured, the verdict ("holds here", "does not hold here", "too close
+            to tell", "not testable here"), and what would change it.
+        caption: says on which images, and how sure the verdicts are.
+
+    Raises:
+        RecordError: for a key that the report does not have.
+    """
+    if unknown := sorted({*answers} - {*source.claims.index}):
+        raise RecordError(f"{source.title} has no claim {unknown[0]!r}")
+    rows = source.claims.loc[source.claims.index.isin(answers), ["text", "where"]].rename(columns={"text": "claim"})
+    rows[["this run", "verdict", "what would change it"]] = [answers[key] for key in rows.index]
+    table(rows, "claims", caption)
+
+
+def reading(text: str, **values: Any) -> None:
     """Shows a conclusion. Compute every figure and comparison in ``text`` (Markdown) from the run's own numbers.
 
     Names that come from data, such as a class's, go through `literal` first. In the report, a hyphen before a negative
     number is a minus sign, as in tables.
+
+    Args:
+        text: the sentences; with ``values`` a template, such as "It reaches {accuracy:.1%}.", as `str.format` reads it.
+        values: what stands in the template; the executed notebook keeps them beside it.
     """
-    _show({"kind": "reading", "text": text}, {"text/markdown": text, "text/plain": unescape(text)})
+    said = text.format(**values) if values else text
+    content = {"kind": "reading", "text": said}
+    if values:
+        content |= {"template": text, "values": {name: _plain(value) for name, value in values.items()}}
+    _show(content, {"text/markdown": said, "text/plain": unescape(said)})
 
 
 def literal(name: str) -> str:

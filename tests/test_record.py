@@ -490,6 +490,21 @@ def test_results_stand_beside_the_same_quantities_of_a_report(shown, report):
         record.compared(source, {"test": 0.1}, "results", "A caption.")
 
 
+def test_claims_stand_beside_what_the_run_says_of_them(shown, report):
+    source = report(REPORT + "  few: {text: Few images, where: part e}\n  gap: {text: No gap, where: part f}\n")
+    record.claims(
+        source, {"gap": ("3 points", "does not hold here", "more runs"), "order": ("+1", "yes", "-")}, "Said."
+    )
+    assert block(shown).name == "claims" and block(shown).caption == "Said."
+    assert block(shown).columns == ["claim", "where", "this run", "verdict", "what would change it"]
+    assert block(shown).rows == [
+        ["Fine-tuning is best", "part d", "+1", "yes", "-"],
+        ["No gap", "part f", "3 points", "does not hold here", "more runs"],
+    ]
+    with pytest.raises(record.RecordError, match=r"S9 .* has no claim 'best'"):
+        record.claims(source, {"best": ("", "", "")}, "Said.")
+
+
 # Readings
 
 
@@ -498,3 +513,11 @@ def test_a_reading_is_markdown_and_names_stand_in_it_as_they_are(shown):
     record.reading(f"Accuracy **changes** by {-0.287:+.1%} in {name}, `x=-1`, 1-3.")
     assert shown[-1]["text/plain"] == "Accuracy **changes** by -28.7% in -5 conv2-1 *x* &, `x=-1`, 1-3."
     assert block(shown).text == shown[-1]["text/markdown"] == f"Accuracy **changes** by -28.7% in {name}, `x=-1`, 1-3."
+
+
+def test_a_reading_keeps_its_template_and_its_values(shown):
+    record.reading("After {epochs} epochs {share:.1%} {{of}} {name}.", epochs=3, share=np.float64(0.5), name="cats")
+    content = shown[-1][record.MIME]
+    assert content["text"] == shown[-1]["text/markdown"] == block(shown).text == "After 3 epochs 50.0% {of} cats."
+    assert content["template"] == "After {epochs} epochs {share:.1%} {{of}} {name}."
+    assert content["values"] == {"epochs": 3, "share": 0.5, "name": "cats"}
