@@ -19,11 +19,11 @@ from helpers.report.document import (
     Reading,
     Table,
     read,
-    with_code,
+    selected,
     with_failure,
 )
 from helpers.report.index import compared
-from helpers.report.workspace import BOOK, Refused, UnreadableNotebook, load, write
+from helpers.report.workspace import BOOK, Refused, Settings, UnreadableNotebook, load, write
 
 DEFAULT_TITLE = "Experiments in image classification"
 FEWEST_CHAPTERS = 2
@@ -86,7 +86,7 @@ def settings(root: Path, *, author: str | None = None, course: str | None = None
 # The file in a profile's folder
 
 
-def write_book(reports: Path, about: BookSettings, profile: str, show_code: str, formats: Sequence[str]) -> str:
+def write_book(reports: Path, about: BookSettings, how: Settings) -> str:
     """Writes ``workbook.pdf`` from the executed notebooks in a profile's folder of reports.
 
     A book of earlier runs goes where there is none now: it would show other numbers than the reports.
@@ -94,59 +94,58 @@ def write_book(reports: Path, about: BookSettings, profile: str, show_code: str,
     Args:
         reports: the folder.
         about: what stands on the title page.
-        profile: the profile of the runs.
-        show_code: whose code is shown, as for the reports.
-        formats: that the command makes; without "pdf" there is no book.
+        how: the reports are made; without the format "pdf" there is no book.
 
     Returns:
         Why it could not be made, or "". One notebook makes no book.
     """
     for file in (BOOK, MADE_FROM):
         (reports / file).unlink(missing_ok=True)
-    if "pdf" not in formats:
+    if "pdf" not in how.formats:
         return ""
-    made_from = _made_from(reports, about, show_code)
-    found = chapters(reports, show_code=show_code)
+    made_from = _made_from(reports, about, how)
+    found = chapters(reports, how)
     if len(found) < FEWEST_CHAPTERS:
         return ""
     try:
-        write(reports / BOOK, pdf(found, about, profile=profile))
+        write(reports / BOOK, pdf(found, about, profile=how.profile))
     except render.PdfError as error:
         return clean.private(f"{BOOK} could not be made: {error}")
     write(reports / MADE_FROM, made_from)
     return ""
 
 
-def is_outdated(reports: Path, about: BookSettings, show_code: str, formats: Sequence[str]) -> bool:
+def is_outdated(reports: Path, about: BookSettings, how: Settings) -> bool:
     """Whether the book that should stand over the reports isn't there, or is of other settings or other reports."""
-    if "pdf" not in formats:
+    if "pdf" not in how.formats:
         return False
     has_book = (reports / BOOK).is_file()
     if len(executed(reports)) < FEWEST_CHAPTERS:
         return has_book
     made_from = reports / MADE_FROM
-    is_of_these = made_from.is_file() and made_from.read_text() == _made_from(reports, about, show_code)
+    is_of_these = made_from.is_file() and made_from.read_text() == _made_from(reports, about, how)
     return not (has_book and is_of_these)
 
 
-def _made_from(reports: Path, about: BookSettings, show_code: str) -> str:
+def _made_from(reports: Path, about: BookSettings, how: Settings) -> str:
     """A hash of what a book is made from: its settings, and the executed notebooks as sizes and times tell them."""
     states = [(path.name, path.stat()) for path in executed(reports)]
     of = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
-    text = json.dumps([asdict(about), show_code, of], sort_keys=True)
+    text = json.dumps([asdict(about), how.show_code, how.edition, of], sort_keys=True)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def chapters(reports: Path, *, show_code: str = "key") -> list[Chapter]:
+def chapters(reports: Path, how: Settings) -> list[Chapter]:
     """The chapters from the executed notebooks in a profile's folder of reports, in the order of their numbers.
 
     A notebook that cannot be read is a chapter, too, that failed and says so: nothing is left out in silence.
 
     Args:
         reports: ``reports/<profile>``.
-        show_code: whose code is shown, as for the reports: that of "all" cells, of those tagged "key", or of "none".
+        how: whose code is shown, and in which edition.
     """
-    return [Chapter(path.stem, with_code(_document(path), show_code)) for path in executed(reports)]
+    read = {path.stem: _document(path) for path in executed(reports)}
+    return [Chapter(name, selected(each, code=how.show_code, edition=how.edition)) for name, each in read.items()]
 
 
 def executed(reports: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from helpers.report.parameters import defaults, plan
 from helpers.report.workspace import (
     BOOK,
     CODE,
+    EDITIONS,
     FORMATS,
     QUICK,
     Refused,
@@ -117,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", help="which pages to make (both)", **formats)
     code = "whose code the PDF shows: no cell's, that of the cells tagged key (the default), or all; HTML folds it"
     add("--show-code", choices=CODE, default="key", help=code)
+    edition = "which PDFs to make: what one hands in (the default), or all that HTML has, cells tagged detail too"
+    add("--edition", choices=EDITIONS, default="hand-in", help=edition)
     add("--author", help="on the title page of workbook.pdf")
     add("--course", help="likewise")
     return parser
@@ -154,6 +157,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         formats=options.formats,
         time_limit=default_limit if options.timeout is None else options.timeout or None,
         show_code=options.show_code,
+        edition=options.edition,
         jobs=options.jobs or jobs_for(options.threads),
         scheduler=options.scheduler,
         threads=options.threads,
@@ -180,11 +184,10 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
     done.run(tasks, settings, before)
 
     def write_over_all() -> str:
-        how = settings.show_code, settings.formats
         has_index = (reports / "index.html").is_file()
-        if not done.outcomes and has_index and not book.is_outdated(reports, about, *how):
+        if not done.outcomes and has_index and not book.is_outdated(reports, about, settings):
             return ""
-        problem = book.write_book(reports, about, options.profile, *how)
+        problem = book.write_book(reports, about, settings)
         index.write_page(reports, figures, options.profile)
         return problem
 

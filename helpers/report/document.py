@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 REMOVED_TAGS = {"remove-cell", "papermill-error-cell-tag"}
+DETAIL, QUESTION, ANSWER, KEY = PLACES = ("detail", "question", "answer", "key")
+"""Tags that say in which editions a cell is printed, see `selected`; of a key cell the code, too."""
+UNANSWERED = "*Your answer:*"
+"""What an answer cell holds before somebody has written into it."""
 HIDDEN_INPUT_TAGS = {"hide-input", "remove-input"}
 PARAMETER_TAGS = {"parameters", "injected-parameters"}  # hidden too where a provenance lists the parameters
 PICTURES = tuple(f"image/{kind}" for kind in ("svg+xml", "png", "jpeg", "gif", "webp"))
@@ -31,8 +36,15 @@ class DamagedNotebook(WorkbookError):
     """A notebook whose cells or outputs aren't as Jupyter and ``helpers.record`` write them."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """A piece of a report."""
+
+    tags: tuple[str, ...] = ()  # those of its cell that are in `PLACES`
+
+
 @dataclass(frozen=True)
-class Markdown:
+class Markdown(Block):
     """Text of a Markdown cell (its level-1 title taken off the first one), or Markdown that a cell's output shows."""
 
     text: str
@@ -40,17 +52,16 @@ class Markdown:
 
 
 @dataclass(frozen=True)
-class Code:
+class Code(Block):
     """A code cell's source. ``cell`` counts code cells from 1, here and in other blocks, as a fresh run does."""
 
     source: str
     cell: int
     shown: bool = True  # whether the cell's tags let the reader see it at all
-    key: bool = False  # whether they say that it belongs into a report that is handed in
 
 
 @dataclass(frozen=True)
-class Provenance:
+class Provenance(Block):
     """Where the numbers come from: rows of (label, text)."""
 
     rows: list[tuple[str, str]]
@@ -62,7 +73,7 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(Block):
     """A recorded figure: the same drawing twice."""
 
     name: str
@@ -75,7 +86,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Block):
     """A recorded table: texts by row, "left" or "right" for each column, (row, column) of the cells in bold."""
 
     name: str
@@ -93,14 +104,14 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(Block):
     """A conclusion computed from the run, as Markdown."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Output:
+class Output(Block):
     """Any other output of a cell, by MIME type ("text/plain" for printed text), the best one for a page chosen."""
 
     mime: str
@@ -109,16 +120,13 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Failure:
+class Failure(Block):
     """The error that ended the run: the exception's name and message, and the traceback without terminal colours."""
 
     name: str
     message: str
     traceback: str
     cell: int | None
-
-
-Block = Markdown | Code | Provenance | Figure | Table | Reading | Output | Failure
 
 
 @dataclass(frozen=True)
@@ -135,15 +143,57 @@ class Document:
     key_figure: str = ""  # names of the figure and the numbers that stand for the notebook, as its metadata say
     key_numbers: tuple[str, ...] = ()
     incomplete: str = ""  # what of a report over others is missing (see `record.opening`)
+    left_out: dict[str, int | str] = field(default_factory=dict)  # "fig-NAME" and "tbl-NAME" of the full edition only
 
 
-def with_code(document: Document, which: str) -> Document:
-    """The document with the code of "all" its cells, of "none", or of those tagged "key" (all where none is)."""
-    tagged = any(isinstance(block, Code) and block.key for block in document.blocks)
-    if which == "all" or (which == "key" and not tagged):
-        return document
-    kept = [block for block in document.blocks if not isinstance(block, Code) or (which == "key" and block.key)]
-    return replace(document, blocks=kept)
+def selected(document: Document, *, code: str = "all", edition: str = "full") -> Document:
+    """The part of the document that a reader gets to see.
+
+    The full edition has everything. The one that is handed in lacks cells tagged "detail", and questions that nobody
+    has answered; it counts the figures and tables that it has from 1 on, and `Document.left_out` has the full edition's
+    numbers of the others.
+
+    Args:
+        code: that of "all" cells, of "none", or of those tagged "key" (all where none is).
+        edition: "full" or "hand-in".
+    """
+    blocks, left_out = document.blocks, {}
+    if code == "none" or (code == "key" and any(isinstance(block, Code) and KEY in block.tags for block in blocks)):
+        blocks = [block for block in blocks if not isinstance(block, Code) or (code == "key" and KEY in block.tags)]
+    if edition == "hand-in":
+        kept = _answered([block for block in blocks if DETAIL not in block.tags])
+        names = {id(block) for block in kept}
+        left_out = {
+            f"{'fig' if isinstance(block, Figure) else 'tbl'}-{block.name}": block.number
+            for block in blocks
+            if isinstance(block, Figure | Table) and id(block) not in names
+        }
+        counts = {Figure: itertools.count(1), Table: itertools.count(1)}
+        blocks = [
+            replace(block, number=next(counts[type(block)])) if type(block) in counts else block for block in kept
+        ]
+    return replace(document, blocks=blocks, left_out=left_out)
+
+
+def _answered(blocks: list[Block]) -> list[Block]:
+    """The blocks without questions that no answer follows, and without a heading of nothing but those."""
+    kept: list[Block] = []
+    waiting: list[Block] = []
+    for block in blocks:
+        if ANSWER in block.tags and isinstance(block, Markdown):
+            if block.text:
+                kept += [*waiting, block]
+            waiting = [] if block.text else [each for each in waiting if is_heading(each)]
+        elif QUESTION in block.tags:
+            waiting.append(block)
+        else:
+            kept.append(block)
+    return kept
+
+
+def is_heading(block: Block) -> bool:
+    """Whether it is text that begins with a heading."""
+    return isinstance(block, Markdown) and block.text.lstrip().startswith("#")
 
 
 def with_failure(document: Document, name: str, message: str) -> Document:
@@ -204,16 +254,18 @@ class _Reader:
         kinds = [output.get("data", {}).get(MIME, {}).get("kind") for output in outputs]
         hidden = HIDDEN_INPUT_TAGS | (PARAMETER_TAGS if "provenance" in kinds else set())
         for cell in self._notebook.cells:
-            tags = set(cell.metadata.get("tags", []))
+            tags, before = set(cell.metadata.get("tags", [])), len(self._blocks)
             if cell.cell_type == "code":
                 self._cell += 1
                 self._failure = self._failure or _failure(cell, self._cell)
             if tags & REMOVED_TAGS:
                 continue
             if cell.cell_type == "markdown":
-                self._markdown(cell)
+                self._markdown(cell, tags)
             elif cell.cell_type == "code":
                 self._code(cell, tags, hidden)
+            places = tuple(tag for tag in PLACES if tag in tags)
+            self._blocks[before:] = [replace(block, tags=places) for block in self._blocks[before:]]
         failure = self._failure or self._misnamed
         run = self._notebook.metadata.get("papermill", {})
         return Document(
@@ -229,11 +281,13 @@ class _Reader:
             incomplete=self._incomplete,
         )
 
-    def _markdown(self, cell: "NotebookNode") -> None:
+    def _markdown(self, cell: "NotebookNode", tags: set[str]) -> None:
         text = clean.printable(cell.source)
         if not self._title:
             self._title, text = _take_title(text)
-        if text.strip():
+        if ANSWER in tags:
+            text = text.strip().removeprefix(UNANSWERED).strip()
+        if text.strip() or ANSWER in tags:
             self._blocks.append(Markdown(text.strip("\n"), dict(cell.get("attachments", {}))))
 
     def _code(self, cell: "NotebookNode", tags: set[str], hidden: set[str]) -> None:
@@ -241,7 +295,7 @@ class _Reader:
         if source.strip():
             is_hidden = tags & hidden or cell.metadata.get("jupyter", {}).get("source_hidden", False)
             source = clean.private(source) if tags & PARAMETER_TAGS else source
-            self._blocks.append(Code(source, self._cell, shown=not is_hidden, key="key" in tags))
+            self._blocks.append(Code(source, self._cell, shown=not is_hidden))
         for output in [] if "remove-output" in tags else cell.get("outputs", []):
             if output.output_type == "stream":
                 self._printed(output)

@@ -7,15 +7,18 @@ from nbformat import NotebookNode
 from traitlets import Enum
 
 from helpers.report import document, render
+from helpers.report.workspace import CODE, EDITIONS
 
 
 class WorkbookPDFExporter(Exporter):
     """Sets an executed notebook as the report command does.
 
-    ``--WorkbookPDFExporter.show_code=all`` shows the code of every cell, ``none`` of none.
+    ``--WorkbookPDFExporter.show_code=all`` shows the code of every cell, ``none`` of none;
+    ``.edition=full`` prints cells tagged detail, too.
     """
 
-    show_code = Enum(["none", "key", "all"], default_value="key", help="whose code the PDF shows").tag(config=True)
+    show_code = Enum(CODE, default_value="key", help="whose code the PDF shows").tag(config=True)
+    edition = Enum(EDITIONS, default_value="hand-in", help="whether cells tagged detail are printed").tag(config=True)
 
     export_from_notebook = "Workbook PDF"
     output_mimetype = "application/pdf"
@@ -29,4 +32,5 @@ class WorkbookPDFExporter(Exporter):
         """The PDF of ``nb`` and the resources, whose metadata name the notebook where it has no title."""
         nb, resources = super().from_notebook_node(nb, resources, **kw)
         name = resources.get("metadata", {}).get("name", "")
-        return render.pdf(document.with_code(document.read(nb, name=name), self.show_code)), resources
+        read = document.read(nb, name=name)
+        return render.pdf(document.selected(read, code=self.show_code, edition=self.edition)), resources

@@ -75,7 +75,7 @@ def look(tasks: Iterable[Task], settings: Settings) -> list[Work]:
         reasons += _changes(then, now)
         if reasons or page_then is None:
             return Work(task, then, reasons, [] if reasons else ["its last report was not finished"])
-        page_now = page(notebook(task.notebook), settings.show_code, layout)
+        page_now = page(notebook(task.notebook), settings, layout)
         return Work(task, then, [], [*_changes(page_then, page_now), *_missing(task, settings)])
 
     return [work(task) for task in tasks]
@@ -108,7 +108,7 @@ def complete(executed: "NotebookNode", task: Task, settings: Settings) -> None:
         made["libraries"] = stamp.versions(made["libraries"])
 
 
-def page(notebook: Mapping[str, Any], show_code: str, layout: Callable[[], dict[str, str]] | None = None) -> Kinds:
+def page(notebook: Mapping[str, Any], settings: Settings, layout: Callable[[], dict[str, str]] | None = None) -> Kinds:
     """What decides only how a report looks, given the outputs of a run: none of what a run left in it counts."""
     cells = [
         [cell["cell_type"], cell["source"], _told(cell["metadata"]), cell.get("attachments")]
@@ -118,7 +118,8 @@ def page(notebook: Mapping[str, Any], show_code: str, layout: Callable[[], dict[
     about = _told(notebook["metadata"])
     workbook = {key: value for key, value in about.pop("workbook", {}).items() if key not in _OF_A_WORKBOOKS_RUN}
     written = json.dumps([cells, about, workbook], sort_keys=True, ensure_ascii=False)
-    return {"prose": {"prose": digest(written)}, "layout": (layout or _layout)() | {"code shown": show_code}}
+    how = {"code shown": settings.show_code, "edition": settings.edition}
+    return {"prose": {"prose": digest(written)}, "layout": (layout or _layout)() | how}
 
 
 def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "NotebookNode":

@@ -53,7 +53,7 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
     """The page of one notebook: HTML5 with everything inside, whose only relative links are to other pages.
 
     Args:
-        document: what ``document.read`` returned; ``document.with_code`` says before whose code it shows.
+        document: what ``document.read`` returned; ``document.selected`` says before whose code it shows.
         name: the notebook's file name without its suffix.
         profile: the profile of the run, such as "quick".
         overview: where the page over all notebooks is, relative to this one.
@@ -128,20 +128,47 @@ def described(document: parts.Document, pictures: "Pictures", *, paper: bool, ch
     blocks = [block for block in document.blocks if not isinstance(block, parts.Provenance)]
     sources = [block for block in document.blocks if isinstance(block, parts.Provenance)]
     made = []
+    if document.left_out:
+        names = {name: f"{chapter}.{number}" if chapter else str(number) for name, number in document.left_out.items()}
+        made.append({"kind": "elsewhere", "chapter": chapter or 1, "names": names})
     for i, block in enumerate([*(sources if paper else []), *blocks], 1):
         if about := _described(block, pictures, paper):
-            made.append({"chapter": chapter or 1, **about} | ({"output": str(i)} if about["kind"] == "html" else {}))
+            made.append(
+                {"chapter": chapter or 1, "detail": parts.DETAIL in block.tags, **about}
+                | ({"output": str(i)} if about["kind"] == "html" else {})
+            )
     for about, following in itertools.pairwise([*made, {"kind": ""}]):
         if "number" in about:
             number = f"{chapter}.{about['number']}" if chapter else str(about["number"])
             about |= {"number": number, "anchor": f"{about['kind']}-{number}", "sticky": following["kind"] == "reading"}
+    return made if paper else _folded(made)
+
+
+def _folded(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The blocks, those of neighbouring detail cells between a "fold", which says what they are, and an "unfold"."""
+    made: list[dict[str, Any]] = []
+    for is_detail, group in itertools.groupby(blocks, key=lambda block: block["detail"]):
+        found = list(group)
+        if is_detail and any(block["kind"] != "code" for block in found):  # code is folded by itself
+            headings = [re.match(r"#+\s+(.*)", block.get("text", "")) for block in found if block["kind"] == "text"]
+            title = next((re.sub(r"[`*]", "", heading[1]) for heading in headings if heading), "")
+            numbers = [f"{block['kind'].title()} {block['number']}" for block in found if "number" in block]
+            more = f"{', '.join(numbers[:2])} …{numbers[-1]}" if len(numbers) > 4 else ", ".join(numbers)
+            found = [{"kind": "fold", "title": title, "more": more}, *found, {"kind": "unfold"}]
+        made += found
     return made
 
 
 def _described(block: parts.Block, pictures: "Pictures", paper: bool) -> dict[str, Any] | None:
     match block:
+        case parts.Markdown() if parts.ANSWER in block.tags:
+            return {"kind": "answer", **_text(pictures.settled(block.text or "*Not answered yet.*", block.attachments))}
         case parts.Markdown():
-            return {"kind": "text", **_text(pictures.settled(block.text, block.attachments))}
+            is_question = parts.QUESTION in block.tags and not parts.is_heading(block)
+            return {
+                "kind": "question" if is_question else "text",
+                **_text(pictures.settled(block.text, block.attachments)),
+            }
         case parts.Reading():
             return {"kind": "reading", **_text(pictures.settled(block.text))}
         case parts.Code() if block.shown:

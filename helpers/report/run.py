@@ -126,7 +126,7 @@ def write_report(executed: "NotebookNode", task: Task, settings: Settings, outco
         about.pop("stamp", None)
     about.pop("page", None)
     if not document.failed:
-        about["page"] = page(executed, settings.show_code)
+        about["page"] = page(executed, settings)
     numbers = index.numbers(document, name=task.name, profile=settings.profile)
     _make_room(task, failed=document.failed)
     write_drawings(document, task.figures)
@@ -143,12 +143,13 @@ def write_report(executed: "NotebookNode", task: Task, settings: Settings, outco
 def _draw(document: "Document", task: Task, settings: Settings) -> tuple[dict[str, str | bytes], list[str]]:
     """The pages by format, and for each that could not be drawn, why."""
     from helpers.report import render
-    from helpers.report.document import with_code
+    from helpers.report.document import selected
 
-    folded = document if settings.show_code != "none" else with_code(document, "none")
+    folded = selected(document, code="none" if settings.show_code == "none" else "all")
+    printed = selected(document, code=settings.show_code, edition=settings.edition)
     makers = {
         "html": lambda: render.html(folded, name=task.name, profile=settings.profile, overview=task.overview),
-        "pdf": lambda: render.pdf(with_code(document, settings.show_code)),
+        "pdf": lambda: render.pdf(printed),
     }
     pages: dict[str, str | bytes] = {}
     faults: list[str] = []

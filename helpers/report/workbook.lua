@@ -112,7 +112,9 @@ local function polished(str, starts, names)
       local name_only = name:gsub("%-+$", "")
       local place = names[kind .. "-" .. name_only]
       say(text:sub(last, start - 1))
-      if place then
+      if place and place.elsewhere then
+        result:insert(shown(LABELS[kind] .. "\u{A0}" .. place.elsewhere .. " of the full edition"))
+      elseif place then
         result:insert(pandoc.Link(LABELS[kind] .. "\u{A0}" .. place.number, "#" .. place.anchor))
       else
         order.missing:insert("@" .. kind .. "-" .. name_only)
@@ -318,8 +320,18 @@ local function figcaption(label, b, more)
 end
 
 local html = {
+  fold = function(b)
+    local title = b.title ~= "" and ("Details: <b>" .. escaped(b.title) .. "</b>") or "<b>Details</b>"
+    local more = b.more ~= "" and ' <span class="quiet">' .. escaped(b.more) .. "</span>" or ""
+    return {raw('<details class="more"><summary dir="auto">' .. title .. more .. "</summary>")}
+  end,
+  unfold = function() return {raw("</details>")} end,
+  question = function(b) return fenced('<div class="text question">', text_of(b), "</div>") end,
+  answer = function(b)
+    return fenced('<div class="text answer" dir="' .. direction(b.text) .. '">', text_of(b), "</div>")
+  end,
   text = function(b) return fenced('<div class="text">', text_of(b), "</div>") end,
-  reading = function(b) return fenced('<div class="reading"><p class="label">Computed from this run</p>', text_of(b), "</div>") end,
+  reading = function(b) return fenced('<div class="reading"><p class="label">Reading</p>', text_of(b), "</div>") end,
   html = function(b)
     local box = '<div class="output%s" tabindex="0" role="group" aria-label="Shown by code cell %s">'
     local marked = raw(order.mark .. "output-" .. b.output .. "-->" .. b.text .. order.mark .. "-->")
@@ -351,6 +363,9 @@ local html = {
 }
 
 local paper = {
+  elsewhere = function() return {} end,
+  question = function(b) return fenced("#wb.question[", text_of(b), "]") end,
+  answer = function(b) return fenced("#wb.answer(" .. tostring(runs_right_to_left(b.text)) .. ")[", text_of(b), "]") end,
   text = text_of,
   html = text_of,
   reading = function(b) return fenced("#wb.reading[", text_of(b), "]") end,
@@ -374,6 +389,7 @@ setmetatable(paper, {__index = function(_, kind) return function(b) return {call
 
 -- The document --------------------------------------------------------------------------------------------------------
 
+local TEXTS = {text = true, reading = true, finding = true, question = true, answer = true}
 local FORMATS = {html = "html", latex = "latex", typed = "typed"}
 
 --- Reads every text, gives the headings their ids and levels, and collects what links and references can lead to.
@@ -387,7 +403,8 @@ local function prepare(blocks)
       chapter.names[name] = chapter.names[name] or b
       chapter.anchors[b.anchor] = true
     end
-    if b.kind == "text" or b.kind == "reading" or b.kind == "finding" or (typst and b.kind == "html") then
+    for name, number in pairs(b.names or {}) do chapter.names[name] = {elsewhere = number} end
+    if TEXTS[b.kind] or (typst and b.kind == "html") then
       -- A conclusion's numbers look as in tables: no line ends before a per-cent sign.
       local text = b.kind == "text" and b.text or b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%")
       b.read = read(text, FORMATS[b.format or b.kind] or MARKDOWN)

@@ -21,6 +21,7 @@ QUICK = "quick"
 """The profile of the notebooks' own defaults: it needs no file."""
 FORMATS = ("html", "pdf")
 CODE = ("none", "key", "all")
+EDITIONS = ("hand-in", "full")
 TAKEN = ("index", "workbook")
 """What stands over the reports is called so."""
 MARKS = (".interrupted", ".last-good")
@@ -43,6 +44,7 @@ class Settings:
     formats: Sequence[str] = FORMATS
     time_limit: float | None = None  # seconds for all cells of one notebook together
     show_code: str = "key"  # from `CODE`
+    edition: str = "hand-in"  # of the PDFs, from `EDITIONS`
     jobs: int = 1  # notebooks that run at a time on this machine
     scheduler: str = ""  # address of a Dask scheduler whose workers run them instead
     threads: int = 1  # that each kernel computes with

@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from helpers.report import book
 from helpers.report.book import BookSettings, Chapter, UnusableSettings, chapters, finding, settings
 from helpers.report.document import Block, Code, Document, Failure, Markdown, Provenance, Reading, Table
+from helpers.report.workspace import Settings
 from tests.report.documents import LOREM, document, figure, pages_of
 
 WHEN = {"duration": 61.0, "finished": "2026-03-04T10:12:13+00:00"}
@@ -183,19 +184,20 @@ def executed(title: str) -> nbformat.NotebookNode:
 def test_chapters_are_the_executed_notebooks_in_the_order_of_their_numbers(tmp_path):
     for name in ("10_last", "2_second", "01_first", "03_x.interrupted", "template", ".04_y.running"):
         nbformat.write(executed(f"Title of {name}"), tmp_path / f"{name}.ipynb")
-    made = chapters(tmp_path)
+    made = chapters(tmp_path, Settings("quick"))
     assert [chapter.name for chapter in made] == ["01_first", "2_second", "10_last"]
     assert made[0].document.title == "Title of 01_first"
     (code,) = [block for block in made[0].document.blocks if isinstance(block, Code)]
     assert code.source == "key = 1"
-    assert not [block for block in chapters(tmp_path, show_code="none")[0].document.blocks if isinstance(block, Code)]
+    (first, *_) = chapters(tmp_path, Settings("quick", show_code="none"))
+    assert not [block for block in first.document.blocks if isinstance(block, Code)]
 
 
 @pytest.mark.parametrize("content", ["{", '{"nbformat": 4, "nbformat_minor": 5, "cells": [{}]}'])
 def test_a_damaged_notebook_is_a_chapter_that_says_so(tmp_path, content):
     (tmp_path / "01_damaged.ipynb").write_text(content)
     nbformat.write(executed("Good"), tmp_path / "02_good.ipynb")
-    damaged, good = chapters(tmp_path)
+    damaged, good = chapters(tmp_path, Settings("quick"))
     assert damaged.document.failed and not good.document.failed
     text = "\n".join(pages_of(render(damaged.document, good.document)))
     assert "its executed notebook cannot be read" in text

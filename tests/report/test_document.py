@@ -232,5 +232,34 @@ def test_the_best_form_of_an_output_is_chosen(data, mime):
 )
 def test_the_reader_sees_the_code_that_was_asked_for_and_all_where_no_cell_is_key(which, tags, sources):
     made = read(code("a = 1"), code("b = 2", tags=tags), v4.new_markdown_cell("text"))
-    seen = document.with_code(made, which)
+    seen = document.selected(made, code=which)
     assert [block.source for block in of_kind(seen, Code)] == sources and of_kind(seen, Markdown)
+
+
+def test_what_is_handed_in_lacks_details_and_unanswered_questions_and_counts_what_it_has():
+    def text(words, *tags):
+        return v4.new_markdown_cell(words, metadata={"tags": list(tags)})
+
+    reading = shown({MIME: {"kind": "reading", "text": "computed"}})
+    made = read(
+        text("For all."),
+        code("x", figure("every_class"), tags=["detail"]),
+        code("y", figure("loss"), table("scores"), tags=["key"]),
+        text("## Questions", "question"),
+        text("Why?", "question"),
+        text(document.UNANSWERED, "answer"),
+        text("How much?", "question"),
+        code("z", reading, tags=["question"]),
+        text(f"{document.UNANSWERED} پاسخ", "answer"),
+        text("When?", "question"),
+        text("", "answer"),
+    )
+    seen = document.selected(made, code="key", edition="hand-in")
+    assert [b.text for b in seen.blocks if hasattr(b, "text")] == [
+        "For all.", "## Questions", "How much?", "computed", "پاسخ"]  # fmt: skip
+    assert [(b.name, b.number) for b in of_kind(seen, Figure | Table)] == [("loss", 1), ("scores", 1)]
+    assert seen.left_out == {"fig-every_class": 1}
+    assert [(b.name, b.number) for b in of_kind(document.selected(made), Figure)] == [("every_class", 1), ("loss", 2)]
+    silent = document.selected(read(text("## Questions", "question"), text("Why?", "question"), text("", "answer")))
+    assert len(silent.blocks) == 3
+    assert document.selected(silent, edition="hand-in").blocks == []

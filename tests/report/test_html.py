@@ -111,6 +111,23 @@ def test_code_is_folded_highlighted_and_hidden_by_tags(soup):
     assert "secret" not in soup.get_text()
 
 
+def test_neighbouring_details_are_folded_together_below_what_they_are():
+    inside = [replace(made, tags=("detail",)) for made in (Markdown("### Every *class*\n\ntext"), figure(1), table(1))]
+    drawn = page(Markdown("Before @fig-curves."), *inside, figure(2, "other"), replace(Reading("R"), tags=("detail",)))
+    first, second = drawn.find_all("details", class_="more")
+    assert first.summary.get_text() == "Details: Every class Figure 1, Table 1"
+    assert first.find(id="figure-1") and first.find(id="table-1") and not first.has_attr("open")
+    assert second.find(class_="reading") and not drawn.find(id="figure-2").find_parent("details")
+
+
+def test_questions_and_answers_are_shown_for_what_they_are():
+    parts = {"question": "Why?", "answer": PERSIAN}
+    drawn = page(*[Markdown(text, tags=(tag,)) for tag, text in parts.items()], Markdown("", tags=("answer",)))
+    assert drawn.find(class_="question").get_text(strip=True) == "Why?"
+    answered, unanswered = drawn.find_all(class_="answer")
+    assert answered["dir"] == "rtl" and "Not answered yet" in unanswered.get_text()
+
+
 def test_figures_are_pictures_of_their_own_with_alternative_text(soup):
     first = soup.find(id="figure-1")
     image = first.find("img")

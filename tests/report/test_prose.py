@@ -1,15 +1,18 @@
 """New prose around earlier results: any edit of the text keeps each output at its code."""
 
 import copy
+from dataclasses import replace
 
 import nbformat
 import pytest
 
 from helpers import WorkbookError
 from helpers.report.incremental import page, with_new_prose
+from helpers.report.workspace import Settings
 
 CODE = ["import math", "x = 1\nx + 1", "print('two')"]
 PARAMETERS = "EPOCHS = 3"
+QUICK = Settings("quick")
 
 
 def new_source(*cells) -> nbformat.NotebookNode:
@@ -59,21 +62,21 @@ def test_any_prose_keeps_each_output_at_its_code_and_gives_the_pages_of_the_note
     told = [(cell.source, cell.outputs[0].text) for cell in renewed.cells if cell.get("outputs")]
     assert [output for _, output in told] == [PARAMETERS, "EPOCHS = 5", *CODE]
     assert all(code.startswith(output) for code, output in told)
-    assert page(renewed, "key", layout=dict) == page(source, "key", layout=dict)
+    assert page(renewed, QUICK, layout=dict) == page(source, QUICK, layout=dict)
     assert with_new_prose(renewed, executed).cells == executed.cells
 
 
-def test_pages_depend_on_prose_on_metadata_and_on_whose_code_they_show():
+def test_pages_depend_on_prose_on_metadata_and_on_what_they_show():
     notebook = new_source(nbformat.v4.new_markdown_cell("Text."), nbformat.v4.new_code_cell("x = 1"))
-    then = page(notebook, "key")
-    assert page(notebook, "all") != then
+    then = page(notebook, QUICK)
+    assert page(notebook, replace(QUICK, show_code="all")) != then != page(notebook, replace(QUICK, edition="full"))
     notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="3\n")]
-    assert page(notebook, "key") == then
+    assert page(notebook, QUICK) == then
     other, tagged, expecting = (copy.deepcopy(notebook) for _ in range(3))
     other.cells[0].source += "!"
     tagged.cells[1].metadata.tags = ["key"]
     expecting.metadata.workbook = {"expects": ["other"]}
-    assert all(page(edited, "key") != then for edited in (other, tagged, expecting))
+    assert all(page(edited, QUICK) != then for edited in (other, tagged, expecting))
 
 
 def test_parameters_and_metadata_are_those_of_the_run_where_it_left_some():

@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from helpers import ROOT
 from helpers.report import render
-from helpers.report.document import Markdown, Reading, Table, read
+from helpers.report.document import Markdown, Reading, Table, read, selected
 from helpers.report.run import missing_results
 from helpers.report.workspace import load
-from tests.report.documents import document, figure, page, pdf
+from tests.report.documents import document, figure, page, pdf, pdf_text
 
 NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if path.stem != "sweep")
 SAMPLES = {"classes", "samples", "dogs_samples", "animals_samples", "claims"}
@@ -94,6 +95,17 @@ def test_the_pdf_links_to_the_page_of_the_figure():
     assert of_figure[0].get_object() == of_table[0].get_object() == last.get_object()
     assert of_figure[3] > of_table[3]
     assert "Figure 1." in last.extract_text()
+
+
+def test_what_is_handed_in_says_where_a_figure_is_that_it_lacks():
+    blocks = [
+        Markdown("See @fig-f."),
+        figure(1),
+        replace(figure(2, name="g"), tags=("detail",)),
+        Markdown("And @fig-g."),
+    ]
+    text = pdf_text(*selected(document(*blocks), edition="hand-in").blocks, left_out={"fig-g": 2})
+    assert "See Figure 1." in text and "And Figure 2 of the full edition." in text
 
 
 NEGATIVE = {
