@@ -4,13 +4,13 @@ import fnmatch
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from helpers.report import clean, render
+from helpers.report.cover import Cover
 from helpers.report.document import (
     DamagedNotebook,
     Document,
@@ -23,7 +23,7 @@ from helpers.report.document import (
     with_failure,
 )
 from helpers.report.index import compared
-from helpers.report.workspace import BOOK, Refused, Settings, UnreadableNotebook, load, write
+from helpers.report.workspace import BOOK, Settings, UnreadableNotebook, load, write
 
 DEFAULT_TITLE = "Experiments in image classification"
 FEWEST_CHAPTERS = 2
@@ -36,19 +36,6 @@ _ALIGN = ["left", "right", "right", "right", "left"]
 _IMAGES = {True: "stand-in", False: "real", None: "–"}
 
 
-class UnusableSettings(Refused):
-    """A ``pyproject.toml`` whose settings of the book cannot be read."""
-
-
-@dataclass(frozen=True)
-class BookSettings:
-    """What stands on the title page; no line is set for an empty author or course."""
-
-    title: str = DEFAULT_TITLE
-    author: str = ""
-    course: str = ""
-
-
 @dataclass(frozen=True)
 class Chapter:
     """One notebook: its file name without the suffix, and what its last run left."""
@@ -57,43 +44,16 @@ class Chapter:
     document: Document
 
 
-def settings(root: Path, *, author: str | None = None, course: str | None = None) -> BookSettings:
-    """The settings in the table ``[tool.workbook]`` of ``root/pyproject.toml``: title, author and course, all optional.
-
-    Args:
-        root: the workbook's folder.
-        author, course: count before the file's, unless None.
-
-    Raises:
-        UnusableSettings: if the file cannot be read, or a setting is unknown or no text.
-    """
-    path = root / "pyproject.toml"
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8") if path.is_file() else "")
-        given = dict(table.get("tool", {}).get("workbook", {}))
-    except (OSError, ValueError, AttributeError) as error:
-        raise UnusableSettings(f"cannot read [tool.workbook], the book's settings, in {path.name}: {error}") from error
-    for name, value in given.items():
-        if name not in BookSettings.__dataclass_fields__ or not isinstance(value, str):
-            raise UnusableSettings(
-                f"{path.name}: {name} = {value!r} in [tool.workbook] is not a setting of the book; there are title, "
-                "author and course, each a text"
-            )
-    options = {"author": author, "course": course}
-    return BookSettings(**given | {name: text for name, text in options.items() if text is not None})
-
-
 # The file in a profile's folder
 
 
-def write_book(reports: Path, about: BookSettings, how: Settings) -> str:
+def write_book(reports: Path, how: Settings) -> str:
     """Writes ``workbook.pdf`` from the executed notebooks in a profile's folder of reports.
 
     A book of earlier runs goes where there is none now: it would show other numbers than the reports.
 
     Args:
         reports: the folder.
-        about: what stands on the title page.
         how: the reports are made; without the format "pdf" there is no book.
 
     Returns:
@@ -103,19 +63,19 @@ def write_book(reports: Path, about: BookSettings, how: Settings) -> str:
         (reports / file).unlink(missing_ok=True)
     if "pdf" not in how.formats:
         return ""
-    made_from = _made_from(reports, about, how)
+    made_from = _made_from(reports, how)
     found = chapters(reports, how)
     if len(found) < FEWEST_CHAPTERS:
         return ""
     try:
-        write(reports / BOOK, pdf(found, about, profile=how.profile))
+        write(reports / BOOK, pdf(found, how.cover or Cover(), profile=how.profile))
     except render.PdfError as error:
         return clean.private(f"{BOOK} could not be made: {error}")
     write(reports / MADE_FROM, made_from)
     return ""
 
 
-def is_outdated(reports: Path, about: BookSettings, how: Settings) -> bool:
+def is_outdated(reports: Path, how: Settings) -> bool:
     """Whether the book that should stand over the reports isn't there, or is of other settings or other reports."""
     if "pdf" not in how.formats:
         return False
@@ -123,15 +83,15 @@ def is_outdated(reports: Path, about: BookSettings, how: Settings) -> bool:
     if len(executed(reports)) < FEWEST_CHAPTERS:
         return has_book
     made_from = reports / MADE_FROM
-    is_of_these = made_from.is_file() and made_from.read_text() == _made_from(reports, about, how)
+    is_of_these = made_from.is_file() and made_from.read_text() == _made_from(reports, how)
     return not (has_book and is_of_these)
 
 
-def _made_from(reports: Path, about: BookSettings, how: Settings) -> str:
-    """A hash of what a book is made from: its settings, and the executed notebooks as sizes and times tell them."""
+def _made_from(reports: Path, how: Settings) -> str:
+    """A hash of a book's cover, of what it shows, and of the executed notebooks as sizes and times tell them."""
     states = [(path.name, path.stat()) for path in executed(reports)]
     of = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
-    text = json.dumps([asdict(about), how.show_code, how.edition, of], sort_keys=True)
+    text = json.dumps([repr(how.cover), how.show_code, how.edition, of], sort_keys=True)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -171,12 +131,12 @@ def _document(path: Path) -> Document:
 # Its pages
 
 
-def pdf(chapters: Sequence[Chapter], about: BookSettings, *, profile: str) -> bytes:
+def pdf(chapters: Sequence[Chapter], cover: Cover, *, profile: str) -> bytes:
     """The book as a PDF on A4 paper; the same chapters give the same bytes.
 
     Args:
         chapters: in their order, numbered from 1; figures and tables are numbered by chapter.
-        about: what stands on the title page.
+        cover: what stands on the first page.
         profile: the profile of the runs.
 
     Raises:
@@ -194,7 +154,9 @@ def pdf(chapters: Sequence[Chapter], about: BookSettings, *, profile: str) -> by
             line = " · ".join(filter(None, [chapter.name, render.facts(document)]))
             opening = {"title": document.title, "facts": line, "failed": document.failed}
             blocks += [{"kind": "chapter", "chapter": number, **opening}, *its_blocks]
-        return {**asdict(about), "book": True, "facts": _facts(chapters, profile)}, blocks
+        title = cover.title or DEFAULT_TITLE
+        front = cover.described(pictures, title)
+        return {"title": title, "cover": front, "book": True, "facts": _facts(chapters, profile)}, blocks
 
     return render.typeset(make, level=2)
 

@@ -120,8 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--show-code", choices=CODE, default="key", help=code)
     edition = "which PDFs to make: what one hands in (the default), or all that HTML has, cells tagged detail too"
     add("--edition", choices=EDITIONS, default="hand-in", help=edition)
-    add("--author", help="on the title page of workbook.pdf")
-    add("--course", help="likewise")
+    cover = "what stands on the first page of the PDFs; counts before [tool.workbook.cover] in pyproject.toml"
+    add("--cover", type=Path, metavar="FILE.yaml", help=cover)
     return parser
 
 
@@ -148,7 +148,8 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _settings(workspace: Workspace, options: argparse.Namespace) -> Settings:
+    from helpers.report import cover
     from helpers.report.batch import jobs_for
 
     default_limit = TIME_LIMITS.get(options.profile)
@@ -158,6 +159,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         time_limit=default_limit if options.timeout is None else options.timeout or None,
         show_code=options.show_code,
         edition=options.edition,
+        cover=cover.read(workspace.root, options.cover),
         jobs=options.jobs or jobs_for(options.threads),
         scheduler=options.scheduler,
         threads=options.threads,
@@ -172,7 +174,7 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
 
     notebooks = workspace.choose(options.notebooks)
     planned = plan(workspace, notebooks, profile=options.profile, file=options.file, assignments=options.assignments)
-    about = book.settings(workspace.root, author=options.author, course=options.course)
+    settings = _settings(workspace, options)
     before = predecessors(notebooks, workspace)
     reports, figures = workspace.reports(options.profile), workspace.figures(options.profile)
     make_folder(reports)
@@ -180,14 +182,14 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
     for note in planned.notes:
         _say(f"note: {note}")
     tasks = [workspace.task(options.profile, notebook, planned.values[notebook]) for notebook in notebooks]
-    settings, done = _settings(options), _Done()
+    done = _Done()
     done.run(tasks, settings, before)
 
     def write_over_all() -> str:
         has_index = (reports / "index.html").is_file()
-        if not done.outcomes and has_index and not book.is_outdated(reports, about, settings):
+        if not done.outcomes and has_index and not book.is_outdated(reports, settings):
             return ""
-        problem = book.write_book(reports, about, settings)
+        problem = book.write_book(reports, settings)
         index.write_page(reports, figures, options.profile)
         return problem
 
@@ -203,6 +205,7 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
     if len(notebooks) != 1:
         raise Refused("a sweep takes one notebook, such as: python -m helpers.report 02 --sweep SEED=0..4")
     workspace.choose([sweep.SUMMARY])  # missed now, not when all points have run
+    settings = _settings(workspace, options)
     points = sweep.points(
         workspace,
         notebooks[0],
@@ -215,7 +218,7 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
     tasks = sweep.tasks(workspace, options.profile, notebooks[0], points)
     make_folder(tasks[0].reports)
     make_folder(tasks[0].figures.parent)
-    settings, done = _settings(options), _Done()
+    done = _Done()
     done.run(tasks, settings, {})
 
     def write_over_all() -> str:

@@ -6,7 +6,8 @@ from nbconvert.exporters import Exporter
 from nbformat import NotebookNode
 from traitlets import Enum
 
-from helpers.report import document, render
+from helpers import ROOT
+from helpers.report import cover, document, render
 from helpers.report.workspace import CODE, EDITIONS
 
 
@@ -33,4 +34,6 @@ class WorkbookPDFExporter(Exporter):
         nb, resources = super().from_notebook_node(nb, resources, **kw)
         name = resources.get("metadata", {}).get("name", "")
         read = document.read(nb, name=name)
-        return render.pdf(document.selected(read, code=self.show_code, edition=self.edition)), resources
+        return render.pdf(
+            document.selected(read, code=self.show_code, edition=self.edition), cover.read(ROOT)
+        ), resources

@@ -118,7 +118,7 @@ def page(notebook: Mapping[str, Any], settings: Settings, layout: Callable[[], d
     about = _told(notebook["metadata"])
     workbook = {key: value for key, value in about.pop("workbook", {}).items() if key not in _OF_A_WORKBOOKS_RUN}
     written = json.dumps([cells, about, workbook], sort_keys=True, ensure_ascii=False)
-    how = {"code shown": settings.show_code, "edition": settings.edition}
+    how = {"code shown": settings.show_code, "edition": settings.edition, "cover": digest(repr(settings.cover))}
     return {"prose": {"prose": digest(written)}, "layout": (layout or _layout)() | how}
 
 

@@ -16,13 +16,16 @@ import tempfile
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from helpers import ROOT, WorkbookError
 from helpers.report import document as parts
 from helpers.report import foreign
 from helpers.report.clean import printable
+
+if TYPE_CHECKING:
+    from helpers.report.cover import Cover
 
 HERE = Path(__file__).parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -95,14 +98,19 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
     return _with_style(head + body + end, "\n".join(rules))
 
 
-def pdf(document: parts.Document) -> bytes:
-    """The document as a PDF on A4 paper; the same document gives the same bytes.
+def pdf(document: parts.Document, cover: "Cover | None" = None) -> bytes:
+    """The document as a PDF on A4 paper, behind its cover; the same document gives the same bytes.
 
     Raises:
         PdfError: if Typst could not set the page even with what it refused shown as code, or as a line that names it.
     """
-    meta = {"title": document.title, "facts": facts(document), "failed": document.failed}
-    return typeset(lambda pictures: (meta, described(document, pictures, paper=True)), level=1)
+
+    def make(pictures: Pictures) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        meta = {"title": document.title, "facts": facts(document), "failed": document.failed}
+        front = cover.described(pictures, document.title) if cover else {"given": False}
+        return {**meta, "cover": front}, described(document, pictures, paper=True)
+
+    return typeset(make, level=1)
 
 
 def unknown(document: parts.Document) -> list[str]:

@@ -149,7 +149,7 @@ def _draw(document: "Document", task: Task, settings: Settings) -> tuple[dict[st
     printed = selected(document, code=settings.show_code, edition=settings.edition)
     makers = {
         "html": lambda: render.html(folded, name=task.name, profile=settings.profile, overview=task.overview),
-        "pdf": lambda: render.pdf(printed),
+        "pdf": lambda: render.pdf(printed, settings.cover),
     }
     pages: dict[str, str | bytes] = {}
     faults: list[str] = []

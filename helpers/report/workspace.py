@@ -15,6 +15,8 @@ from helpers import WorkbookError, files
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+    from helpers.report.cover import Cover
+
 BOOK = "workbook.pdf"
 """All reports of a profile as one book."""
 QUICK = "quick"
@@ -45,6 +47,7 @@ class Settings:
     time_limit: float | None = None  # seconds for all cells of one notebook together
     show_code: str = "key"  # from `CODE`
     edition: str = "hand-in"  # of the PDFs, from `EDITIONS`
+    cover: "Cover | None" = None  # of the PDFs
     jobs: int = 1  # notebooks that run at a time on this machine
     scheduler: str = ""  # address of a Dask scheduler whose workers run them instead
     threads: int = 1  # that each kernel computes with

@@ -1,8 +1,7 @@
-"""All notebooks as one book: its settings, its chapters, what the summary says, and the PDF read back."""
+"""All notebooks as one book: its chapters, what the summary says, and the PDF read back."""
 
 import io
 import re
-from dataclasses import replace
 
 import nbformat
 import pypdf
@@ -10,7 +9,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers.report import book
-from helpers.report.book import BookSettings, Chapter, UnusableSettings, chapters, finding, settings
+from helpers.report.book import Chapter, chapters, finding
+from helpers.report.cover import Cover
 from helpers.report.document import Block, Code, Document, Failure, Markdown, Provenance, Reading, Table
 from helpers.report.workspace import Settings
 from tests.report.documents import LOREM, document, figure, pages_of
@@ -33,11 +33,9 @@ def results(*rows: list[str]) -> Table:
     return Table("results", "Results.", columns, list(rows) or [["q", "–", "1", "–"]], ["left"] * 4, [], 1)
 
 
-def render(*documents: Document, **options: str) -> pypdf.PdfReader:
+def render(*documents: Document, **options: object) -> pypdf.PdfReader:
     made = [Chapter(f"{i:02}_notebook", document) for i, document in enumerate(documents, 1)]
-    return pypdf.PdfReader(
-        io.BytesIO(book.pdf(made, BookSettings(**{"title": "The book", **options}), profile="quick"))
-    )
+    return pypdf.PdfReader(io.BytesIO(book.pdf(made, Cover(**{"title": "The book", **options}), profile="quick")))
 
 
 def summary_of(reader: pypdf.PdfReader) -> str:
@@ -63,9 +61,9 @@ def test_the_title_page_names_who_when_and_from_which_commit():
     ]
     days = ["2026-03-04T10:12:13+00:00", "2026-03-05T01:00:00+00:00", None]
     documents = [make_document(source, finished=day) for source, day in zip(sources, days, strict=True)]
-    reader = render(*documents, title="My experiments", author="Sara Moradi", course="Deep learning")
+    reader = render(*documents, title="My experiments", authors=(("Sara Moradi", "401"),), course="Deep learning")
     first = pages_of(reader)[0]
-    order = ["Deep learning", "My experiments", "Sara Moradi", "5 March 2026", "quick", "def456"]
+    order = ["Deep learning", "My experiments", "Sara Moradi", "401", "5 March 2026", "quick", "def456"]
     places = [first.index(part) for part in order]
     assert places == sorted(places)
     assert "def456; 1 other commit in other chapters; files had been changed since in 1 of 3" in " ".join(first.split())
@@ -168,10 +166,7 @@ def test_the_finding_is_the_reading_below_the_table_of_results_or_the_last_one()
     assert finding(make_document(Markdown("text"))) == ""
 
 
-# Titles
-
-
-# Chapters and settings
+# Chapters
 
 
 def executed(title: str) -> nbformat.NotebookNode:
@@ -203,16 +198,3 @@ def test_a_damaged_notebook_is_a_chapter_that_says_so(tmp_path, content):
     assert "its executed notebook cannot be read" in text
     assert "printed" in text
     assert str(tmp_path) not in text
-
-
-def test_settings_come_from_pyproject_and_have_defaults(tmp_path):
-    assert settings(tmp_path) == BookSettings() == BookSettings(book.DEFAULT_TITLE, "", "")
-    file = tmp_path / "pyproject.toml"
-    file.write_text("[project]\nname = 'x'\n")
-    assert settings(tmp_path) == BookSettings()
-    file.write_text('[tool.workbook]\nauthor = "سارا"\ntitle = "T"\n', encoding="utf-8")
-    assert settings(tmp_path) == replace(BookSettings(), title="T", author="سارا")
-    for content, named in (("[tool.workbook\n", "pyproject.toml"), ("[tool.workbook]\nautor = 'x'\n", "autor")):
-        file.write_text(content)
-        with pytest.raises(UnusableSettings, match=named):
-            settings(tmp_path)

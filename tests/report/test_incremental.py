@@ -157,12 +157,12 @@ def test_the_book_is_made_anew_when_its_settings_or_chapters_change(tmp_path, re
     assert about() == ("Experiments in image classification", "")
     before = book.stat().st_mtime_ns
     assert set(report(*both).values()) == {"unchanged"} and book.stat().st_mtime_ns == before
-    (tmp_path / "pyproject.toml").write_text('[tool.workbook]\ntitle = "Mine"\n')
-    assert set(report(*both).values()) == {"unchanged"} and about() == ("Mine", "")
-    report(*both, "--author", "Me")
+    cover = tmp_path / "cover.yaml"
+    cover.write_text("title: Mine\nauthors: Me\n")
+    assert set(report(*both, "--cover", str(cover)).values()) == {"is drawn anew: layout: cover"}
     assert about() == ("Mine", "Me")
     report(*both)
-    assert about() == ("Mine", "")
+    assert about() == ("Experiments in image classification", "")
     # As after a command that was killed before it came to the book.
     executed = book.with_name("01_one.ipynb")
     os.utime(executed, ns=(0, 0))

@@ -1,0 +1,122 @@
+"""The cover of the book and of a notebook's PDF: what a course wants to read on a report that is handed in."""
+
+import datetime
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from helpers.report import render
+from helpers.report.clean import printable
+from helpers.report.workspace import Refused, nearest
+
+
+class UnusableCover(Refused):
+    """A field of the cover, or a file with these, that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Cover:
+    """The fields, each "" or empty where nothing is to be said."""
+
+    above: str = ""  # the line at the top
+    logo: bytes = b""  # a picture
+    university: str = ""
+    faculty: str = ""
+    course: str = ""
+    lecturer: str = ""
+    term: str = ""
+    assignment: str = ""
+    title: str = ""  # of the book; the PDF of one notebook has that one's
+    authors: tuple[tuple[str, str], ...] = ()  # name and student number
+    date: str = ""
+
+    def described(self, pictures: render.Pictures, title: str) -> dict[str, Any]:
+        """As workbook.typ takes it; its "given" tells whether there is more to say than the title."""
+        texts = {each.name: getattr(self, each.name) for each in fields(self) if each.type is str}
+        authors = [{"name": name, "number": number} for name, number in self.authors]
+        logo = pictures.add("", self.logo) if self.logo else ""
+        return {**texts, "title": title, "authors": authors, "logo": logo, "given": self != Cover(title=self.title)}
+
+
+def read(root: Path, file: Path | None = None) -> Cover:
+    """The cover in the table ``[tool.workbook.cover]`` of ``root/pyproject.toml``, and over that in a YAML file.
+
+    Every field is optional: a text, or a number or a date where that reads well; "logo" is the path of a picture,
+    relative to the file that names it; "authors" is a list of names, or of tables with "name" and "number".
+
+    Raises:
+        UnusableCover: for whatever cannot be used, with its reason.
+    """
+    path = root / "pyproject.toml"
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8") if path.is_file() else "").get("tool", {})
+        table = settings.get("workbook", {}).get("cover", {})
+        unknown = settings.get("workbook", {}).keys() - {"cover"}
+    except (OSError, ValueError, AttributeError) as error:
+        raise UnusableCover(f"cannot read [tool.workbook.cover] in {path.name}: {error}") from error
+    if unknown:
+        raise UnusableCover(f"{path.name}: {min(unknown)} in [tool.workbook] is unknown; write it below its cover")
+    cover = _with(Cover(), table, path)
+    if file is None:
+        return cover
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UnusableCover(f"cannot read the cover {file}: {' '.join(str(error).split())}") from error
+    return _with(cover, content or {}, file)
+
+
+def _with(cover: Cover, given: Any, file: Path) -> Cover:
+    """The cover with the fields that the file gives."""
+    if not isinstance(given, Mapping):
+        raise UnusableCover(f"{file.name}: the cover has to be fields and their texts, such as course: Deep learning")
+    names = [each.name for each in fields(Cover)]
+    for name, value in given.items():
+        if name not in names:
+            raise UnusableCover(f"{file.name}: the cover has no field {name!r}{nearest(str(name), names)}")
+        try:
+            made: Any = _authors(value) if name == "authors" else _text(value)
+            if name == "logo":
+                made = _logo(file.parent / made) if made else b""
+            cover = replace(cover, **{name: made})
+        except (TypeError, ValueError, OSError) as error:
+            raise UnusableCover(f"{file.name}: the cover's {name} cannot be used: {error}") from error
+    return cover
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime.date):
+        return render.day(value.isoformat())
+    if isinstance(value, bool) or not isinstance(value, str | int | None):
+        raise TypeError(f"{value!r} is no text")
+    return printable("" if value is None else str(value)).strip()
+
+
+def _authors(value: Any) -> tuple[tuple[str, str], ...]:
+    made = []
+    for author in value if isinstance(value, list) else [value]:
+        about = author if isinstance(author, Mapping) else {"name": author}
+        if not about.keys() <= {"name", "number"} or not _text(about.get("name")):
+            raise TypeError(f"{author!r} is no name, and no table of a name and a number")
+        made.append((_text(about["name"]), _text(about.get("number"))))
+    return tuple(made)
+
+
+def _logo(path: Path) -> bytes:
+    """The picture, if it is one that can be set: nobody else than Typst knows."""
+    import typst
+
+    content = path.read_bytes()
+    with tempfile.TemporaryDirectory(prefix="workbook-logo-") as folder:
+        (Path(folder) / "logo").write_bytes(content)
+        (Path(folder) / "main.typ").write_text('#image("logo")')
+        try:
+            typst.compile(str(Path(folder) / "main.typ"), root=folder, format="pdf")
+        except typst.TypstError as error:
+            raise ValueError(f"{path.name} is no picture that can be read ({error})") from error
+    return content
