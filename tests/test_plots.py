@@ -148,7 +148,7 @@ def assert_apart(artists):
 
 
 def test_all_public_functions_are_drawn_here():
-    public = {name for name in plots.__all__ if inspect.isfunction(getattr(plots, name))}
+    public = {name for name in plots.__all__ if inspect.isfunction(getattr(plots, name))} - {"panels", "marks"}
     assert set(DRAWINGS) == public
 
 
@@ -257,7 +257,7 @@ def test_learning_curves_hold_the_history_of_a_result_and_mark_its_best_and_stop
         for label, column in (("training", "train"), ("validation", "val"), ("test B", "test_B")):
             values = frame[f"{column}_{metric}"]
             np.testing.assert_array_equal(lines_of(ax)[label].get_xydata(), np.c_[frame.index, values])
-        assert set(labels_of(ax)) == {"best: 7", "stop: 8", "training", "validation", "test B"}
+        assert {"▼ best 7  ▽ stop 8", "training", "validation", "test B"} <= set(labels_of(ax))
         names = {"training": "train", "validation": "val", "test B": "test_B"}
         told = {(name, k): frame.loc[k, f"{split}_{metric}"] for name, split in names.items() for k in frame.index}
         assert said_by(ax) == ("lines", told)
@@ -270,10 +270,45 @@ def test_learning_curves_hold_the_history_of_a_result_and_mark_its_best_and_stop
 def test_best_can_be_of_the_loss_and_patience_decides_on_the_stop():
     frame = history(8)
     frame["val_loss"] = [3, 2, 1, 2, 2, 0.5, 1, 1]
-    assert {"best: 6", "stop: 3"} <= set(labels_of(plots.learning_curves(frame, best="loss", patience=2)[0]))
+    assert "▽ stop 3  ▼ best 6" in labels_of(plots.learning_curves(frame, best="loss", patience=2)[0])
     ends = labels_of(plots.learning_curves(rising(5, 9), resume_epoch=3)[0])
-    assert {"resumed after: 3", "best: 5", "stop: 9"} <= set(ends)
-    assert {"best: 8"} == {text for text in labels_of(plots.learning_curves(frame)[0]) if ":" in text}
+    assert "◇ resumed after 3  ▼ best 5  ▽ stop 9" in ends
+    assert "▼ best 8" in labels_of(plots.learning_curves(frame)[0])
+
+
+def test_a_caption_explains_the_marks_that_are_there_and_no_others():
+    both, none = rising(5, 9), history().filter(like="train")
+    assert plots.marks(plots.learning_curves(none)) == ""
+    best = plots.marks(plots.learning_curves(history(3), best="loss"))
+    assert best == "Best: the lowest validation loss."
+    said = plots.marks(plots.learning_curves(both, patience=3))
+    assert said.startswith("Best: the highest validation accuracy. Stop: ") and "after 3 epochs" in said
+    axes = plots.panels("ab", pair=True)
+    for frame, pair in zip((history(3), both), axes, strict=True):
+        plots.learning_curves(frame, axes=pair)
+    assert plots.marks(axes) == plots.marks(plots.learning_curves(both)) != plots.marks(axes[0])
+
+
+def test_panels_share_what_is_alike_and_none_is_empty():
+    names = ["$a$", "_b", "tf_efficientnet_lite0 with its last layers", "d"]
+    axes = plots.panels(names, pair=True)
+    for i, pair in enumerate(axes):
+        plots.learning_curves(history(5 + i), axes=pair)
+    figure = figure_of(axes)
+    figure.draw_without_rendering()
+    assert figure.axes == [*axes[[0, 1, 2], 0], *axes[[0, 1, 2], 1], *axes[3]]
+    assert [" ".join(ax.get_title().split()) for ax in axes[:, 0]] == names
+    assert len({ax.get_xlim() for ax in axes.ravel()}) == 1 and len({ax.get_ylim() for ax in axes[:3, 0]}) == 1
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["training", "validation"]
+    labels = [axis.label for ax in axes.ravel() for axis in (ax.xaxis, ax.yaxis) if axis.label.get_visible()]
+    assert sorted(label.get_text() for label in labels) == 2 * ["accuracy"] + 3 * ["epoch"] + 2 * ["loss"]
+    titles = [ax.title for ax in axes[:, 0]]
+    assert_apart([*titles, *(text for ax in axes.ravel() for text in ax.texts)])
+    matrices = plots.panels(["one", "two"])
+    for ax in matrices:
+        plots.confusion(np.eye(100) + 1, range(100), ax=ax)
+    assert len(figure_of(matrices).axes) == 3  # one colour bar
 
 
 def test_a_history_without_validation_or_a_diverged_one_is_drawn_all_the_same():

@@ -12,9 +12,9 @@ Arabic themselves (reshaping them beforehand would reverse them).
 
 from helpers.plots.bars import bars_with_error, head_row_change, per_class_bars
 from helpers.plots.classes import confusion, roc
-from helpers.plots.curves import compare_curves, learning_curves, setting_curves
+from helpers.plots.curves import compare_curves, learning_curves, marks, setting_curves
 from helpers.plots.images import cam_overlay, class_gallery, feature_maps, filters, predictions, sample_grid
-from helpers.plots.style import STYLE, PlotError
+from helpers.plots.style import STYLE, PlotError, panels
 from helpers.plots.worked import number_grids
 
 __all__ = [
@@ -29,7 +29,9 @@ __all__ = [
     "filters",
     "head_row_change",
     "learning_curves",
+    "marks",
     "number_grids",
+    "panels",
     "per_class_bars",
     "predictions",
     "roc",

@@ -52,19 +52,22 @@ def confusion(
     width = style.WIDTH if size > 12 else max(3.4, 2.6 + 0.3 * size)  # a few classes need no full page
     ax = style.axes_or_new(ax, width=width, height=0.86 * width)
     # The square root brings out rare mistakes where no numbers show them.
-    norm = Normalize(0, 100) if size <= MOST_NUMBERED else PowerNorm(0.5, 0, 100)
+    cell = ax.get_window_extent().width / ax.figure.dpi / size  # inches, about
+    numbered = size <= MOST_NUMBERED and cell > 0.165
+    norm = Normalize(0, 100) if numbered else PowerNorm(0.5, 0, 100)
     cmap = mpl.colormaps["Blues"].with_extremes(bad=style.LIGHT)
     image = ax.imshow(values, cmap=cmap, norm=norm, interpolation="none")
     style.tidy(ax, grid=None)
     ax.spines[:].set(visible=True, color=style.GREY, linewidth=0.6)
-    with_counts, value = size <= MOST_COUNTED, "% of the true class's images"
-    style.colour_bar(image, f"{value}, and how many" if with_counts else value, [ax], fraction=0.04, shrink=0.85)
-    _name_classes(ax, names, order)
-    if size <= MOST_NUMBERED:
+    with_counts, value = size <= MOST_COUNTED and cell > 0.26, "% of the true class's images"
+    if not (numbered and style.in_panels(ax)):
+        style.colour_bar(image, f"{value}, and how many" if with_counts else value, [ax], fraction=0.04, shrink=0.85)
+    _name_classes(ax, names, order, most_named=MOST_NAMED if not style.in_panels(ax) or cell > 0.2 else 0)
+    if numbered:
         look = {
             "ha": "center",
             "va": "center",
-            "fontsize": style.SMALL if size <= MOST_COUNTED else 6,
+            "fontsize": style.SMALL if with_counts and cell > 0.33 else 6.5 if with_counts else 6,
             "linespacing": 1,
         }
         for row, column in np.argwhere(np.nan_to_num(values) > 0):  # cells of exactly 0 stay empty
@@ -107,12 +110,12 @@ def roc(curves: RocCurves, class_names: Sequence[str], *, worst: int = 3, ax: Ax
     return drawn(ax, frame, kind="lines", x="false positive rate", y="true positive rate", series="curve")
 
 
-def _name_classes(ax: Axes, class_names: Sequence[str], order: Sequence[int]) -> None:
+def _name_classes(ax: Axes, class_names: Sequence[str], order: Sequence[int], *, most_named: int) -> None:
     size = len(class_names)
-    unit = "class" if size <= MOST_NAMED else "class, by number"
+    unit = "class" if size <= most_named else "class, by number"
     ax.set(xlabel=f"predicted {unit}", ylabel=f"true {unit}")
-    if size > MOST_NAMED:
-        places = range(0, size, 10 if size <= 120 else 20)
+    if size > most_named:
+        places = range(0, size, 1 if size <= MOST_COUNTED else 10 if most_named and size <= 120 else 20)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_ticks(places, [str(order[place]) for place in places])
         return

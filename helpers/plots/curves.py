@@ -33,7 +33,7 @@ def learning_curves(
 ) -> NDArray[np.object_]:
     """Loss and accuracy per epoch in two panels, one line a split, the best and the stopping epoch marked.
 
-    `helpers.evaluate.marks` says in a sentence what the marks mean. A history without validation has none.
+    `marks` says in a sentence what the marks mean. A history without validation has none.
 
     Args:
         result: what `helpers.train.fit` returned, or its history: indexed by epoch, with columns <split>_<metric>;
@@ -51,6 +51,11 @@ def learning_curves(
     if axes is None:
         axes = plt.subplots(1, 2, figsize=(style.WIDTH, 2.6), layout="constrained")[1]
     marks = _marks(history, best, patience, resume_epoch)
+    said = {
+        "best": f"Best: the {'highest' if best == 'accuracy' else 'lowest'} validation {best}.",
+        "stop": f"Stop: the epoch that early stopping would go back to after {patience} epochs in which the validation "
+        "loss had not fallen.",
+    }
     for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
         named = splits or {column.removesuffix("_loss"): "" for column in history if column.endswith("_loss")}
         columns = {
@@ -62,12 +67,26 @@ def learning_curves(
             raise PlotError(f"the history has no {metric} of {', '.join(named) or 'any split'}")
         frame = pd.concat(columns, names=["split", "epoch"]).rename(metric).reset_index()
         lines = _lines(ax, frame, metric, "split", percent=metric == "accuracy")
-        _mark_epochs(ax, marks)
+        _mark_epochs(ax, marks, named=metric == "loss" or not style.in_panels(ax))
         style.name_lines(ax, lines)
         if marks:
             frame["marked"] = frame["epoch"].map(marks)
         drawn(ax, frame, kind="lines", x="epoch", y=metric, series="split")
+        ax.workbook["marks"] = said
     return np.array(list(axes), dtype=object)
+
+
+def marks(axes: Any) -> str:
+    """What the marks in `learning_curves` stand for: sentences for the caption, "" where none is drawn.
+
+    Args:
+        axes: those that it returned, or the `panels` that it drew into.
+    """
+    said = {}
+    for ax in np.ravel(axes):
+        drawn_here = " ".join(ax.workbook["frame"].get("marked", pd.Series(dtype=str)).dropna())
+        said |= {sentence: None for name, sentence in ax.workbook["marks"].items() if name in drawn_here}
+    return " ".join(said)
 
 
 @styled
@@ -147,20 +166,16 @@ def _called(split: str) -> str:
 
 def _lines(ax: Axes, frame: pd.DataFrame, quantity: str, series: str, *, percent: bool) -> list[Line2D]:
     """A line for each series, with a band of one standard deviation where it has several numbers an epoch."""
-    import seaborn as sns  # slow to import, see helpers.evaluate
-
-    epochs, earlier = frame["epoch"], len(ax.lines)
-    names = frame.dropna(subset=quantity)[series].unique()
-    looks = [style.line_look(i) for i in range(len(names))]
-    band = {"errorbar": "sd", "err_kws": {"alpha": 0.18, "linewidth": 0}}
-    colours = {"hue": series, "hue_order": names, "palette": [look["color"] for look in looks], "legend": False}
-    sns.lineplot(frame, x="epoch", y=quantity, **colours, **band, ax=ax)
-    lines = ax.lines[earlier:]
-    for line, look, name in zip(lines, looks, names, strict=True):
-        marker = "o" if epochs.nunique() <= MOST_MARKERS else ""
-        line.set(**look, label=name, marker=marker, markersize=4.5, markeredgewidth=0)
-    room = min(0.5, 0.02 * (epochs.max() - epochs.min())) or 0.5
-    ax.set(xlabel="epoch", ylabel=quantity, xlim=(epochs.min() - room, epochs.max() + room))
+    few, lines = frame["epoch"].nunique() <= MOST_MARKERS, []
+    for name, part in frame.dropna(subset=quantity).groupby(series, sort=False):
+        by_epoch, look = part.groupby("epoch")[quantity].agg(["mean", "std"]), style.line_look(len(lines))
+        mean, std = by_epoch["mean"], by_epoch["std"]
+        if std.notna().any():
+            ax.fill_between(mean.index, mean - std, mean + std, color=look["color"], alpha=0.18, linewidth=0)
+        dots = {"marker": "o" if few else "", "markersize": 4.5, "markeredgewidth": 0}
+        lines += ax.plot(mean.index, mean, label=name, **look, **dots)
+    ax.set(xlabel="epoch", ylabel=quantity)
+    ax.margins(x=min(0.02, 0.5 / max(1, np.ptp(frame["epoch"]))))  # less than an epoch
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1, steps=[1, 2, 5, 10]))
     if percent:
         style.percent_ticks(ax.yaxis)
@@ -178,23 +193,14 @@ def _marks(history: pd.DataFrame, best: str, patience: int, resume_epoch: int | 
     return {epoch: " and ".join(name for name, at in named.items() if at == epoch) for epoch in epochs}
 
 
-def _mark_epochs(ax: Axes, marks: Mapping[int, str]) -> None:
-    """Upright lines at epochs, each with its name over the axes, where no curve is."""
-    # The first and the last name spread away from each other, so that they don't meet over neighbouring epochs; one
-    # between them stands in a line of its own.
-    sides = {min(marks): "right", max(marks): "left"} if len(marks) > 1 else {}
+def _mark_epochs(ax: Axes, marks: Mapping[int, str], *, named: bool) -> None:
+    """Upright lines at epochs, each with a sign at its upper end, and what the signs say in a line over the axes."""
+    above = {"textcoords": "offset points", "fontsize": style.SMALL, "color": style.GREY, "annotation_clip": False}
+    said = []
     for epoch, name in marks.items():
-        side = sides.get(epoch, "center")
+        sign = "▼" if "best" in name else "▽" if "stop" in name else "◇"
+        said.append(f"{sign} {name} {epoch}")
         ax.axvline(epoch, zorder=1.5, **style.BORDER)
-        ax.annotate(
-            f"{name}: {epoch}",
-            (epoch, 1),
-            ({"left": 2, "center": 0, "right": -2}[side], 12 if side == "center" and sides else 2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha=side,
-            va="bottom",
-            fontsize=style.SMALL,
-            color=style.GREY,
-            annotation_clip=False,
-        )
+        ax.annotate(sign, (epoch, 1), (0, 0), xycoords=("data", "axes fraction"), ha="center", va="center", **above)
+    if named and said:
+        ax.annotate("  ".join(said), (0.5, 1), (0, 4), xycoords="axes fraction", ha="center", va="bottom", **above)

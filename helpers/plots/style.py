@@ -1,6 +1,8 @@
-"""The one look of all figures, and what several of them need: new axes, legends, names as they are written."""
+"""The one look of all figures, and what several of them need: new axes, panels, legends, names as they are written."""
 
-from collections.abc import Sequence
+import re
+import textwrap
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from helpers import WorkbookError
 
@@ -99,6 +102,66 @@ def axes_or_new(ax: Axes | None, *, height: float, width: float = WIDTH) -> Axes
     return plt.subplots(figsize=(width, height), layout="constrained")[1] if ax is None else ax
 
 
+@styled
+def panels(
+    names: Collection[Any], *, columns: int = 3, pair: bool = False, height: float | None = None
+) -> NDArray[np.object_]:
+    """The axes of one figure of small panels, one panel for each run, under its name: for runs of one kind.
+
+    The other functions draw into them. Panels have one legend and one colour bar in common, and axis labels only at
+    the figure's edges. Trainings, say, take half a page instead of a figure each::
+
+        axes = plots.panels(results, pair=True)
+        for result, pair in zip(results.values(), axes, strict=True):
+            plots.learning_curves(result, axes=pair)
+        record.figure(axes, "curves", f"Loss and accuracy after each epoch. {plots.marks(axes)}")
+
+        axes = plots.panels(matrices, columns=4)
+        for matrix, ax in zip(matrices.values(), axes, strict=True):
+            plots.confusion(matrix, class_names, ax=ax)
+        record.figure(axes, "confusion", "Confusion matrices on the test images.")
+
+    Args:
+        names: of the runs, such as a mapping's keys.
+        columns: panels in a row; up to 4 can be read, 5 of matrices of 3 classes.
+        pair: for each run two panels, loss above accuracy, for `learning_curves`: all with the same epochs, those of a
+            row with the same values.
+        height: of a panel in inches; if not given, 1.1 for pairs, and about its width for others.
+
+    Returns:
+        (runs,) Axes, with ``pair`` (runs, 2), for `helpers.record.figure`.
+    """
+    if not names:
+        raise PlotError("no names of panels")
+    columns, lines = min(columns, len(names)), 2 if pair else 1
+    rows, width = -(-len(names) // columns), WIDTH / columns
+    height = height or (1.1 if pair else min(0.9 * width, 2.4))
+    share = {"sharex": True, "sharey": "row"} if pair else {}
+    size = (WIDTH, rows * (lines * height + 0.35) + 0.3)
+    figure, grid = plt.subplots(rows * lines, columns, figsize=size, layout="constrained", squeeze=False, **share)
+    figure.panels = {}  # the common legend, see `legend`
+    # (rows, lines, columns) -> (runs, lines)
+    axes = grid.reshape(rows, lines, columns).transpose(0, 2, 1).reshape(-1, lines)
+    for ax in axes[len(names) :].ravel():
+        ax.remove()
+    axes = axes[: len(names)]
+    for (i, name), stack in zip(enumerate(names), axes, strict=True):
+        for ax in stack:
+            # What is hidden here stays hidden whatever is drawn, and is there for those who ask for the name.
+            title = wrapped(name, int(width * 13))
+            ax.set_title("\n".join(title), pad=15 if pair else 5, parse_math=False, visible=ax is stack[0])
+            ax.yaxis.label.set_visible(i % columns == 0)
+            ax.xaxis.label.set_visible(ax is stack[-1] and i + columns >= len(names))
+            if pair:
+                ax.tick_params(labelleft=i % columns == 0, labelbottom=ax is stack[-1])
+    return axes if pair else axes[:, 0]
+
+
+def in_panels(ax: Axes) -> bool:
+    """Whether this is one of `panels`."""
+    return hasattr(ax.figure, "panels")
+
+
 def tidy(ax: Axes, *, grid: str | None = "both", no_ticks: str | None = None) -> None:
     """Small tick labels and a light grid ("x", "y", "both" or None) behind the data; names without tick marks.
 
@@ -115,7 +178,12 @@ def tidy(ax: Axes, *, grid: str | None = "both", no_ticks: str | None = None) ->
 
 
 def colour_bar(image: AxesImage, label: str, axes: Sequence[Axes], **where: Any) -> None:
-    """What the colours of ``image`` mean, beside the axes."""
+    """What the colours of ``image`` mean, beside the axes; of `panels` once for all."""
+    if in_panels(axes[0]):
+        if hasattr(image.figure, "colours"):
+            return
+        image.figure.colours, axes = True, image.figure.axes
+        where = {"location": "bottom", "shrink": 0.5, "aspect": 40}
     bar = image.figure.colorbar(image, ax=axes, pad=0.02, **where)
     bar.set_label(label, fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
@@ -123,14 +191,23 @@ def colour_bar(image: AxesImage, label: str, axes: Sequence[Axes], **where: Any)
 
 
 def legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], *, above: bool = False, title: str = "") -> None:
-    """A legend right of the axes, or in one or two rows over it, where it covers no data.
+    """A legend right of the axes, or in one or two rows over it, where it covers no data; of `panels` one over all.
 
     Labels are shown as written, with `$` and a leading `_`, which matplotlib gives a meaning.
     """
+    place: Any = ax
+    if in_panels(ax):
+        place, above = ax.figure, True
+        place.panels |= dict(zip(labels, handles, strict=True))
+        labels, handles = list(place.panels), list(place.panels.values())
+        for earlier in place.legends:
+            earlier.remove()
     columns = len(handles) if sum(len(label) + 5 for label in labels) < 85 else (len(handles) + 1) // 2
     over = {"ncols": columns, "loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+    if in_panels(ax):
+        over = {"ncols": columns, "loc": "outside upper left"}
     beside = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5), "borderaxespad": 0}
-    made = ax.legend(handles, ["-"] * len(handles), **(over if above else beside))
+    made = place.legend(handles, ["-"] * len(handles), **(over if above else beside))
     made.set_title(title or None, prop={"size": SMALL})
     for text, label in zip(made.get_texts(), labels, strict=True):
         text.set_parse_math(False)
@@ -145,7 +222,7 @@ def name_lines(ax: Axes, lines: Sequence[Line2D]) -> None:
     """
     points = {line: line.get_xydata()[np.isfinite(line.get_xydata()).all(axis=1)] for line in lines}
     ends = np.array([points[line][-1] for line in lines if len(points[line])])
-    if not 0 < len(ends) == len(lines) <= MOST_NAMED or len(set(ends[:, 0])) > 1:
+    if in_panels(ax) or not 0 < len(ends) == len(lines) <= MOST_NAMED or len(set(ends[:, 0])) > 1:
         legend(ax, lines, [line.get_label() for line in lines])
         return
     ax.get_ylim()  # settles the limits, on which the transform depends
@@ -173,7 +250,18 @@ def name_lines(ax: Axes, lines: Sequence[Line2D]) -> None:
         )
 
 
+class _Wrapper(textwrap.TextWrapper):
+    """Breaks lines after "/", "-" and "_", too."""
+
+    wordsep_re = re.compile(r"(\s+|(?<=[/_-])(?=\w))")
+
+
+def wrapped(name: Any, length: int, most: int | None = None) -> list[str]:
+    """The name in lines of ``length`` letters; of more than ``most`` lines the last ends with an ellipsis."""
+    return _Wrapper(length, max_lines=most, placeholder="…").wrap(str(name)) or [""]
+
+
 def shortened(name: Any, length: int) -> str:
-    """The name, cut to ``length`` letters with an ellipsis."""
-    text = str(name)
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+    """The name, cut to ``length`` letters with an ellipsis within: names often differ in their ends."""
+    text, end = str(name), length // 3
+    return text if len(text) <= length else f"{text[: length - 1 - end].rstrip()}…{text[len(text) - end :].lstrip()}"
