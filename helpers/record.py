@@ -15,6 +15,7 @@ import subprocess
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from html import escape, unescape
 from importlib import metadata
 from pathlib import Path
@@ -39,9 +40,11 @@ NUMBERS_CSV = ("name", "label", "reported", "value", "std", "runs", "difference"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?inf", re.ASCII | re.IGNORECASE)
 # A number as tables show it, also with its deviation: "1,234", "+1.5 points", "61.2 ± 1.3 %", "61.2% ± 1.3%".
-_FIGURE, _UNIT = r"[+−]?[\d,]*\.?\d+(?:e[+-]?\d+)?", r"(?:\s?(%|points))?"
+_FIGURE, _UNIT = r"[+−]?[\d,]*\.?\d+(?:e[+-]?\d+|×10[⁻\d]+)?", r"(?:\s?(%|points))?"
 _SHOWN = re.compile(rf"{_FIGURE}{_UNIT}(?: ± {_FIGURE}{_UNIT})?|–")
 _FIXED = re.compile(r"[+−]?([\d,]+)(?:\.(\d+))?|–")
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _comparable = False  # whether `provenance` named real images, and no random weights in the place of pretrained ones
 
@@ -274,16 +277,18 @@ def table(
         form = formats.get(heading)
         means.append([_shown(value, form) for value in column])
         unit, texts = _without_unit([_with_std(*cell, form) for cell in zip(means[-1], deviations, strict=True)])
-        headings.append(f"{heading}, {unit}" if unit else heading)
-        columns.append(_same_decimals(texts))
+        headings.append(_with_unit(heading, unit))
+        columns.append(texts if "e}" in (form or "") else _same_decimals(texts))
         behind.append([heading, *column])
         if any(deviation is not None for deviation in deviations):
             behind.append([f"{heading} (std)", *deviations])
+    kept, caption = telling(headings, columns, caption, fixed=[0] if len(links) else [])
+    sides = ["right" if all(map(_SHOWN.fullmatch, column)) else "left" for column in columns]
     content = {
-        "columns": headings,
-        "rows": _turned(columns),
-        "align": ["right" if all(map(_SHOWN.fullmatch, column)) else "left" for column in columns],
-        "bold": _bold(values, means, names, best),
+        "columns": [headings[j] for j in kept],
+        "rows": _turned([columns[j] for j in kept]),
+        "align": [sides[j] for j in kept],
+        "bold": [[row, kept.index(j)] for row, j in _bold(values, means, names, best) if j in kept],
         "names": names,
         "values": _turned(values),
         "csv": csv_text(_turned(behind)),
@@ -292,10 +297,36 @@ def table(
     _show_table("table", name, caption, content)
 
 
+def telling(
+    headings: Sequence[str], columns: Sequence[Sequence[str]], caption: str, *, fixed: Iterable[int] = ()
+) -> tuple[list[int], str]:
+    """Which columns of a table say something, and its caption, which says what is the same in all rows.
+
+    A column without any value is left out; so is one whose rows all say the same, unless no two columns would be left.
+
+    Args:
+        headings, columns: texts; "" or "–" for no value.
+        caption: of the table.
+        fixed: columns that stay in any case.
+    """
+    without_value, alike = set(), {}
+    for j, column in enumerate(columns):
+        if j not in fixed and column and {*column} <= {"", NONE}:
+            without_value.add(j)
+        elif j not in fixed and len(column) > 1 and len({*column}) == 1:
+            alike[j] = column[0]
+    if len(columns) - len(without_value) - len(alike) < 2:
+        alike = {}
+    said = ", ".join(f"{headings[j]} ({text})" for j, text in alike.items())
+    kept = [j for j in range(len(columns)) if j not in without_value and j not in alike] or [*range(len(columns))]
+    return kept, f"{caption} The same in all rows: {said}." if said else caption
+
+
 def numbers(entries: Sequence[Number], name: str, caption: str) -> None:
     """Shows this run's results beside the figures that earlier reports gave, and records them.
 
-    Numbers of one unit have equally many decimals; a unit that all of them have stands in the headings.
+    Numbers of one unit have equally many decimals; a unit that all of them have stands in the headings, others behind
+    what they are of.
 
     Args:
         entries: the results; those with ``reported`` get their difference shown (this run less reported), where
@@ -343,24 +374,22 @@ def _show_numbers(
     entries: Sequence[Number], name: str, caption: str, about: Mapping[str, tuple[str, str]] | None = None
 ) -> None:
     """Of `numbers`; ``about``: by name where a report has the figure, and why this run has no such number, or ""."""
-    is_reported = any(entry.reported is not None for entry in entries)
-    has_column = [True, bool(about), is_reported, True, is_reported and _comparable]
-    kept = [column for column, has in enumerate(has_column) if has]
     units = {entry.unit for entry in entries}
     decimals = {unit: max(_decimals(entry) for entry in entries if entry.unit == unit) for unit in units}
-    shared = units.pop() if len(units) == 1 else ""
-    headings = ["Reported earlier", "This run", "Difference"]
-    if shared:
-        headings = [f"{heading}, {unit}" for heading, unit in zip(headings, _units(shared), strict=True)]
+    headings = ["Quantity", "Where", "Reported earlier", "This run", "Difference"]
+    shared = entries[0].unit if len(units) == 1 else ""
+    headings[2:] = [_with_unit(heading, unit) for heading, unit in zip(headings[2:], _units(shared), strict=True)]
+    if not shared and units & {*SHARES}:
+        headings[4] += " (of %: points)"
     rows, recorded, behind = [], [], []
     for entry in entries:
         figures = _three_figures(entry, decimals[entry.unit])
         pairs = zip(figures, _units(entry.unit), strict=True)
         texts = [f"{figure} {unit}" if unit and figure != NONE else figure for figure, unit in pairs]
         where, missing = about[entry.name] if about else ("", "")
-        earlier, value, difference = figures if shared else texts
-        cells = [entry.label, where, earlier, missing or value, difference]
-        rows.append([cells[column] for column in kept])
+        earlier, value, difference = figures
+        label = entry.label if shared else _with_unit(entry.label, entry.unit)
+        rows.append([label, where, earlier, missing or value, difference])
         known = {key: _plain(value) for key, value in asdict(entry).items()}
         if not missing:
             recorded.append({**known, "shown": dict(zip(("reported", "value", "difference"), texts, strict=True))})
@@ -368,10 +397,11 @@ def _show_numbers(
         known["difference"] = known["value"] - known["reported"] if is_compared else None
         known["unit"] = "share" if entry.unit in SHARES else entry.unit
         behind.append([known[key] for key in NUMBERS_CSV])
+    kept, caption = telling(headings, _turned(rows), caption, fixed=[0, 3])
     content = {
-        "columns": [["Quantity", "Where", *headings][column] for column in kept],
-        "rows": rows,
-        "align": ["left" if column < 2 else "right" for column in kept],
+        "columns": [headings[j] for j in kept],
+        "rows": [[row[j] for j in kept] for row in rows],
+        "align": ["left" if j < 2 else "right" for j in kept],
         "bold": [],
         "csv": csv_text([NUMBERS_CSV, *behind]),
         "numbers": recorded,
@@ -617,6 +647,16 @@ def _with_minus(text: str) -> str:
     return re.sub(r"(?<![\w.])-(?=[\d.])", "" if is_zero else "−", text)
 
 
+def _plainly(value: float, text: str) -> str:
+    """A number that was formatted with an exponent, without one where it has few zeros; "0" where it is none."""
+    found = re.fullmatch(r"([+-]?[\d.]+)e([+-]\d+)", text)
+    if not found:
+        return text
+    if abs(int(found[2])) < 5 or not value:
+        return f"{Decimal(text):{'+' if text[0] == '+' else ''},f}" if value else "0"
+    return f"{found[1]}×10{str(int(found[2])).translate(_RAISED)}"
+
+
 def _flat(frame: Any) -> Any:
     """The frame with a named index as its first columns."""
     named = any(level is not None for level in frame.index.names)
@@ -661,7 +701,7 @@ def _shown(value: Any, form: str | None) -> str:
     if isinstance(value, str):
         return value
     form = form or ("{:,}" if isinstance(value, int) else "{:.3f}")
-    text = _with_minus(form.format(value))
+    text = _with_minus(_plainly(value, form.format(value)))
     figures = text.removesuffix(" points").removesuffix("%")
     if figures == text or not _SHOWN.fullmatch(figures):
         return text
@@ -727,6 +767,10 @@ def _three_figures(entry: Number, shared: int) -> list[str]:
     measured += f" ± {spread}" if NONE not in (measured, spread) else ""
     difference = entry.value - entry.reported if _comparable and entry.reported is not None else None
     return [amount(entry.reported), measured, amount(difference, "+")]
+
+
+def _with_unit(label: str, unit: str) -> str:
+    return f"{label}, {unit}" if unit else label
 
 
 def _units(unit: str) -> list[str]:

@@ -77,7 +77,7 @@ def test_provenance_lists_parameters_and_nothing_else_and_says_a_stand_in_loudly
 
 
 def named_set(title, stands_in_for, images):
-    return SimpleNamespace(source=Source(title.lower(), title, "somewhere", stands_in_for), counts=f"{images} images")
+    return SimpleNamespace(source=Source("x", title, "somewhere", stands_in_for, drawn=True), counts=f"{images} images")
 
 
 def test_several_data_sets_are_told_apart_and_share_one_warning(shown):
@@ -247,8 +247,18 @@ def test_a_table_keeps_values_and_shows_them_formatted(shown):
 def test_what_is_missing_is_shown_as_a_dash_whatever_pandas_calls_it(shown):
     frame = pd.DataFrame({"n": pd.array([1, None], dtype="Int64"), "t": [pd.NaT, None], "x": [math.inf, math.nan]})
     made = tabled(shown, frame)
-    assert made.rows == [["1", "–", "–"], ["–", "–", "–"]] and made.csv == "n,t,x\n1,,\n,,\n"
+    assert made.rows == [["1"], ["–"]] and made.csv == "n,t,x\n1,,\n,,\n"
     assert made.values == [[1, None, None], [None] * 3]
+
+
+def test_a_column_without_values_is_left_out_and_what_is_alike_is_said_once(shown):
+    frame = pd.DataFrame({"run": ["a", "b"], "val": [0.5, 0.75], "epochs": [3, 3], "share": 0.25, "none": ["–", ""]})
+    made = tabled(shown, frame, formats={"share": "{:.0%}"}, best={"val": "max"})
+    assert made.columns == ["run", "val"] and made.bold == [(1, 1)] and made.align == ["left", "right"]
+    assert made.caption == "A caption. The same in all rows: epochs (3), share, % (25)."
+    assert made.values[0] == ["a", 0.5, 3, 0.25, "–"] and made.names == [*frame] and lines_of(shown)[0].count(",") == 4
+    assert tabled(shown, frame[["run", "epochs", "none"]]).columns == ["run", "epochs"]
+    assert tabled(shown, frame.iloc[:1]).columns == ["run", "val", "epochs", "share"]
 
 
 def test_a_named_index_is_a_column_and_an_unnamed_one_is_not(shown):
@@ -260,11 +270,11 @@ def test_a_named_index_is_a_column_and_an_unnamed_one_is_not(shown):
 
 def test_the_minus_sign_is_a_real_one_and_zero_has_none(shown):
     frame = pd.DataFrame({"plain": [-0.3061, -0.0, -0.0004], "count": [-1200, 0, 3], "text": ["a-1", "-2", "–"]})
-    frame["form"], frame["small"] = [-0.5, -0.001, 0.001], [-1e-5, 1e-5, 0.5]
+    frame["form"], frame["small"] = [-0.5, -0.001, 0.001], [-1e-5, 0.0, 0.5]
     assert tabled(shown, frame, formats={"form": "{:+.1%}", "small": "{:.0e}"}).rows == [
-        ["−0.306", "−1,200", "a-1", "−50.0", "−1e-05"],
-        ["0.000", "0", "-2", "−0.1", "1e-05"],
-        ["0.000", "3", "–", "+0.1", "5e-01"],
+        ["−0.306", "−1,200", "a-1", "−50.0", "−1×10⁻⁵"],
+        ["0.000", "0", "-2", "−0.1", "0"],
+        ["0.000", "3", "–", "+0.1", "0.5"],
     ]
 
 
@@ -272,7 +282,7 @@ def test_a_column_has_equally_many_decimals_unless_they_say_nothing(shown):
     frame = pd.DataFrame({"C": [0.001, 10.0, math.nan, 12345.5], "tiny": [1e-7, 1, 2, 3], "n": [1, 20, 3000, 0]})
     made = tabled(shown, frame, formats={"C": "{:,g}", "tiny": "{:g}"})
     assert column(made) == ["0.001", "10.000", "–", "12,345.5"]
-    assert column(made, 1) == ["1e-07", "1", "2", "3"] and column(made, 2) == ["1", "20", "3,000", "0"]
+    assert column(made, 1) == ["1×10⁻⁷", "1", "2", "3"] and column(made, 2) == ["1", "20", "3,000", "0"]
 
 
 def test_what_a_table_does_not_have_is_refused():
@@ -317,7 +327,7 @@ def test_what_looks_equal_is_equally_bold_and_nothing_where_all_does(shown):
     frame["n"] = [2, 1, 1, 3]
     best, stds = {"share": "max", "loss": "min", "n": "min"}, pd.DataFrame({"share": [0.5, 0.1, 0.01, 0]})
     made = tabled(shown, frame, formats={"share": "{:.1%}"}, best=best, stds=stds)
-    assert made.bold == [(0, 0), (1, 0), (1, 2), (2, 2)]
+    assert made.columns == ["share, %", "n"] and made.bold == [(0, 0), (1, 0), (1, 1), (2, 1)]
 
 
 # Numbers
@@ -351,7 +361,8 @@ def test_numbers_stand_beside_reported_ones_with_their_difference(shown, number,
     unit = f" {number.unit}" if number.unit else ""
     bare = [text.removesuffix(unit).removesuffix(" points") for text in texts]
     # The unit that all share is in the headings; where nothing was reported there is nothing to say of it.
-    assert block(shown).rows == [["A", *(bare if number.reported is not None else bare[1:2])]]
+    needed = [text for text in bare if text != "–"] + ["–"] * math.isnan(number.value)
+    assert block(shown).rows == [["A", *needed]]
     assert recorded["value"] == (None if math.isnan(number.value) else number.value)
     assert recorded["reported"] == number.reported
 
@@ -360,9 +371,9 @@ def test_a_unit_that_all_numbers_share_stands_in_the_headings(shown):
     percent = [Number("a", "A", 0.5, reported=0.25, unit="%"), Number("b", "B", 0.125, unit="%")]
     assert measured(shown, *percent) == ["50.00", "12.50"]
     assert block(shown).columns == ["Quantity", "Reported earlier, %", "This run, %", "Difference, points"]
-    assert measured(shown, *percent, Number("c", "C", 2, unit="s")) == ["50.00 %", "12.50 %", "2 s"]
-    assert block(shown).columns == ["Quantity", "Reported earlier", "This run", "Difference"]
-    assert block(shown).rows[0] == ["A", "25.00 %", "50.00 %", "+25.00 points"]
+    assert measured(shown, *percent, Number("c", "C", 2, unit="s")) == ["50.00", "12.50", "2"]
+    assert block(shown).columns == ["Quantity", "Reported earlier", "This run", "Difference (of %: points)"]
+    assert block(shown).rows[::2] == [["A, %", "25.00", "50.00", "+25.00"], ["C, s", "–", "2", "–"]]
 
 
 def test_numbers_of_one_unit_have_equally_many_decimals_unless_they_say_nothing(shown):
@@ -375,7 +386,7 @@ def test_numbers_of_one_unit_have_equally_many_decimals_unless_they_say_nothing(
         Number("f", "time", 12.345, unit="s"),
         Number("g", "time", 0.5, unit="s"),
     ]
-    texts = ["0.0612 ± 0.0100", "1.5000", "9", "9.0000 ± 0.4000", "1,234.5", "12.345 s", "0.500 s"]
+    texts = ["0.0612 ± 0.0100", "1.5000", "9", "9.0000 ± 0.4000", "1,234.5", "12.345", "0.500"]
     assert measured(shown, *entries) == texts
     assert measured(shown, Number("a", "A", 123.4, reported=100.1234)) == ["123.4000"]
     assert measured(shown, Number("a", "A", 8 + 2 / 3, std=1.1547, runs=3)) == ["8.67 ± 1.15"]
@@ -470,9 +481,10 @@ def test_results_stand_beside_the_same_quantities_of_a_report(shown, report):
         report(name="S8")
     source, values = report(), np.array([0.1, 0.2])
     record.compared(source, {"epochs": 9, "val_accuracy": values}, "results", "A caption.")
-    assert block(shown).columns == ["Quantity", "Where", "Reported earlier", "This run", "Difference"]
+    columns = ["Quantity", "Where", "Reported earlier", "This run", "Difference (of %: points)"]
+    assert block(shown).columns == columns
     assert block(shown).rows == [
-        ["Validation accuracy", "part b", "8.01 %", "15.00 ± 7.07 %", "+6.99 points"],
+        ["Validation accuracy, %", "part b", "8.01", "15.00 ± 7.07", "+6.99"],
         ["Loss", "part a", "140.8", "ours are means", "–"],
         ["Epochs", "part c", "25", "9", "−16"],
     ]
@@ -481,9 +493,9 @@ def test_results_stand_beside_the_same_quantities_of_a_report(shown, report):
 
     provenance("Stanford Cars")
     record.compared(source, {"val_accuracy": 0.1}, "results", "A caption.", keys=["epochs"])
-    assert block(shown).columns == ["Quantity", "Where", "Reported earlier", "This run"]
+    assert block(shown).columns == columns[:-1]
     assert block(shown).rows == [
-        ["Validation accuracy", "part b", "8.01 %", "10.00 %"],
+        ["Validation accuracy, %", "part b", "8.01", "10.00"],
         ["Epochs", "part c", "25", "–"],
     ]
     with pytest.raises(record.RecordError, match=r"S9 .* has no figure 'test'"):

@@ -194,7 +194,7 @@ def _draw(
     """The drawn shapes that stand in for a data set."""
     number, first = num_classes or len(known.shapes), known.shapes.start
     names = shapes.class_names(number, first=first)
-    source = Source("shapes", "Drawn shapes", "drawn by helpers.data.shapes from the seed", known.title)
+    source = Source("shapes", "Drawn shapes", "drawn by helpers.data.shapes from the seed", known.title, drawn=True)
     drawn = []
     for stream, per_class in limits.items():
         images, labels = shapes.draw(number, per_class, size, seed, stream=stream, first=first)

@@ -39,6 +39,7 @@ class Source:
             made.
         stands_in_for: the title of the data set that these images stand in for; "" for real images.
         duplicates: which images are there more than once, in words; "" for none.
+        drawn: whether they are no photographs but drawn by `helpers.data.shapes`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Source:
     where: str
     stands_in_for: str = ""
     duplicates: str = ""
+    drawn: bool = False
 
     @property
     def stand_in(self) -> bool:
@@ -56,7 +58,7 @@ class Source:
         """What a report says loudly; "" for real images, each of which is there once."""
         warnings = []
         if self.stand_in:
-            what = "drawn shapes," if self.title == "Drawn shapes" else f"{self.title}, real images, but"
+            what = "drawn shapes," if self.drawn else f"{self.title}, real images, but"
             warnings.append(
                 f"STAND-IN DATA: {what} not {self.stands_in_for}. "
                 f"The numbers say how the methods behave, nothing about {self.stands_in_for}."

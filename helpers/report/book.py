@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from helpers.record import telling
 from helpers.report import clean, render
 from helpers.report.cover import Cover
 from helpers.report.document import (
@@ -22,7 +23,7 @@ from helpers.report.document import (
     selected,
     with_failure,
 )
-from helpers.report.index import compared
+from helpers.report.index import COMPARED, compared
 from helpers.report.workspace import BOOK, Settings, UnreadableNotebook, load, write
 
 DEFAULT_TITLE = "Experiments in image classification"
@@ -31,7 +32,7 @@ MADE_FROM = f".{BOOK}.made-from"
 """Beside the book: a hash of what it was made from."""
 _SENTENCE = re.compile(r"(?:(?!\n[ \t]*\n).)*?(?<! vs)(?<!Fig)[.!?؟](?=\s+[^\sa-z]|\s*\Z)", re.DOTALL)
 """A text's first one: it ends before a blank and a capital letter, a digit or a mark."""
-_COLUMNS = ["Quantity", "Reported earlier", "This run", "Difference", "Images"]
+_COLUMNS = [*COMPARED, "Images"]
 _ALIGN = ["left", "right", "right", "right", "left"]
 _IMAGES = {True: "stand-in", False: "real", None: "–"}
 
@@ -222,16 +223,18 @@ def _comparison(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
         found = compared(document.numbers, document.key_numbers)
         if found:
             rows.append([f"{number}\u2002{document.title}"])
-            keys = ("label", "reported", "value", "difference")
-            rows += [[*(row[key] for key in keys), _IMAGES[_is_stand_in(document)]] for row in found]
+            rows += [[*row, _IMAGES[_is_stand_in(document)]] for row in found]
     if not rows:
         return []
     caption = (
         "Figures of earlier reports and of these runs; without such a report, the notebook's key numbers. "
         "Numbers from stand-in images, or from random weights for pretrained ones, are not held against these."
     )
+    full = [row for row in rows if len(row) > 1]
+    kept, caption = telling(_COLUMNS, list(zip(*full, strict=True)), caption, fixed=[0, 2])
     table = {"kind": "table", "name": "", "caption": caption, "number": "S.1", "anchor": "table-S.1", "sticky": False}
-    table |= {"columns": _COLUMNS, "rows": rows, "align": _ALIGN, "bold": [], "links": []}
+    table |= {"columns": [_COLUMNS[j] for j in kept], "align": [_ALIGN[j] for j in kept], "bold": [], "links": []}
+    table["rows"] = [[row[j] for j in kept] if len(row) > 1 else row for row in rows]
     return [{"kind": "unnumbered", "level": 2, "text": "Reported and measured"}, table]
 
 

@@ -1,6 +1,7 @@
 """What runs leave for others: a notebook's numbers as JSON, and the page over all notebooks of a profile from these."""
 
 import fnmatch
+import itertools
 import json
 import math
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from helpers.record import is_name
+from helpers.record import is_name, telling
 from helpers.report import render
 from helpers.report.document import Document, Failure, Figure, Provenance, Table
 from helpers.report.workspace import BOOK, write
@@ -27,6 +28,8 @@ FILES = {
     "last-good.pdf": "Last good PDF",
 }
 """Suffixes of a notebook's files beside the index, and what their links are called."""
+
+COMPARED = ("Quantity", "Reported earlier", "This run", "Difference (of %: points)")
 
 Numbers = Mapping[str, Mapping[str, Any]]
 """By name, as ``Document.numbers`` has them."""
@@ -96,7 +99,7 @@ def key_numbers(numbers: Numbers, patterns: Sequence[str]) -> list[Mapping[str, 
     return [numbers[name] for name in named] or first
 
 
-def compared(numbers: Numbers, patterns: Sequence[str]) -> list[dict[str, str]]:
+def compared(numbers: Numbers, patterns: Sequence[str]) -> list[list[str]]:
     """The numbers for which an earlier report gave a figure, beside it; where it gave none, the key ones.
 
     Args:
@@ -104,10 +107,16 @@ def compared(numbers: Numbers, patterns: Sequence[str]) -> list[dict[str, str]]:
         patterns: names of its key numbers.
 
     Returns:
-        Texts: "label", "reported", "value", "difference" ("–" where the run's images or weights are stand-ins).
+        Texts: what it is, with its unit; the earlier figure, this run's and their difference, without ("–" where there
+        is none, or the run's images or weights are stand-ins).
     """
     reported = [number for number in numbers.values() if number["reported"] is not None]
-    return [{"label": number["label"], **number["shown"]} for number in reported or key_numbers(numbers, patterns)]
+    rows = []
+    for number in reported or key_numbers(numbers, patterns):
+        texts = [number["shown"][key] for key in ("reported", "value", "difference")]
+        label = f"{number['label']}, {number['unit']}" if number["unit"] else number["label"]
+        rows.append([label, *(text.removesuffix(f" {number['unit']}").removesuffix(" points") for text in texts)])
+    return rows
 
 
 def write_page(reports: Path, figures: Path, profile: str) -> None:
@@ -121,13 +130,17 @@ def write_page(reports: Path, figures: Path, profile: str) -> None:
     found = {path.stem: content for path in sorted(reports.glob("*.json")) if (content := _content(path)) is not None}
     failed = [name for name, content in found.items() if content["status"] != "ok"]
     stand_ins = sum(bool(content["stand_in"]) for content in found.values())
+    tables = [compared(content["numbers"], content.get("key_numbers", [])) for content in found.values()]
+    columns = list(zip(*itertools.chain(*tables), strict=True))
+    kept, note = telling(COMPARED, columns, "", fixed=[0, 2]) if columns else ([], "")
     groups = [
         {
             "title": content["title"],
             "stand_in": bool(content["stand_in"]),
-            "rows": compared(content["numbers"], content.get("key_numbers", [])),
+            "rows": [{"label": row[0], "texts": [row[j] for j in kept[1:]]} for row in rows],
         }
-        for content in found.values()
+        for content, rows in zip(found.values(), tables, strict=True)
+        if rows
     ]
     meta = {
         "title": f"Reports, {profile} profile",
@@ -138,7 +151,10 @@ def write_page(reports: Path, figures: Path, profile: str) -> None:
         "stand_ins": f"{stand_ins} of {len(found)}" if stand_ins else "",
         "links": _links(reports),
         "cards": [{"number": str(i), **_card(reports, *each)} for i, each in enumerate(found.items())],
-        "compared": [group for group in groups if group["rows"]],
+        "columns": [COMPARED[j] for j in kept[1:]],
+        "width": str(len(kept)),
+        "note": note,
+        "compared": groups,
     }
     thumbnails = [_thumbnail(content, figures / name) for name, content in found.items()]
     page = render.page(meta, "index.html")

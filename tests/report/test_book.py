@@ -24,7 +24,8 @@ def make_document(*blocks: Block, title: str = "A report", **fields: object) -> 
 
 def number(name: str, reported: float | None, value: str = "61.0 %") -> dict[str, object]:
     shown = {"reported": "–" if reported is None else f"{reported} %", "value": value, "difference": "–"}
-    return {"name": name, "label": f"label of {name}", "value": 0.61, "reported": reported, "shown": shown}
+    texts = {"name": name, "label": f"label of {name}", "unit": "%"}
+    return {**texts, "value": 0.61, "reported": reported, "shown": shown}
 
 
 def results(*rows: list[str]) -> Table:
@@ -126,9 +127,9 @@ def test_the_table_has_reported_and_measured_numbers_and_says_where_images_stand
     assert "Table S.1." in summary
     rows = re.findall(r"^label of .*$", summary, re.MULTILINE)
     assert rows == [
-        "label of a 57.5 % 61.0 % – stand-in",
-        "label of key_1 – 61.0 % – real",
-        "label of key_2 – 61.0 % – real",
+        "label of a, % 57.5 61.0 stand-in",
+        "label of key_1, % – 61.0 real",
+        "label of key_2, % – 61.0 real",
     ]
     assert "STAND-IN DATA in 1 of 3 chapters" in summary
     assert "stand-in data in 1 of 3 chapters" in pages[0]

@@ -122,10 +122,11 @@ def compared(text):
 
 
 def test_one_table_holds_all_results_reported_earlier(text):
-    results = [f"Accuracy {NASTY}", "80.00 %", "90.00 %", "+10.00 points"]
-    of_stand_in = [*results[:3], "–"]  # as the run has recorded it
+    results = [f"Accuracy {NASTY}, %", "90.00", "+10.00"]
+    of_stand_in = [*results[:2], "–"]  # as the run has recorded it
     titles = [f"Title of 01_a {NASTY}"], [f"Title of 02_b {NASTY} stand-in data"]
     assert compared(text) == [titles[0], results, titles[1], of_stand_in]
+    assert "The same in all rows: Reported earlier (80.00)." in text
 
 
 def test_failures_and_stand_ins_are_said_on_top(text):
