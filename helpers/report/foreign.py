@@ -54,7 +54,7 @@ _SET = {
 }
 _CLASSES = {"div": {"scroll"}, "a": {"footnote-ref", "footnote-back"}, "ul": {"task-list"}}
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]+")
-_OWN_ID = re.compile(r"section-\S+|fn(?:ref)?\d+")
+_OWN_ID = re.compile(r"section-\S+|fn(?:ref)?\d+|refs?(?:-[\w:.-]+)?")
 _NOTEBOOK = re.compile(r"(?:\./)?([\w-]+)\.ipynb(?:#.*)?")
 _LINK = re.compile(r"https?:|mailto:|[\w-]+\.html$", re.IGNORECASE)
 _PROPERTIES = _words("""

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers import WorkbookError
+from helpers import ROOT, WorkbookError
 from helpers.report import clean, stamp
 from helpers.report.parameters import defaults
 from helpers.report.stamp import ABSENT, CHANGED, Kinds, digest
@@ -119,7 +119,9 @@ def page(notebook: Mapping[str, Any], settings: Settings, layout: Callable[[], d
     workbook = {key: value for key, value in about.pop("workbook", {}).items() if key not in _OF_A_WORKBOOKS_RUN}
     written = json.dumps([cells, about, workbook], sort_keys=True, ensure_ascii=False)
     how = {"code shown": settings.show_code, "edition": settings.edition, "cover": digest(repr(settings.cover))}
-    return {"prose": {"prose": digest(written)}, "layout": (layout or _layout)() | how}
+    works = ROOT / "notebooks" / "references.bib"
+    prose = {"prose": digest(written), works.name: digest(works.read_bytes() if works.is_file() else b"")}
+    return {"prose": prose, "layout": (layout or _layout)() | how}
 
 
 def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "NotebookNode":

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 NOTEBOOKS = ROOT / "notebooks"
+BIBLIOGRAPHY = NOTEBOOKS / "references.bib"
 SECONDS = 30
 """For one run of pandoc; where it needs more, or fails, long texts and then all are shown as they were typed."""
 MOST_REFUSED = 5
@@ -114,11 +115,12 @@ def pdf(document: parts.Document, cover: "Cover | None" = None) -> bytes:
 
 
 def unknown(document: parts.Document) -> list[str]:
-    """The references, such as "@fig-loss", to what the document lacks; each once, in reading order."""
+    """References and citations that lead nowhere, such as "@fig-loss" and "@he2016"; each once, in reading order."""
     texts = [block.text for block in document.blocks if isinstance(block, parts.Markdown | parts.Reading)]
     names = {block.name for block in document.blocks if isinstance(block, parts.Figure | parts.Table)}
     # What stands in code or in an address is no reference; pandoc is asked only where that matters.
-    if all(name in names for text in texts for name in re.findall(r"@(?:fig|tbl)-(\w+(?:-\w+)*)", text)):
+    named = (name for text in texts for name in re.findall(r"(?:@(?:fig|tbl)-|\[@)(\w+(?:-\w+)*)", text))
+    if all(name in names for name in named):
         return []
     pictures = Pictures("picture")
     order = {"to": "html", "mark": "<!--", "meta": {}, "blocks": described(document, pictures, paper=False)}
@@ -343,8 +345,10 @@ def convert(order: dict[str, Any], pictures: Pictures, template: str = "", *, to
     command += ["--wrap=none", "--mathml", "--syntax-highlighting=none"]
     if template:
         command += ["--standalone", f"--template={HERE / template}"]
+    if any("[@" in block.get("text", "") for block in order["blocks"]) and BIBLIOGRAPHY.is_file():
+        files["bibliography"] = BIBLIOGRAPHY.read_text(encoding="utf-8")
     for longest in (1_000_000, 1000, 0):
-        given = json.dumps(_clean({"level": 2, **order, **files, "longest": longest}))
+        given = json.dumps(_clean({"level": 2, "bibliography": "", **order, **files, "longest": longest}))
         try:
             run = subprocess.run(command, input=given.encode(), capture_output=True, timeout=SECONDS, check=True)
         except subprocess.SubprocessError as error:

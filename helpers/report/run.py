@@ -180,8 +180,9 @@ def missing_results(notebook: "NotebookNode", document: "Document") -> str:
     """What a run that finished should have recorded and did not, in words; "" if nothing is missing.
 
     That are the figures, tables and numbers in the metadata ``workbook.expects``, ``key_figure`` and ``key_numbers``,
-    and those that the text names as ``@fig-NAME`` and ``@tbl-NAME``. Names may be patterns, "*_roc" say, where a
-    parameter decides how many there are; one result at least has to match.
+    those that the text names as ``@fig-NAME`` and ``@tbl-NAME``, and works in references.bib, named as ``[@KEY]``. In
+    the metadata, names may be patterns, "*_roc" say, where a parameter decides how many there are; one result at least
+    has to match.
     """
     from helpers.report import render
     from helpers.report.document import Figure, Table
@@ -196,7 +197,7 @@ def missing_results(notebook: "NotebookNode", document: "Document") -> str:
         return f"the notebook's metadata expects results that the run did not record: {', '.join(missing)}"
     unknown = render.unknown(document)
     if unknown:
-        return f"the text refers to figures or tables that the run did not record: {', '.join(unknown)}"
+        return f"the text refers to what the run did not record, or references.bib lacks: {', '.join(unknown)}"
     values = {name: number["value"] for name, number in document.numbers.items()}
     unusable = [name for name, value in values.items() if value is None or not math.isfinite(value)]
     return f"numbers that aren't finite: {', '.join(unusable)}" if unusable else ""

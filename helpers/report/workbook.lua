@@ -138,6 +138,53 @@ local function polish(names)
   end
 end
 
+--- Citations such as [@he2016; @tan2019, p. 3], which are plain text to GitHub's Markdown. Each becomes a Cite with its
+--- number in `order.cites`; pandoc's own Markdown tells what is in it.
+local function cited(inlines)
+  local result, i = pandoc.Inlines({}), 1
+  while i <= #inlines do
+    local text, stop = "", i
+    if inlines[i].t == "Str" and inlines[i].text:find("[@", 1, true) then
+      while stop < #inlines and not stringify(inlines[stop]):find("]", 1, true) do stop = stop + 1 end
+      text = stringify(pandoc.Inlines({table.unpack(inlines, i, stop)}))
+    end
+    local before, group, after = text:match("^(.-)(%[@[^%[%]]+%])(.*)$")
+    local read = group and not group:find("@%a%a%a%-") and pandoc.read(group, "markdown").blocks[1].content[1]
+    if read and read.t == "Cite" then
+      order.cites:insert(pandoc.Para({read:clone()}))
+      read.content = {pandoc.Str(tostring(#order.cites))}
+      result:extend({pandoc.Str(before), read})
+      result:extend(cited(pandoc.Inlines({pandoc.Str(after), table.unpack(inlines, stop + 1)})))
+      return result
+    end
+    result:insert(inlines[i])
+    i = i + 1
+  end
+  return result
+end
+
+--- The blocks of the list of works that are cited; the citations in `order.cites` get their words.
+local function bibliography()
+  local works, known = pandoc.read(order.bibliography, "bibtex").meta.references or {}, {}
+  for _, work in ipairs(works) do known[stringify(work.id)] = true end
+  local found = pandoc.utils.citeproc(pandoc.Pandoc(order.cites, {references = works, ["link-citations"] = true}))
+  local lists = pandoc.List({})
+  for i, block in ipairs(found.blocks) do
+    if order.cites[i] then
+      order.cites[i] = block.content[1].content
+      for _, citation in ipairs(block.content[1].citations) do
+        if not known[citation.id] then
+          order.missing:insert("@" .. citation.id)
+          order.cites[i] = pandoc.Inlines({pandoc.Code(citation.id), pandoc.Str(" (not in references.bib)")})
+        end
+      end
+    else
+      lists:extend(block.content)
+    end
+  end
+  return lists
+end
+
 local function slug(text)
   local parts = {}
   for part in pandoc.text.lower(text):gmatch("[%w_\x80-\xFF]+") do parts[#parts + 1] = part end
@@ -148,7 +195,7 @@ end
 local function linked(chapter)
   return function(link)
     local target = link.target
-    if target:match("^https?:") or target:match("^mailto:") or chapter.anchors[target:sub(2)] then return nil end
+    if target:match("^https?:") or target:match("^mailto:") or target:match("^#ref%-") or chapter.anchors[target:sub(2)] then return nil end
     local heading = target:match("^#(.+)$")
     local id = heading and chapter.headings[slug(heading:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))]
     local notebook = not typst and target:match("^%.?/?([%w_-]+)%.ipynb")
@@ -326,6 +373,7 @@ local html = {
     return {raw('<details class="more"><summary dir="auto">' .. title .. more .. "</summary>")}
   end,
   unfold = function() return {raw("</details>")} end,
+  works = function(b) return fenced('<div class="works">', text_of(b), "</div>") end,
   question = function(b) return fenced('<div class="text question">', text_of(b), "</div>") end,
   answer = function(b)
     return fenced('<div class="text answer" dir="' .. direction(b.text) .. '">', text_of(b), "</div>")
@@ -364,6 +412,13 @@ local html = {
 
 local paper = {
   elsewhere = function() return {} end,
+  works = function(b)
+    local made = pandoc.Blocks({})
+    for _, work in ipairs(b.read) do
+      made:extend(fenced("#wb.work[", to_typst(pandoc.Blocks(work.content)), "]#label(" .. literal(work.identifier) .. ")"))
+    end
+    return made
+  end,
   question = function(b) return fenced("#wb.question[", text_of(b), "]") end,
   answer = function(b) return fenced("#wb.answer(" .. tostring(runs_right_to_left(b.text)) .. ")[", text_of(b), "]") end,
   text = text_of,
@@ -408,15 +463,24 @@ local function prepare(blocks)
       -- A conclusion's numbers look as in tables: no line ends before a per-cent sign.
       local text = b.kind == "text" and b.text or b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%")
       b.read = read(text, FORMATS[b.format or b.kind] or MARKDOWN)
+      if b.read and text:find("[@", 1, true) then b.read = b.read:walk({Inlines = cited}) end
       b.read:walk({Header = function(header)
         chapter.top = math.min(chapter.top, header.level)
         if stringify(header):match("^%d+[%.%d]*[%.%):]?%s") then chapter.numbered = false end
       end})
     end
   end
+  if #order.cites > 0 then
+    local last = blocks[#blocks].chapter
+    local works = {kind = "works", chapter = last, read = bibliography()}
+    local title = {kind = "text", chapter = last, read = {pandoc.Header(order.chapters[last].top, "References")}}
+    if order.meta.book then title = {kind = "unnumbered", level = 1, text = "References"} end
+    blocks[#blocks + 1], blocks[#blocks + 2] = title, works
+  end
   for _, b in ipairs(blocks) do
-    local chapter = order.chapters[b.chapter]
-    b.read = b.read and b.read:walk({Header = function(header)
+    local chapter = order.chapters[b.chapter or 1]
+    local function words(cite) return order.cites[tonumber(stringify(cite.content))] end
+    b.read = b.read and pandoc.Blocks(b.read):walk({Cite = words}):walk({Header = function(header)
       local name = slug(stringify(header))
       ids[name] = (ids[name] or 0) + 1
       local id = ids[name] == 1 and name or name .. "-" .. ids[name]
@@ -444,7 +508,7 @@ end
 function Reader(input)
   order = pandoc.json.decode(tostring(input), false)
   typst = order.to == "typst"
-  order.formulas, order.missing = 0, pandoc.List({})
+  order.formulas, order.missing, order.cites = 0, pandoc.List({}), pandoc.Blocks({})
   order.chapters = setmetatable({}, {__index = function(chapters, number)
     chapters[number] = {names = {}, headings = {}, anchors = {}, numbered = true, top = 9}
     return chapters[number]

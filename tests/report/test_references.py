@@ -108,6 +108,29 @@ def test_what_is_handed_in_says_where_a_figure_is_that_it_lacks():
     assert "See Figure 1." in text and "And Figure 2 of the full edition." in text
 
 
+CITING = "As [@he2016] and\n[@tan2019; @he2016, p. 3] say, `[@code]`, [@fig-f]."
+
+
+def test_works_are_cited_and_listed_once_at_the_end():
+    drawn = page(Markdown(f"## Part\n\n{CITING}"), Reading("See [@he2016]."), figure(1))
+    text = drawn.find(class_="text").find_all("p")[0].get_text().replace("\n", " ")
+    assert text == "As (He et al. 2016) and (Tan and Le 2019; He et al. 2016, 3) say, [@code], [Figure\u00a01]."
+    link = drawn.find("a", string="He et al. 2016")
+    assert "Deep Residual Learning" in drawn.find(id=link["href"][1:]).get_text()
+    assert [heading.get_text() for heading in drawn.find_all("h2")] == ["Part", "References"]
+    assert drawn.get_text().count("Deep Residual Learning") == 1
+    reader = pdf(Markdown(f"## Part\n\n{CITING}"), figure(1, size=(2, 1)))
+    (first,) = (each.extract_text() for each in reader.pages)
+    assert "As (He et al. 2016)" in first and "2 References" in first and "EfficientNet: Rethinking" in first
+    assert len(reader.pages[0]["/Annots"]) == 6  # two in the contents, three citations, one figure
+
+
+def test_a_work_that_nobody_listed_is_named():
+    made = document(Markdown("As [@nobody1900; @he2016] says."))
+    assert render.unknown(made) == ["@nobody1900"]
+    assert "nobody1900 (not in references.bib)" in page(*made.blocks).get_text()
+
+
 NEGATIVE = {
     "-28.7 points": "−28.7 points",
     "by -0.5, and (-1) “-2” **-3** -.5": "by −0.5, and (−1) “−2” −3 −.5",
