@@ -22,6 +22,7 @@ import pytest
 from helpers import ROOT
 from helpers.record import MIME
 from helpers.report import book, cli, document, kernel
+from helpers.report.workspace import Settings
 from tests.command import report_command, write_notebook
 
 pytestmark = pytest.mark.slow
@@ -328,10 +329,10 @@ def test_a_failure_that_only_the_report_found_is_in_the_book_and_not_in_the_exec
     executing(drawing("curves"), expects=["loss"])
     executed = nbformat.read(reports / "01_fake.ipynb", as_version=4)
     assert not [output for cell in executed.cells for output in cell.outputs if output.output_type == "error"]
-    (chapter,) = book.chapters(reports)
+    (chapter,) = book.chapters(reports, Settings("quick"))
     assert chapter.document.failed and "did not record: loss" in chapter.document.blocks[-1].message
     executing(drawing("curves"))
-    assert not book.chapters(reports)[0].document.failed
+    assert not book.chapters(reports, Settings("quick"))[0].document.failed
 
 
 @pytest.mark.parametrize(
