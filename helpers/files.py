@@ -1,5 +1,6 @@
-"""Files that are always whole (written under another name beside their place, then renamed), locks, notes."""
+"""Files that are always whole (written under another name beside their place, then renamed), locks, notes, streams."""
 
+import io
 import os
 import secrets
 import sys
@@ -76,3 +77,10 @@ def locked(path: Path) -> Iterator[bool]:
     finally:
         path.unlink(missing_ok=True)  # whoever opened it before and gets it now notices, and makes another
         lock.release()
+
+
+def print_anything() -> None:
+    """Lets this process print what its terminal has no characters for: as escapes, and not with an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -149,8 +149,8 @@ def test_it_keeps_the_house_style(path):
 def test_each_profile_fits_its_notebook(file):
     """The command checks names and kinds of a profile's parameters before it runs anything; this asks for no more."""
     notebook = ROOT / "notebooks" / f"{file.stem}.ipynb"
-    chosen = plan(Workspace(ROOT), [notebook], profile=file.parent.name, file=None, assignments=[])
-    assert "DATASET" in chosen.values[notebook] or file.stem == "template"
+    chosen, _ = plan(Workspace(ROOT), [notebook], profile=file.parent.name, file=None, assignments=[])
+    assert "DATASET" in chosen[notebook] or file.stem == "template"
 
 
 def test_profiles_belong_to_notebooks():

@@ -8,6 +8,7 @@ from pathlib import Path
 from helpers import DATA, WorkbookError
 from helpers.data import sets
 from helpers.data.download import fetch
+from helpers.files import print_anything
 
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -25,6 +26,7 @@ The exit status is 0 if all went well, 1 if a fetch failed, 2 for a mistake in t
 
 def main(argv: Sequence[str] | None = None, *, root: Path = DATA) -> int:
     """Runs the command with these arguments (the process's own if None) on a data folder; returns the exit status."""
+    print_anything()
     options = _parser().parse_args(argv)
     try:
         if options.command == "list":

@@ -1,31 +1,31 @@
 """All runs of one command: in which order, how many at once, on this machine or on a cluster's workers."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import psutil
 
 from helpers.files import locked
-from helpers.report.incremental import Work
-from helpers.report.parameters import defaults
-from helpers.report.run import NotRun, Outcome, in_words, keep_interrupted, report
-from helpers.report.workspace import Refused, Settings, Task, Workspace, read
+from helpers.report.run import NotRun, in_words, keep_interrupted, report
+from helpers.report.watch import Watch
+from helpers.report.workspace import Refused, Run, Settings, Workspace, read
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-
-    from helpers.report.cluster import Cluster
-    from helpers.report.kernel import Order, Watch
 
 LOOK_AGAIN = 1.0
 """Seconds from one look at what is going on to the next."""
 MEMORY = 3 * 2**30
 """Bytes that a notebook may need: 2.4 GiB were the most, at the quick profile."""
+MOST_AT_ONCE = 200
+"""Runs that wait for a cluster's workers at a time, each in a thread."""
 
 
 def predecessors(notebooks: Sequence[Path], workspace: Workspace) -> dict[str, list[str]]:
@@ -40,8 +40,6 @@ def predecessors(notebooks: Sequence[Path], workspace: Workspace) -> dict[str, l
     stems = [notebook.stem for notebook in notebooks]
     for notebook in notebooks:
         names = read(notebook)["metadata"].get("workbook", {}).get("after", [])
-        if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
-            raise Refused(f'{notebook.stem}: "after" in its metadata must be a list of names, such as ["01_cnn_on_a"]')
         try:
             named = [path.stem for name in names for path in workspace.choose([str(name)])]
         except Refused as error:
@@ -55,138 +53,88 @@ def predecessors(notebooks: Sequence[Path], workspace: Workspace) -> dict[str, l
     return before
 
 
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def jobs_for(threads: int) -> int:
     """How many notebooks this machine carries at a time, if each computes with so many threads."""
     if any(Path("/dev").glob("nvidia[0-9]*")):  # one notebook fills a GPU's memory
         return 1
-    return max(1, min(_cores() // threads, psutil.virtual_memory().available // MEMORY))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores() // threads, psutil.virtual_memory().available // MEMORY))
 
 
 def run_all(
-    works: Sequence[Work],
-    before: Mapping[str, Iterable[str]],
-    settings: Settings,
-    pool: "Here | Cluster",
-    finished: Callable[[Outcome], None],
+    runs: Sequence[Run], before: Mapping[str, Iterable[str]], settings: Settings, finished: Callable[[Run], None]
 ) -> bool:
-    """Runs notebooks, or draws their pages anew, and writes the reports, one after the other.
+    """Executes notebooks, or draws their pages anew, and writes the reports, one after the other.
 
-    Of those that may run, because all ``before`` them have ended, the first ones run first; ``finished`` is called when
-    one has ended, in whatever state.
+    A thread carries out each run: it waits for a kernel, which is a process of its own, or for a cluster's worker.
+    A run begins when all those ``before`` it have ended; ``finished`` is called when it has ended itself, however.
 
     Returns:
         Whether all ended: False after Ctrl-C, when those under way were stopped, and their cells kept.
     """
-    by_name = {work.task.name: work for work in works}
+    by_name = {run.name: run for run in runs}
     sorter = TopologicalSorter({name: [b for b in before.get(name, ()) if b in by_name] for name in by_name})
     sorter.prepare()
-    ready: list[str] = []
-    with ExitStack() as running:
-        locks: dict[str, ExitStack] = {}  # of those under way
+    jobs = MOST_AT_ONCE if settings.scheduler else settings.jobs
+    settings = replace(settings, jobs=max(1, min(jobs, len(runs))))
+    running: dict[Future, Run] = {}
+    watches = {run.name: Watch(run.name) for run in runs}
+    drawing = Lock()
+    with ExitStack() as stack:
+        if settings.scheduler and any(run.reasons for run in runs):
+            from helpers.report.cluster import Cluster
 
-        def end(name: str, executed: "NotebookNode | NotRun | None") -> None:
-            is_notebook = not isinstance(executed, NotRun)
-            outcome = report(by_name[name], settings, executed) if is_notebook else Outcome(name, str(executed))
-            locks.pop(name).close()
-            sorter.done(name)
-            finished(outcome)
-
+            execute = stack.enter_context(Cluster(settings.scheduler)).execute
+        else:
+            execute = _execute_here
+        pool = stack.enter_context(ThreadPoolExecutor(settings.jobs))
         try:
             while sorter.is_active():
-                free = {*ready, *sorter.get_ready()}
-                ready = [name for name in by_name if name in free]
-                while ready and len(locks) < pool.slots:
-                    name = ready.pop(0)
-                    work, locks[name] = by_name[name], running.enter_context(ExitStack())
-                    try:
-                        _lock(work.task, locks[name])
-                        order = _order(work.task, settings, pool.cores) if work.reasons else None
-                    except Exception as error:  # a file that went meanwhile, say: the others go on
-                        end(name, NotRun(in_words(error)))
-                        continue
-                    if order is None:
-                        end(name, None)
-                    else:
-                        pool.submit(order)
-                for name, executed in pool.results() if locks else ():
-                    end(name, executed)
+                ready = {*sorter.get_ready()}
+                for run in (run for run in runs if run.name in ready):
+                    future = pool.submit(_carry_out, run, settings, execute, watches[run.name], drawing)
+                    running[future] = run
+                for future in wait(running, LOOK_AGAIN, return_when=FIRST_COMPLETED).done:
+                    run = running.pop(future)
+                    future.result()
+                    sorter.done(run.name)
+                    finished(run)
+                for run in running.values():
+                    watches[run.name].refresh()
         except KeyboardInterrupt:
-            for name, executed in pool.stop():
-                keep_interrupted(executed, by_name[name].task)
+            pool.shutdown(wait=False, cancel_futures=True)
             return False
+        finally:
+            for run in running.values():  # after Ctrl-C, or an error of ours
+                watches[run.name].stop()
     return True
 
 
-def _lock(task: Task, stack: ExitStack) -> None:
-    """Keeps other commands from making the same report, until the stack is closed."""
-    lock = task.reports / f".{task.name}.lock"
+def _execute_here(source: str, run: Run, settings: Settings, watch: Watch) -> "NotebookNode":
+    from helpers.report import kernel
+
+    return kernel.execute(source, run, settings, watch)
+
+
+def _carry_out(run: Run, settings: Settings, execute: Callable, watch: Watch, drawing: Lock) -> None:
+    """All of a run, from the notebook to the files. Whatever goes wrong in one must not take the others along."""
     try:
-        is_ours = stack.enter_context(locked(lock))
-    except OSError as error:
-        raise NotRun(f"the file {lock.name} of another run is in the way: delete it ({error.strerror})") from error
-    if not is_ours:
-        raise NotRun("another run is making this report: wait until it has ended")
-
-
-def _order(task: Task, settings: Settings, cores: int) -> "Order":
-    from helpers.report.kernel import Order
-
-    device = {**defaults(read(task.notebook), name=task.name), **task.parameters}.get("DEVICE", "")
-    return Order(
-        name=task.name,
-        notebook=task.notebook.read_text(encoding="utf-8"),
-        parameters=task.parameters,
-        needs_gpu=str(device).startswith("cuda"),
-        folder=str(task.root),
-        time_limit=settings.time_limit,
-        threads=settings.threads,
-        cores=cores,
-        anew=settings.anew,
-    )
-
-
-class Here:
-    """Runs notebooks on this machine, some at once: a thread waits for each kernel, which is a process of its own."""
-
-    def __init__(self, jobs: int) -> None:
-        self.slots = jobs
-        self.cores = max(1, _cores() // jobs)  # for the trainings of each notebook
-        self._pool = ThreadPoolExecutor(jobs)
-        self._running: dict[Future, tuple[Order, Watch]] = {}
-
-    def submit(self, order: "Order") -> None:
-        from helpers.report import kernel
-
-        watch = kernel.Watch(order.name)
-        self._running[self._pool.submit(kernel.execute, order, watch)] = order, watch
-
-    def results(self) -> "Iterator[tuple[str, NotebookNode | NotRun]]":
-        """Names and executed notebooks of those that have ended; waits a while for the first one."""
-        for _, watch in self._running.values():
-            watch.refresh()
-        for future in wait(self._running, LOOK_AGAIN, return_when=FIRST_COMPLETED).done:
-            order, watch = self._running.pop(future)
-            watch.close()
-            try:
-                yield order.name, future.result()
-            except Exception as error:  # one that could not even begin must not take the others along
-                yield order.name, NotRun(in_words(error))
-
-    def close(self) -> None:
-        for _, watch in self._running.values():  # none but after an error of ours
-            watch.stop()
-        self._pool.shutdown()
-
-    def stop(self) -> "Iterator[tuple[str, NotebookNode]]":
-        """Ends all that is running; names, and notebooks as far as they ran."""
-        for _, watch in self._running.values():
-            watch.stop()
-        for future, (order, watch) in self._running.items():
-            with suppress(Exception):  # one that had not begun
-                yield order.name, future.result()
-            watch.close()
-        self._running.clear()
+        with locked(run.reports / f".{run.name}.lock") as is_ours:
+            if not is_ours:
+                raise NotRun("another run is making this report: wait until it has ended")
+            executed = None
+            if run.reasons:
+                executed = execute(run.notebook.read_text(encoding="utf-8"), run, settings, watch)
+                if watch.is_stopped:
+                    if executed is not None:  # what had run elsewhere stays there
+                        keep_interrupted(executed, run)
+                    return
+            with drawing:
+                report(run, settings, executed)
+    except Exception as error:
+        run.error = "; ".join(filter(None, [run.error, in_words(error)]))
+    run.has_ended = True

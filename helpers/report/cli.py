@@ -1,16 +1,15 @@
 """The report command: ``python -m helpers.report``."""
 
 import argparse
-import io
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from helpers import ROOT
+from helpers.files import print_anything
 from helpers.report.clean import printable
 from helpers.report.parameters import defaults, plan
 from helpers.report.workspace import (
@@ -20,16 +19,12 @@ from helpers.report.workspace import (
     FORMATS,
     QUICK,
     Refused,
+    Run,
     Settings,
-    Task,
     Workspace,
     make_folder,
     read,
 )
-
-if TYPE_CHECKING:
-    from helpers.report.incremental import Work
-    from helpers.report.run import Outcome
 
 TIME_LIMITS = {"smoke": 600.0, QUICK: 3600.0}
 """Seconds for one notebook where --timeout says nothing; other profiles have no limit."""
@@ -59,9 +54,8 @@ command, 130 after Ctrl-C.
 
 def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     """Runs the command for the notebooks below ``root`` and returns its exit status; see its --help."""
+    print_anything()
     options = _parser().parse_intermixed_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may lack characters; stderr is so anyway
-        sys.stdout.reconfigure(errors="backslashreplace")
     workspace = Workspace(root.resolve())
     try:
         if options.list:
@@ -173,40 +167,40 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
     from helpers.report.batch import predecessors
 
     notebooks = workspace.choose(options.notebooks)
-    planned = plan(workspace, notebooks, profile=options.profile, file=options.file, assignments=options.assignments)
+    values, notes = plan(
+        workspace, notebooks, profile=options.profile, file=options.file, assignments=options.assignments
+    )
     settings = _settings(workspace, options)
     before = predecessors(notebooks, workspace)
     reports, figures = workspace.reports(options.profile), workspace.figures(options.profile)
     make_folder(reports)
     make_folder(figures)
-    for note in planned.notes:
+    for note in notes:
         _say(f"note: {note}")
-    tasks = [workspace.task(options.profile, notebook, planned.values[notebook]) for notebook in notebooks]
-    done = _Done()
-    done.run(tasks, settings, before)
+    runs = [workspace.run(options.profile, notebook, values[notebook]) for notebook in notebooks]
+    all_ended = _carry_out(runs, settings, before)
 
     def write_over_all() -> str:
         has_index = (reports / "index.html").is_file()
-        if not done.outcomes and has_index and not book.is_outdated(reports, settings):
+        if not any(run.has_ended for run in runs) and has_index and not book.is_outdated(reports, settings):
             return ""
         problem = book.write_book(reports, settings)
         index.write_page(reports, figures, options.profile)
         return problem
 
-    return done.end(write_over_all, reports, ("index.html", BOOK))
+    return _end(runs, all_ended, write_over_all, reports, ("index.html", BOOK))
 
 
 def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
     """One report for each point of a sweep over one notebook's parameters, and one over all of them."""
     from helpers.report import index, sweep
-    from helpers.report.incremental import FORCED
 
     notebooks = workspace.choose(options.notebooks) if options.notebooks else []
     if len(notebooks) != 1:
         raise Refused("a sweep takes one notebook, such as: python -m helpers.report 02 --sweep SEED=0..4")
     workspace.choose([sweep.SUMMARY])  # missed now, not when all points have run
     settings = _settings(workspace, options)
-    points = sweep.points(
+    runs = sweep.points(
         workspace,
         notebooks[0],
         profile=options.profile,
@@ -215,110 +209,87 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
         grid=options.sweep,
         sweep_file=options.sweep_file,
     )
-    tasks = sweep.tasks(workspace, options.profile, notebooks[0], points)
-    make_folder(tasks[0].reports)
-    make_folder(tasks[0].figures.parent)
-    done = _Done()
-    done.run(tasks, settings, {})
+    make_folder(runs[0].reports)
+    make_folder(runs[0].figures.parent)
+    all_ended = _carry_out(runs, settings, {})
 
     def write_over_all() -> str:
         """Also after Ctrl-C: what an earlier command wrote would show other numbers than the points' reports."""
-        # An outcome without files left the report of an earlier run.
-        renewed = {name for name, outcome in done.outcomes.items() if outcome.files}
-        changed = [work.task.name for work in done.works if {*work.reasons} - {FORCED}]
-        outdated = [name for name in changed if name not in renewed]
-        summary = sweep.summary_task(workspace, options.profile, notebooks[0], points, outdated=outdated)
-        done.run([summary], replace(settings, jobs=1, scheduler="", anew=0.0), {})
+        over = sweep.summary(workspace, options.profile, runs)
+        _carry_out([over], replace(settings, jobs=1, scheduler="", anew=0.0), {})
+        runs.append(over)
         index.write_page(workspace.reports(options.profile), workspace.figures(options.profile), options.profile)
         return ""
 
-    return done.end(write_over_all, tasks[0].reports, sweep.FILES)
+    return _end(runs, all_ended, write_over_all, runs[0].reports, sweep.FILES)
 
 
-class _Done:
-    """What a command had to do, the outcomes of what ended, by name, and whether Ctrl-C ended the rest."""
+def _carry_out(runs: Sequence[Run], settings: Settings, before: Mapping[str, Sequence[str]]) -> bool:
+    """Does what there is to do, and says what and why; whether all ended, and not Ctrl-C."""
+    from helpers.report.batch import run_all
+    from helpers.report.incremental import look
 
-    def __init__(self) -> None:
-        self.works: list[Work] = []
-        self.outcomes: dict[str, Outcome] = {}
-        self.is_interrupted = False
+    look(runs, settings)
+    for run in runs:
+        _say(f"{run.name}  {_why(run)}")
 
-    def run(self, tasks: Sequence[Task], settings: Settings, before: Mapping[str, Sequence[str]]) -> None:
-        from helpers.report.batch import Here, run_all
-        from helpers.report.incremental import look
+    def finished(run: Run) -> None:
+        _say(f"{run.name}  {f'failed: {run.error}' if run.error else 'ok'}")
 
-        works = look(tasks, settings)
-        self.works += works
-        for work in works:
-            _say(f"{work.task.name}  {_why(work)}")
-
-        def finished(outcome: "Outcome") -> None:
-            self.outcomes[outcome.name] = outcome
-            _say(f"{outcome.name}  {f'failed: {outcome.error}' if outcome.error else 'ok'}")
-
-        left = [work for work in works if not work.is_done]
-        if settings.scheduler and any(work.reasons for work in works):
-            from helpers.report.cluster import Cluster
-
-            pool = Cluster(settings.scheduler)
-        else:
-            pool = Here(max(1, min(settings.jobs, len(left))))
-        try:
-            self.is_interrupted |= not run_all(left, before, settings, pool, finished)
-        finally:
-            pool.close()
-
-    def end(self, write_over_all: Callable[[], str], folder: Path, over: Sequence[str]) -> int:
-        """Writes the files ``over`` the reports in a folder, tells how all went, and gives the exit status."""
-        try:
-            problem = write_over_all()
-        except OSError as error:
-            problem = f"what stands over the reports could not be written: {error.strerror}"
-        self._print_table()
-        place = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-        names = " and ".join(", ".join(name for name in over if (folder / name).is_file()).rsplit(", ", 1))
-        print(printable(f"in {place}{f', with {names} over them' if names else ''}"))
-        if problem:
-            _say(f"error: {problem}")
-        if self.is_interrupted:
-            stopped = [work.task.name for work in self.works if not work.is_done]
-            stopped = ", ".join(name for name in stopped if name not in self.outcomes)
-            _say(f"interrupted: {stopped} did not end; kernels were stopped, what was finished is kept")
-            return INTERRUPTED
-        return FAILED if problem or any(outcome.error for outcome in self.outcomes.values()) else OK
-
-    def _print_table(self) -> None:
-        """One line for each notebook that ended or had nothing to do."""
-        rows = [("notebook", "state", "run s", "report s", "files")]
-        for work in self.works:
-            if work.task.name in self.outcomes:
-                rows.append(_row(self.outcomes[work.task.name]))
-            elif work.is_done:
-                rows.append((work.task.name, "unchanged", "–", "–", ""))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            cells = [f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>><", widths, strict=True)]
-            print(printable("  ".join(cells)).rstrip())
+    return run_all([run for run in runs if run.is_due], before, settings, finished)
 
 
-def _why(work: "Work") -> str:
+def _end(
+    runs: Sequence[Run], all_ended: bool, write_over_all: Callable[[], str], folder: Path, over: Sequence[str]
+) -> int:
+    """Writes the files ``over`` the reports in a folder, tells how all went, and gives the exit status."""
+    try:
+        problem = write_over_all()
+    except OSError as error:
+        problem = f"what stands over the reports could not be written: {error.strerror}"
+    _print_table(runs)
+    place = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    names = " and ".join(", ".join(name for name in over if (folder / name).is_file()).rsplit(", ", 1))
+    print(printable(f"in {place}{f', with {names} over them' if names else ''}"))
+    if problem:
+        _say(f"error: {problem}")
+    if not all_ended:
+        stopped = ", ".join(run.name for run in runs if run.is_due and not run.has_ended)
+        _say(f"interrupted: {stopped} did not end; kernels were stopped, what was finished is kept")
+        return INTERRUPTED
+    return FAILED if problem or any(run.error for run in runs) else OK
+
+
+def _print_table(runs: Sequence[Run]) -> None:
+    """One line for each notebook that ended or had nothing to do."""
+    rows = [("notebook", "state", "run s", "report s", "files")]
+    rows += [_row(run) for run in runs if run.has_ended or not run.is_due]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>><", widths, strict=True)]
+        print(printable("  ".join(cells)).rstrip())
+
+
+def _why(run: Run) -> str:
     """What is done with a notebook, and why."""
-    if work.is_done:
+    if not run.is_due:
         return "unchanged"
-    reasons = work.reasons or work.renders
+    reasons = run.reasons or run.redraw
     more = len(reasons) - REASONS_SHOWN
     rest = f", and {more} more" if more > 0 else ""
-    return f"{'runs' if work.reasons else 'is drawn anew'}: {', '.join(reasons[:REASONS_SHOWN])}{rest}"
+    return f"{'runs' if run.reasons else 'is drawn anew'}: {', '.join(reasons[:REASONS_SHOWN])}{rest}"
 
 
-def _row(outcome: "Outcome") -> tuple[str, ...]:
-    suffixes = ",".join(path.name.removeprefix(f"{outcome.name}.") for path in outcome.files)
+def _row(run: Run) -> tuple[str, ...]:
+    if not run.is_due:
+        return run.name, "unchanged", "–", "–", ""
+    suffixes = ",".join(path.name.removeprefix(f"{run.name}.") for path in run.files)
     return (
-        outcome.name,
-        "FAILED" if outcome.error else "ok" if outcome.ran else "drawn anew",
-        f"{outcome.execute_seconds:.1f}" if outcome.ran else "–",
-        f"{outcome.render_seconds:.1f}",
-        suffixes and f"{outcome.name}.{{{suffixes}}}",
+        run.name,
+        "FAILED" if run.error else "ok" if run.has_run else "drawn anew",
+        f"{run.execute_seconds:.1f}" if run.has_run else "–",
+        f"{run.render_seconds:.1f}",
+        suffixes and f"{run.name}.{{{suffixes}}}",
     )
 
 

@@ -1,4 +1,4 @@
-"""What of a command's tasks is left to do: notebooks whose inputs changed run, others are at most drawn anew.
+"""What of a command's runs is left to do: notebooks whose inputs changed run, others are at most drawn anew.
 
 A run's inputs are in its executed notebook, as ``workbook.stamp``: what the kernel tells (see `helpers.report.stamp`),
 the code, the parameters and the number of threads. Nothing is worked out from sources: what the stamp names
@@ -7,9 +7,8 @@ is looked at again. What only pages depend on is there as ``workbook.page``.
 
 import copy
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from difflib import SequenceMatcher
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +17,10 @@ from helpers import ROOT, WorkbookError
 from helpers.report import clean, stamp
 from helpers.report.parameters import defaults
 from helpers.report.stamp import ABSENT, CHANGED, Kinds, digest
-from helpers.report.workspace import Settings, Task, read
+from helpers.report.workspace import FORCED, Run, Settings, read
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-
-FORCED = "--force"
 
 _DRAWING = ("nbconvert", "pypandoc_binary", "typst")
 """Libraries that pages are drawn with."""
@@ -36,22 +33,8 @@ _LONGEST = 40
 """Characters of a value in a message."""
 
 
-@dataclass(frozen=True)
-class Work:
-    """What a task needs."""
-
-    task: Task
-    stamp: Kinds | None  # of its earlier run, if that is known
-    reasons: list[str]  # why its notebook has to run, in words, `FORCED` first; [] if an earlier run is still good
-    renders: list[str]  # why its pages have to be drawn anew, if it doesn't run; [] if they are still good
-
-    @property
-    def is_done(self) -> bool:
-        return not (self.reasons or self.renders)
-
-
-def look(tasks: Iterable[Task], settings: Settings) -> list[Work]:
-    """What each task needs.
+def look(runs: Iterable[Run], settings: Settings) -> None:
+    """Tells each run why it has to be executed, or its pages drawn anew.
 
     A run on another machine takes the data that lie there, of which this one knows nothing. Its stamp says what of the
     same names lies on this machine (see `complete`); a command whose notebooks run elsewhere does not compare that. So
@@ -59,40 +42,39 @@ def look(tasks: Iterable[Task], settings: Settings) -> list[Work]:
     """
     # Notebooks share helpers and data, points of a sweep their notebook: each is looked at once.
     state, notebook, versions, layout = map(cache, (stamp.state, read, stamp.versions, _layout))
-
-    def work(task: Task) -> Work:
-        then, page_then = earlier(task.file("ipynb"))
-        reasons = [FORCED] if settings.anew else []
+    for run in runs:
+        then, page_then = earlier(run.file("ipynb"))
+        run.reasons = [FORCED] if settings.anew else []
         if then is None:
-            return Work(task, None, [*reasons, _why_unknown(task)], [])
-        now = _of_notebook(notebook(task.notebook), task) | {
-            "files": {name: state(name, task.root) for name in then["files"]},
+            run.reasons.append(_why_unknown(run))
+            continue
+        now = _of_notebook(notebook(run.notebook), run) | {
+            "files": {name: state(name, run.root) for name in then["files"]},
             "libraries": versions(tuple(then["libraries"])),
+            "machine": {"threads": str(settings.threads)},
         }
-        now["machine"] = {"threads": str(settings.threads)}
         if not settings.scheduler:
-            now["data"] = {name: state(name, task.root) for name in then["data"]}
-        reasons += _changes(then, now)
-        if reasons or page_then is None:
-            return Work(task, then, reasons, [] if reasons else ["its last report was not finished"])
-        page_now = page(notebook(task.notebook), settings, layout)
-        return Work(task, then, [], [*_changes(page_then, page_now), *_missing(task, settings)])
-
-    return [work(task) for task in tasks]
+            now["data"] = {name: state(name, run.root) for name in then["data"]}
+        run.reasons += _changes(then, now)
+        if page_then is None:
+            run.redraw = ["its last report was not finished"]
+        else:
+            page_now = page(notebook(run.notebook), settings, layout)
+            run.redraw = [*_changes(page_then, page_now), *_missing(run, settings)]
 
 
 def earlier(executed: Path) -> tuple[Kinds | None, Kinds | None]:
     """What the run and the pages were made from whose executed notebook this is; None for what did not go well."""
     try:
         about = json.loads(executed.read_bytes())["metadata"]["workbook"]
-        return _checked(about["stamp"], {"code", "parameters", "files", "data", "libraries", "machine"}), (
-            _checked(about["page"], {"prose", "layout"}) if "page" in about else None
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        made, page = about["stamp"], about.get("page")
+        is_whole = made.keys() == {"code", "parameters", "files", "data", "libraries", "machine"}
+        return (made, page) if is_whole else (None, None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None, None
 
 
-def complete(executed: "NotebookNode", task: Task, settings: Settings) -> None:
+def complete(executed: "NotebookNode", run: Run, settings: Settings) -> None:
     """Completes the stamp that the kernel has left in a notebook by what the notebook and the command know.
 
     Of a run on another machine the project's files stay as they were there; of data and libraries it takes the names,
@@ -101,10 +83,10 @@ def complete(executed: "NotebookNode", task: Task, settings: Settings) -> None:
     made = executed.metadata.get("workbook", {}).get("stamp")
     if made is None:
         return
-    made |= _of_notebook(executed, task)
+    made |= _of_notebook(executed, run)
     made["machine"] = {"threads": str(settings.threads)}
     if settings.scheduler:
-        made["data"] = {name: stamp.state(name, task.root) for name in made["data"]}
+        made["data"] = {name: stamp.state(name, run.root) for name in made["data"]}
         made["libraries"] = stamp.versions(made["libraries"])
 
 
@@ -134,14 +116,14 @@ def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "Noteboo
     Raises:
         WorkbookError: unless the code cells that do something are the same, one after the other.
     """
-    import nbformat
-
-    renewed, executed = nbformat.v4.upgrade(copy.deepcopy(source)), copy.deepcopy(executed)
+    renewed, executed = copy.deepcopy(source), copy.deepcopy(executed)
     renewed.cells = [cell for cell in renewed.cells if not _is_injected(cell)]
     for cell in renewed.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    now, then = (list(_doing(notebook["cells"])) for notebook in (renewed, executed))
+    now, then = (
+        [cell for cell in notebook.cells if _does(cell) and not _is_injected(cell)] for notebook in (renewed, executed)
+    )
     if [_does(cell) for cell in now] != [_does(cell) for cell in then]:
         raise WorkbookError("the notebook's code is not that of its earlier run: execute it again")
     for new, old in zip(now, then, strict=True):
@@ -158,13 +140,13 @@ def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "Noteboo
     return renewed
 
 
-def _of_notebook(notebook: Mapping[str, Any], task: Task) -> Kinds:
+def _of_notebook(notebook: Mapping[str, Any], run: Run) -> Kinds:
     """The kinds "code" and "parameters"."""
     # papermill replaces a cell that it injected itself in an earlier run; without parameters it leaves it there.
-    cells = [cell for cell in notebook["cells"] if not (task.parameters and _is_injected(cell))]
+    cells = [cell for cell in notebook["cells"] if not (run.parameters and _is_injected(cell))]
     code = enumerate((cell for cell in cells if cell["cell_type"] == "code"), start=1)
     does = {str(number): _does(cell) for number, cell in code if not _is_parameters(cell)}
-    values = {**defaults(notebook, name=task.name), **task.parameters}
+    values = {**defaults(notebook, name=run.name), **run.parameters}
     return {
         "code": {number: digest(what) for number, what in does.items() if what},
         "parameters": {name: _value(value) for name, value in sorted(values.items())},
@@ -172,15 +154,13 @@ def _of_notebook(notebook: Mapping[str, Any], task: Task) -> Kinds:
 
 
 def _does(cell: Mapping[str, Any]) -> str:
-    """What a code cell does; "" for nothing. Parameters count with their values."""
+    """What a cell does; "" for nothing. Parameters count with their values."""
+    if cell["cell_type"] != "code":
+        return ""
     if _is_parameters(cell):
         return "parameters"
     does = stamp.does(cell["source"], is_cell=True)
     return " ".join([does, *sorted(_tags(cell) & _EXECUTION_TAGS)]) if does else ""
-
-
-def _doing(cells: Iterable[Any]) -> Iterator[Any]:
-    return (cell for cell in cells if cell["cell_type"] == "code" and not _is_injected(cell) and _does(cell))
 
 
 def _tags(cell: Mapping[str, Any]) -> set[str]:
@@ -211,18 +191,14 @@ def _layout() -> dict[str, str]:
     return {"helpers.report": stamp.tree(Path(__file__).parent)} | stamp.versions(_DRAWING)
 
 
-def _checked(stored: Any, kinds: set[str]) -> Kinds:
-    if stored.keys() != kinds or not all(isinstance(s, str) for states in stored.values() for s in states.values()):
-        raise TypeError("this is no stamp")
-    return stored
-
-
 def _changes(then: Kinds, now: Kinds) -> list[str]:
     """What differs, in words: "code of cell 7", "parameter EPOCHS: 3 → 5", "helpers/train/fit.py" …"""
-    words = _code_changes(then.get("code", {}), now.get("code", {}))
-    for kind in now:
-        if kind != "code":
-            old, new = then[kind], now[kind]
+    words = []
+    for kind, new in now.items():
+        old = then.get(kind, {})
+        if kind == "code":
+            words += _code_changes(old, new)
+        else:
             names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
             words += [_in_words(kind, name, old.get(name), new.get(name)) for name in names]
     return words
@@ -230,15 +206,11 @@ def _changes(then: Kinds, now: Kinds) -> list[str]:
 
 def _code_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     """Of the cells only their order counts: an empty one in between changes numbers and nothing else."""
-    then, now = sorted(old, key=int), sorted(new, key=int)
-    matcher = SequenceMatcher(None, [old[cell] for cell in then], [new[cell] for cell in now], autojunk=False)
-    words = []
-    for what, start, end, new_start, new_end in matcher.get_opcodes():
-        if what == "delete":
-            words += [f"code of cell {cell}, which is gone" for cell in then[start:end]]
-        elif what != "equal":
-            words += [f"code of cell {cell}" for cell in now[new_start:new_end]]
-    return words
+    then, now = ([cells[number] for number in sorted(cells, key=int)] for cells in (old, new))
+    if then == now:
+        return []
+    changed = [f"code of cell {number}" for number in sorted(new, key=int) if new[number] not in then]
+    return changed or ["code, of which cells are gone or have moved"]
 
 
 def _in_words(kind: str, name: str, old: str | None, new: str | None) -> str:
@@ -247,28 +219,24 @@ def _in_words(kind: str, name: str, old: str | None, new: str | None) -> str:
         states = {new == ABSENT: " (gone)", old == ABSENT: " (new)", old == CHANGED: f" ({CHANGED})"}
         return path + states.get(True, "")
     what = {"parameters": "parameter ", "libraries": "library ", "layout": "layout: "}.get(kind, "") + name
-    if old is None or new is None:
-        return what + (" (new)" if old is None else " (no longer used)")
     if kind in ("prose", "layout"):
         return what
-    old, new = (text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…" for text in (old, new))
-    return f"{what}: {old or 'none'} → {new or 'none'}"
+    old, new = (textwrap.shorten(text or "none", _LONGEST, placeholder="…") for text in (old, new))
+    return f"{what}: {old} → {new}"
 
 
-def _why_unknown(task: Task) -> str:
+def _why_unknown(run: Run) -> str:
     """Why nothing is known of an earlier run."""
-    if task.numbers().get("status", "ok") != "ok":
+    if run.numbers().get("status", "ok") != "ok":
         return "its last run failed"
-    return "its last run left no stamp" if task.file("ipynb").is_file() else "never run before"
+    return "its last run left no stamp" if run.file("ipynb").is_file() else "never run before"
 
 
-def _missing(task: Task, settings: Settings) -> list[str]:
+def _missing(run: Run, settings: Settings) -> list[str]:
     """Files of the report that aren't there, as if somebody had deleted them, or numbers that can't be read."""
-    numbers = task.numbers()
-    missing = [] if numbers else [f"{task.name}.json"]
-    pages = [f"{task.name}.{suffix}" for suffix in settings.formats]
-    missing += [name for name in pages if not (task.reports / name).is_file()]
+    numbers = run.numbers()
+    files = [run.file(suffix) for suffix in settings.formats]
     # What else lies there, such as the numbers behind figures, is written with these.
-    drawings = [f"{name}.{suffix}" for name in numbers.get("figures", ()) for suffix in ("svg", "pdf")]
-    missing += [name for name in drawings if not (task.figures / name).is_file()]
+    files += [run.figures / f"{name}.{suffix}" for name in numbers.get("figures", ()) for suffix in ("svg", "pdf")]
+    missing = [f"{run.name}.json"] * (not numbers) + [file.name for file in files if not file.is_file()]
     return [f"{name} is missing" for name in missing]

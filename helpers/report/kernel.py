@@ -6,14 +6,11 @@ papermill, nbclient and jupyter_client take a second to import: import this modu
 import json
 import logging
 import os
-import re
 import signal
 import sys
 import tempfile
-import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +29,9 @@ from traitlets.config import Config
 
 from helpers import ROOT, WorkbookError
 from helpers.report import clean, stamp
+from helpers.report.batch import cores
+from helpers.report.watch import Watch
+from helpers.report.workspace import Run, Settings
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment variables by which torch and NumPy are told with how many threads to compute."""
@@ -50,112 +50,41 @@ class _CellFailed(WorkbookError):
     """A cell that did not end well; its outputs hold the error."""
 
 
-@dataclass(frozen=True)
-class Order:
-    """A notebook to execute, as plain data: another machine may do it."""
-
-    name: str  # of its reports
-    notebook: str  # its content
-    parameters: dict[str, Any]  # that override those of its parameters cell
-    needs_gpu: bool
-    folder: str  # that the kernel works in; "" for the root of the workbook there
-    time_limit: float | None  # seconds for all its cells
-    threads: int  # that the kernel computes with
-    cores: int  # that its trainings side by side may take up
-    anew: float  # seconds since 1970: its trainings leave older checkpoints aside
-
-
-class Watch:
-    """A notebook under way: its line of progress, which a terminal redraws and a log gets for each cell; its end."""
-
-    def __init__(self, name: str, *, shown: bool = True) -> None:
-        self._name, self._shown = name, shown
-        self._started = time.monotonic()
-        self._pid: int | None = None
-        self._stopped = False
-        self._lock = threading.Lock()
-        self._bar = tqdm(
-            desc=f"{name}  starting the kernel",
-            bar_format="{desc} |{bar:10}| {elapsed}{postfix}",
-            file=sys.stderr,
-            disable=None if shown else True,
-            leave=False,
-            dynamic_ncols=True,
-        )
-
-    def close(self) -> None:
-        self._bar.close()
-
-    def cell(self, number: int, total: int) -> None:
-        """The notebook goes on to another cell."""
-        if not self._bar.disable:
-            self._bar.total, self._bar.n = total, number - 1
-            self._bar.set_postfix_str("", refresh=False)
-            self._bar.set_description_str(f"{self._name}  cell {number}/{total}")
-        elif self._shown:
-            elapsed = tqdm.format_interval(time.monotonic() - self._started)
-            print(f"{self._name}  cell {number}/{total}  {elapsed}", file=sys.stderr, flush=True)
-
-    def printed(self, text: str) -> None:
-        """A cell wrote ``text`` to stderr: the newest progress bar in it, if any, is shown."""
-        bars = [state for state in re.split(r"[\r\n]", text) if clean.is_progress(state)]
-        if bars:
-            self._bar.set_postfix_str(clean.printable(bars[-1]).strip(), refresh=False)
-            self.refresh()
-
-    def refresh(self) -> None:
-        """Shows the time that has passed."""
-        self._bar.refresh()
-
-    def begin(self, pid: int) -> None:
-        """The kernel's process has started: it leads a group of its own."""
-        with self._lock:
-            self._pid = pid
-        if self._stopped:
-            self.end()
-
-    def stop(self) -> None:
-        """Kills the kernel, or will as soon as it has started: the run ends as one whose kernel died."""
-        self._stopped = True
-        self.end()
-
-    def end(self) -> None:
-        """Ends the kernel and what it may have left, once: later its number may be another process's."""
-        with self._lock, suppress(ProcessLookupError, PermissionError):
-            if self._pid is not None:
-                pid, self._pid = self._pid, None
-                os.killpg(pid, signal.SIGKILL)
-
-
 class KernelNotStarted(WorkbookError):
     """The kernel's process ended before its first cell."""
 
 
-def execute(order: Order, watch: Watch) -> NotebookNode:
+def execute(source: str, run: Run, settings: Settings, watch: Watch) -> NotebookNode:
     """Runs a notebook.
+
+    Args:
+        source: its content; the file itself may lie on another machine.
+        run: whose parameters, and whose root the kernel works in.
+        settings: the time limit and the number of threads.
+        watch: shows and may stop it.
 
     Returns:
         The executed notebook, however the run ended: an error is in the outputs of the cell that it ended in.
     """
-    notebook = load_notebook_node(nbformat.reads(order.notebook, as_version=4))
-    if order.parameters:
-        notebook = parameterize_notebook(notebook, order.parameters, kernel_name="python3", language="python")
-    run = NotebookExecutionManager(notebook, progress_bar=False)
-    run.notebook_start()
+    notebook = load_notebook_node(nbformat.reads(source, as_version=4))
+    if run.parameters:
+        notebook = parameterize_notebook(notebook, run.parameters, kernel_name="python3", language="python")
+    made = NotebookExecutionManager(notebook, progress_bar=False)
+    made.notebook_start()
     try:
         # A short name: the paths of sockets in it must be short.
-        with tempfile.TemporaryDirectory(prefix="workbook-", ignore_cleanup_errors=True) as folder:
-            _Client(run, order, watch, Path(folder)).execute(env=_environment(order), cwd=order.folder or str(ROOT))
+        with tempfile.TemporaryDirectory(prefix="workbook-", ignore_cleanup_errors=True) as folder, watch:
+            _Client(made, settings, watch, Path(folder)).execute(env=_environment(settings), cwd=str(run.root))
     except _CellFailed:
         pass
     except Exception as error:  # no kernel, or a fault in a library below or of ours: what ran is kept
-        if all(cell.cell_type != "code" for cell in run.nb.cells):
-            run.nb.cells.append(nbformat.v4.new_code_cell(metadata={"papermill": {"status": run.FAILED}}))
-        code_cells = [cell for cell in run.nb.cells if cell.cell_type == "code"]
+        if all(cell.cell_type != "code" for cell in made.nb.cells):
+            made.nb.cells.append(nbformat.v4.new_code_cell(metadata={"papermill": {"status": made.FAILED}}))
+        code_cells = [cell for cell in made.nb.cells if cell.cell_type == "code"]
         ran = [cell for cell in code_cells if cell.execution_count is not None]
         _add_failure((ran[-1:] or code_cells)[0], type(error).__name__, str(error))
-    run.notebook_complete()
-    return run.nb
+    made.notebook_complete()
+    return made.nb
 
 
 def _add_failure(cell: NotebookNode, name: str, message: str) -> None:
@@ -175,9 +104,9 @@ class _KernelManager(AsyncKernelManager):
 class _Client(PapermillNotebookClient):
     """Runs the cells: reports progress, ends the run at its time limit, tells a dead kernel from a raised error."""
 
-    def __init__(self, run: NotebookExecutionManager, order: Order, watch: Watch, scratch: Path) -> None:
+    def __init__(self, made: NotebookExecutionManager, settings: Settings, watch: Watch, scratch: Path) -> None:
         super().__init__(
-            run,
+            made,
             timeout_func=self._remaining,
             kernel_name="python3",
             kernel_manager_class=_KernelManager,
@@ -188,18 +117,15 @@ class _Client(PapermillNotebookClient):
             # Results are in the notebook; a kernel that has loaded torch needs a second to stop by itself.
             shutdown_kernel="immediate",
         )
-        self._limit, self._watch = order.time_limit, watch
+        self._limit, self._watch = settings.time_limit, watch
         self._said, self._stamp = scratch / "kernel.log", scratch / "stamp.json"
         self._deadline: float | None = None
         self._process: Any = None
 
     def execute(self, **options: Any) -> NotebookNode:
-        try:
-            # What the process itself writes (a crash's trace, a library's chatter) would tear the progress line.
-            with self._said.open("wb") as said:
-                return super().execute(stdout=said, stderr=said, **options)
-        finally:
-            self._watch.end()
+        # What the process itself writes (a crash's trace, a library's chatter) would tear the progress line.
+        with self._said.open("wb") as said:
+            return super().execute(stdout=said, stderr=said, **options)
 
     def start_new_kernel(self, **options: Any) -> None:
         super().start_new_kernel(**options)
@@ -273,12 +199,12 @@ class _Client(PapermillNotebookClient):
 
     def _why_dead(self) -> str:
         code = self._process.poll()
-        if code == -signal.SIGKILL:
-            why = "was killed (SIGKILL), as Linux does to a process when memory runs out: try fewer or smaller images"
-        elif code is not None and code < 0:
-            why = f"crashed ({signal.Signals(-code).name})"
-        else:
+        if code is None or code >= 0:
             why = f"ended by itself (exit code {code})"
+        elif signal.Signals(-code).name == "SIGKILL":
+            why = "was killed (SIGKILL), as Linux does to a process when memory runs out: try fewer or smaller images"
+        else:
+            why = f"crashed ({signal.Signals(-code).name})"
         return f"the kernel {why}{self._last_words()}"
 
     def _last_words(self) -> str:
@@ -288,21 +214,22 @@ class _Client(PapermillNotebookClient):
 
 def _connection(folder: Path) -> dict[str, Any]:
     """The kernel's connection: sockets in a folder of its own, as TCP ports of kernels started together may collide."""
-    sockets = len(os.fsencode(folder)) < _LONGEST_SOCKET_FOLDER
+    sockets = os.name == "posix" and len(os.fsencode(folder)) < _LONGEST_SOCKET_FOLDER
     return {"connection_file": str(folder / "kernel.json"), "transport": "ipc" if sockets else "tcp"}
 
 
-def _environment(order: Order) -> dict[str, str]:
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+def _environment(settings: Settings) -> dict[str, str]:
+    # How many notebooks a cluster's machine runs is not known here.
+    side_by_side = 1 if settings.scheduler else max(1, cores() // settings.jobs)
     fixed = {
-        **dict.fromkeys(THREADS, str(order.threads)),
-        "LOKY_MAX_CPU_COUNT": os.environ.get("LOKY_MAX_CPU_COUNT", str(order.cores)),
+        **dict.fromkeys(THREADS, str(settings.threads)),
+        "LOKY_MAX_CPU_COUNT": os.environ.get("LOKY_MAX_CPU_COUNT", str(side_by_side)),
         # A report started inside JupyterLab or Colab inherits the variables by which a kernel knows that somebody
         # looks on.
         "WORKBOOK_LIVE": "0",
-        **({"WORKBOOK_TRAIN_ANEW": str(order.anew)} if order.anew else {}),
+        **({"WORKBOOK_TRAIN_ANEW": str(settings.anew)} if settings.anew else {}),
         "PYTHONHASHSEED": "0",
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     }
     return {**os.environ, **fixed}
 

@@ -5,74 +5,51 @@ import fnmatch
 import json
 import math
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers import WorkbookError
 from helpers.report import clean
-from helpers.report.workspace import FORMATS, Settings, Task, load, write
+from helpers.report.workspace import FORMATS, Run, Settings, load, write
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from helpers.report.document import Document
-    from helpers.report.incremental import Work
 
 
 class NotRun(WorkbookError):
     """A notebook that was not run, for reasons that lie outside of it; what its earlier runs left stays as it is."""
 
 
-@dataclass
-class Outcome:
-    """What became of one notebook."""
+def report(run: Run, settings: Settings, executed: "NotebookNode | None") -> None:
+    """Writes the report of an executed notebook; if that is None, of its earlier run, with the prose of now."""
+    from helpers.report.incremental import complete, with_new_prose
 
-    name: str
-    error: str = ""  # why it failed, or was not run
-    ran: bool = False  # it was executed, and not only drawn anew
-    execute_seconds: float = 0.0
-    render_seconds: float = 0.0
-    files: list[Path] = field(default_factory=list)  # of the report; [] if that is still the one of an earlier run
-
-
-def report(work: "Work", settings: Settings, executed: "NotebookNode | None") -> Outcome:
-    """Writes the report of an executed notebook; if that is None, of its earlier run, with the prose of now.
-
-    Whatever goes wrong in one report, by a fault of ours included, must not take the others along.
-    """
-    from helpers.report.incremental import complete, earlier, with_new_prose
-
-    started, task, outcome = time.monotonic(), work.task, Outcome(work.task.name)
+    started = time.monotonic()
     try:
         if executed is not None:
-            complete(executed, task, settings)
+            run.has_run = True
+            run.execute_seconds = executed.metadata.papermill.get("duration") or 0.0
+            complete(executed, run, settings)
             notebook = executed
-        elif earlier(task.file("ipynb"))[0] != work.stamp:
-            raise NotRun("another command has run it meanwhile: run this one again")
         else:
-            notebook = with_new_prose(load(task.file("ipynb")), load(task.notebook))
-        _forget_folders(notebook, task)
-        write_report(notebook, task, settings, outcome)
-    except Exception as error:
-        outcome.error = "; ".join(filter(None, [outcome.error, in_words(error)]))
-    finally:  # also after Ctrl-C
-        if executed is not None and not outcome.files:
-            keep_interrupted(executed, task)
-    outcome.render_seconds = time.monotonic() - started
-    if executed is not None:
-        outcome.ran = True
-        outcome.execute_seconds = executed.metadata.papermill.get("duration") or 0.0
-    return outcome
+            notebook = with_new_prose(load(run.file("ipynb")), load(run.notebook))
+        _forget_folders(notebook, run)
+        write_report(notebook, run, settings)
+    finally:
+        if executed is not None and not run.files:
+            keep_interrupted(executed, run)
+        run.render_seconds = time.monotonic() - started
 
 
-def _forget_folders(executed: "NotebookNode", task: Task) -> None:
+def _forget_folders(executed: "NotebookNode", run: Run) -> None:
     """A report may be handed on: where this machine keeps its files is nobody's business."""
     from helpers.report.document import private
 
     about = executed.metadata.setdefault("papermill", {})
-    for key, path in (("input_path", task.notebook), ("output_path", task.file("ipynb"))):
-        about[key] = str(path.relative_to(task.root)) if path.is_relative_to(task.root) else path.name
+    for key, path in (("input_path", run.notebook), ("output_path", run.file("ipynb"))):
+        about[key] = str(path.relative_to(run.root)) if path.is_relative_to(run.root) else path.name
     about["parameters"] = private(about.get("parameters", {}))
 
 
@@ -85,18 +62,18 @@ def in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def keep_interrupted(executed: "NotebookNode", task: Task) -> None:
+def keep_interrupted(executed: "NotebookNode", run: Run) -> None:
     """Keeps the cells that ran before Ctrl-C, or before a fault of ours: they may have taken hours."""
     import nbformat
 
     if any(cell.get("execution_count") for cell in executed.cells):
         try:
-            write(task.file("interrupted.ipynb"), nbformat.writes(executed))
+            write(run.file("interrupted.ipynb"), nbformat.writes(executed))
         except OSError:  # that there is no room for it is told for the report itself
             return
 
 
-def write_report(executed: "NotebookNode", task: Task, settings: Settings, outcome: Outcome) -> None:
+def write_report(executed: "NotebookNode", run: Run, settings: Settings) -> None:
     """Checks the results, draws every page, and only then touches the files of earlier runs.
 
     A failure that shows here only is told by the pages and the numbers, and not by the executed notebook, whose
@@ -108,18 +85,18 @@ def write_report(executed: "NotebookNode", task: Task, settings: Settings, outco
     from helpers.report.document import Failure, read, with_failure
     from helpers.report.incremental import page
 
-    ran = read(executed, name=task.name)
+    ran = read(executed, name=run.name)
     problem = "" if ran.failed else missing_results(executed, ran)
     document = with_failure(ran, "MissingResults", problem) if problem else ran
-    pages, faults = _draw(document, task, settings)
+    pages, faults = _draw(document, run, settings)
     if faults and not document.failed:
         document = with_failure(document, "PageNotDrawn", "; ".join(faults))
         # Once more, so that the page that can be drawn says that the other one failed.
-        pages, later_faults = _draw(document, task, settings)
+        pages, later_faults = _draw(document, run, settings)
         faults = [fault for fault in later_faults if fault not in faults]
     failures = [block for block in document.blocks if isinstance(block, Failure)]
     errors = [f"{block.name}: {block.message}{f' (cell {block.cell})' if block.cell else ''}" for block in failures]
-    outcome.error = "; ".join([*errors, *faults])
+    run.error = "; ".join([*errors, *faults])
     # Only a run that went well is good for later commands, and only pages that did.
     about = executed.metadata.setdefault("workbook", {})
     if ran.failed:
@@ -127,20 +104,20 @@ def write_report(executed: "NotebookNode", task: Task, settings: Settings, outco
     about.pop("page", None)
     if not document.failed:
         about["page"] = page(executed, settings)
-    numbers = index.numbers(document, name=task.name, profile=settings.profile)
-    _make_room(task, failed=document.failed)
-    write_drawings(document, task.figures)
+    numbers = index.numbers(document, name=run.name, profile=settings.profile)
+    _make_room(run, failed=document.failed)
+    write_drawings(document, run.figures)
     contents = {
         "ipynb": nbformat.writes(executed),
         "json": json.dumps(numbers, indent=2, ensure_ascii=False) + "\n",
         **pages,
     }
     for suffix, content in contents.items():
-        write(task.file(suffix), content)
-        outcome.files.append(task.file(suffix))
+        write(run.file(suffix), content)
+        run.files.append(run.file(suffix))
 
 
-def _draw(document: "Document", task: Task, settings: Settings) -> tuple[dict[str, str | bytes], list[str]]:
+def _draw(document: "Document", run: Run, settings: Settings) -> tuple[dict[str, str | bytes], list[str]]:
     """The pages by format, and for each that could not be drawn, why."""
     from helpers.report import render
     from helpers.report.document import selected
@@ -148,7 +125,7 @@ def _draw(document: "Document", task: Task, settings: Settings) -> tuple[dict[st
     folded = selected(document, code="none" if settings.show_code == "none" else "all")
     printed = selected(document, code=settings.show_code, edition=settings.edition)
     makers = {
-        "html": lambda: render.html(folded, name=task.name, profile=settings.profile, overview=task.overview),
+        "html": lambda: render.html(folded, name=run.name, profile=settings.profile, overview=run.overview),
         "pdf": lambda: render.pdf(printed, settings.cover),
     }
     pages: dict[str, str | bytes] = {}
@@ -162,18 +139,18 @@ def _draw(document: "Document", task: Task, settings: Settings) -> tuple[dict[st
     return pages, faults
 
 
-def _make_room(task: Task, *, failed: bool) -> None:
+def _make_room(run: Run, *, failed: bool) -> None:
     """A good report that a failure would replace becomes the last good one; other pages of earlier runs go."""
-    was_good = task.numbers().get("status") == "ok"
+    was_good = run.numbers().get("status") == "ok"
     for suffix in FORMATS:
-        page, last_good = task.file(suffix), task.file(f"last-good.{suffix}")
+        page, last_good = run.file(suffix), run.file(f"last-good.{suffix}")
         if failed and was_good and page.exists():
             page.replace(last_good)
         if not failed:
             last_good.unlink(missing_ok=True)
         # Also a page of a format that this run does not make: it would show other numbers than the new ones.
         page.unlink(missing_ok=True)
-    task.file("interrupted.ipynb").unlink(missing_ok=True)
+    run.file("interrupted.ipynb").unlink(missing_ok=True)
 
 
 def missing_results(notebook: "NotebookNode", document: "Document") -> str:

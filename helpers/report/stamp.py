@@ -24,6 +24,7 @@ from contextlib import suppress
 from fnmatch import fnmatch
 from hashlib import blake2b
 from importlib import metadata
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,6 @@ _HEARD = {"open", "os.rename", "os.listdir", "os.scandir", "workbook.note"}
 
 Kinds = dict[str, dict[str, str]]
 """What something depends on: kind -> name -> state, in texts that JSON can hold."""
-_Seen = dict[str, dict[str, int]]
-"""Place -> what was done to it ("read", "list", "note", "write") -> when first, in nanoseconds."""
 
 
 def after(file: Path) -> str:
@@ -143,10 +142,13 @@ class _Kernel:
     """Listens to a kernel."""
 
     def __init__(self) -> None:
-        self._begun = time.time_ns()
         self._root, self._search = Path.cwd(), list(sys.path)
-        self._loaded = _packages()
-        self._seen: _Seen = {}
+        self._loaded, self._begun = _packages(), time.time_ns()
+        # Place -> when it was first read, listed, noted or written, in nanoseconds.
+        self._read: dict[str, int] = {}
+        self._listed: dict[str, int] = {}
+        self._noted: dict[str, int] = {}
+        self._written: dict[str, int] = {}
 
     def hear(self, event: str, arguments: tuple) -> None:
         """The audit hook. Python calls it for nearly everything, so it is quick, and it raises nothing."""
@@ -157,75 +159,61 @@ class _Kernel:
                 path, _, flags = arguments
                 writes = flags & (os.O_WRONLY | os.O_RDWR)
                 if writes != os.O_WRONLY and not flags & (os.O_TRUNC | os.O_EXCL):
-                    self._note("read", path)
+                    _put(self._read, path)
                 if writes:
-                    self._note("write", path)
+                    _put(self._written, path)
             elif event == "os.rename":
-                self._note("write", arguments[1])
+                _put(self._written, arguments[1])
             elif event == "workbook.note":
-                self._note("note", os.path.join(*arguments))
+                _put(self._noted, os.path.join(*arguments))
             elif "importlib" not in sys._getframe(1).f_code.co_filename:  # which looks for modules everywhere
-                self._note("list", arguments[0] or ".")
-
-    def _note(self, what: str, path: Any) -> None:
-        if not isinstance(path, int):  # a file that is open already
-            self._seen.setdefault(os.path.abspath(os.fsdecode(path)), {}).setdefault(what, time.time_ns())
+                _put(self._listed, arguments[0] or ".")
 
     def used(self) -> Kinds:
         """The kernel's part of the stamp."""
-        seen = self._with_modules()
-        written = {place for place, when in seen.items() if "write" in when}
-        written |= {os.path.dirname(place) for place in written}
+        changing = {*self._written, *map(os.path.dirname, self._written)}
         found: Kinds = {"files": {}, "data": {}}
-        for place, when in sorted(_inputs(seen, self._root).items()):
+        for place, when in sorted(self._inputs().items()):
             name = _name(place, self._root)
-            has_changed = place not in written and _has_changed_since(place, min(when.values()))
-            kind = "data" if "note" in when or name.startswith("data/") else "files"
+            has_changed = place not in changing and _has_changed_since(place, when)
+            kind = "data" if place in self._noted or name.startswith("data/") else "files"
             # A name that isn't UTF-8 is found nowhere later: its notebook runs each time.
             shown = name.encode(errors="backslashreplace").decode()
             found[kind][shown] = CHANGED if has_changed else state(name, self._root)
         sys.path[:] = self._search  # as the command has it, which looks for the same libraries later
         return {**found, "libraries": versions(_distributions(_packages() - self._loaded, self._root))}
 
-    def _with_modules(self) -> _Seen:
-        """What was seen; of modules their sources, also of those that were imported before or from bytecode."""
-        seen = {place: when for place, when in self._seen.items() if not place.endswith(".pyc")}
-        for module in list(sys.modules.values()):
+    def _inputs(self) -> dict[str, int]:
+        """The places that decide what the run gives, and when each was first looked at.
+
+        A folder that was listed, or many of whose files were opened, counts for the files in it.
+        """
+        read = {place: when for place, when in self._read.items() if not place.endswith(".pyc")}
+        for module in list(sys.modules.values()):  # also what was imported before, or from bytecode
             file = getattr(module, "__file__", None)
-            if isinstance(file, str) and os.path.isabs(file):
-                seen.setdefault(file, {}).setdefault("read", self._begun)
-        del seen[__file__]
-        return seen
+            if isinstance(file, str) and os.path.isabs(file) and file != __file__:
+                read.setdefault(file, self._begun)
+        foreign, kept = _foreign(self._root)
+        opened = Counter(os.path.dirname(place) for place in read if _is_summed_up(place))
+        listed = {*self._listed, *(folder for folder, count in opened.items() if count > _MANY)}
+        noted = {str(_folder(Path(place))[0]) for place in self._noted}
+        inputs = dict(self._noted)
+        for place, when in [*self._listed.items(), *read.items()]:
+            is_own = self._written.get(place, sys.maxsize) <= when
+            is_foreign = _below(place, foreign) and not _below(place, kept)
+            is_temporary = not (os.path.exists(place) or _below(place, (self._root, DATA)))
+            is_only_opened = place not in self._listed and os.path.isdir(place)
+            if place in noted or place in self._noted or is_own or is_foreign or is_temporary or is_only_opened:
+                continue
+            folder = os.path.dirname(place)
+            counted = folder if folder in listed and _is_summed_up(place) else place
+            inputs[counted] = min(when, inputs.get(counted, when))
+        return inputs
 
 
-def _inputs(seen: _Seen, root: Path) -> _Seen:
-    """What of the places that were seen decides what the run gives."""
-    foreign, kept = _foreign(root)
-    noted = {str(_folder(Path(place))[0]) for place, when in seen.items() if "note" in when}
-    inputs: _Seen = {}
-    for place, when in seen.items():
-        is_own = when.get("write", sys.maxsize) <= min(when.values())
-        is_foreign = _below(place, foreign) and not _below(place, kept)
-        is_temporary = not (os.path.exists(place) or _below(place, (root, DATA)))
-        is_only_opened = os.path.isdir(place) and "list" not in when
-        if "note" in when or not (place in noted or is_own or is_foreign or is_temporary or is_only_opened):
-            inputs[place] = {what: at for what, at in when.items() if what != "write"}
-    return _summed_up(inputs)
-
-
-def _summed_up(inputs: _Seen) -> _Seen:
-    """Without files that count with their folder: it was listed, or many of its files were opened."""
-    folder_of = {place: os.path.dirname(place) for place in inputs if _is_summed_up(place)}
-    many = {folder for folder, count in Counter(folder_of.values()).items() if count > _MANY}
-    summed: _Seen = {}
-    for place, when in inputs.items():
-        folder = folder_of.get(place, "")
-        if "note" in when or not (folder in many or "list" in inputs.get(folder, {})):
-            summed.setdefault(place, {}).update(when)
-        else:
-            first = summed.setdefault(folder, dict(inputs.get(folder, {})))
-            first["list"] = min(first.get("list", sys.maxsize), *when.values())
-    return summed
+def _put(first: dict[str, int], path: Any) -> None:
+    if not isinstance(path, int):  # a file that is open already
+        first.setdefault(os.path.abspath(os.fsdecode(path)), time.time_ns())
 
 
 def _is_summed_up(place: str) -> bool:
@@ -233,11 +221,13 @@ def _is_summed_up(place: str) -> bool:
 
 
 def _has_changed_since(place: str, when: int) -> bool:
-    """Whether a file, or a folder or a file in it, is another than it was; by the one time that nobody sets."""
+    """Whether a file, or a folder or a file in it, is another than it was."""
     folder, pattern = _folder(Path(place))
     with suppress(OSError):
         files = [folder / name for name, size, _ in _listed(folder, pattern) if size >= 0]
-        return any(file.stat().st_ctime_ns > when for file in [folder, *files])
+        # The one time that nobody sets; on Windows it tells when a file was made.
+        time_of = attrgetter("st_mtime_ns" if os.name == "nt" else "st_ctime_ns")
+        return any(time_of(path.stat()) > when for path in [folder, *files])
     return False
 
 

@@ -1,12 +1,11 @@
-"""Where notebooks, profiles, reports and drawings lie, and which notebooks a name on the command line means."""
+"""Where notebooks, profiles, reports and drawings lie, which notebooks a command means, and one run of a notebook."""
 
 import difflib
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +25,8 @@ CODE = ("none", "key", "all")
 EDITIONS = ("hand-in", "full")
 TAKEN = ("index", "workbook")
 """What stands over the reports is called so."""
-MARKS = (".interrupted", ".last-good")
-"""End the names of what a run leaves beside its report."""
+FORCED = "--force"
+"""A reason to run where nothing has changed."""
 
 
 class Refused(WorkbookError):
@@ -54,9 +53,9 @@ class Settings:
     anew: float = 0.0  # if all runs: when the command began, in seconds since 1970. Older checkpoints are left aside
 
 
-@dataclass(frozen=True)
-class Task:
-    """One run of a notebook: what runs, and where its report goes."""
+@dataclass
+class Run:
+    """One run of a notebook: what runs, where its report goes; then what has to be done, and what became of it."""
 
     notebook: Path
     parameters: dict[str, Any]  # that override those of its parameters cell
@@ -65,15 +64,30 @@ class Task:
     figures: Path
     root: Path  # that its kernel works in
     overview: str = "index.html"  # the page over all its neighbours, relative to its own
+    varied: dict[str, Any] = field(default_factory=dict)  # of the parameters, those of a sweep's point
+
+    reasons: list[str] = field(default_factory=list)  # why it has to run, in words, `FORCED` first
+    redraw: list[str] = field(default_factory=list)  # why its pages have to be drawn anew, if it doesn't run
+
+    error: str = ""  # why it failed, or was not run
+    has_ended: bool = False
+    has_run: bool = False  # it was executed, and not only drawn anew
+    execute_seconds: float = 0.0
+    render_seconds: float = 0.0
+    files: list[Path] = field(default_factory=list)  # of the report; [] if that is still the one of an earlier run
+
+    @property
+    def is_due(self) -> bool:
+        return bool(self.reasons or self.redraw)
 
     def file(self, suffix: str) -> Path:
         return self.reports / f"{self.name}.{suffix}"
 
     def numbers(self) -> dict[str, Any]:
-        """What its last run left in its numbers file; {} if there is none that can be read."""
+        """What the last run left in its numbers file; {} if there is none that can be read."""
         try:
             content = json.loads(self.file("json").read_bytes())
-        except (OSError, ValueError, RecursionError):
+        except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
 
@@ -102,10 +116,10 @@ class Workspace:
     def figures(self, profile: str) -> Path:
         return self.root / "figures" / profile
 
-    def task(self, profile: str, notebook: Path, parameters: dict[str, Any]) -> Task:
+    def run(self, profile: str, notebook: Path, parameters: dict[str, Any]) -> Run:
         """A notebook's run at a profile."""
         figures = self.figures(profile) / notebook.stem
-        return Task(notebook, parameters, notebook.stem, self.reports(profile), figures, self.root)
+        return Run(notebook, parameters, notebook.stem, self.reports(profile), figures, self.root)
 
     def numbered(self) -> list[Path]:
         """Every notebook whose file name starts with a digit, in the order of these numbers."""
@@ -116,17 +130,11 @@ class Workspace:
         chosen = list(dict.fromkeys(self._find(name) for name in names)) if names else self.numbered()
         if not chosen:
             raise Refused(f"there is no notebook in {self.notebooks}")
-        seen: set[str] = set()
-        for stem in (path.stem for path in chosen):
-            name = stem.casefold()  # some file systems don't tell capitals from small letters
-            if name in seen:
-                raise Refused(f"two of the notebooks are called {stem}: their reports would overwrite each other")
-            if name in TAKEN or name.startswith(".") or name.endswith(MARKS) or not name.isprintable():
-                raise Refused(
-                    f"a notebook cannot be called {stem!r}: other files have the name {' or '.join(TAKEN)}, begin with "
-                    f"a dot or end with {' or '.join(MARKS)}, and control characters do harm; rename it"
-                )
-            seen.add(name)
+        # Some file systems don't tell capitals from small letters.
+        stems = [path.stem.casefold() for path in chosen]
+        for path, stem in zip(chosen, stems, strict=True):
+            if stem in TAKEN or stems.count(stem) > 1:
+                raise Refused(f"the report of {path.stem} would overwrite another of this name: rename the notebook")
         return chosen
 
     def check_profile(self, profile: str) -> None:
@@ -135,11 +143,10 @@ class Workspace:
 
     def _find(self, name: str) -> Path:
         candidates = sorted(self.notebooks.glob("*.ipynb"))
-        stem = name.removesuffix(".ipynb")
-        known = [path.stem for path in candidates]
-        if stem != name and "/" in name.replace(os.sep, "/"):
-            found = [path.resolve() for path in (Path(name), self.root / name) if path.is_file()][:1]
-            known = [str(path.relative_to(self.root)) for path in candidates]
+        path, stem = Path(name), name.removesuffix(".ipynb")
+        if path.name != name:
+            places = (place for place in (path, self.root / path) if place.suffix == ".ipynb" and place.is_file())
+            found = [place.resolve() for place in places][:1]
         elif stem.isdecimal():
             found = [path for path in candidates if _number(path.stem) == int(stem)]
         else:
@@ -147,7 +154,7 @@ class Workspace:
         if len(found) > 1:
             raise Refused(f"{name!r} means several notebooks: {', '.join(path.stem for path in found)}; give a name")
         if not found:
-            raise Refused(f"there is no notebook {name!r}{nearest(name, known)}")
+            raise Refused(f"there is no notebook {name!r}{nearest(path.stem, [path.stem for path in candidates])}")
         return found[0]
 
 
@@ -171,29 +178,30 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{hint} (there are: {', '.join(names)})"
 
 
+def read(path: Path) -> Any:
+    """A notebook file as JSON has it, each source one text (nbformat itself takes over a second to import)."""
+    try:
+        notebook = json.loads(path.read_bytes())
+        if notebook["nbformat"] != 4:
+            raise ValueError(f"it is of nbformat {notebook['nbformat']}: open and save it in JupyterLab")
+        for cell in notebook["cells"]:
+            cell["source"] = "".join(cell["source"])
+            if not (isinstance(cell["cell_type"], str) and isinstance(cell["metadata"], dict)):
+                raise TypeError("a cell is not as Jupyter writes it")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise UnreadableNotebook(f"cannot read the notebook {path}: {why}") from error
+    return notebook
+
+
 def load(path: Path) -> "NotebookNode":
-    """A notebook file, as nbformat 4; UnreadableNotebook for what is none."""
+    """An executed notebook, as nbformat has it."""
     import nbformat
 
     try:
         return nbformat.read(path, as_version=4)
     except Exception as error:  # On other JSON than a notebook's, nbformat stumbles in many ways.
         raise UnreadableNotebook(f"cannot read the notebook {path}: {' '.join(str(error).split())[:200]}") from error
-
-
-def read(path: Path) -> dict[str, Any]:
-    """A notebook file as `load` gives it, but not validated: nbformat takes over a second to import."""
-    try:
-        notebook = json.loads(path.read_bytes())
-        if notebook["nbformat"] != 4:
-            return load(path)
-        for cell in notebook["cells"]:
-            cell["source"] = "".join(cell["source"])
-            if not isinstance(cell["cell_type"], str) or not isinstance(cell["metadata"], dict):
-                return load(path)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return load(path)  # whose message says what is wrong
-    return notebook
 
 
 def write(path: Path, content: str | bytes) -> None:

@@ -1,5 +1,6 @@
 """The command line: what it says, what it refuses, and what it asks of a run."""
 
+import io
 import os
 import subprocess
 import sys
@@ -13,52 +14,42 @@ import pytest
 from helpers import ROOT
 from helpers.files import locked
 from helpers.report import cli, kernel
-from helpers.report.run import Outcome
-from helpers.report.workspace import Settings
+from helpers.report.batch import jobs_for
+from helpers.report.watch import Watch
+from helpers.report.workspace import Run, Settings
+from tests.command import write_notebook
 
-GLOB = Path.glob
 HEAVY = ("torch", "papermill", "nbclient", "nbformat", "typst", "pandas", "matplotlib", "IPython", "jinja2")
 
 
 @pytest.fixture
 def root(tmp_path):
-    folder = tmp_path / "notebooks"
-    (folder / "profiles" / "smoke").mkdir(parents=True)
-    for name, lines in {
-        "01_cnn_on_a": 'EPOCHS = 8\nDATASET = "auto"',
-        "02_transfer": "EPOCHS = 6\nSEEDS = [0, 1]",
-    }.items():
-        cells = [
-            nbformat.v4.new_markdown_cell(f"# About *{name[3:]}*\n\nA paragraph."),
-            nbformat.v4.new_code_cell(lines, metadata={"tags": ["parameters"]}),
-        ]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / f"{name}.ipynb")
-    (folder / "profiles" / "smoke" / "01_cnn_on_a.yaml").write_text("EPOCHS: 1\n")
+    write_notebook(tmp_path, "01_cnn_on_a", parameters='EPOCHS = 8\nDATASET = "auto"', text="# About *cnn_on_a*\n\nIt.")
+    write_notebook(tmp_path, "02_transfer", parameters="EPOCHS = 6\nSEEDS = [0, 1]", text="# About *transfer*")
+    profile = tmp_path / "notebooks" / "profiles" / "smoke" / "01_cnn_on_a.yaml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text("EPOCHS: 1\n")
     return tmp_path
 
 
 class Runs:
-    """Stands in for kernels and pages: notes what would have been run, and gives the outcomes that a test asks for."""
+    """Stands in for kernels and pages: notes what would have been run, and gives the ends that a test asks for."""
 
     def __init__(self) -> None:
-        self.asked: list[kernel.Order] = []
+        self.asked: list[Run] = []
         self.settings: Settings | None = None
         self.failing = self.interrupted = ""
 
-    @property
-    def names(self) -> list[str]:
-        return [order.name for order in self.asked]
-
-    def execute(self, order: kernel.Order, watch: kernel.Watch) -> nbformat.NotebookNode:
-        self.asked.append(order)
+    def execute(self, source: str, run: Run, settings: Settings, watch: Watch) -> nbformat.NotebookNode:
+        self.asked.append(run)
+        self.settings = settings
         return nbformat.v4.new_notebook(metadata={"papermill": {}})
 
-    def write_report(self, executed, task, settings, outcome: Outcome) -> None:
-        self.settings = settings
-        if task.name == self.interrupted:
+    def write_report(self, executed, run: Run, settings: Settings) -> None:
+        if run.name == self.interrupted:
             raise KeyboardInterrupt
-        outcome.error = "ValueError: no" if task.name == self.failing else ""
-        outcome.files = [Path(f"{task.name}.html")]
+        run.error = "ValueError: no" if run.name == self.failing else ""
+        run.files = [Path(f"{run.name}.html")]
 
 
 @pytest.fixture
@@ -85,52 +76,34 @@ def test_help_imports_nothing_heavy_and_shows_examples():
 
 
 def test_every_notebook_is_run_at_its_own_defaults(root, runs, capsys):
-    assert cli.main([], root=root) == 0
-    assert [(order.name, order.parameters) for order in runs.asked] == [("01_cnn_on_a", {}), ("02_transfer", {})]
+    assert cli.main(["--jobs", "1"], root=root) == 0
+    assert [(run.name, run.parameters) for run in runs.asked] == [("01_cnn_on_a", {}), ("02_transfer", {})]
     assert (runs.settings.profile, tuple(runs.settings.formats)) == ("quick", ("html", "pdf"))
-    assert {order.time_limit for order in runs.asked} == {3600}
+    assert runs.settings.time_limit == 3600
     rows = capsys.readouterr().out.splitlines()
     assert rows[1].split()[:2] == ["01_cnn_on_a", "ok"]
     assert rows[1].endswith("01_cnn_on_a.{html}")
-    over_all = f"in {root / 'reports' / 'quick'}, with index.html over them"
-    assert rows[-1] == over_all
-    (root / "reports" / "quick" / "workbook.pdf").touch()
-    cli.main(["--format", "html"], root=root)
-    assert capsys.readouterr().out.splitlines()[-1] == over_all
+    assert rows[-1] == f"in {root / 'reports' / 'quick'}, with index.html over them"
 
 
 def test_options_may_stand_anywhere_and_what_not_all_notebooks_take_is_noted(root, runs, capsys):
     arguments = ["--format", "html", "01", "-p", "EPOCHS", "2", "--timeout", "9", "02", "-p", "SEEDS", "[3]"]
-    assert cli.main(arguments, root=root) == 0
-    assert [order.parameters for order in runs.asked] == [{"EPOCHS": 2}, {"EPOCHS": 2, "SEEDS": [3]}]
-    assert tuple(runs.settings.formats) == ("html",)
-    assert runs.asked[0].time_limit == 9
+    assert cli.main([*arguments, "--jobs", "1"], root=root) == 0
+    assert [run.parameters for run in runs.asked] == [{"EPOCHS": 2}, {"EPOCHS": 2, "SEEDS": [3]}]
+    assert (tuple(runs.settings.formats), runs.settings.time_limit) == (("html",), 9)
     assert "note: SEEDS is not a parameter of 01_cnn_on_a" in capsys.readouterr().err
     assert cli.main(["01", "--profile", "smoke", "--timeout", "0"], root=root) == 0
-    assert (runs.asked[-1].parameters, runs.asked[-1].time_limit) == ({"EPOCHS": 1}, None)
+    assert (runs.asked[-1].parameters, runs.settings.time_limit) == ({"EPOCHS": 1}, None)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "gpus", "jobs", "threads"),
-    [
-        ([], [], 4, 1),
-        ([], [1], 1, 1),
-        (["--jobs", "9"], [], 9, 1),
-        (["--threads", "2"], [], 3, 2),
-        (["--threads", "8", "--jobs", "2"], [], 2, 8),
-    ],
-)
-def test_each_notebook_has_one_thread_and_there_are_as_many_as_the_machine_carries_or_one_on_a_gpu(
-    root, runs, monkeypatch, arguments, gpus, jobs, threads
-):
-    """Whatever the machine, the results come from the same number of threads. Here memory ends before the cores do."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6))
+def test_as_many_run_at_once_as_the_machine_carries_or_one_on_a_gpu(monkeypatch):
+    """Here memory ends before the cores do."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6), raising=False)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=13 * 2**30))
-    monkeypatch.setattr(Path, "glob", lambda folder, name: GLOB(folder, name) if folder != Path("/dev") else gpus)
-    monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert cli.main(["01", *arguments], root=root) == 0
-    assert [(order.threads, order.anew) for order in runs.asked] == [(threads, 0)]
-    assert runs.settings.jobs == jobs
+    monkeypatch.setattr(Path, "glob", lambda folder, name: [])
+    assert [jobs_for(threads) for threads in (1, 2, 8)] == [4, 3, 1]
+    monkeypatch.setattr(Path, "glob", lambda folder, name: [folder / "nvidia0"])
+    assert jobs_for(1) == 1
 
 
 @pytest.mark.parametrize(
@@ -140,11 +113,14 @@ def test_each_notebook_has_one_thread_and_there_are_as_many_as_the_machine_carri
         (["--profile", "smok"], "did you mean 'smoke'?"),
         (["--profile", "smoke"], "02_transfer.yaml: No such file"),
         (["-p", "EPOCH", "2"], "did you mean 'EPOCHS'?"),
-        (["-f", "nowhere.yaml"], "nowhere.yaml: No such file"),
         (["--list", "09"], "there is no notebook '09'"),
+        (["01", "--sweep", "SED=0..3"], "did you mean 'SEED'"),
+        (["--sweep", "SEED=0..3"], "a sweep takes one notebook"),
     ],
 )
 def test_mistakes_are_refused_before_anything_runs(root, runs, capsys, arguments, message):
+    write_notebook(root, "sweep")
+    write_notebook(root, "01_cnn_on_a", parameters="EPOCHS = 8\nSEED = 0")
     assert cli.main(arguments, root=root) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("error: ")
@@ -161,7 +137,6 @@ def test_a_malformed_command_line_ends_with_the_usage(root, runs, capsys, argume
         cli.main(arguments.split(), root=root)
     assert error.value.code == 2
     assert "usage: python -m helpers.report" in capsys.readouterr().err
-    assert runs.asked == []
 
 
 def test_a_reports_folder_that_cannot_be_written_is_refused(root, runs, capsys):
@@ -192,7 +167,6 @@ def test_two_runs_of_one_notebook_do_not_meet(root, runs, capsys):
 def test_ctrl_c_ends_the_row(root, runs, capsys):
     runs.interrupted = "01_cnn_on_a"
     assert cli.main(["--jobs", "1"], root=root) == 130
-    assert len(runs.asked) == 1
     assert "interrupted: 01_cnn_on_a, 02_transfer did not end" in capsys.readouterr().err
 
 
@@ -210,17 +184,20 @@ def test_list_shows_titles_parameters_and_profiles(root, capsys):
     ]
 
 
-# In which order
-
-
-def declare(root: Path, **after: object) -> None:
-    """Writes notebooks, ``_2=["1"]`` for one that is to run after 01."""
-    for path in (root / "notebooks").glob("*.ipynb"):
-        path.unlink()
-    for number in range(1, 5):
-        about = {"workbook": {"after": after[f"_{number}"]}} if f"_{number}" in after else {}
-        notebook = nbformat.v4.new_notebook(metadata=about)
-        nbformat.write(notebook, root / "notebooks" / f"0{number}_{'abcd'[number - 1]}.ipynb")
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_terminal_that_lacks_characters_ends_no_command(root, runs, monkeypatch, encoding):
+    name = "03_شکل–é"
+    write_notebook(root, name, parameters='WHERE = "داده"')
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
+    runs.failing = name
+    assert cli.main(["--list"], root=root) == 0
+    assert cli.main(["--jobs", "1"], root=root) == 1
+    assert cli.main(["04_هیچ"], root=root) == 2
+    for stream in streams:
+        stream.flush()
+        assert b"03_" in stream.buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -231,27 +208,28 @@ def declare(root: Path, **after: object) -> None:
         ("23", {"_2": ["1"]}, "23"),
     ],
 )
-def test_what_a_notebook_takes_something_over_from_comes_first(root, runs, chosen, after, order):
-    declare(root, **after)
-    assert cli.main([*chosen, "--format", "html"], root=root) == 0
-    assert [name[1] for name in runs.names] == [*order]
+def test_what_a_notebook_takes_something_over_from_comes_first(tmp_path, runs, chosen, after, order):
+    declare(tmp_path, **after)
+    assert cli.main([*chosen, "--format", "html", "--jobs", "1"], root=tmp_path) == 0
+    assert [run.name[1] for run in runs.asked] == [*order]
 
 
-@pytest.mark.parametrize(
-    ("after", "message"),
-    [
-        ({"_1": ["3"], "_3": ["2"], "_2": ["1"]}, "01_a after 03_c after 02_b after 01_a"),
-        (
-            {"_2": ["01_aa"]},
-            "02_b want it after another notebook, but there is no notebook '01_aa'; did you mean '01_a'",
-        ),
-        ({"_2": "01_a"}, "list of names"),
-    ],
-)
-def test_an_order_that_cannot_be_kept_is_refused(root, runs, capsys, after, message):
-    declare(root, **after)
-    assert cli.main([], root=root) == 2
+def test_an_order_that_cannot_be_kept_is_refused(tmp_path, runs, capsys):
+    declare(tmp_path, _1=["3"], _3=["2"], _2=["1"])
+    assert cli.main([], root=tmp_path) == 2
     said = capsys.readouterr().err
     # A circle may be told from any of its notebooks on.
-    assert message in said or (" after " in message and all(name in said for name in message.split(" after ")))
+    assert "notebooks wait for each other" in said and all(name in said for name in ("01_a", "02_b", "03_c"))
+    declare(tmp_path, _2=["01_aa"])
+    assert cli.main([], root=tmp_path) == 2
+    assert "02_b want it after another notebook, but there is no notebook '01_aa'; did you mean '01_a'" in (
+        capsys.readouterr().err
+    )
     assert runs.asked == []
+
+
+def declare(root: Path, **after: list) -> None:
+    """Writes notebooks, ``_2=["1"]`` for one that is to run after 01."""
+    for number, letter in enumerate("abcd", 1):
+        about = {"after": after[f"_{number}"]} if f"_{number}" in after else {}
+        write_notebook(root, f"0{number}_{letter}", **about)

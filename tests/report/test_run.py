@@ -284,7 +284,7 @@ def executing(tmp_path, monkeypatch, capsys):
 
     def execute(*cells: nbformat.NotebookNode, formats: str = "html", **workbook) -> str:
         notebook = nbformat.v4.new_notebook(cells=list(cells), metadata={"workbook": workbook, "papermill": {}})
-        monkeypatch.setattr(kernel, "execute", lambda order, watch: notebook)
+        monkeypatch.setattr(kernel, "execute", lambda *_: notebook)
         status = cli.main(["01", "--format", formats, "--force"], root=tmp_path)
         said = capsys.readouterr().err
         failure = re.search(r"^01_fake  failed: (.*)$", said, re.MULTILINE)

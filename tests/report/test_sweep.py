@@ -63,9 +63,9 @@ def test_a_sweep_runs_what_is_missing_and_a_failed_point_stops_no_other(tmp_path
     # Results of earlier code are not told as good where the new code has not run, here for Ctrl-C.
     execute = kernel.execute
 
-    def interrupted(order, watch):
-        if order.name in (good, "sweep"):
-            return execute(order, watch)
+    def interrupted(source, run, settings, watch):
+        if run.name in (good, "sweep"):
+            return execute(source, run, settings, watch)
         signal.raise_signal(signal.SIGINT)
         time.sleep(0.5)
         raise NotRun("no worker takes it")
@@ -77,17 +77,3 @@ def test_a_sweep_runs_what_is_missing_and_a_failed_point_stops_no_other(tmp_path
     assert states == [("ok", "0.35"), ("outdated", ""), ("FAILED", "")]
     page = (folder / "sweep.html").read_text(encoding="utf-8")
     assert "something has changed since" in page and "1 of 3 points" in page
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["01", "--sweep", "SED=0..3"], "did you mean 'SEED'"),
-        (["--sweep", "SEED=0..3"], "a sweep takes one notebook"),
-    ],
-)
-def test_what_is_refused_before_anything_runs(tmp_path, sweep, capsys, arguments, words):
-    write_notebook(tmp_path, "02_other")
-    assert cli.main(arguments, root=tmp_path) == 2
-    assert words in capsys.readouterr().err
-    assert not (tmp_path / "reports").exists()

@@ -73,9 +73,9 @@ class Sweep:
         (self.folder / f"{point.name}.json").write_text(json.dumps(content), encoding="utf-8")
         (self.folder / f"{point.name}.html").touch()
 
-    def rows(self, **options):
+    def rows(self):
         """sweep.csv as dictionaries."""
-        sweep.summary_task(self.workspace, "quick", self.notebook, self.points, **options)
+        sweep.summary(self.workspace, "quick", self.points)
         return list(csv.DictReader(io.StringIO((self.folder / "sweep.csv").read_text(encoding="utf-8"))))
 
 
@@ -86,7 +86,7 @@ def make(tmp_path):
 
 def summary(made):
     """Runs the notebook's cells over a sweep; returns what it recorded, by kind and name, and its figure's axes."""
-    task = sweep.summary_task(made.workspace, "quick", made.notebook, made.points)
+    task = sweep.summary(made.workspace, "quick", made.points)
     shown, axes = [], []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plt, "rcParams", plt.rcParams.copy())
@@ -119,7 +119,9 @@ def frame(content):
 
 
 def test_the_csv_file_holds_every_number_of_every_point_with_all_digits(mixed):
-    rows = mixed.rows(outdated=[mixed.points[6].name])
+    mixed.points[6].reasons = ["mine.py"]
+    rows = mixed.rows()
+    mixed.points[6].reasons = []
     assert [row["point"] for row in rows] == [str(i + 1) for i in range(12)]
     assert [row["report"] for row in rows] == [point.name for point in mixed.points]
     assert [(int(row["SEED"]), float(row["LEARNING_RATE"])) for row in rows] == [
@@ -137,11 +139,11 @@ def test_the_csv_file_holds_every_number_of_every_point_with_all_digits(mixed):
 
 def test_it_runs_again_only_if_the_points_results_are_others_and_a_damaged_file_is_none(make):
     made = make("SEED=0..2").run()
-    first, same = (sweep.summary_task(made.workspace, "quick", made.notebook, made.points) for _ in range(2))
+    first, same = (sweep.summary(made.workspace, "quick", made.points) for _ in range(2))
     assert first == same and first.reports == made.folder and first.name == "sweep"
     for i, text in enumerate(["{", '{"error": null}']):
         (made.folder / f"{made.points[i].name}.json").write_text(text)
-    assert sweep.summary_task(made.workspace, "quick", made.notebook, made.points) != first
+    assert sweep.summary(made.workspace, "quick", made.points) != first
     assert [row["run_state"] for row in made.rows()] == ["not run", "not run", "ok"]
 
 
