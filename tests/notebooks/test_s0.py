@@ -61,8 +61,9 @@ def check_first(space) -> None:
 def check_second(space) -> None:
     on_a, *on_b = space["fits"]
     border, methods = space["NUM_CLASSES_A"], space["NAMES"]
-    assert {*on_a[1][0].labels.tolist()} == {*range(border)}
-    assert torch.equal(space["network_a"].conv1_1.weight.cpu(), space["result_a"].best_state["conv1_1.weight"])
+    assert {*on_a[2]["train"].labels.tolist()} == {*range(border)}
+    network_a, chosen = space["networks_a"][space["SEEDS_A"][0]], space["result_a"].best_state
+    assert torch.equal(network_a.conv1_1.weight.cpu(), chosen["conv1_1.weight"])
     budgets = {method: [] for method in methods}
     for _, _, options, _ in on_b:
         for split in (options["train"], options["val"]):
@@ -90,7 +91,14 @@ def check_second(space) -> None:
         moved = {name for name, value in network.state_dict().items() if not torch.equal(value.cpu(), start[name])}
         trained = {name for name, value in start.items() if moves[method](name) and "normalize" not in name}
         assert moved == trained, f"method {method}"
-        assert torch.equal(start["fc1.old.weight"], space["result_a"].best_state["fc1.weight"])
+        assert torch.equal(start["fc1.old.weight"], chosen["fc1.weight"])
+
+    for count, learned in space["few"].items():
+        (part,) = {id(o["train"]): o["train"] for _, _, o, _ in on_b if len(o["train"]) == 2 * count}.values()
+        assert part.labels.bincount()[border:].tolist() == [count] * (space["num_classes"] - border)
+        for (method, _, _), (network, _) in learned.items():
+            accuracy = space["few_hits"][method, count][space["inside"]["B"]].mean()
+            assert accuracy == pytest.approx(plain_accuracy(network, images.test, groups["b"]))
 
 
 @pytest.mark.slow
@@ -108,9 +116,9 @@ def test_02_trains_on_b_alone_what_each_method_lets_go_of(second):
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("train=b.train", "train=images.train"),
+        ('"train": b.train, "epochs": EPOCHS', '"train": images.train, "epochs": EPOCHS'),
         ("val=b.val", "val=images.test"),
-        ("network_a.load_state_dict(result_a.best_state)", ""),
+        ("networks_a[seed].load_state_dict(result.best_state)", "pass"),
         ("if method == 3:", "if method == 4:"),
         ('tried.groupby("method")["mean"].idxmax()', 'tried.groupby("method")["mean"].idxmin()'),
     ],
