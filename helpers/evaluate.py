@@ -29,7 +29,6 @@ import torch
 from numpy.typing import NDArray
 
 from helpers import WorkbookError
-from helpers.reprs import Row, TableRepr
 
 Array = torch.Tensor | NDArray[Any]
 
@@ -165,26 +164,31 @@ def group_accuracy(logits: Array, labels: Array, groups: Mapping[str, Sequence[i
 
 @dataclass(frozen=True, repr=False)
 class RocCurve:
-    """True against false positive rate over all thresholds, float64 (T,) each; empty, with NaN, where undefined."""
+    """True against false positive rate over all thresholds, float64 (T,) each; empty, with NaN, where undefined.
+
+    Attributes:
+        auc: the area under it: how often an image of the class has a higher probability of it than one of another.
+        low, high: ends of its 95 % interval over other images; NaN for a mean of curves.
+    """
 
     fpr: NDArray[np.float64]
     tpr: NDArray[np.float64]
     auc: float
+    low: float = math.nan
+    high: float = math.nan
 
 
 @dataclass(frozen=True, repr=False)
-class RocCurves(TableRepr):
+class RocCurves:
     """ROC curves, each class against the rest.
 
     Attributes:
         classes: one curve a class; undefined for a class without images, or with no images of other classes.
-        micro: one curve over all N x K decisions pooled; frequent classes weigh more.
         macro: the mean of the classes' true positive rates, interpolated at the same false positive rates; its AUC is
             the mean of the classes' AUCs. Undefined classes are left out.
     """
 
     classes: tuple[RocCurve, ...]
-    micro: RocCurve
     macro: RocCurve
 
     @property
@@ -192,23 +196,14 @@ class RocCurves(TableRepr):
         """The AUC of each class, (K,)."""
         return np.array([curve.auc for curve in self.classes])
 
-    def worst(self, k: int = 3) -> list[int]:
-        """The (at most) ``k`` classes with the smallest AUC, the smallest first; undefined ones are left out."""
-        order = np.argsort(self.auc, kind="stable")  # NaN comes last
-        return [int(i) for i in order[:k] if np.isfinite(self.auc[i])]
-
-    def __repr__(self) -> str:
-        aucs = f"AUC {self.macro.auc:.3f} (macro), {self.micro.auc:.3f} (micro)"
-        return f"<RocCurves of {len(self.classes)} classes: {aucs}>"
-
-    def _rows(self) -> list[Row]:
-        worst = ", ".join(f"class {i} ({self.auc[i]:.3f})" for i in self.worst())
-        macro = ("AUC, mean over the classes (macro)", f"{self.macro.auc:.3f}")
-        return [macro, ("AUC, all decisions pooled (micro)", f"{self.micro.auc:.3f}"), ("Smallest AUC", worst or "–")]
-
 
 def roc(logits: Array, labels: Array) -> RocCurves:
-    """ROC curves of the softmax probabilities, each class against the rest (see `RocCurves`)."""
+    """ROC curves of the softmax probabilities, each class against the rest (see `RocCurves`).
+
+    The interval of an AUC has Hanley and McNeil's variance ("The meaning and use of the area under a receiver
+    operating characteristic curve", Radiology 143, 1982) at its own ends, as method 3 of Newcombe (Statistics in
+    Medicine 25, 2006) has it: it ends at 1, and it is no single point where all images are in the right order.
+    """
     from sklearn import metrics
 
     undefined = RocCurve(np.empty(0), np.empty(0), math.nan)
@@ -217,19 +212,29 @@ def roc(logits: Array, labels: Array) -> RocCurves:
         if positive.all() or not positive.any():
             return undefined
         fpr, tpr, _ = metrics.roc_curve(positive, probabilities)
-        return RocCurve(fpr, tpr, float(metrics.auc(fpr, tpr)))
+        area = float(metrics.auc(fpr, tpr))
+        return RocCurve(fpr, tpr, area, *_auc_interval(area, positive.sum(), (~positive).sum()))
 
     scores, truth = _checked(logits, labels)
     probabilities = np.exp(_log_softmax(scores))
-    positive = truth[:, None] == np.arange(scores.shape[1])
-    curves = tuple(curve(positive[:, k], probabilities[:, k]) for k in range(scores.shape[1]))
-    macro, defined = undefined, [each for each in curves if len(each.fpr)]
-    if defined:
-        grid = np.linspace(0, 1, 1001)
-        mean = np.mean([np.interp(grid, each.fpr, each.tpr) for each in defined], axis=0)
-        # Every curve starts at (0, 0), also one that rises at once.
-        macro = RocCurve(np.r_[0, grid], np.r_[0, mean], float(np.mean([each.auc for each in defined])))
-    return RocCurves(curves, curve(positive.ravel(), probabilities.ravel()), macro)
+    curves = tuple(curve(truth == k, probabilities[:, k]) for k in range(scores.shape[1]))
+    defined = [each for each in curves if len(each.fpr)]
+    if not defined:
+        return RocCurves(curves, undefined)
+    grid = np.linspace(0, 1, 1001)
+    mean = np.mean([np.interp(grid, each.fpr, each.tpr) for each in defined], axis=0)
+    # Every curve starts at (0, 0), also one that rises at once.
+    return RocCurves(curves, RocCurve(np.r_[0, grid], np.r_[0, mean], float(np.mean([each.auc for each in defined]))))
+
+
+def _auc_interval(auc: float, positives: int, negatives: int) -> tuple[float, float]:
+    """All areas, in steps of 0.0001, that are within 1.96 of their own standard errors."""
+    area = np.linspace(0, 1, 10001)
+    of_positives, of_negatives = area / (2 - area) - area**2, 2 * area**2 / (1 + area) - area**2
+    variance = area * (1 - area) + (positives - 1) * of_positives + (negatives - 1) * of_negatives
+    error = np.sqrt(np.maximum(variance, 0) / (positives * negatives))
+    inside = area[np.abs(area - auc) <= 1.96 * error]
+    return min(auc, *inside[:1]), max(auc, *inside[-1:])
 
 
 def _checked(logits: Array, labels: Array) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

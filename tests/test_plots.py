@@ -76,6 +76,7 @@ DRAWINGS = {
     "confusion": lambda **k: plots.confusion(
         evaluate.confusion(*logits()), AWKWARD, groups={"$A$": [2, 0], "_B": [1, 3, 4]}, **k
     ),
+    "auc": lambda **k: plots.auc(dict.fromkeys(["$n$", "_m"], evaluate.roc(*logits())), AWKWARD, **k),
     "roc": lambda **k: plots.roc(evaluate.roc(*logits()), AWKWARD, **k),
     "per_class_bars": lambda **k: plots.per_class_bars(SCORES, **k),
     "bars_with_error": lambda **k: plots.bars_with_error(METHODS, METHODS * 0 + 0.01, **k),
@@ -153,7 +154,7 @@ def test_all_public_functions_are_drawn_here():
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::pytest.PytestUnraisableExceptionWarning")  # others' sockets
 def test_draws_one_figure_that_fits_a_page_says_what_it_shows_and_touches_nothing_else(name, monkeypatch):
     monkeypatch.setattr(plt, "show", lambda *_, **__: pytest.fail("shown"))
     settings = dict(matplotlib.rcParams)
@@ -435,30 +436,38 @@ def test_rows_and_columns_are_ordered_by_group():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["d", "b", "c", "a"]
 
 
-def test_roc_draws_both_averages_and_the_worst_classes():
-    curves = evaluate.roc(*logits(300, 12))
-    ax = plots.roc(curves, [f"_class ${i}$" for i in range(12)], worst=2)
-    lines = {line.get_label(): line for line in ax.lines}
-    worst = curves.worst(2)
-    for label, curve in {
-        "micro average": curves.micro,
-        "macro average": curves.macro,
-        f"_class ${worst[0]}$": curves.classes[worst[0]],
-        f"_class ${worst[1]}$": curves.classes[worst[1]],
-    }.items():
-        np.testing.assert_array_equal(lines[label].get_xdata(), curve.fpr)
-        np.testing.assert_array_equal(lines[label].get_ydata(), curve.tpr)
+def test_roc_draws_the_mean_and_the_worst_classes_and_a_corner_on_a_logarithmic_axis():
+    names = [f"_class ${i}$" for i in range(12)]
+    values, labels = logits(300, 12)
+    curves = evaluate.roc(values - np.eye(12)[labels], labels)
+    ax, worst = plots.roc(curves, names, worst=2), np.argsort(curves.auc)[:2]
+    expected = {"mean of all classes": curves.macro, **{names[k]: curves.classes[k] for k in worst}}
+    for label, curve in expected.items():
+        np.testing.assert_array_equal(lines_of(ax)[label].get_xydata(), np.c_[curve.fpr, curve.tpr])
     entries = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert (entries[0], entries[-1]) == (f"AUC {curves.micro.auc:.3f}  micro average", "AUC 0.500  chance")
-    assert len(entries) == 5
-    figure_of(ax).draw_without_rendering()
-    assert ax.get_legend().get_window_extent().x0 > ax.bbox.x1
-    told = ax.workbook["frame"].set_index("curve")
-    assert told.index.nunique() == 4
-    points = told.loc[f"micro average (AUC {curves.micro.auc:.3f})"].to_numpy()
-    np.testing.assert_array_equal(points, np.c_[curves.micro.fpr, curves.micro.tpr])
+    assert entries == [*(f"AUC {c.auc:.3f}  {name}" for name, c in expected.items()), "AUC 0.500  chance"]
+    points = ax.workbook["frame"].set_index("curve").loc[f"mean of all classes (AUC {curves.macro.auc:.3f})"]
+    np.testing.assert_array_equal(points, np.c_[curves.macro.fpr, curves.macro.tpr])
+    assert ax.get_xscale() == "linear"
+    cornered = plots.roc(evaluate.roc(values + np.eye(12)[labels], labels), names)
+    assert cornered.get_xscale() == "log"
+    assert all(line.get_xdata().min() > 0 for line in cornered.lines[1:])
     undefined = plots.roc(evaluate.roc(np.array([[0.5]]), np.array([0])), "a")
     assert "not defined" in undefined.get_legend().get_texts()[0].get_text()
+
+
+def test_areas_stand_at_their_class_and_network_with_their_intervals():
+    found = {"one": evaluate.roc(*logits(300, 30)), "other": evaluate.roc(*logits(300, 30, seed=1))}
+    names = [f"class {i}" for i in range(30)]
+    ax = plots.auc(found, names)
+    told = said_by(ax)[1]
+    mean = (found["one"].auc + found["other"].auc) / 2
+    shown = sorted(np.argsort(mean)[:25])  # those of the smallest areas, in order
+    assert [label.get_text() for label in ax.get_yticklabels()] == [names[k] for k in shown]
+    assert told == {(network, names[k]): found[network].auc[k] for network in found for k in shown}
+    segments = [segment for lines in ax.collections for segment in lines.get_segments()]
+    ends = [(found[network].classes[k].low, found[network].classes[k].high) for network in found for k in shown]
+    np.testing.assert_allclose([segment[:, 0] for segment in segments], ends)
 
 
 # --- bars
@@ -523,10 +532,10 @@ def test_predictions_are_some_drawn_by_the_seed_and_then_the_surest_mistakes():
     data, generator = data_of(images(40)), torch.Generator().manual_seed(3)
     logits = torch.randn(40, 5, generator=generator)
     frame = plots.predictions(data, logits, random=4, mistakes=3, seed=7).workbook["frame"]
-    first = torch.randperm(40, generator=torch.Generator().manual_seed(7))[:4]
+    first = torch.randperm(40, generator=torch.Generator().manual_seed(7))[:4].tolist()
     shares = logits.softmax(dim=1)
-    wrong = [i for i in range(40) if shares[i].argmax() != data.labels[i]]
-    picked = [*first.tolist(), *sorted(wrong, key=lambda i: -shares[i].max())[:3]]
+    wrong = [i for i in range(40) if shares[i].argmax() != data.labels[i] and i not in first]
+    picked = [*first, *sorted(wrong, key=lambda i: -shares[i].max())[:3]]
     assert frame["true class"].tolist() == [AWKWARD[data.labels[i]] for i in picked]
     assert frame["predicted class"].tolist() == [AWKWARD[shares[i].argmax()] for i in picked]
     np.testing.assert_allclose(frame["confidence"], shares[picked].amax(dim=1))
@@ -646,6 +655,7 @@ def test_every_number_stands_in_its_cell_and_windows_frame_theirs():
         (lambda: plots.per_class_bars(pd.DataFrame({"f1": np.zeros(100)})), "100 classes"),
         (lambda: plots.per_class_bars(SCORES.assign(support=20)), "are shares"),
         (lambda: plots.roc(evaluate.roc(*logits(k=2)), "a"), "1 class names|2 class"),
+        (lambda: plots.auc({}, "a"), "curves of 0 classes"),
         (lambda: plots.confusion(np.eye(3), "ab"), "shape"),
         (lambda: plots.confusion(np.eye(3), "abc", groups={"all": [0, 1, 1]}), "the 3 classes once"),
         (lambda: plots.class_gallery(images(2).float(), [0, 1], PERSIAN), "uint8"),

@@ -11,7 +11,7 @@ Arabic themselves (reshaping them beforehand would reverse them).
 """
 
 from helpers.plots.bars import bars_with_error, head_row_change, per_class_bars
-from helpers.plots.classes import confusion, roc
+from helpers.plots.classes import auc, confusion, roc
 from helpers.plots.curves import compare_curves, learning_curves, marks, setting_curves
 from helpers.plots.images import cam_overlay, class_gallery, feature_maps, filters, predictions, sample_grid
 from helpers.plots.style import STYLE, PlotError, panels
@@ -20,6 +20,7 @@ from helpers.plots.worked import number_grids
 __all__ = [
     "STYLE",
     "PlotError",
+    "auc",
     "bars_with_error",
     "cam_overlay",
     "class_gallery",

@@ -1,7 +1,5 @@
 """Bars: one group of numbers beside another."""
 
-import textwrap
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -70,7 +68,7 @@ def bars_with_error(
     ax = style.axes_or_new(ax, height=2.9)
     width, texts, bars = 0.82 / len(values.columns), _texts(values, percent), []
     # Upright where a bar (as wide as this, in inches, about) is narrower than the longest number.
-    narrow = width * style.WIDTH / len(values) <= 0.066 * max(5, texts.map(len).to_numpy().max())
+    narrow = width * 1.3 * style.inches(ax)[0] / len(values) <= 0.066 * max(5, texts.map(len).to_numpy().max())
     for i, column in enumerate(values):
         places = np.arange(len(values)) + (i - (len(values.columns) - 1) / 2) * width
         whiskers = spread[column].where(spread[column] > 0)
@@ -80,8 +78,7 @@ def bars_with_error(
         over = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": style.SMALL}
         for text, place, top in zip(texts[column], places, tops, strict=True):
             ax.annotate(text, (place, top), (0, 3), rotation=90 if narrow and text != "–" else 0, **over)
-    longest = max(10, 84 // len(values))
-    ax.set_xticks(range(len(values)), [textwrap.fill(str(name), longest) for name in values.index], parse_math=False)
+    style.name_places(ax, values.index)
     ax.set(xlim=(-0.5, len(values) - 0.5), xlabel=values.index.name or "", ylabel=ylabel)
     # Bars stand on 0, with room for the numbers over the highest.
     ends = (values + spread.fillna(0)).to_numpy()

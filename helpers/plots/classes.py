@@ -52,7 +52,7 @@ def confusion(
     width = style.WIDTH if size > 12 else max(3.4, 2.6 + 0.3 * size)  # a few classes need no full page
     ax = style.axes_or_new(ax, width=width, height=0.86 * width)
     # The square root brings out rare mistakes where no numbers show them.
-    cell = ax.get_window_extent().width / ax.figure.dpi / size  # inches, about
+    cell = style.inches(ax)[0] / size  # inches, about
     numbered = size <= MOST_NUMBERED and cell > 0.165
     norm = Normalize(0, 100) if numbered else PowerNorm(0.5, 0, 100)
     cmap = mpl.colormaps["Blues"].with_extremes(bad=style.LIGHT)
@@ -61,7 +61,7 @@ def confusion(
     ax.spines[:].set(visible=True, color=style.GREY, linewidth=0.6)
     with_counts, value = size <= MOST_COUNTED and cell > 0.26, "% of the true class's images"
     if not (numbered and style.in_panels(ax)):
-        style.colour_bar(image, f"{value}, and how many" if with_counts else value, [ax], fraction=0.04, shrink=0.85)
+        style.colour_bar(image, value, [ax], fraction=0.04, shrink=0.85)
     _name_classes(ax, names, order, most_named=MOST_NAMED if not style.in_panels(ax) or cell > 0.2 else 0)
     if numbered:
         look = {
@@ -81,8 +81,46 @@ def confusion(
 
 
 @styled
+def auc(curves: Mapping[str, RocCurves], class_names: Sequence[str], *, ax: Axes | None = None) -> Axes:
+    """The areas under the ROC curves of some networks, class by class, as points with their 95 % intervals.
+
+    Of more than 25 classes those are shown whose areas are the smallest.
+
+    Args:
+        curves: network -> what `helpers.evaluate.roc` gives for it, all on the same images.
+        class_names: K names.
+    """
+    areas = pd.DataFrame({str(network): found.auc for network, found in curves.items()})
+    if areas.empty or len(areas) != len(class_names):
+        raise PlotError(f"{len(class_names)} class names for the ROC curves of {len(areas)} classes")
+    shown = np.sort(areas.mean(axis=1).sort_values(kind="stable").index[:MOST_NUMBERED])
+    step = 0.7 / len(curves)
+    ax = style.axes_or_new(ax, height=0.9 + len(shown) * max(0.2, 0.09 * len(curves) + 0.05))
+    points, frames = [], []
+    for i, (network, found) in enumerate(curves.items()):
+        low, middle, high = np.array(
+            [[getattr(found.classes[k], end) for k in shown] for end in ("low", "auc", "high")]
+        )
+        places = np.arange(len(shown)) + (i - (len(curves) - 1) / 2) * step
+        look = {"fmt": "os^Dv"[i % 5], "color": style.PALETTE[i % len(style.PALETTE)], "markersize": 4, "elinewidth": 1}
+        points.append(ax.errorbar(middle, places, xerr=[middle - low, high - middle], **look))
+        columns = {"network": str(network), "AUC": middle, "lowest": low, "highest": high}
+        frames.append(pd.DataFrame({"class": [str(class_names[k]) for k in shown], **columns}))
+    names = [style.shortened(class_names[k], 24) for k in shown]
+    ax.set_yticks(range(len(shown)), names, parse_math=False)
+    ax.set(ylim=(len(shown) - 0.5, -0.5), xlabel="area under the ROC curve (AUC)")
+    style.tidy(ax, grid="x", no_ticks="y")
+    means = [f"{network} (mean {found.macro.auc:.3f})" for network, found in curves.items()]
+    style.legend(ax, points, means, above=True)
+    return drawn(ax, pd.concat(frames, ignore_index=True), kind="points", x="class", y="AUC", series="network")
+
+
+@styled
 def roc(curves: RocCurves, class_names: Sequence[str], *, worst: int = 3, ax: Axes | None = None) -> Axes:
-    """ROC curves: the micro and the macro average and the classes with the smallest AUC.
+    """ROC curves: the classes with the smallest AUC and, thick, the mean over all classes.
+
+    Where the mean AUC is over 0.9, the axis of the false positive rate is logarithmic: curves that lie in one corner
+    differ only there.
 
     Args:
         curves: as `helpers.evaluate.roc` gives them.
@@ -91,21 +129,27 @@ def roc(curves: RocCurves, class_names: Sequence[str], *, worst: int = 3, ax: Ax
     """
     if len(class_names) != len(curves.classes):
         raise PlotError(f"{len(class_names)} class names for the ROC curves of {len(curves.classes)} classes")
-    shown = [("micro average", curves.micro), ("macro average", curves.macro)]
-    shown += [(str(class_names[k]), curves.classes[k]) for k in curves.worst(worst)]
-    ax = style.axes_or_new(ax, height=3.2)
-    (chance,) = ax.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.8, linestyle=(0, (1, 2)))
+    smallest = [k for k in np.argsort(curves.auc, kind="stable")[:worst] if np.isfinite(curves.auc[k])]
+    shown = [("mean of all classes", curves.macro), *((str(class_names[k]), curves.classes[k]) for k in smallest)]
+    ax = style.axes_or_new(ax, height=2.9)
+    start = min((curve.fpr[curve.fpr > 0].min() for _, curve in shown if len(curve.fpr)), default=0)
+    cornered, rates = curves.macro.auc > 0.9, np.linspace(0, 1, 1001)
+    (chance,) = ax.plot(rates, rates, color=style.GREY, linewidth=0.8, linestyle=(0, (1, 2)))
     lines, labels, frames = [], [], []
     for i, (name, curve) in enumerate(shown):
-        lines += ax.plot(curve.fpr, curve.tpr, linewidth=1.8 if i < 2 else 1.2, label=name, **style.line_look(i))
+        # On a logarithmic axis there is no 0: what is found without a false alarm stands at its left end.
+        places = np.maximum(curve.fpr, start) if cornered else curve.fpr
+        lines += ax.plot(places, curve.tpr, linewidth=1.2 if i else 2, label=name, **style.line_look(i))
         area = f"{curve.auc:.3f}" if np.isfinite(curve.auc) else "not defined"
         labels.append(f"AUC {area}  {style.shortened(name, 28)}")
         points = {"false positive rate": curve.fpr, "true positive rate": curve.tpr}
         frames.append(pd.DataFrame({"curve": f"{name} (AUC {area})", **points}))
-    ends = (-0.02, 1.02)
-    ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", xlim=ends, ylim=ends)
+    ax.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    if cornered:
+        ax.set(xscale="log", xlim=(start, 1))
     style.tidy(ax)
-    style.legend(ax, [*lines, chance], [*labels, "AUC 0.500  chance"], title="each class against the rest")
+    if not style.in_panels(ax):
+        style.legend(ax, [*lines, chance], [*labels, "AUC 0.500  chance"], title="each class against the rest")
     frame = pd.concat(frames, ignore_index=True)
     return drawn(ax, frame, kind="lines", x="false positive rate", y="true positive rate", series="curve")
 

@@ -1,6 +1,5 @@
 """Curves over epochs, and over the settings of an experiment."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -148,8 +147,7 @@ def setting_curves(
         look = {**style.line_look(i), "marker": "o", "markersize": 4, "capsize": 3, "elinewidth": 1}
         lines.append(ax.errorbar(range(len(values)), values[column], spread[column], **look).lines[0])
         lines[-1].set_label(str(column))
-    length = max(8, 90 // len(values))  # characters that fit beneath a setting
-    ax.set_xticks(range(len(values)), [textwrap.fill(str(name), length) for name in values.index], parse_math=False)
+    style.name_places(ax, values.index)
     ax.set_xlim(-0.3, len(values) - 0.88)  # the names of the lines stand right of the last places
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if percent:

@@ -1,6 +1,5 @@
 """Pictures: the images themselves, and what a network sees in them."""
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,7 +13,19 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from helpers.data import ImageData
-from helpers.plots.style import GREY, SMALL, WARNING, WIDTH, PlotError, axes_or_new, drawn, shortened, styled
+from helpers.plots.style import (
+    GREY,
+    SMALL,
+    WARNING,
+    WIDTH,
+    PlotError,
+    axes_or_new,
+    drawn,
+    inches,
+    shortened,
+    styled,
+    wrapped,
+)
 
 Array = torch.Tensor | NDArray[Any]
 SMALLEST = 6.5
@@ -22,7 +33,9 @@ SMALLEST = 6.5
 LINE = 1.35
 """Height of a line of text, in font sizes."""
 GAP = 0.08
-"""Between two tiles, of which each is one unit wide."""
+"""Between two tiles, of which each is one unit wide, at least."""
+MOST_HIGH = 6.5
+"""Inches: a higher picture, with its caption, would be made smaller on a page, and its letters with it."""
 MARGIN = 1.25
 """Inches beside the feature maps, for the layers' names."""
 # Even steps of lightness, readable with any colour vision and in grey print.
@@ -66,11 +79,11 @@ def sample_grid(
     length = int(WIDTH / columns * 15)
     tiles = []
     for i, (label, guess) in enumerate(zip(truth, guesses, strict=True)):
-        lines = _two_lines(class_names[label], length)
+        lines = wrapped(class_names[label], length, 2)
         if predictions is not None:
             share = "" if confidences is None else f"{100 * float(confidences[i]):.0f}%"
             mark = "✓" if guess == label else "✗"
-            lines = [shortened(class_names[label], length), *_guess(class_names[guess], mark, share, length)]
+            lines += _guess(class_names[guess], mark, share, length)
         tiles.append(_Tile(pictures[i], lines, bool(guess != label)))
     ax = _draw(_in_rows(tiles, columns), columns, SMALL, ax)
     frame = pd.DataFrame({"true class": [str(class_names[label]) for label in truth]})
@@ -86,7 +99,9 @@ def sample_grid(
 def predictions(
     data: ImageData, logits: torch.Tensor, *, random: int = 5, mistakes: int = 5, seed: int = 0, ax: Axes | None = None
 ) -> Axes:
-    """What a network says of some images drawn at random, and its surest mistakes behind them; as `sample_grid` does.
+    """What a network says of some images drawn at random, and its surest mistakes among the others behind them.
+
+    They are shown as `sample_grid` does.
 
     Args:
         data: uint8 images.
@@ -95,9 +110,10 @@ def predictions(
         seed: of the draw.
     """
     confidences, guesses = logits.softmax(dim=1).max(dim=1)
-    wrong = (guesses != data.labels).nonzero()[:, 0]
+    shuffled = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+    drawn_first, others = shuffled[:random], shuffled[random:].sort().values
+    wrong = others[guesses[others] != data.labels[others]]
     surest = wrong[confidences[wrong].argsort(descending=True)[:mistakes]]
-    drawn_first = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:random]
     picked = torch.cat([drawn_first, surest])
     guessed = {"predictions": guesses[picked], "confidences": confidences[picked]}
     return sample_grid(data.images[picked], data.labels[picked], data.class_names, **guessed, ax=ax)
@@ -113,9 +129,9 @@ def class_gallery(images: Array, labels: Array, class_names: Sequence[str], *, a
     first = dict(zip(*np.unique(truth, return_index=True), strict=True))
     blank = np.full_like(pictures[0], 255)
     columns = min(10, len(class_names))
-    length = int(WIDTH / columns * 17)
+    length = int(WIDTH / columns * 16)
     tiles = [
-        _Tile(pictures[first[k]] if k in first else blank, _two_lines(name, length), wrong=False)
+        _Tile(pictures[first[k]] if k in first else blank, wrapped(name, length, 2), wrong=False)
         for k, name in enumerate(class_names)
     ]
     ax = _draw(_in_rows(tiles, columns), columns, SMALLEST, ax)
@@ -220,19 +236,20 @@ def _draw(
     sides: Sequence[tuple[str, str]] = (),
 ) -> Axes:
     """Rows of tiles on one axes, as a hundred axes take seconds to lay out; beside each row its name and its size."""
-    whole = width if ax is None else ax.get_window_extent().width / ax.figure.dpi
-    margin = MARGIN if sides else 0
-    inches = (whole - margin) / (columns * (1 + GAP))
-    line = LINE * font_size / 72 / inches
+    whole, most_high = (width, MOST_HIGH) if ax is None else inches(ax)
     tiles = [tile for row in rows for tile in row]
     tall, most = max(_tall(tile) for tile in tiles), max(len(tile.lines) for tile in tiles)
-    pitch = tall + (line * (most + 0.6) if most else GAP)
-    ax = axes_or_new(ax, width=width, height=len(rows) * pitch * inches + 0.1)
+    margin, line = MARGIN if sides else 0, LINE * font_size / 72
+    room, words_high = (whole - margin) / columns, line * (most + 0.6) if most else 0.05
+    # As wide as there is room, or as high, if the rows are many.
+    side = max(room / 4, min(room / (1 + GAP), (most_high / len(rows) - words_high) / tall))
+    gap, pitch, line = room / side - 1, tall + words_high / side, line / side
+    ax = axes_or_new(ax, width=width, height=len(rows) * pitch * side + 0.1)
     text = {"va": "center", "parse_math": False}
     for i, row in enumerate(rows):
         top = -i * pitch
         for j, tile in enumerate(row):
-            left, bottom = j * (1 + GAP), top - _tall(tile)
+            left, bottom = j * (1 + gap), top - _tall(tile)
             look = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "none"}
             ax.imshow(tile.picture, extent=(left, left + 1, bottom, top), **look)
             if tile.wrong is not None:
@@ -240,14 +257,15 @@ def _draw(
                 look = dict(zip(("edgecolor", "linewidth", "linestyle"), edge, strict=True))
                 ax.add_patch(Rectangle((left, bottom), 1, top - bottom, facecolor="none", clip_on=False, **look))
             for k, words in enumerate(tile.lines):
-                colour = GREY if tile.wrong is None else WARNING if tile.wrong and k else "black"
+                is_guess = "✗" in "".join(tile.lines[: k + 1])
+                colour = GREY if tile.wrong is None else WARNING if is_guess else "black"
                 place = (left + 0.5, bottom - line * (k + 0.75))
                 ax.text(*place, words, ha="center", fontsize=font_size, color=colour, **text)
         for name, size in sides[i : i + 1]:
             middle = top - _tall(row[0]) / 2
             ax.text(-0.12, middle + 0.6 * line, shortened(name, 20), ha="right", fontsize=SMALL, **text)
             ax.text(-0.12, middle - 0.6 * line, size, ha="right", fontsize=SMALLEST, color=GREY, **text)
-    ax.set(xlim=(-0.03 - margin / inches, columns * (1 + GAP) - GAP + 0.03), ylim=(-len(rows) * pitch, 0.03))
+    ax.set(xlim=(-0.03 - margin / side, columns * (1 + gap) - gap + 0.03), ylim=(-len(rows) * pitch, 0.03))
     ax.set_aspect("equal")
     ax.axis("off")
     return ax
@@ -261,27 +279,13 @@ def _in_rows(tiles: Sequence[_Tile], columns: int) -> list[Sequence[_Tile]]:
     return [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
 
 
-def _two_lines(name: str, length: int) -> list[str]:
-    """The name on one or two lines of ``length`` letters, broken after a blank, "/", "-" or "_" where there is one."""
-    text = " ".join(str(name).split())
-    if len(text) <= length:
-        return [text]
-    ends = (match.end() for match in re.finditer(r"[\s/_-]+", text))
-    end = max((end for end in ends if len(text[:end].rstrip()) <= length), default=length)
-    return [text[:end].rstrip(), shortened(text[end:], length)]
-
-
 def _guess(name: str, mark: str, share: str, length: int) -> list[str]:
-    """Mark, predicted class and confidence: in one line, or in two where it holds few letters or Persian ones."""
+    """Mark, predicted class and confidence, in as many lines as they need; two at most."""
     if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name):
         # A left-to-right mark keeps the order of a line that begins with a symbol. Only here: next to this invisible
         # mark matplotlib's PDFs lose a space.
-        lines = [f"\u200e{mark} {shortened(name, length - 2)}", share]
-    elif length < 16:
-        lines = [f"{mark} {shortened(name, length - 2)}", share]
-    else:
-        lines = [f"{mark} {shortened(name, length - len(share) - 3)} {share}".rstrip()]
-    return [line for line in lines if line]
+        return [f"\u200e{mark} {shortened(name, length - 2)}", *filter(None, [share])]
+    return wrapped(f"{mark} {shortened(name, 2 * length - 8)} {share}", length, 2)
 
 
 def _pictures(images: Array) -> NDArray[np.uint8]:

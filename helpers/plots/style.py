@@ -3,7 +3,6 @@
 import re
 import textwrap
 from collections.abc import Collection, Sequence
-from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,6 +11,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_rgba
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ SMALL = 7.5
 # Okabe and Ito, "Color Universal Design" (2008), without yellow, which is too faint for lines on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
-HATCHES = ("", "////", "\\\\\\\\", "xxxx", "----", "||||", "++++")
 WARNING = PALETTE[1]
 GREY = "#666666"
 LIGHT = "#DDDDDD"
@@ -87,14 +86,17 @@ def line_look(i: int) -> dict[str, Any]:
 
 
 def bar_look(i: int) -> dict[str, Any]:
-    """Colour and hatching of the i-th kind of bar."""
-    look = {"color": PALETTE[i % len(PALETTE)], "hatch": HATCHES[i % len(HATCHES)]}
-    return {**look, "edgecolor": "white", "linewidth": 0.3}
+    """Colour of the i-th kind of bar; every other is pale within its edge, for whoever sees no colours.
+
+    Hatching would tell them apart as well, but PDF viewers show the seams of its tiles.
+    """
+    colour = PALETTE[i % len(PALETTE)]
+    return {"facecolor": to_rgba(colour, 0.25) if i % 2 else colour, "edgecolor": colour, "linewidth": 0.9}
 
 
 def percent_ticks(axis: Axis) -> None:
-    """Shares as per cent, with as many decimals as each needs."""
-    axis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
+    """Shares as per cent, with as many decimals as each needs; more than all there is has no number."""
+    axis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%" if share < 1.0001 else "")
 
 
 def axes_or_new(ax: Axes | None, *, height: float, width: float = WIDTH) -> Axes:
@@ -157,6 +159,11 @@ def panels(
     return axes if pair else axes[:, 0]
 
 
+def inches(ax: Axes) -> NDArray[np.float64]:
+    """Width and height, about: they are settled when the figure is drawn."""
+    return ax.get_window_extent().size / ax.figure.dpi
+
+
 def in_panels(ax: Axes) -> bool:
     """Whether this is one of `panels`."""
     return hasattr(ax.figure, "panels")
@@ -217,37 +224,33 @@ def legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], *, above:
 def name_lines(ax: Axes, lines: Sequence[Line2D]) -> None:
     """Writes the lines' labels, when all else is drawn: right of where they end, if a few lines end together.
 
-    The names are moved apart, in the order of the ends; a dotted leader, which nobody takes for data, goes to one that
-    is away from its line. More lines, or lines that end at different places, have a legend.
+    Names are moved apart a little, in the order of the ends. More lines, lines that end at different places, and names
+    that would stand far from their line have a legend, in which no line can cross them.
     """
     points = {line: line.get_xydata()[np.isfinite(line.get_xydata()).all(axis=1)] for line in lines}
     ends = np.array([points[line][-1] for line in lines if len(points[line])])
-    if in_panels(ax) or not 0 < len(ends) == len(lines) <= MOST_NAMED or len(set(ends[:, 0])) > 1:
-        legend(ax, lines, [line.get_label() for line in lines])
-        return
-    ax.get_ylim()  # settles the limits, on which the transform depends
-    heights = (ax.transData + ax.transAxes.inverted()).transform(ends)[:, 1]
-    line_height = FONT_SIZE / (ax.get_window_extent().height * 72 / ax.figure.dpi)
-    order, places, step = np.argsort(heights, kind="stable"), heights.copy(), 1.3 * line_height
-    for lower, upper in pairwise(order):
-        places[upper] = max(places[upper], places[lower] + step)
-    places[order[-1]] = min(places[order[-1]], 1)
-    for upper, lower in pairwise(order[::-1]):
-        places[lower] = min(places[lower], places[upper] - step)
-    leader = {"arrowstyle": "-", "color": "#888888", "linestyle": (0, (1, 2)), "linewidth": 0.8}
-    leader |= {"relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3}
-    for line, end, height, place in zip(lines, ends, heights, places, strict=True):
-        ax.annotate(
-            line.get_label(),
-            end,
-            (14, place),
-            textcoords=("offset points", "axes fraction"),
-            arrowprops=leader if abs(place - height) > line_height / 3 else None,
-            color=line.get_color(),
-            va="center",
-            annotation_clip=False,
-            parse_math=False,
-        )
+    together = 0 < len(ends) == len(lines) <= MOST_NAMED and len(set(ends[:, 0])) == 1
+    if together and not in_panels(ax):
+        ax.get_ylim()  # settles the limits, on which the transform depends
+        heights = (ax.transData + ax.transAxes.inverted()).transform(ends)[:, 1]
+        step = 1.3 * FONT_SIZE / (72 * inches(ax)[1])
+        # Upwards one above the other, then back by what the highest ones are too high.
+        order = np.argsort(heights, kind="stable")
+        places, ladder = heights.copy(), step * np.arange(len(order))
+        places[order] = np.maximum.accumulate(heights[order] - ladder) + ladder
+        places[order] -= np.mean(places - heights)
+        if np.abs(places - heights).max() <= 1.2 * step:
+            look = {"textcoords": ("offset points", "axes fraction"), "va": "center", "annotation_clip": False}
+            for line, end, place in zip(lines, ends, places, strict=True):
+                ax.annotate(line.get_label(), end, (8, place), color=line.get_color(), parse_math=False, **look)
+            return
+    legend(ax, lines, [line.get_label() for line in lines])
+
+
+def name_places(ax: Axes, names: Collection[Any]) -> None:
+    """Writes names below the places 0, 1, …, in as many lines as they need."""
+    length = max(6, int(18 * inches(ax)[0] / len(names)))
+    ax.set_xticks(range(len(names)), ["\n".join(wrapped(name, length)) for name in names], parse_math=False)
 
 
 class _Wrapper(textwrap.TextWrapper):
@@ -257,8 +260,12 @@ class _Wrapper(textwrap.TextWrapper):
 
 
 def wrapped(name: Any, length: int, most: int | None = None) -> list[str]:
-    """The name in lines of ``length`` letters; of more than ``most`` lines the last ends with an ellipsis."""
-    return _Wrapper(length, max_lines=most, placeholder="…").wrap(str(name)) or [""]
+    """The name in lines of ``length`` letters, shortened where it needs more than ``most`` lines."""
+    lines, kept = _Wrapper(length).wrap(str(name)), len(str(name))
+    while most is not None and len(lines) > most:
+        kept -= 1
+        lines = _Wrapper(length).wrap(shortened(name, kept))
+    return lines or [""]
 
 
 def shortened(name: Any, length: int) -> str:

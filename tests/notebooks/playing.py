@@ -39,6 +39,7 @@ def play(
         fits.append((network, splits, options, result))
         return result
 
+    patch.setenv("LOKY_MAX_CPU_COUNT", "1")  # trainings side by side would not be listened to in other processes
     patch.setattr(helpers, "CHECKPOINTS", checkpoints)
     patch.setattr(train, "fit", listening)
     patch.setattr(record, "_show", lambda content, bundle: recorded.setdefault(content.get("name"), content))

@@ -212,7 +212,8 @@ def test_06_chooses_rates_on_validation_and_records_what_its_logits_give(run):
     found = fashion(run)
     names, truth = found.names, found.names["images"].test.labels
     reached = {}
-    for (name, rate, _), (_, result) in names["tried"].items():
+    for name, rate, seed in names["keys"]:
+        result = names["tried"][name, rate, seed][1]
         reached.setdefault(name, {}).setdefault(rate, []).append(result.history["val_accuracy"].iloc[-1])
     budgets = {len(rates) for rates in reached.values()}
     assert len(budgets) == 1, "equal budgets"
