@@ -99,31 +99,29 @@ def check_splits(space):
         assert splits[1] is images.val, "watched on the validation images"
 
 
-def check_rates(space, tried, chosen, rate):
-    """Of as many rates each, for as long, the one is chosen that has the best validation accuracy."""
-    factors = space["RATE_FACTORS"]
-    assert len(tried) == len(factors)
+def check_rates(space, name, chosen, rates):
+    """Each of these rates is tried for as long, and the one chosen that has the best validation accuracy."""
+    tried = [run for run in space["fits"] if run[2]["label"].startswith(f"{name}, rate")][: len(rates)]
     ends = [result.history.iloc[-1] for *_, result in tried]
     assert len({len(result.history) for *_, result in tried}) == 1
-    assert [options["learning_rate"] for _, _, options, _ in tried] == [factor * rate for factor in factors]
-    best = max(zip(ends, factors, strict=True), key=lambda pair: (pair[0]["val_accuracy"], -pair[0]["val_loss"]))
-    assert chosen == best[1]
+    assert [options["learning_rate"] for _, _, options, _ in tried] == rates
+    best = max(zip(ends, rates, strict=True), key=lambda pair: (pair[0]["val_accuracy"], -pair[0]["val_loss"]))
+    assert chosen == pytest.approx(best[1])
+    return {options.get("optimizer", "adam") for _, _, options, _ in tried}
 
 
 def check_strategies(space):
     check_splits(space)
-    runs, images = space["fits"], space["images"]
-    kinds = {name: [run for run in runs if run[2]["label"].startswith(f"{name}, rate")] for name in space["RUNS"]}
-    number = len(space["RATE_FACTORS"])
+    images = space["images"]
+    factors = space["RATE_FACTORS"]
     for name in ("scratch", "extraction"):
-        assert all("optimizer" not in options for _, _, options, _ in kinds[name])
-        check_rates(space, kinds[name][:number], space["chosen"][name], space["LEARNING_RATE"])
-    for factor, (network, _, options, _) in zip(space["RATE_FACTORS"], kinds["fine-tuning"], strict=False):
-        optimizer = options["optimizer"](network)
-        rates = [group["lr"] for group in optimizer.param_groups]
-        assert isinstance(optimizer, torch.optim.Adam)
-        assert rates == [factor * space["LEARNING_RATE_BODY"], factor * space["LEARNING_RATE"]]
-        assert sum(len(group["params"]) for group in optimizer.param_groups) == len([*network.parameters()])
+        rates = [factor * space["LEARNING_RATE"] for factor in factors]
+        assert check_rates(space, name, space["chosen"][name] * space["LEARNING_RATE"], rates) == {"adam"}
+    tuned = [run for run in space["fits"] if run[2]["label"].startswith("fine-tuning, rate")][: len(factors)]
+    for factor, (network, _, options, _) in zip(factors, tuned, strict=True):
+        groups = options["optimizer"](network).param_groups
+        assert [group["lr"] for group in groups] == [factor * rate for rate in reversed(space["LEARNING_RATES_TUNED"])]
+        assert [len(group["params"]) for group in groups] == [len([*network.parameters()]) - 4, 4]
 
     body = space["backbone"].body.cpu().state_dict()
     for (name, _), network in space["networks"].items():
@@ -179,18 +177,11 @@ def check_comparisons(rows, pairs):
 def check_depths(space):
     check_splits(space)
     images, results, depths = space["images"], space["results"], space["depths"]
-    factors = {row["what trains"]: row["chosen"] / row["rate × 1"] for row in table(space, "rates")}
+    chosen = {row["what trains"]: row["chosen"] for row in table(space, "rates")}
     for name, title in space["TITLES"].items():
-        tried = [run for run in space["fits"] if run[2]["label"].startswith(f"{name}, rate")][
-            : len(space["RATE_FACTORS"])
-        ]
-        check_rates(
-            space,
-            tried,
-            pytest.approx(factors[title]),
-            space["LEARNING_RATE_SGD" if name == "SGD" else "LEARNING_RATE"],
-        )
-        assert {options["optimizer"] for _, _, options, _ in tried} == {"sgd" if name == "SGD" else "adam"}
+        rate = space["LEARNING_RATE_SGD" if name == "SGD" else "LEARNING_RATE"]
+        optimizers = check_rates(space, name, chosen[title], [factor * rate for factor in space["RATE_FACTORS"]])
+        assert optimizers == {"sgd" if name == "SGD" else "adam"}
         accuracies = [plain_hits(space["networks"][name, seed], images.test).mean() for seed in space["RUNS"][name]]
         (shown,) = [n["value"] for n in space["recorded"]["results"]["numbers"] if n["label"].startswith(f"{title}:")]
         assert shown == pytest.approx(np.mean(accuracies))
@@ -249,7 +240,7 @@ def test_what_it_trains_chooses_and_records(name, checkpoints, monkeypatch):
     ("name", "right", "wrong"),
     [
         (STRATEGIES, 'search.fit(features["train"], labels["train"])', 'search.fit(features["val"], labels["val"])'),
-        (DEPTHS, "fit(network, images.train, images.val", "fit(network, images.train, images.test"),
+        (DEPTHS, "prepare(name, seed), images.train, images.val", "prepare(name, seed), images.train, images.test"),
         (DEPTHS, "last.idxmax()", "last.idxmin()"),
     ],
 )
