@@ -83,7 +83,7 @@ def test_it_runs_to_html_and_pdf(reports, path):
     ("name", "words"),
     [
         ("02_transfer_a_to_b", "2 were taken from a checkpoint and 0 trained here"),
-        ("08_pretrained_comparisons", "Of its 3 epochs 3 came from a checkpoint"),
+        ("08_pretrained_comparisons", "Of its 3 epochs there 3 came from a checkpoint"),
     ],
 )
 def test_a_network_goes_from_one_notebook_to_the_next(reports, name, words):
