@@ -12,7 +12,7 @@ import time
 import warnings
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -30,32 +30,12 @@ class CheckpointWarning(UserWarning):
     """A checkpoint could not be used, and the training starts anew."""
 
 
-class Key(NamedTuple):
-    """Hashes of all that decides how a training goes, but for the number of epochs.
-
-    Attributes:
-        chosen: options and data, what the network looks like and what of it is trained.
-        weights: what the network and the optimizer begin with.
-        code: what computes in it, and the libraries' versions.
-    """
-
-    chosen: str
-    weights: str
-    code: str
-
-
 class Keeper:
     """Keeps the checkpoint of one training, if that is wanted, and possible.
 
     It is not where its code can't all be read, nor where the network or ``augment`` counts something for itself as it
-    trains, which a checkpoint would not hold: then a `CheckpointWarning` says why.
-
-    Args:
-        folder: or None, for none.
-        epochs, model, augment, optimizer, label: as for `helpers.train.fit`.
-        optim: what ``optimizer`` has made.
-        loop: the functions that train and evaluate.
-        chosen: all other options, as plain values.
+    trains, which a checkpoint would not hold: then a `CheckpointWarning` says why. The arguments are those of
+    `helpers.train.fit`, what ``optimizer`` has made, the functions that train and evaluate, and all other options.
     """
 
     def __init__(
@@ -76,16 +56,11 @@ class Keeper:
         if folder is None:
             return
         try:
-            key = self._key(optimizer, loop, chosen)
+            self.file = CheckpointFile(folder, *self._key(optimizer, loop, chosen), epochs)
             self._beside = self._beside_tensors()
         except UnreadableError as error:
+            self.file = None
             self._warn(f"nothing is resumed and no checkpoint kept, since none could be told from another: {error}.")
-        else:
-            self.file = CheckpointFile(folder, key, epochs)
-
-    def load(self) -> dict[str, Any] | None:
-        """The state to go on from, as `CheckpointFile.load` finds it: of "model", "optimizer" and "progress"."""
-        return self.file.load() if self.file else None
 
     def save(self, progress: object) -> None:
         """Writes the checkpoint; ``progress`` is an object with tensors and plain values."""
@@ -105,12 +80,11 @@ class Keeper:
                 "as it trains, a count, say: make it a buffer of the network."
             )
 
-    def remove_replaced(self) -> None:
-        """At the end of the training: see `CheckpointFile.remove_replaced`."""
-        if self.file:
-            self.file.remove_replaced()
+    def _key(self, optimizer: object, loop: object, chosen: dict[str, Any]) -> tuple[str, str]:
+        """Hashes of all that decides how the training goes, but for the number of epochs: how it begins, and its code.
 
-    def _key(self, optimizer: object, loop: object, chosen: dict[str, Any]) -> Key:
+        It begins with options and data, what the network looks like and what of it is trained, and all weights.
+        """
         model, optim, augment, named = self._model, self._optim, self._augment, self._names()
         frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
         looks = [re.sub(r" at 0x\w+", "", repr(thing)) for thing in (model, augment, type(optim))]
@@ -118,11 +92,9 @@ class Keeper:
         states = [value for state in optim.state.values() for value in state.values() if isinstance(value, Tensor)]
         computing = {"network": model, "augment": augment, "optimizer": (optimizer, type(optim), settings)}
         versions = {name: metadata.version(name) for name in ("torch", "torchvision", "timm")}
-        return Key(
-            hash_code((chosen, looks, frozen, optim.param_groups), named),
-            hash_tensors(*model.state_dict().values(), *states),
-            hash_code((computing, versions, loop), named),
-        )
+        begins = hash_code((chosen, looks, frozen, optim.param_groups), named)
+        begins += hash_tensors(*model.state_dict().values(), *states)
+        return begins, hash_code((computing, versions, loop), named)
 
     def _beside_tensors(self) -> str:
         """A hash of what a checkpoint does not hold of network and augmentation: what they do, and a count, say."""
@@ -142,17 +114,15 @@ class CheckpointFile:
 
     Args:
         folder: made when the first checkpoint is written.
-        key: of the training.
-        epochs: how long it is to be. A shorter one of the same key is a start for it.
+        start: a hash of what the training begins with, ``code``: of what computes in it.
+        epochs: how long it is to be. A shorter one of the same hashes is a start for it.
     """
 
     _used: ClassVar[set[Path]] = set()  # by this process
 
-    def __init__(self, folder: Path, key: Key, epochs: int) -> None:
-        self.folder = Path(folder)
-        self.epochs = epochs
-        self._start = f"{key.chosen}{key.weights}"
-        self.key = f"{self._start}-{key.code}"
+    def __init__(self, folder: Path, start: str, code: str, epochs: int) -> None:
+        self.folder, self.epochs = Path(folder), epochs
+        self._start, self.key = start, f"{start}-{code}"
         self.path = self.folder / f"{self.key}-{epochs}.pt"
 
     def save(self, state: dict[str, Any]) -> None:

@@ -114,7 +114,7 @@ def fit(
         chosen["threads"] = torch.get_num_threads()  # sums depend on how they are cut into parts
     keeper = Keeper(checkpoint, epochs, model, optim, augment, optimizer, loop=LOOP, chosen=chosen, label=label)
     progress = _Progress()
-    if state := keeper.load():
+    if state := keeper.file and keeper.file.load():
         model.load_state_dict(state["model"])
         optim.load_state_dict(state["optimizer"])
         progress = _Progress(**state["progress"])
@@ -139,7 +139,8 @@ def fit(
         where = f"epoch {progress.epoch + 1}, after {progress.batch} of its {training.num_batches} batches"
         hint = " Make the network anew and train it with the same arguments to go on from there." if keeper.file else ""
         raise TrainingStopped(f"{label}: stopped in {where}.{hint}", result)
-    keeper.remove_replaced()
+    if keeper.file:
+        keeper.file.remove_replaced()
     return result
 
 

@@ -3,15 +3,16 @@
 import io
 import multiprocessing
 import os
-import re
+import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -42,8 +43,8 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
     """Trains several networks at a time, with the same results, bit for bit, as one after the other.
 
     Each training computes in a process of its own, with as many threads as it would have here, and as many train at a
-    time as there are cores and memory for. With one core, or on a GPU, this is ``[training() for training in
-    trainings]``, and the checkpoints are always those of that loop.
+    time as there are cores and memory for. With one core, on a GPU or under Windows (whose processes know no Ctrl-C
+    of their own) this is ``[training() for training in trainings]``, and the checkpoints are always those of that loop.
 
     Args:
         trainings: each a ``partial(train.fit, network, ...)`` of a network that no other one trains.
@@ -84,7 +85,7 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
 def _num_processes(trainings: Sequence[partial[Result]]) -> int:
     """How many trainings this machine carries at a time; LOKY_MAX_CPU_COUNT limits the cores, as in scikit-learn."""
     computes = [training.keywords.get("compute") or choose_compute() for training in trainings]
-    if any(compute.device.type != "cpu" for compute in computes):
+    if sys.platform == "win32" or any(compute.device.type != "cpu" for compute in computes):
         return 1
     import joblib  # not above: whoever trains one network does not wait for it
 
@@ -96,27 +97,20 @@ def _run(trainings: Sequence[partial[Result]], num_processes: int) -> list[Futur
     """The futures of all trainings that began, at their end: after Ctrl-C or an error no further one begins."""
     from joblib.externals.loky import get_reusable_executor
 
-    env = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "TQDM_MININTERVAL": "1"}
+    env = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "TQDM_DISABLE": "1"}
     executor = get_reusable_executor(num_processes, timeout=IDLE, initializer=_begin, env=env)
-    cache = helpers.DATA / "cache"
-    cache.mkdir(parents=True, exist_ok=True)
     futures: list[Future] = []
     running: set[Future] = set()
-    shared: dict[int, tuple[Tensor, BinaryIO]] = {}
-    with (
-        tempfile.TemporaryDirectory(prefix="trainings-", dir=cache) as folder,
-        ctrl_c() as stop,
-        tqdm(total=len(trainings), leave=False, bar_format="{desc}: {percentage:3.0f}%|{bar}| [{elapsed}]") as bar,
-    ):
-        logs = [Path(folder, str(number)) for number in range(len(trainings))]
+    shared: dict[int, tuple[Tensor, Path]] = {}
+    about = f"{len(trainings)} trainings, {num_processes} at a time"
+    with _folder() as folder, ctrl_c() as stop, tqdm(total=len(trainings), desc=about, leave=False) as bar:
         try:
             while running or (len(futures) < len(trainings) and not stop.is_set()):
                 while len(running) < num_processes and len(futures) < len(trainings) and not stop.is_set():
                     content = io.BytesIO()
-                    _Pickler(content, shared).dump(trainings[len(futures)])
+                    _Pickler(content, folder, shared).dump(trainings[len(futures)])
                     with _without_ctrl_c():  # it would end a process that is only beginning
-                        order = content.getvalue(), logs[len(futures)], checkpoint.STARTED
-                        futures.append(executor.submit(_train, *order))
+                        futures.append(executor.submit(_train, content.getvalue(), checkpoint.STARTED))
                     running.add(futures[-1])
                 ended, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
                 if any(future.exception() for future in ended):
@@ -125,43 +119,46 @@ def _run(trainings: Sequence[partial[Result]], num_processes: int) -> list[Futur
                     for process in multiprocessing.active_children():
                         if process.name.startswith("LokyProcess"):
                             os.kill(process.pid, signal.SIGINT)
-                bar.n = sum(map(_share_done, logs))
-                bar.set_description_str(f"{len(trainings)} trainings, {num_processes} at a time")
+                bar.update(len(ended))
+                bar.refresh()  # the time
         except BaseException:  # the second Ctrl-C, say
             executor.shutdown(kill_workers=True)
             raise
     return futures
 
 
-def _share_done(log: Path) -> float:
-    """How far a training is, from 0 to 1, as its progress bar says."""
-    steps = re.findall(r" (\d+)/(\d+) \[", log.read_text()) if log.exists() else []
-    return int(steps[-1][0]) / int(steps[-1][1]) if steps else 0.0
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """For the tensors that processes share; one that a killed process left is removed."""
+    cache = helpers.DATA / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for earlier in cache.glob("trainings-*"):
+        if not psutil.pid_exists(int(earlier.name.split("-")[1])):
+            shutil.rmtree(earlier, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"trainings-{os.getpid()}-", dir=cache) as folder:
+        yield Path(folder)
 
 
 class _Pickler(cloudpickle.Pickler):
     """Pickles trainings: a notebook's own functions and classes too, and large tensors by the name of a file."""
 
-    def __init__(self, stream: BinaryIO, shared: dict[int, tuple[Tensor, BinaryIO]]) -> None:
+    def __init__(self, stream: BinaryIO, folder: Path, shared: dict[int, tuple[Tensor, Path]]) -> None:
         super().__init__(stream)
-        self._shared = shared
+        self._folder, self._shared = folder, shared
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is Tensor and value.nbytes >= SHARED and value.is_contiguous() and not value.requires_grad:
             with suppress(OSError):  # no room for a file: each process gets a copy
                 if id(value) not in self._shared:
-                    # A nameless file, there as long as it is open.
-                    file = tempfile.TemporaryFile(dir=helpers.DATA / "cache")  # noqa: SIM115
-                    file.write(value.reshape(-1).view(torch.uint8).numpy())
-                    file.flush()
+                    file = self._folder / str(len(self._shared))
+                    file.write_bytes(value.reshape(-1).view(torch.uint8).numpy())
                     self._shared[id(value)] = value, file
-                place = f"/proc/{os.getpid()}/fd/{self._shared[id(value)][1].fileno()}"
-                return _mapped, (place, value.dtype, value.shape)
+                return _mapped, (str(self._shared[id(value)][1]), value.dtype, value.shape)
         return super().reducer_override(value)
 
 
-def _mapped(place: str, dtype: torch.dtype, shape: torch.Size) -> Tensor:
-    return torch.from_file(place, shared=False, size=shape.numel(), dtype=dtype).view(shape)
+def _mapped(file: str, dtype: torch.dtype, shape: torch.Size) -> Tensor:
+    return torch.from_file(file, shared=False, size=shape.numel(), dtype=dtype).view(shape)
 
 
 @contextmanager
@@ -189,12 +186,12 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _train(content: bytes, log: Path, started: float) -> tuple[dict[str, Tensor], Result | TrainingStopped, list]:
+def _train(content: bytes, started: float) -> tuple[dict[str, Tensor], Result | TrainingStopped, list]:
     """In a process: the network's state after a training, what this gives back, and its warnings."""
     choose_compute()
     checkpoint.STARTED = started
     training = cloudpickle.loads(content)
-    with log.open("w") as stream, redirect_stderr(stream), warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught:
         try:
             outcome = training()
         except TrainingStopped as stopped:

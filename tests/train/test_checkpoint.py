@@ -8,9 +8,9 @@ import torch
 
 from helpers import WorkbookError, models, train
 from helpers.train import checkpoint
-from helpers.train.checkpoint import CheckpointFile, Key
+from helpers.train.checkpoint import CheckpointFile
 
-KEY = Key("chosen", "weights", "code")
+KEY = "start", "code"
 
 
 class FullDisk:
@@ -37,7 +37,7 @@ class FullDisk:
 
 @pytest.mark.parametrize("room", [0, 1000, 400_000])
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch, room):
-    file = CheckpointFile(tmp_path, KEY, epochs=3)
+    file = CheckpointFile(tmp_path, *KEY, epochs=3)
     file.save({"weights": torch.zeros(100_000)})
     monkeypatch.setattr("helpers.files.open", lambda *args: FullDisk(open(*args), room), raising=False)  # noqa: SIM115
     with pytest.raises(WorkbookError, match=r"can't be written .* No space left on device\. Make room"):
@@ -57,7 +57,7 @@ def test_a_training_that_cannot_keep_a_checkpoint_says_why(make_images, cpu, tmp
 
 
 def test_too_little_memory_is_not_blamed_on_the_checkpoint(tmp_path, monkeypatch):
-    file = CheckpointFile(tmp_path, KEY, epochs=3)
+    file = CheckpointFile(tmp_path, *KEY, epochs=3)
     file.save({"weights": torch.zeros(1000)})
 
     def fail(*_, **__):
@@ -81,7 +81,7 @@ class Malicious:
 
 @pytest.mark.parametrize("damage", ["truncated", "garbage", "foreign", "malicious", "older format", "other training"])
 def test_a_file_that_is_damaged_or_not_ours_is_set_aside(tmp_path, damage):
-    file, marker = CheckpointFile(tmp_path, KEY, 3), tmp_path / "executed"
+    file, marker = CheckpointFile(tmp_path, *KEY, 3), tmp_path / "executed"
     file.save({"epoch": 1, "weights": torch.zeros(1000)})
     content = torch.load(file.path, weights_only=True)
     if damage == "truncated":
@@ -95,7 +95,7 @@ def test_a_file_that_is_damaged_or_not_ours_is_set_aside(tmp_path, damage):
     elif damage == "older format":
         torch.save({**content, "format": 0}, file.path)
     else:
-        other = CheckpointFile(tmp_path, KEY._replace(code="another"), 3)
+        other = CheckpointFile(tmp_path, "start", "another", 3)
         other.save({"epoch": 2})
         other.path.replace(file.path)
     with pytest.warns(train.CheckpointWarning, match=rf"{file.path.name} can't be used: .* training anew"):
@@ -111,8 +111,8 @@ def test_a_file_that_is_damaged_or_not_ours_is_set_aside(tmp_path, damage):
 def earlier(tmp_path, monkeypatch):
     """Files as an earlier process left them."""
     made = [
-        CheckpointFile(tmp_path / "made", key, epochs)
-        for key in (KEY, KEY._replace(code="old"), KEY._replace(chosen="another"), KEY._replace(weights="others"))
+        CheckpointFile(tmp_path / "made", start, code, epochs)
+        for start, code in (KEY, ("start", "old"), ("another", "code"))
         for epochs in (2, 5, 9)
     ]
     for file in made:
@@ -128,29 +128,29 @@ def names(folder):
 
 
 def test_a_finished_training_removes_what_it_replaces_and_nothing_else(earlier):
-    file = CheckpointFile(earlier, KEY, 7)
+    file = CheckpointFile(earlier, *KEY, 7)
     file.save({"epoch": 7})
     file.remove_replaced()
-    others = [f"{start}-code-{epochs}" for start in ("anotherweights", "chosenothers") for epochs in (2, 5, 9)]
-    assert names(earlier) == sorted(["chosenweights-code-7", "chosenweights-code-9", *others])
+    others = [f"another-code-{epochs}" for epochs in (2, 5, 9)]
+    assert names(earlier) == [*others, "start-code-7", "start-code-9"]
 
 
 def test_what_a_run_took_up_or_made_itself_stays(earlier):
     """A notebook may train for some epochs, and then a second time for more."""
-    short, other_code = CheckpointFile(earlier, KEY, 3), CheckpointFile(earlier, KEY._replace(code="new"), 4)
+    short, other_code = CheckpointFile(earlier, *KEY, 3), CheckpointFile(earlier, "start", "new", 4)
     assert short.load() == {"epoch": 2}
     other_code.save({"epoch": 4})
-    file = CheckpointFile(earlier, KEY, 7)
+    file = CheckpointFile(earlier, *KEY, 7)
     file.save({"epoch": 7})
     file.remove_replaced()
-    kept = [name for name in names(earlier) if name.startswith("chosenweights")]
-    assert kept == ["chosenweights-code-2", "chosenweights-code-7", "chosenweights-code-9", "chosenweights-new-4"]
+    kept = [name for name in names(earlier) if name.startswith("start")]
+    assert kept == ["start-code-2", "start-code-7", "start-code-9", "start-new-4"]
 
 
 def test_files_of_runs_side_by_side_stay(earlier, monkeypatch):
     monkeypatch.setattr(checkpoint, "STARTED", 0.0)
     before = names(earlier)
-    CheckpointFile(earlier, KEY, 9).remove_replaced()
+    CheckpointFile(earlier, *KEY, 9).remove_replaced()
     assert names(earlier) == before
 
 
