@@ -68,17 +68,13 @@ METHODS = pd.DataFrame(
     [[0.02, 0.67, 0.15], [0.52, 0.63, 0.54]], index=["method 1", "method 3"], columns=["A", "B", "all"]
 )
 WEIGHT = torch.linspace(-1, 1, 12 * 9 * 9).reshape(12, 9, 3, 3)
-SCORES = evaluate.per_class(*logits(), AWKWARD)[["accuracy", "precision", "f1"]]
 # Every public function with plausible numbers; those that take `ax` get it passed on.
 DRAWINGS = {
     "learning_curves": lambda **k: plots.learning_curves(history(), resume_epoch=5, **k),
     "compare_curves": lambda **k: plots.compare_curves({"$a$": history(), "_b": [history(), history(shift=0.1)]}, **k),
-    "confusion": lambda **k: plots.confusion(
-        evaluate.confusion(*logits()), AWKWARD, groups={"$A$": [2, 0], "_B": [1, 3, 4]}, **k
-    ),
+    "confusion": lambda **k: plots.confusion(evaluate.confusion(*logits()), AWKWARD, **k),
     "auc": lambda **k: plots.auc(dict.fromkeys(["$n$", "_m"], evaluate.roc(*logits())), AWKWARD, **k),
     "roc": lambda **k: plots.roc(evaluate.roc(*logits()), AWKWARD, **k),
-    "per_class_bars": lambda **k: plots.per_class_bars(SCORES, **k),
     "bars_with_error": lambda **k: plots.bars_with_error(METHODS, METHODS * 0 + 0.01, **k),
     "sample_grid": lambda **k: plots.sample_grid(
         images(), range(5), AWKWARD, predictions=[0, 1, 2, 2, 2], confidences=[0.5] * 5, **k
@@ -207,9 +203,6 @@ def said_by(ax):
 
 
 def test_bars_say_names_in_full_and_deviations():
-    frame = evaluate.per_class(*logits(), AWKWARD)
-    kind, said = said_by(plots.per_class_bars(frame[["f1"]].rename(columns={"f1": "F1"})))
-    assert kind == "bars" and said == {("F1", name): frame.loc[name, "f1"] for name in AWKWARD}
     for draw, kind in ((plots.bars_with_error, "bars"), (plots.setting_curves, "lines")):
         ax = draw(METHODS, METHODS / 10)
         expected = {(column, row): METHODS.loc[row, column] for column in METHODS for row in METHODS.index}
@@ -416,26 +409,6 @@ def test_confusion_of_many_classes_stays_readable(size, numbers, names):
     assert all(box.width < cell and box.height < cell for box in boxes(ax.texts))
 
 
-def test_groups_are_parted_by_lines_and_named():
-    ax = plots.confusion(
-        evaluate.confusion(*logits(500, 30)), range(30), groups={"old": range(24), "new": range(24, 30)}
-    )
-    figure_of(ax).draw_without_rendering()
-    assert {line.get_xdata()[0] for line in ax.lines} & {23.5} and {line.get_ydata()[0] for line in ax.lines} & {23.5}
-    assert sorted(texts(ax)) == ["new", "new", "old", "old"]
-    colour_bar = figure_of(ax).axes[1]
-    assert all(not box.overlaps(colour_bar.bbox) and not box.overlaps(ax.bbox) for box in boxes(ax.texts))
-
-
-def test_rows_and_columns_are_ordered_by_group():
-    matrix = np.arange(16).reshape(4, 4)
-    ax = plots.confusion(matrix, "abcd", groups={"late": [3, 1], "early": [2, 0]})
-    shares = 100 * matrix / matrix.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(ax.images[0].get_array(), shares[np.ix_([3, 1, 2, 0], [3, 1, 2, 0])])
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["d", "b", "c", "a"]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["d", "b", "c", "a"]
-
-
 def test_roc_draws_the_mean_and_the_worst_classes_and_a_corner_on_a_logarithmic_axis():
     names = [f"_class ${i}$" for i in range(12)]
     values, labels = logits(300, 12)
@@ -471,18 +444,6 @@ def test_areas_stand_at_their_class_and_network_with_their_intervals():
 
 
 # --- bars
-
-
-def test_per_class_bars_are_as_long_as_the_numbers_say():
-    frame = SCORES[["accuracy", "f1"]].rename(columns={"f1": "_F1"})
-    ax = plots.per_class_bars(frame, xlabel="$share$")
-    widths = [bar.get_width() for bar in ax.patches]
-    np.testing.assert_allclose(widths, [*frame["accuracy"], *frame["_F1"]])
-    assert ax.get_xlabel() == "$share$" and ax.get_ylabel() == "class"
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["accuracy", "_F1"]
-    figure_of(ax).draw_without_rendering()
-    assert_apart(ax.get_yticklabels())
-    assert ax.get_legend().get_window_extent().y0 >= ax.bbox.y1
 
 
 def test_bars_and_whiskers_are_as_long_as_the_numbers_say_and_values_stand_above():
@@ -652,12 +613,9 @@ def test_every_number_stands_in_its_cell_and_windows_frame_theirs():
         (lambda: plots.setting_curves(METHODS, METHODS.iloc[:1]), "same rows"),
         (lambda: plots.bars_with_error(METHODS, METHODS[["A"]]), "stds need"),
         (lambda: plots.bars_with_error(METHODS.iloc[:0]), "no means"),
-        (lambda: plots.per_class_bars(pd.DataFrame({"f1": np.zeros(100)})), "100 classes"),
-        (lambda: plots.per_class_bars(SCORES.assign(support=20)), "are shares"),
         (lambda: plots.roc(evaluate.roc(*logits(k=2)), "a"), "1 class names|2 class"),
         (lambda: plots.auc({}, "a"), "curves of 0 classes"),
         (lambda: plots.confusion(np.eye(3), "ab"), "shape"),
-        (lambda: plots.confusion(np.eye(3), "abc", groups={"all": [0, 1, 1]}), "the 3 classes once"),
         (lambda: plots.class_gallery(images(2).float(), [0, 1], PERSIAN), "uint8"),
         (lambda: plots.class_gallery(images(2, 2), [0, 1], PERSIAN), "1 or 3"),
         (lambda: plots.class_gallery(images(2), [0, 5], PERSIAN), "5 names"),

@@ -7,7 +7,7 @@ from bs4 import BeautifulSoup
 from IPython.core.formatters import DisplayFormatter
 from nbconvert.filters import markdown2html
 
-from helpers import evaluate, models
+from helpers import models
 from helpers.data import ImageData, Source, Splits
 from helpers.reprs import TableRepr
 from helpers.train import Result, choose_compute
@@ -42,10 +42,6 @@ def result(epochs: int = 3, *, resumed_from: int = 0, cached_layers: int = 0) ->
     return Result(history, best, {"weight": torch.zeros(1000)}, resumed_from, cached_layers, 1.25)
 
 
-def roc_curves() -> evaluate.RocCurves:
-    return evaluate.roc(torch.randn(300, 3, generator=torch.Generator().manual_seed(0)), torch.arange(300) % 3)
-
-
 SHOWN = {
     "Result": result,
     "Result, no epoch": lambda: result(0),
@@ -57,7 +53,6 @@ SHOWN = {
     "Backbone": lambda: models.Backbone(
         "<b>", torch.nn.Sequential(), 512, False, "random", "Get *them*.", 2, "bicubic"
     ),
-    "RocCurves": roc_curves,
 }
 
 

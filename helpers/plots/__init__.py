@@ -10,7 +10,7 @@ Class names are shown as they are: ``$`` and ``_`` have no meaning, and matplotl
 Arabic themselves (reshaping them beforehand would reverse them).
 """
 
-from helpers.plots.bars import bars_with_error, head_row_change, per_class_bars
+from helpers.plots.bars import bars_with_error, head_row_change
 from helpers.plots.classes import auc, confusion, roc
 from helpers.plots.curves import compare_curves, learning_curves, marks, setting_curves
 from helpers.plots.images import cam_overlay, class_gallery, feature_maps, filters, predictions, sample_grid
@@ -33,7 +33,6 @@ __all__ = [
     "marks",
     "number_grids",
     "panels",
-    "per_class_bars",
     "predictions",
     "roc",
     "sample_grid",

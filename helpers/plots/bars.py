@@ -9,42 +9,6 @@ from numpy.typing import ArrayLike
 from helpers.plots import style
 from helpers.plots.style import PlotError, drawn, styled
 
-MOST_CLASSES = 25
-
-
-@styled
-def per_class_bars(frame: pd.DataFrame, *, xlabel: str = "share", ax: Axes | None = None) -> Axes:
-    """A group of lying bars for each class, the first class on top.
-
-    Args:
-        frame: shares (0 to 1), one row a class, 25 at most, named by the index, whose name is the label of the axis;
-            one column a kind of bar. NaN is shown as "–".
-        xlabel: what the shares are.
-    """
-    if not 0 < len(frame) <= MOST_CLASSES:
-        raise PlotError(
-            f"bars of {len(frame)} classes cannot be read: draw 1 to {MOST_CLASSES}, such as frame.head(20)"
-        )
-    values, columns = frame.astype(float), [str(column) for column in frame.columns]
-    if not columns or ((values < 0) | (values > 1)).any(axis=None):
-        raise PlotError("bars by class are shares, 0 to 1: choose such columns, as in frame[['precision', 'f1']]")
-    thickness = 0.8 / len(columns)
-    ax = style.axes_or_new(ax, height=0.9 + len(frame) * max(0.2, 0.09 * len(columns) + 0.05))
-    rows, bars = np.arange(len(frame)), []
-    for i, column in enumerate(values):
-        offsets = rows + (i - (len(columns) - 1) / 2) * thickness
-        bars.append(ax.barh(offsets, values[column], height=thickness, **style.bar_look(i)))
-        for y in offsets[values[column].isna()]:
-            ax.text(0.005, y, "–", va="center", fontsize=style.SMALL)
-    ax.set_yticks(rows, [style.shortened(name, 24) for name in frame.index], parse_math=False)
-    ax.set(xlim=(0, 1), ylim=(len(frame) - 0.5, -0.5), xlabel=xlabel, ylabel=frame.index.name or "")
-    style.percent_ticks(ax.xaxis)
-    style.tidy(ax, grid="x", no_ticks="y")
-    if len(columns) > 1:
-        style.legend(ax, bars, columns, above=True)
-    place = str(frame.index.name or "class")
-    return drawn(ax, _long(values, place, xlabel), kind="bars", x=place, y=xlabel, series="quantity")
-
 
 @styled
 def bars_with_error(
@@ -105,15 +69,10 @@ def means_and_spread(means: pd.DataFrame, stds: pd.DataFrame | None) -> tuple[pd
 
 def tidy_means(values: pd.DataFrame, spread: pd.DataFrame, place: str, quantity: str) -> pd.DataFrame:
     """Both in long form, a row for each mean; without deviations where there are none."""
-    frame = _long(values, place, quantity)
+    named = values.set_axis([str(name) for name in values.index]).rename_axis(index=place, columns=None)
+    frame = named.reset_index().melt(place, var_name="quantity", value_name=quantity)
     frame["standard deviation"] = spread.to_numpy().T.ravel()
-    return frame if spread.notna().any(axis=None) else frame.drop(columns="standard deviation")
-
-
-def _long(frame: pd.DataFrame, place: str, quantity: str) -> pd.DataFrame:
-    """A row for each number, column by column: ``place`` (its row), "quantity" (its column) and the number."""
-    named = frame.set_axis([str(name) for name in frame.index]).rename_axis(index=place, columns=None)
-    return named.reset_index().melt(place, var_name="quantity", value_name=quantity)
+    return frame.dropna(axis=1, how="all")
 
 
 def _texts(values: pd.DataFrame, percent: bool) -> pd.DataFrame:
