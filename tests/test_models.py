@@ -1,15 +1,7 @@
 import pytest
 import torch
-from torch import nn
 
 from helpers import models
-
-
-def test_dropout_can_be_left_out_and_changes_no_weight():
-    with_dropout, without = models.arc2(seed=3), models.arc2(seed=3, dropout=0)
-    assert sum(isinstance(layer, nn.Dropout) for layer in with_dropout) == 2
-    assert not any(isinstance(layer, nn.Dropout) for layer in without)
-    assert torch.equal(with_dropout.fc1.weight, without.fc1.weight)
 
 
 def test_normalize_takes_uint8_and_float_alike():

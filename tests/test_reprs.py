@@ -7,7 +7,6 @@ from bs4 import BeautifulSoup
 from IPython.core.formatters import DisplayFormatter
 from nbconvert.filters import markdown2html
 
-from helpers import models
 from helpers.data import ImageData, Source, Splits
 from helpers.reprs import TableRepr
 from helpers.train import Result, choose_compute
@@ -50,9 +49,6 @@ SHOWN = {
     "ImageData, empty": lambda: split_of("test", ()),
     "ImageData, activations": lambda: split_of(images=torch.zeros(5, 512)),
     "Compute": lambda: choose_compute("cpu"),
-    "Backbone": lambda: models.Backbone(
-        "<b>", torch.nn.Sequential(), 512, False, "random", "Get *them*.", 2, "bicubic"
-    ),
 }
 
 

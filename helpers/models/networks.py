@@ -1,4 +1,9 @@
-"""The networks of the experiments: 01 and 02 (`cnn_on_a`), 05, 06 and 07."""
+"""The networks of the experiments: 01 and 02 (`cnn_on_a`), 05, 06 and 07.
+
+All take ``num_classes``, the outputs of their last layer; ``mean`` and ``std`` of the training images, one a channel,
+on the scale 0 to 1; and ``seed``, of the initial weights. ``image_size`` (height and width in pixels), where one is
+asked for, sets the inputs of the first fully connected layer.
+"""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -7,8 +12,9 @@ from torch import Tensor, nn
 
 from helpers.models.layers import Dropout, ModelError, Normalize, seeded
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+Channels = Sequence[float]
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SMALLEST_SIZE = 46
 """Pixels: four times a 3x3 convolution without padding and then pooling leave one of them."""
 
@@ -16,8 +22,8 @@ SMALLEST_SIZE = 46
 def cnn_on_a(
     num_classes: int = 80,
     *,
-    mean: Sequence[float] = (0.5, 0.5, 0.5),
-    std: Sequence[float] = (0.25, 0.25, 0.25),
+    mean: Channels = MEAN,
+    std: Channels = STD,
     image_size: int = 32,
     width: int = 64,
     num_blocks: int = 3,
@@ -31,14 +37,6 @@ def cnn_on_a(
 
     After Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition" (2015), with
     Ioffe and Szegedy's BatchNorm.
-
-    Args:
-        num_classes: outputs of fc1.
-        mean, std: of the training images, one a channel, on the scale 0 to 1.
-        image_size: height and width in pixels, ``2 ** num_blocks`` or more; sets the inputs of fc1.
-        width: channels of the first block; 64 in the experiment.
-        num_blocks: how many blocks.
-        seed: of the initial weights.
 
     Raises:
         ModelError: images that are too small for so many poolings.
@@ -67,12 +65,7 @@ def cnn_on_a(
 
 
 def resolution_cnn(
-    num_classes: int = 10,
-    *,
-    mean: Sequence[float] = (0.5, 0.5, 0.5),
-    std: Sequence[float] = (0.25, 0.25, 0.25),
-    image_size: int = 32,
-    seed: int = 0,
+    num_classes: int = 10, *, mean: Channels = MEAN, std: Channels = STD, image_size: int = 32, seed: int = 0
 ) -> nn.Sequential:
     """The CNN of experiment 05: two stages of three 3x3 convolutions without padding, and two fully connected layers.
 
@@ -84,14 +77,8 @@ def resolution_cnn(
     PyTorch's own have a sixth of that variance: over six convolutions the image fades so far that plain SGD rests at
     chance for its first hundreds of steps.
 
-    Args:
-        num_classes: outputs of fc2.
-        mean, std: of the training images, one a channel, on the scale 0 to 1.
-        image_size: height and width in pixels, 22 or more; sets the inputs of fc1.
-        seed: of the initial weights.
-
     Raises:
-        ModelError: images that are too small for six convolutions without padding.
+        ModelError: images of less than 22 px, which are too small for six convolutions without padding.
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(mean, std))
     channels, size = len(mean), image_size
@@ -125,20 +112,15 @@ def resolution_cnn(
 def arc2(
     num_classes: int = 10,
     *,
-    mean: Sequence[float] = (0.5,),
-    std: Sequence[float] = (0.25,),
+    mean: Channels = MEAN[:1],
+    std: Channels = STD[:1],
     image_size: int = 28,
     dropout: float = 0.25,
     seed: int = 0,
 ) -> nn.Sequential:
     """Arc2 of experiment 06: two 2x2 convolutions of 64 channels, pooling after the first, fc 9216→64→10 at 28 px.
 
-    Args:
-        num_classes: outputs.
-        mean, std: of the training images, one a channel, on the scale 0 to 1.
-        image_size: height and width in pixels; sets the inputs of the first fully connected layer.
-        dropout: probability, after each convolution stage; 0 leaves it out.
-        seed: of the initial weights.
+    ``dropout`` is the probability after each convolution stage; 0 leaves it out.
     """
     stages = [("pool", "dropout"), ("dropout",)]
     return _fashion_network(stages, num_classes, mean, std, image_size, dropout, seed)
@@ -147,8 +129,8 @@ def arc2(
 def arc3(
     num_classes: int = 10,
     *,
-    mean: Sequence[float] = (0.5,),
-    std: Sequence[float] = (0.25,),
+    mean: Channels = MEAN[:1],
+    std: Channels = STD[:1],
     image_size: int = 28,
     dropout: float = 0.25,
     seed: int = 0,
@@ -166,8 +148,8 @@ def arc3(
 def _fashion_network(
     stages: Sequence[Sequence[str]],
     num_classes: int,
-    mean: Sequence[float],
-    std: Sequence[float],
+    mean: Channels,
+    std: Channels,
     image_size: int,
     dropout: float,
     seed: int,
@@ -195,43 +177,24 @@ def _fashion_network(
     return nn.Sequential(layers)
 
 
-def cnn_model_2(
-    num_classes: int = 10,
-    *,
-    mean: Sequence[float] = (0.5, 0.5, 0.5),
-    std: Sequence[float] = (0.25, 0.25, 0.25),
-    seed: int = 0,
-) -> nn.Sequential:
+def cnn_model_2(num_classes: int = 10, *, mean: Channels = MEAN, std: Channels = STD, seed: int = 0) -> nn.Sequential:
     """CNNModel2 of experiment 07: four convolutions of 32 to 256 channels, fc 256→512→10; 525,130 parameters.
 
     Each convolution is 3x3 without padding and followed by max-pooling; what remains of the image is averaged. Images
     may have any size from 46 px on; smaller ones raise a `ModelError` when they are passed through.
-
-    Args:
-        num_classes: outputs.
-        mean, std: of the training images, one a channel, on the scale 0 to 1.
-        seed: of the initial weights.
     """
     return _capacity_network([32, 64, 128, 256], 512, num_classes, mean, std, seed)
 
 
 def optimized_cnn_model(
-    num_classes: int = 10,
-    *,
-    mean: Sequence[float] = (0.5, 0.5, 0.5),
-    std: Sequence[float] = (0.25, 0.25, 0.25),
-    seed: int = 0,
+    num_classes: int = 10, *, mean: Channels = MEAN, std: Channels = STD, seed: int = 0
 ) -> nn.Sequential:
     """OptimizedCNNModel of experiment 07: as `cnn_model_2` with half of every width; 133,034 parameters."""
     return _capacity_network([16, 32, 64, 128], 256, num_classes, mean, std, seed)
 
 
 def cnn_model(
-    num_classes: int = 10,
-    *,
-    mean: Sequence[float] = IMAGENET_MEAN,
-    std: Sequence[float] = IMAGENET_STD,
-    seed: int = 0,
+    num_classes: int = 10, *, mean: Channels = IMAGENET_MEAN, std: Channels = IMAGENET_STD, seed: int = 0
 ) -> nn.Sequential:
     """CNNModel of experiment 07: `cnn_model_2` with BatchNorm after every convolution and dropout 0.5 before fc2.
 
@@ -257,8 +220,8 @@ def _capacity_network(
     widths: Sequence[int],
     hidden: int,
     num_classes: int,
-    mean: Sequence[float],
-    std: Sequence[float],
+    mean: Channels,
+    std: Channels,
     seed: int,
     *,
     regularised: bool = False,

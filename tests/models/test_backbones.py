@@ -173,10 +173,3 @@ def test_best_backbone_is_the_first_with_weights(root):
 def test_unknown_names_are_answered_with_near_ones(name, near, root):
     with pytest.raises(ModelError, match=f"no network .*{near}"):
         backbone(name, root=root)
-
-
-def test_normalization_is_the_first_layer_of_every_body(random_backbone):
-    for name, expected in (("resnet18", (0.485, 0.456, 0.406)), ("tf_efficientnet_lite0", (0.5,) * 3)):
-        layer = random_backbone(name).body[0]
-        assert isinstance(layer, models.Normalize)
-        assert layer.mean.flatten().tolist() == pytest.approx(expected)

@@ -1,11 +1,9 @@
 """Weights: found in order, refused unless they fit, and the packages' are the right ones."""
 
-import copy
 import importlib.metadata
 import os
 import pickle
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,7 +85,7 @@ def test_finding_a_package_does_not_import_it(tmp_path, root, monkeypatch) -> No
     save({"more": torch.zeros(1)}, package / lite.file)
     (package / "__init__.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path / "site")
-    assert find(lite.network, root=root).path == package / lite.file
+    assert find("tf_efficientnet_lite0", root=root).path == package / lite.file
 
 
 def test_a_link_that_leads_nowhere_is_named(root) -> None:
@@ -287,17 +285,6 @@ def photographs() -> Tensor:
     return resize(torch.stack([photo[:, 13:413, 120:520] for photo in photos]), 224)
 
 
-def two_batch_norms_exchanged(body: nn.Sequential) -> nn.Sequential:
-    """The body with two neighbouring BatchNorm layers in each other's place."""
-    exchanged = copy.deepcopy(body)
-    layers = [part for part in exchanged.modules() if isinstance(part, nn.BatchNorm2d)]
-    first, second = next((a, b) for a, b in pairwise(layers[2:]) if a.num_features == b.num_features)
-    state = copy.deepcopy(first.state_dict())
-    first.load_state_dict(second.state_dict())
-    second.load_state_dict(state)
-    return exchanged
-
-
 def surprise(body: nn.Module, images: Tensor) -> list[float]:
     """For each BatchNorm layer, how far what arrives there is from what arrived while the network learned.
 
@@ -328,11 +315,10 @@ def test_photographs_look_to_packaged_weights_as_imagenet_did(name, photographs,
     usual = surprise(body, photographs)
     # Measured: 0.06 and 0.48 for EfficientNet-lite0, 0.04 and 0.71 for MobileNetV2.
     assert usual[0] < 0.15 and max(usual) < 1.5
-    # The measure does notice: 0.34 at least in the first layer for another normalisation, 25 for an exchange.
+    # The measure does notice: 0.34 at least in the first layer for another normalisation.
     mean, std = (0.45, 0.225) if name.startswith("tf") else (0.5, 0.5)
     otherwise = nn.Sequential(models.Normalize((mean,) * 3, (std,) * 3), *body[1:])
     assert surprise(otherwise, photographs)[0] > 0.25
-    assert max(surprise(two_batch_norms_exchanged(body), photographs)) > 10
 
 
 def test_the_packages_own_head_names_what_is_on_the_photographs(photographs, root):
