@@ -232,7 +232,7 @@ def _comparison(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
     )
     full = [row for row in rows if len(row) > 1]
     kept, caption = telling(_COLUMNS, list(zip(*full, strict=True)), caption, fixed=[0, 2])
-    table = {"kind": "table", "name": "", "caption": caption, "number": "S.1", "anchor": "table-S.1", "sticky": False}
+    table = {"kind": "table", "name": "", "caption": caption, "number": "S.1", "anchor": "table-S.1"}
     table |= {"columns": [_COLUMNS[j] for j in kept], "align": [_ALIGN[j] for j in kept], "bold": [], "links": []}
     table["rows"] = [[row[j] for j in kept] if len(row) > 1 else row for row in rows]
     return [{"kind": "unnumbered", "level": 2, "text": "Reported and measured"}, table]

@@ -95,7 +95,9 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
     body = _EMPTY_HEADER.sub(r"<td\1></td>", "".join(pieces[::2]))
     source = re.compile(rf'(?<=src="){token}-[\w.]+')
     body = source.sub(lambda found: data_uri(found[0], pictures.files.get(found[0], b"")), body)
-    rules = [foreign.rules(block["text"], prefix=f"output-{block['output']}-") for block in blocks if "output" in block]
+    rules = [
+        foreign.rules(block["text"], prefix=f"output-{block['output']}-") for block in blocks if block["kind"] == "html"
+    ]
     return _with_style(head + body + end, "\n".join(rules))
 
 
@@ -142,15 +144,20 @@ def described(document: parts.Document, pictures: "Pictures", *, paper: bool, ch
         names = {name: f"{chapter}.{number}" if chapter else str(number) for name, number in document.left_out.items()}
         made.append({"kind": "elsewhere", "chapter": chapter or 1, "names": names})
     for i, block in enumerate([*(sources if paper else []), *blocks], 1):
-        if about := _described(block, pictures, paper):
-            made.append(
-                {"chapter": chapter or 1, "detail": parts.DETAIL in block.tags, **about}
-                | ({"output": str(i)} if about["kind"] == "html" else {})
-            )
-    for about, following in itertools.pairwise([*made, {"kind": ""}]):
+        about = _described(block, pictures, paper)
+        if about is None:
+            continue
+        about |= {"chapter": chapter or 1, "detail": parts.DETAIL in block.tags, "output": str(i)}
+        last = made[-1] if made else {"kind": ""}
+        if about["kind"] == last["kind"] == "reading" and about["detail"] == last["detail"]:
+            last["text"] += f"\n\n{about['text']}"  # conclusions in a row share a box
+            continue
+        # On paper a figure or a table and the conclusion below it stay together.
+        about["below"] = last["opens"] = paper and about["kind"] == "reading" and "number" in last
+        made.append(about)
         if "number" in about:
             number = f"{chapter}.{about['number']}" if chapter else str(about["number"])
-            about |= {"number": number, "anchor": f"{about['kind']}-{number}", "sticky": following["kind"] == "reading"}
+            about |= {"number": number, "anchor": f"{about['kind']}-{number}"}
     return made if paper else _folded(made)
 
 

@@ -292,14 +292,28 @@ local function scrolled(blocks, label)
   return fenced('<div class="scroll" tabindex="0" role="group" aria-label="' .. label .. '">', blocks, "</div>")
 end
 
+--- Room for a text that is not there.
+local function hidden(text)
+  if typst then return inline("#hide(" .. literal(text) .. ");") end
+  return pandoc.Span({}, pandoc.Attr("", {}, {["data-room"] = text}))
+end
+
 --- A recorded table: its heads are texts, empty ones no heads, and a row of one cell is a heading of those below it.
 local function recorded_table(b)
-  local bold = {}
+  local bold, tails = {}, {}
+  for _, texts in ipairs(b.rows) do
+    for x, text in ipairs(texts) do
+      local tail = b.align[x] == "right" and text:match("^[^%a±]* (± [%d.,]+)$") or ""
+      tails[x] = #tail > #(tails[x] or "") and tail or tails[x]
+    end
+  end
   for _, place in ipairs(b.bold) do bold[("%d,%d"):format(place[1], place[2])] = true end
   local function row(texts, y)
     local cells = pandoc.List({})
     for x, text in ipairs(texts) do
       local content = pandoc.Inlines({shown(text)})
+      -- Means stand below each other, whether they have a deviation or not.
+      if y >= 0 and tails[x] and text:match("^[^%a±]+$") then content:insert(hidden("\u{A0}" .. tails[x])) end
       if bold[y .. "," .. x - 1] then content = pandoc.Inlines({pandoc.Strong(content)}) end
       local link = x == 1 and not typst and b.links[y + 1] or ""
       if link ~= "" then content = pandoc.Inlines({pandoc.Link(content, link)}) end
@@ -410,6 +424,11 @@ local html = {
   failure = function() return {} end,  -- the template's: it ends the page
 }
 
+--- A call whose last argument is the conclusion that follows, if one does: it closes the bracket.
+local function with_below(b, name, ...)
+  return raw("#wb." .. name .. "(" .. table.concat({...}, ", ") .. ")" .. (b.opens and "[" or "[]"))
+end
+
 local paper = {
   elsewhere = function() return {} end,
   works = function(b)
@@ -423,11 +442,11 @@ local paper = {
   answer = function(b) return fenced("#wb.answer(" .. tostring(runs_right_to_left(b.text)) .. ")[", text_of(b), "]") end,
   text = text_of,
   html = text_of,
-  reading = function(b) return fenced("#wb.reading[", text_of(b), "]") end,
-  figure = function(b) return {call("drawing", value(b), image_of(b))} end,
+  reading = function(b) return fenced("#wb.reading[", text_of(b), b.below and "]]" or "]") end,
+  figure = function(b) return {with_below(b, "drawing", value(b), image_of(b))} end,
   table = function(b)
-    local about = {number = b.number, caption = b.caption, anchor = b.anchor, sticky = b.sticky}
-    return {call("sheet", value(about), table_arguments(to_typst(pandoc.Blocks({recorded_table(b)}))[1]))}
+    local about = {number = b.number, caption = b.caption, anchor = b.anchor}
+    return {with_below(b, "sheet", value(about), table_arguments(to_typst(pandoc.Blocks({recorded_table(b)}))[1]))}
   end,
   chapter = function(b)
     local numbering = order.chapters[b.chapter].numbered and '"1.1"' or "none"

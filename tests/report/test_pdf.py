@@ -115,10 +115,11 @@ def test_figures_are_vectors_with_numbered_captions():
     assert "/Form" in {entry.get_object()["/Subtype"] for entry in drawn["/Resources"]["/XObject"].values()}
 
 
-def test_a_figure_that_does_not_fit_opens_the_next_page_and_two_of_half_a_page_share_one():
-    first, second = pages_of(pdf(Markdown((LOREM + "\n\n") * 3), figure(1, size=(6, 6)), Markdown("After.")))
-    assert "Figure" not in first
-    assert in_order(second, ["Figure 1.", "After."])
+def test_text_goes_on_around_a_figure_that_does_not_fit_and_two_of_half_a_page_share_one():
+    blocks = [figure(1, size=(6, 6)), Reading("It falls."), Reading("It stays low."), Markdown("After.")]
+    first, second = pages_of(pdf(Markdown((LOREM + "\n\n") * 3), *blocks))
+    assert "Figure" not in first and "After." in first
+    assert in_order(second, ["Figure 1.", "Reading", "It falls.", "It stays low."]) and second.count("Reading") == 1
     _, second = pages_of(pdf(Markdown((LOREM + "\n\n") * 5), *[figure(i, size=(6, 4.6)) for i in (1, 2)]))
     assert "Figure 1." in second and "Figure 2." in second
 
