@@ -17,21 +17,17 @@ from helpers.report.document import (
     Document,
     Failure,
     Provenance,
-    Reading,
-    Table,
     read,
     selected,
     with_failure,
 )
-from helpers.report.index import COMPARED, compared
+from helpers.report.index import COMPARED, compared, finding, first_sentence
 from helpers.report.workspace import BOOK, Settings, UnreadableNotebook, load, write
 
 DEFAULT_TITLE = "Experiments in image classification"
 FEWEST_CHAPTERS = 2
 MADE_FROM = f".{BOOK}.made-from"
 """Beside the book: a hash of what it was made from."""
-_SENTENCE = re.compile(r"(?:(?!\n[ \t]*\n).)*?(?<! vs)(?<!Fig)[.!?؟](?=\s+[^\sa-z]|\s*\Z)", re.DOTALL)
-"""A text's first one: it ends before a blank and a capital letter, a digit or a mark."""
 _COLUMNS = [*COMPARED, "Images"]
 _ALIGN = ["left", "right", "right", "right", "left"]
 _IMAGES = {True: "stand-in", False: "real", None: "–"}
@@ -69,7 +65,7 @@ def write_book(reports: Path, how: Settings) -> str:
     if len(found) < FEWEST_CHAPTERS:
         return ""
     try:
-        write(reports / BOOK, pdf(found, how.cover or Cover(), profile=how.profile))
+        write(reports / BOOK, pdf(found, how))
     except render.PdfError as error:
         return clean.private(f"{BOOK} could not be made: {error}")
     write(reports / MADE_FROM, made_from)
@@ -132,13 +128,12 @@ def _document(path: Path) -> Document:
 # Its pages
 
 
-def pdf(chapters: Sequence[Chapter], cover: Cover, *, profile: str) -> bytes:
+def pdf(chapters: Sequence[Chapter], how: Settings) -> bytes:
     """The book as a PDF on A4 paper; the same chapters give the same bytes.
 
     Args:
         chapters: in their order, numbered from 1; figures and tables are numbered by chapter.
-        cover: what stands on the first page.
-        profile: the profile of the runs.
+        how: the cover, the profile of the runs, and the edition: the full one lists figures and tables.
 
     Raises:
         PdfError: if Typst could not set it.
@@ -155,11 +150,22 @@ def pdf(chapters: Sequence[Chapter], cover: Cover, *, profile: str) -> bytes:
             line = " · ".join(filter(None, [chapter.name, render.facts(document)]))
             opening = {"title": document.title, "facts": line, "failed": document.failed}
             blocks += [{"kind": "chapter", "chapter": number, **opening}, *its_blocks]
+        cover = how.cover or Cover()
         title = cover.title or DEFAULT_TITLE
-        front = cover.described(pictures, title)
-        return {"title": title, "cover": front, "book": True, "facts": _facts(chapters, profile)}, blocks
+        about = {"title": title, "cover": cover.described(pictures, title), "facts": _facts(chapters, how.profile)}
+        return {**about, "book": True, "lists": _lists(blocks) if how.edition == "full" else []}, blocks
 
     return render.typeset(make, level=2)
+
+
+def _lists(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All figures, and all tables, with the first sentence of their captions."""
+    lists = []
+    for kind, title in (("figure", "Figures"), ("table", "Tables")):
+        numbered = [block for block in blocks if block["kind"] == kind and "number" in block]
+        lines = [{"number": b["number"], "anchor": b["anchor"], "text": first_sentence(b["caption"])} for b in numbered]
+        lists += [{"title": title, "lines": lines}] if lines else []
+    return lists
 
 
 def _facts(chapters: Sequence[Chapter], profile: str) -> list[dict[str, str]]:
@@ -244,29 +250,12 @@ def _findings(chapters: Sequence[Chapter], described: Sequence[list[dict[str, An
     for number, (chapter, its_blocks) in enumerate(zip(chapters, described, strict=True), 1):
         document = chapter.document
         about = {"title": document.title, "state": f"Failed. {_failure(document)}" if document.failed else ""}
-        sentence = "" if document.failed else finding(document)
+        sentence = finding(document)
         figures = [block for block in its_blocks if block["kind"] == "figure" and "number" in block]
         chosen = [figure for figure in figures if fnmatch.fnmatchcase(figure["name"], document.key_figure)]
         key = {"figure": (chosen or figures)[0]} if figures else {}
         blocks.append({"kind": "finding", "chapter": number, "text": sentence, "format": "markdown", **about, **key})
     return blocks
-
-
-def finding(document: Document) -> str:
-    """What the notebook found: the first sentence of the reading below its table of results, or else of its last one.
-
-    Returns:
-        Markdown that the run computed; "" where it has no reading.
-    """
-    readings = [(i, block.text.strip()) for i, block in enumerate(document.blocks) if isinstance(block, Reading)]
-    # A table of numbers has no values of its own: the document has them elsewhere.
-    tables = [
-        i for i, block in enumerate(document.blocks) if isinstance(block, Table) and block.rows and not block.values
-    ]
-    below = [text for i, text in readings if tables and i > tables[-1]]
-    text = next(iter(below), readings[-1][1] if readings else "")
-    sentence = _SENTENCE.match(text)
-    return sentence[0] if sentence else text.split("\n\n")[0]
 
 
 def _is_stand_in(document: Document) -> bool | None:

@@ -9,14 +9,18 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from helpers.record import is_name, telling
 from helpers.report import render
-from helpers.report.document import Document, Failure, Figure, Provenance, Table
+from helpers.report.document import Document, Failure, Figure, Markdown, Provenance, Reading, Table
 from helpers.report.workspace import BOOK, write
 
 NUMBERS_SHOWN = 4
+_SENTENCE = re.compile(r"(?:(?!\n[ \t]*\n).)*?(?<! vs)(?<!Fig)[.!?؟](?=\s+[^\sa-z]|\s*\Z)", re.DOTALL)
+"""A text's first one: it ends before a blank and a capital letter, a digit or a mark."""
+_END = re.compile(r"^#+\s+(?:Conclusions?|Discussion)\b", re.MULTILINE)
+"""The heading of the section that says what was found."""
 THUMBNAIL_BYTES = 600_000
 """A larger drawing is not shown on its card: thirty of them would make the page slow."""
 FILES = {
@@ -28,6 +32,8 @@ FILES = {
     "last-good.pdf": "Last good PDF",
 }
 """Suffixes of a notebook's files beside the index, and what their links are called."""
+PAGES_LINKS = ("PDF", "Notebook", "Numbers")
+"""Those that a notebook's page has, too."""
 
 COMPARED = ("Quantity", "Reported earlier", "This run", "Difference (of %: points)")
 
@@ -47,8 +53,8 @@ def numbers(document: Document, *, name: str, profile: str) -> dict[str, Any]:
         Keys in a fixed order: "notebook", "profile", "title", "status" ("ok" or "failed"), "error" (None, or its
         "name", "message" and "cell"), "duration_seconds", "finished", "stand_in" (a warning, or ""), "provenance",
         "parameters", "numbers" (by name: "label", "value", "std", "runs", "reported", "unit", "shown"), "tables" (by
-        name: "caption", "columns", "values"), "figures" (by name: "caption", "alt"), "key_figure" (a name, or "") and
-        "key_numbers" (names). None stands for NaN and infinities.
+        name: "caption", "columns", "values"), "figures" (by name: "caption", "alt"), "finding" (a
+        sentence, or ""), "key_figure" (a name, or "") and "key_numbers" (names). None stands for NaN and infinities.
     """
 
     def those(kind: type) -> list[Any]:
@@ -77,10 +83,40 @@ def numbers(document: Document, *, name: str, profile: str) -> dict[str, Any]:
             for block in tables
         },
         "figures": {block.name: {"caption": block.caption, "alt": block.alt} for block in those(Figure)},
+        "finding": _plain(finding(document), document),
         "key_figure": document.key_figure,
         "key_numbers": document.key_numbers,
     }
     return _strict(made)
+
+
+def finding(document: Document) -> str:
+    """What the notebook found: the first sentence of the first reading of its conclusion or discussion, or else of its
+    last reading.
+
+    Returns:
+        Markdown that the run computed; "" where it has no reading, or failed.
+    """
+    headings = [i for i, block in enumerate(document.blocks) if isinstance(block, Markdown) and _END.search(block.text)]
+    below = document.blocks[headings[-1] :] if headings else []
+    readings = [[block.text for block in part if isinstance(block, Reading)] for part in (below, document.blocks)]
+    found = next(iter(readings[0]), readings[1][-1] if readings[1] else "")
+    return "" if document.failed else first_sentence(found)
+
+
+def first_sentence(text: str) -> str:
+    sentence = _SENTENCE.match(text.strip())
+    return sentence[0] if sentence else text.strip().split("\n\n")[0]
+
+
+def _plain(text: str, document: Document) -> str:
+    """The Markdown of a sentence without its marks, references with their numbers."""
+    numbers = {block.name: block.number for block in document.blocks if isinstance(block, Figure | Table)}
+
+    def number(found: re.Match[str]) -> str:
+        return f"{'Figure' if found[1] == 'fig' else 'Table'} {numbers.get(found[2], found[2])}"
+
+    return re.sub(r"[*`]", "", re.sub(r"@(fig|tbl)-(\w+(?:-\w+)*)", number, text))
 
 
 def _strict(value: Any) -> Any:
@@ -122,6 +158,8 @@ def compared(numbers: Numbers, patterns: Sequence[str]) -> list[list[str]]:
 def write_page(reports: Path, figures: Path, profile: str) -> None:
     """Writes ``index.html``: a card for each notebook that left its numbers, and one table of the results.
 
+    The notebooks' pages get links to their neighbours' and to their own files, those that exist now.
+
     Args:
         reports: the folder of a profile's reports, whichever command made them; the page's links lead to files there.
         figures: the folder of the same profile's drawings, one folder for each notebook.
@@ -160,6 +198,33 @@ def write_page(reports: Path, figures: Path, profile: str) -> None:
     page = render.page(meta, "index.html")
     page = re.sub(r"<!--thumbnail (\d+)-->", lambda place: thumbnails[int(place[1])], page)
     write(reports / "index.html", page)
+    _link(reports, meta["cards"])
+
+
+def _link(reports: Path, cards: Sequence[dict[str, Any]]) -> None:
+    """Writes the links into the pages that lack some or have others."""
+    pages = [card for card in cards if card["page"].endswith(".html")]
+    for i, card in enumerate(pages):
+        own = [_anchor(file["path"], file["text"]) for file in card["files"] if file["text"] in PAGES_LINKS]
+        near = [(pages[i - 1 : i] if i else [], "prev", "Previous"), (pages[i + 1 : i + 2], "next", "Next")]
+        others = [
+            _anchor(other["page"], f"{label}: {other['title']}", f' rel="{rel}"')
+            for found, rel, label in near
+            for other in found
+        ]
+        others = ['<nav class="neighbours" aria-label="Other notebooks">', *others, "</nav>"] if others else []
+        path = reports / unquote(card["page"])
+        before = text = path.read_text(encoding="utf-8")
+        for mark, links in (("files", own), ("neighbours", others)):
+            start, _, rest = text.partition(f"<!--{mark}-->")
+            _, end, rest = rest.partition(f"<!--/{mark}-->")
+            text = f"{start}<!--{mark}-->{''.join(links)}{end}{rest}" if end else text
+        if text != before:
+            write(path, text)
+
+
+def _anchor(path: str, text: str, more: str = "") -> str:
+    return f'<a href="{path}"{more} dir="auto">{escape(text)}</a>'
 
 
 def _content(path: Path) -> dict[str, Any] | None:
@@ -187,6 +252,7 @@ def _card(reports: Path, name: str, content: dict[str, Any]) -> dict[str, Any]:
     failed = content["status"] != "ok"
     return {
         "title": content["title"],
+        "finding": content.get("finding", ""),
         "state": "bad" if failed else "good",
         "badge": "Failed" if failed else "Complete",
         "error": {"name": error["name"], "message": error["message"][:200]} if error else None,

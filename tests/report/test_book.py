@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers.report import book
-from helpers.report.book import Chapter, chapters, finding
+from helpers.report.book import Chapter, chapters
 from helpers.report.cover import Cover
 from helpers.report.document import Block, Code, Document, Failure, Markdown, Provenance, Reading, Table
 from helpers.report.workspace import Settings
@@ -34,9 +34,10 @@ def results(*rows: list[str]) -> Table:
     return Table("results", "Results.", columns, list(rows) or [["q", "–", "1", "–"]], ["left"] * 4, [], 1)
 
 
-def render(*documents: Document, **options: object) -> pypdf.PdfReader:
+def render(*documents: Document, edition: str = "hand-in", **options: object) -> pypdf.PdfReader:
     made = [Chapter(f"{i:02}_notebook", document) for i, document in enumerate(documents, 1)]
-    return pypdf.PdfReader(io.BytesIO(book.pdf(made, Cover(**{"title": "The book", **options}), profile="quick")))
+    how = Settings("quick", cover=Cover(**{"title": "The book", **options}), edition=edition)
+    return pypdf.PdfReader(io.BytesIO(book.pdf(made, how)))
 
 
 def summary_of(reader: pypdf.PdfReader) -> str:
@@ -159,12 +160,24 @@ def test_the_summary_shows_the_key_figure():
     assert re.findall(r"Figure (\S+)\. Caption of (\w+)", summary) == [("1.2", "animals_bars"), ("2.1", "first")]
 
 
-def test_the_finding_is_the_reading_below_the_table_of_results_or_the_last_one():
-    before, after, last = (Reading(f"The {word}. More of it.") for word in ("first", "result", "last"))
-    assert finding(make_document(before, results(), after, last)) == "The result."
-    assert finding(make_document(before, after, last)) == "The last."
-    assert finding(make_document(before, results())) == "The first."
-    assert finding(make_document(Markdown("text"))) == ""
+def test_the_full_edition_lists_figures_and_tables_with_their_pages():
+    figures = [figure(i, name=f"f{i}", caption=f"Caption {i} of it. More.") for i in (1, 2)]
+    documents = [make_document(Markdown("## Part"), *figures), make_document(results())]
+    pages = pages_of(render(*documents, edition="full"))
+    (at,) = [i for i, text in enumerate(pages) if text.startswith("Figures and tables\n")]
+    lines = re.findall(r"^(\d\.\d) (.+?) (\d+)$", pages[at], re.MULTILINE)
+    assert [(number, text) for number, text, _ in lines] == [
+        ("1.1", "Caption 1 of it."), ("1.2", "Caption 2 of it."), ("2.1", "Results.")]  # fmt: skip
+    for (number, _, place), kind in zip(lines, ("Figure", "Figure", "Table"), strict=True):
+        assert f"{kind} {number}." in pages[int(place) - 1]
+    assert not [text for text in pages_of(render(*documents)) if "Figures and tables" in text]
+
+
+def test_contents_of_many_sections_stand_on_one_page():
+    text = "\n\n".join(f"## Section {i}" for i in range(13))
+    pages = pages_of(render(*[make_document(Markdown(text)) for _ in range(5)]))
+    (contents,) = [text for text in pages if text.startswith("Contents\n")]
+    assert "1.1 Section 0" in contents and "5.13 Section 12" in contents
 
 
 # Chapters

@@ -7,7 +7,9 @@ import html5lib
 import pytest
 from bs4 import BeautifulSoup
 
-from helpers.report import index
+from helpers.report import index, render
+from helpers.report.document import Markdown, Reading
+from tests.report.documents import document, figure
 
 NASTY = "<script>alert('x')</script> & \"quoted\""
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt"/>'
@@ -133,3 +135,28 @@ def test_failures_and_stand_ins_are_said_on_top(text):
     notices = [notice.get_text() for notice in BeautifulSoup(text, "html.parser").find_all(class_="notice")]
     assert notices[0].startswith("Failed: 02_b.")
     assert notices[1].startswith("STAND-IN DATA in 1 of 2")
+
+
+def test_the_finding_opens_the_conclusion_or_is_the_last_reading():
+    early, end, last = (Reading(f"The **{word}** of @fig-f. More of it.") for word in ("first", "result", "last"))
+    texts = [Markdown("## Conclusion\n\nWords."), Markdown("## Questions")]
+    assert index.finding(document(early, texts[0], end, texts[1], last)) == "The **result** of @fig-f."
+    assert index.finding(document(early, last)) == "The **last** of @fig-f."
+    assert index.finding(document(Markdown("text"))) == ""
+    made = index.numbers(document(figure(), early), name="01_a", profile="p")
+    assert made["finding"] == "The first of Figure 1."
+
+
+def test_pages_lead_to_their_neighbours_and_files_that_exist(folders):
+    reports, figures = folders
+    for name in ("01_a", "02_b"):
+        page = render.html(document(), name=name, profile="quick")
+        (reports / f"{name}.html").write_text(page, encoding="utf-8")
+    written(reports, figures)
+    first, second = (BeautifulSoup((reports / f"{name}.html").read_text(), "html5lib") for name in ("01_a", "02_b"))
+    assert [link["href"] for link in first.select(".own a")] == ["01_a.pdf", "01_a.json"]
+    assert [(link["rel"], link["href"]) for link in first.select(".neighbours a")] == [(["next"], "02_b.html")]
+    assert second.select(".neighbours a")[0].get_text() == f"Previous: Title of 01_a {NASTY}"
+    before = (reports / "01_a.html").stat().st_mtime_ns
+    written(reports, figures)
+    assert (reports / "01_a.html").stat().st_mtime_ns == before
