@@ -47,7 +47,6 @@ def load(
     val_fraction: float = 0.2,
     interpolation: str = "bilinear",
     seed: int = 0,
-    skip_bad: bool = False,
     root: Path = DATA,
 ) -> Splits:
     """Loads a data set by name, split into training, validation and test images, and looks for duplicates among them.
@@ -70,7 +69,6 @@ def load(
         interpolation: by which images are resized, "bilinear" or "bicubic": as those were that pretrained weights have
             seen, see `helpers.models.Backbone.interpolation`.
         seed: decides who is in which split, who is in a limited one, and what the shapes look like.
-        skip_bad: leave out files of a folder that can't be read, with a warning, instead of stopping.
         root: the folder of data sets.
 
     Raises:
@@ -108,7 +106,7 @@ def load(
         parts = _draw(known, num_classes, limits, image_size or SHAPES_SIZE, seed)
     else:
         how = {"image_size": image_size, "channels": channels, "interpolation": interpolation}
-        found = _read(name, root, {**how, "skip_bad": skip_bad, "cache": root / "cache"})
+        found = _read(name, root, {**how, "cache": root / "cache"})
         parts = _choose(found, classes, num_classes, val_fraction, limits, seed)
     parts = [
         replace(part, images=resize(to_channels(part.images, channels), image_size, interpolation)) for part in parts

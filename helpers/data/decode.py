@@ -25,8 +25,8 @@ def image_suffixes() -> frozenset[str]:
 def decode(path: Path, *, image_size: int | None, channels: int | None, interpolation: str = "bilinear") -> np.ndarray:
     """Reads one image file.
 
-    The image is turned as its EXIF orientation says. Transparent pixels are composited over white, 16-bit grey is
-    scaled to 8 bits, of an animation the first frame is taken. Grey is luma (ITU-R BT.601).
+    The image is turned as its EXIF orientation says. Transparent pixels are composited over white, of an animation the
+    first frame is taken. Grey is luma (ITU-R BT.601).
 
     With ``image_size``, the largest centred square is resized by Pillow's filter, which widens with the
     reduction and so doesn't alias. That is the usual "shorter side to ``image_size``, then centre crop", but never
@@ -42,8 +42,7 @@ def decode(path: Path, *, image_size: int | None, channels: int | None, interpol
         uint8 (channels, height, width), 0 to 255.
 
     Raises:
-        BadImageError: for a file that is no image, is truncated, has too many pixels, or pixels whose range is not
-            known.
+        BadImageError: for a file that is no image, is truncated, has too many pixels, or pixels of more than 8 bits.
         DataError: for a file that the operating system does not let us read.
     """
     try:
@@ -73,25 +72,15 @@ def _formats() -> tuple[str, ...]:
 
 def _to_colours(image: Image.Image, mode: str) -> Image.Image:
     """To "L" or "RGB" (``mode``), whatever the file holds."""
-    if image.mode == "F":
-        raise BadImageError("floating point pixels have no agreed range: save it with 8 or 16 bits")
-    if image.mode.startswith("I"):
-        image = _to_eight_bits(image)
-    elif image.has_transparency_data:
+    if image.mode.startswith(("I", "F")):  # which Pillow would clip at 255
+        raise BadImageError("pixels of more than 8 bits have no agreed range: save it with 8 bits a channel")
+    if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     # CMYK has no direct way to grey that agrees with its RGB colours, and neither has a palette.
     elif image.mode not in ("1", "L", "RGB"):
         image = image.convert("RGB")
     return image.convert(mode)
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey, 0 to 65535, to 0 to 255. Pillow's own conversion would clip at 255."""
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise BadImageError("grey values beyond 16 bits have no agreed range: save it with 8 or 16 bits")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
 def _centre_square(image: Image.Image, size: int, interpolation: str) -> Image.Image:

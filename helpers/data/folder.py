@@ -32,7 +32,7 @@ from helpers.files import replacing
 LAYOUT = "train/<class>/<image files>, with val/ and test/ beside train/ if you have them, or one folder for each class"
 """What a folder looks like that `read` understands, in words for messages."""
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """To raise whenever decoding or the layout of the cache changes."""
 
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -63,7 +63,6 @@ def read(
     image_size: int | None,
     channels: int | None,
     interpolation: str = "bilinear",
-    skip_bad: bool = False,
     cache: Path | None,
 ) -> dict[str, ImageData]:
     """Reads a folder of images.
@@ -79,7 +78,6 @@ def read(
             keeps their size, which must be one for all.
         channels: 1 for grey, 3 or None for RGB.
         interpolation: as for `decode`.
-        skip_bad: leave files out that are no readable images, with a warning, rather than stop.
         cache: the folder to keep decoded images in; None keeps none.
 
     Returns:
@@ -89,20 +87,16 @@ def read(
 
     Raises:
         MissingDataError: if there is no such folder, or its images aren't in folders of classes (Stanford Cars).
-        DataError: if it has no classes, or a class no (readable) images; if ``val`` or ``test`` has a class that
-            ``train`` lacks; for two validation folders, a link that leads nowhere, or a file that may not
-            be read; for files that are no readable images, unless ``skip_bad``; and for different sizes.
+        DataError: if it has no classes, or a class no images; if ``val`` or ``test`` has a class that ``train`` lacks;
+            for two validation folders, a link that leads nowhere, files that are no readable images, and different
+            sizes.
     """
     root = Path(root)
     scan = _scan(root)
     class_names = _class_names(scan)
     files = [file for classes in scan.values() for members in classes.values() for file in members]
     how = {"image_size": image_size, "channels": channels, "interpolation": interpolation}
-    images, bad = _images(root, files, how, cache)
-    if bad:
-        _report_bad(root, files, bad, skip_bad)
-        scan = _without({files[index] for index in bad}, scan)
-    return _to_splits(images, scan, class_names, _source(root))
+    return _to_splits(_images(root, files, how, cache), scan, class_names, _source(root))
 
 
 def has_classes(root: Path) -> bool:
@@ -147,7 +141,12 @@ def _scan_split(root: Path, split: str, folder: Path) -> dict[str, list[FileStam
     classes = {path.name: _stamps(root, path) for path in _subfolders(folder)}
     if not classes:
         raise DataError(f"{_shown(folder)} has no class folders: put images there as {LAYOUT}")
-    _check_none_empty(split, classes)
+    if empty := [repr(name) for name, files in classes.items() if not files]:
+        place = "" if split == "all" else f" in {split}"
+        raise DataError(
+            f"classes without a readable image{place}: {_first_few(empty)}. Put images directly into their folders, "
+            f"or take the folders away. Expected is {LAYOUT}"
+        )
     return classes
 
 
@@ -211,23 +210,11 @@ def _class_names(scan: Scan) -> tuple[str, ...]:
     return class_names
 
 
-def _check_none_empty(split: str, classes: dict[str, list[FileStamp]]) -> None:
-    empty = [repr(name) for name, files in classes.items() if not files]
-    if empty:
-        place = "" if split == "all" else f" in {split}"
-        raise DataError(
-            f"classes without a readable image{place}: {_first_few(empty)}. Put images directly into their folders, "
-            f"or take the folders away. Expected is {LAYOUT}"
-        )
-
-
-def _images(
-    root: Path, files: Sequence[FileStamp], how: dict[str, Any], cache: Path | None
-) -> tuple[np.ndarray, dict[int, str]]:
-    """The readable images, uint8 (N, C, H, W), kept ones or decoded; and what is wrong with the others, by index."""
+def _images(root: Path, files: Sequence[FileStamp], how: dict[str, Any], cache: Path | None) -> np.ndarray:
+    """The images, uint8 (N, C, H, W): kept ones, or decoded now."""
     paths = [root / file.name for file in files]
     file = cache and _cache_file(cache, root, files, how)
-    if file and (kept := _cached(file, len(files))):
+    if file and (kept := _cached(file, len(files))) is not None:
         return kept
     shape = (len(files), *_first_shape(paths, how))
     workers = 1 if sum(stamp.size for stamp in files) < _SMALL_FILE * len(files) else os.cpu_count() or 1
@@ -238,19 +225,18 @@ def _images(
                 # The room is taken at once: where it ran out later, writing to the mapped file would kill the process.
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(stream.fileno(), 0, os.path.getsize(stream.name))
-                bad = _decode_into(pixels, paths, how, workers)
+                _decode_into(pixels, root, paths, how, workers)
                 pixels.flush()
-                file.with_suffix(".json").write_text(json.dumps(bad))
             for older in file.parent.glob(f"{file.name.partition('-')[0]}-*"):
                 if older.stem != file.stem:
                     older.unlink(missing_ok=True)
-            if kept := _cached(file, len(files)):
+            if (kept := _cached(file, len(files))) is not None:
                 return kept
         except OSError as error:
             warnings.warn(f"the decoded images can't be kept in {_shown(cache)} ({error.strerror})", stacklevel=3)
     pixels = storage.empty(shape, torch.uint8).numpy()
-    bad = _decode_into(pixels, paths, how, workers)
-    return pixels[: len(files) - len(bad)], bad
+    _decode_into(pixels, root, paths, how, workers)
+    return pixels
 
 
 def _cache_file(cache: Path, root: Path, files: Sequence[FileStamp], how: dict[str, Any]) -> Path:
@@ -261,10 +247,9 @@ def _cache_file(cache: Path, root: Path, files: Sequence[FileStamp], how: dict[s
     return cache / f"{one}-{other}.npy"
 
 
-def _cached(file: Path, number_of_files: int) -> tuple[np.ndarray, dict[int, str]] | None:
+def _cached(file: Path, number_of_files: int) -> np.ndarray | None:
     """What was kept, or None if there is nothing usable. What is written into the images never reaches the file."""
     try:
-        bad = {int(index): reason for index, reason in json.loads(file.with_suffix(".json").read_text()).items()}
         kept = np.load(file, mmap_mode="r", allow_pickle=False)
         if kept.dtype != np.uint8 or kept.ndim != 4 or len(kept) != number_of_files:
             return None
@@ -276,8 +261,7 @@ def _cached(file: Path, number_of_files: int) -> tuple[np.ndarray, dict[int, str
                 memory = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
     except (OSError, ValueError, EOFError):  # not there, or damaged
         return None
-    images = np.frombuffer(memory, np.uint8, offset=kept.offset).reshape(kept.shape)
-    return images[: number_of_files - len(bad)], bad
+    return np.frombuffer(memory, np.uint8, offset=kept.offset).reshape(kept.shape)
 
 
 def _first_shape(paths: Sequence[Path], how: dict[str, Any]) -> tuple[int, int, int]:
@@ -290,8 +274,8 @@ def _first_shape(paths: Sequence[Path], how: dict[str, Any]) -> tuple[int, int, 
     return how["channels"] or 3, how["image_size"] or 0, how["image_size"] or 0
 
 
-def _decode_into(pixels: np.ndarray, paths: Sequence[Path], how: dict[str, Any], workers: int) -> dict[int, str]:
-    """Fills an array (N, C, H, W) with the readable images, without gaps; returns what is wrong with the others."""
+def _decode_into(pixels: np.ndarray, root: Path, paths: Sequence[Path], how: dict[str, Any], workers: int) -> None:
+    """Fills an array (N, C, H, W) with the images; an error names those that can't be read."""
     bad: dict[int, str] = {}
 
     def fill(indices: range) -> int:
@@ -317,32 +301,19 @@ def _decode_into(pixels: np.ndarray, paths: Sequence[Path], how: dict[str, Any],
     ):
         for done in pool.map(fill, chunks):
             bar.update(done)
-    readable = [index for index in range(len(paths)) if index not in bad]
-    for place, index in enumerate(readable):
-        if place != index:
-            pixels[place] = pixels[index]
-    return dict(sorted(bad.items()))
+    if bad:
+        # The decoder's message starts with the file's name, so that its folder makes it a path.
+        problems = [
+            _showable(f"{paths[index].parent.relative_to(root)}/{reason}") for index, reason in sorted(bad.items())
+        ]
+        raise DataError(
+            f"{len(bad)} of {len(paths):,} files in {_shown(root)} can't be used: {_first_few(problems, '; ')}. Repair "
+            "or delete them"
+        )
 
 
 def _size(image: np.ndarray) -> str:
     return f"{image.shape[-1]} × {image.shape[-2]}"
-
-
-def _report_bad(root: Path, files: Sequence[FileStamp], bad: dict[int, str], skip_bad: bool) -> None:
-    # The decoder's message starts with the file's name, so that its folder makes it a path.
-    problems = [_showable(f"{os.path.dirname(files[index].name)}/{reason}") for index, reason in bad.items()]
-    message = f"{len(bad)} of {len(files):,} files in {_shown(root)} can't be used: {_first_few(problems, '; ')}"
-    if not skip_bad:
-        raise DataError(f"{message}. Repair or delete them, or read with skip_bad=True to leave them out")
-    warnings.warn(f"{message}. They are left out", stacklevel=3)
-
-
-def _without(bad: set[FileStamp], scan: Scan) -> Scan:
-    kept = {}
-    for split, classes in scan.items():
-        kept[split] = {name: [file for file in files if file not in bad] for name, files in classes.items()}
-        _check_none_empty(split, kept[split])
-    return kept
 
 
 def _to_splits(images: np.ndarray, scan: Scan, class_names: tuple[str, ...], source: Source) -> dict[str, ImageData]:

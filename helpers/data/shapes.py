@@ -93,10 +93,10 @@ def _outline_and_filling(label: int) -> tuple[str, str]:
     Blocks of 20 classes have all outlines and five fillings. Those of classes 80 to 99 are not those of the first 80:
     what is carried from the first 80 of 100 to the last 20 meets something new.
     """
-    outlines, fillings = list(OUTLINES), list(FILLINGS)
+    outlines = list(OUTLINES)
     place, outline = divmod(label, 20)
     half, block = divmod((0, 1, 2, 3, 5, 4, 6, 7, 8, 9)[place], 5)
-    return outlines[outline], fillings[5 * half + (block + outline) % 5]
+    return outlines[outline], FILLINGS[5 * half + (block + outline) % 5]
 
 
 def _generator(seed: int, *names: object) -> torch.Generator:
@@ -121,9 +121,8 @@ def _draw_chunk(label: int, count: int, size: int, variation: torch.Generator, n
 
     u, v = _rotate(x, y, 2 * math.pi * turn_filling)
     period = 0.42 + 0.16 * period
-    second_ink, coverage = FILLINGS[filling](
-        distance, pixel, u + period * phase_x, v + period * phase_y, period, torch.atan2(v, u)
-    )
+    places = u + period * phase_x, v + period * phase_y
+    second_ink, coverage = _fill(filling, distance, pixel, *places, period, torch.atan2(v, u))
     coverage = coverage * _step(-distance / pixel)
 
     colours = _colours(random[:, 10:25])
@@ -157,71 +156,46 @@ def _step(pixels: Tensor) -> Tensor:
     return (pixels + 0.5).clamp(0, 1)
 
 
-# Fillings: (signed distance, pixel width, u, v, period, angle), each (n, size, size) or (n, 1, 1) in units of the
-# outline's radius -> (share of the second ink, coverage by either ink).
-Filling = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+FILLINGS = ("plain", "striped", "dotted", "hollow", "checked", "ringed", "rayed", "halved", "shaded", "bordered")
 
 
-def _wave(height: Tensor, pixel: Tensor, period: Tensor) -> Tensor:
-    return _step(height * period / (2 * math.pi * pixel))
+def _fill(
+    filling: str, d: Tensor, pixel: Tensor, u: Tensor, v: Tensor, period: Tensor, angle: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The share of the second ink, and the coverage by either ink, (n, size, size) or (n, 1, 1).
 
+    From the signed distance to the outline, a pixel's width, two coordinates, the pattern's period and the angle about
+    the centre, in units of the outline's radius.
+    """
 
-def _plain(d: Tensor, pixel: Tensor, u: Tensor, v: Tensor, period: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.zeros_like(d), torch.ones_like(d)
+    def wave(height: Tensor, length: Tensor = period) -> Tensor:
+        return _step(height * length / (2 * math.pi * pixel))
 
-
-def _striped(d: Tensor, pixel: Tensor, u: Tensor, v: Tensor, period: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    return _wave((2 * math.pi * u / period).sin(), pixel, period), torch.ones_like(d)
-
-
-def _dotted(d: Tensor, pixel: Tensor, u: Tensor, v: Tensor, period: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    from_centre = torch.hypot(*((w / period - (w / period).floor() - 0.5) * period for w in (u, v)))
-    return _step((0.32 * period - from_centre) / pixel), torch.ones_like(d)
-
-
-def _hollow(d: Tensor, pixel: Tensor, u: Tensor, v: Tensor, period: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.zeros_like(d), _step((d + 0.2) / pixel)
-
-
-def _checked(d: Tensor, pixel: Tensor, u: Tensor, v: Tensor, period: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    period = 1.5 * period
-    height = (2 * math.pi * u / period).sin() * (2 * math.pi * v / period).sin()
-    return _wave(height, pixel, period), torch.ones_like(d)
-
-
-def _ringed(d: Tensor, pixel: Tensor, u: Tensor, v: Tensor, period: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    period = 0.75 * period
-    return _wave((2 * math.pi * d / period).sin(), pixel, period), torch.ones_like(d)
-
-
-def _rayed(d: Tensor, pixel: Tensor, u: Tensor, v: Tensor, period: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    return _wave((5 * angle).sin(), pixel, period), torch.ones_like(d)
-
-
-def _halved(d: Tensor, pixel: Tensor, u: Tensor, v: Tensor, period: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    return _step((u - period / 2) / pixel), torch.ones_like(d)
-
-
-def _shaded(d: Tensor, pixel: Tensor, u: Tensor, v: Tensor, period: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    return (0.5 + 0.7 * (u - period / 2)).clamp(0, 1), torch.ones_like(d)
-
-
-def _bordered(d: Tensor, pixel: Tensor, u: Tensor, v: Tensor, period: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    return _step((d + 0.2) / pixel), torch.ones_like(d)
-
-
-FILLINGS: dict[str, Filling] = {
-    "plain": _plain,
-    "striped": _striped,
-    "dotted": _dotted,
-    "hollow": _hollow,
-    "checked": _checked,
-    "ringed": _ringed,
-    "rayed": _rayed,
-    "halved": _halved,
-    "shaded": _shaded,
-    "bordered": _bordered,
-}
+    none, whole = torch.zeros_like(d), torch.ones_like(d)
+    match filling:
+        case "plain":
+            return none, whole
+        case "striped":
+            return wave((2 * math.pi * u / period).sin()), whole
+        case "dotted":
+            from_centre = torch.hypot(*((w / period - (w / period).floor() - 0.5) * period for w in (u, v)))
+            return _step((0.32 * period - from_centre) / pixel), whole
+        case "hollow":
+            return none, _step((d + 0.2) / pixel)
+        case "checked":
+            long = 1.5 * period
+            return wave((2 * math.pi * u / long).sin() * (2 * math.pi * v / long).sin(), long), whole
+        case "ringed":
+            short = 0.75 * period
+            return wave((2 * math.pi * d / short).sin(), short), whole
+        case "rayed":
+            return wave((5 * angle).sin()), whole
+        case "halved":
+            return _step((u - period / 2) / pixel), whole
+        case "shaded":
+            return (0.5 + 0.7 * (u - period / 2)).clamp(0, 1), whole
+        case _:  # bordered
+            return _step((d + 0.2) / pixel), whole
 
 
 def _look_up(outline: str, x: Tensor, y: Tensor) -> Tensor:

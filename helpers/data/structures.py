@@ -12,7 +12,6 @@ from torch import Tensor
 from helpers import WorkbookError, storage
 from helpers.reprs import Row, TableRepr
 
-MOST_NAMES = 10
 MOST_ROWS = 60
 """Of classes that a notebook's cell shows."""
 
@@ -72,7 +71,7 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ImageData(TableRepr):
+class ImageData:
     """One split.
 
     Attributes:
@@ -115,22 +114,6 @@ class ImageData(TableRepr):
 
     def __repr__(self) -> str:
         return f"<{self.split}: {len(self):,} images of {self.source.title}, {_size(self)}, {self.num_classes} classes>"
-
-    def _rows(self) -> list[Row]:
-        present = self.class_counts()[self.class_counts() > 0].tolist()
-        least, most = min(present, default=0), max(present, default=0)
-        each = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-        return [
-            ("Data set", self.source.title),
-            ("Source", self.source.where),
-            ("Split", self.split),
-            ("Images", f"{len(self):,}, {_size(self)}, {str(self.images.dtype).removeprefix('torch.')}"),
-            ("Classes", f"{self.num_classes}, {len(present)} of them with images, {each} each"),
-            ("Names", _listed(self.class_names)),
-        ]
-
-    def _warning(self) -> str:
-        return self.source.warning
 
     @property
     def num_classes(self) -> int:
@@ -222,7 +205,6 @@ class Splits(TableRepr):
             ("Data set", self.source.title),
             ("Source", self.source.where),
             ("Images", self.counts),
-            ("Class names", _listed(self.class_names)),
         ]
 
     def _warning(self) -> str:
@@ -365,8 +347,3 @@ def lower_resolution(data: ImageData, size: int) -> ImageData:
 
 def _size(split: ImageData) -> str:
     return " × ".join(str(length) for length in split.images.shape[1:])
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:MOST_NAMES])
-    return shown if len(names) <= MOST_NAMES else f"{shown}, …"

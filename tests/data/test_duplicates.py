@@ -48,21 +48,6 @@ def test_one_copy_is_found(pets: Path, copied: str, to: str, said: str) -> None:
     assert duplicates(pets) == said
 
 
-def test_copies_that_a_split_by_chance_puts_on_both_sides(pets: Path) -> None:
-    cats = sorted((pets / "train/cat").iterdir())
-    for number, cat in enumerate([*cats, *cats]):
-        shutil.copy(cat, pets / f"train/cat/copy {number}.png")
-    for split in ("val", "test"):
-        shutil.rmtree(pets / split)
-    said = duplicates(pets)  # 15 cats of 5 kinds: 3 are for testing, 2 for validation
-    assert "test images are among the training images" in said and "copies within the training images" in said
-
-
-def test_no_drawn_shape_is_drawn_twice(tmp_path: Path) -> None:
-    splits = data.load("auto", own="cifar100", root=tmp_path, image_size=8, channels=1, train_per_class=20)
-    assert splits.source.duplicates == ""
-
-
 def test_the_report_says_it_loudly(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(pets / "train/cat", pets / "test/cat", dirs_exist_ok=True)
     splits = data.load(f"folder:{pets}", own="cifar10", root=pets.parent)

@@ -70,7 +70,6 @@ def test_source_shows_only_the_path_inside_the_repository(pets: Path, monkeypatc
     assert not outside.stand_in
 
 
-@pytest.mark.filterwarnings("ignore:.*left out")
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
@@ -80,7 +79,6 @@ def test_source_shows_only_the_path_inside_the_repository(pets: Path, monkeypatc
         (["test/cat/1.png", "val/cat/1.png"], "has test, val but no train: put images there as .*train/<class>"),
         (["train/a/1.png", "val/a/1.png", "valid/a/1.png"], "keep one"),
         (["a/1.png", "bird/Thumbs.db"], "without a readable image: 'bird'"),
-        (["a/1.png", "bird/empty.png"], "without a readable image: 'bird'"),
         (["train/a/1.png", "test/fish/1.png"], "test has classes that train lacks: 'fish'"),
     ],
 )
@@ -93,7 +91,7 @@ def test_folders_without_usable_classes_are_named(tmp_path: Path, paths: list[st
             path.touch() if path.suffix else path.mkdir()
     (tmp_path / "set").mkdir(exist_ok=True)
     with pytest.raises(DataError, match=message):
-        read(tmp_path / "set", skip_bad=True)
+        read(tmp_path / "set")
     with pytest.raises(MissingDataError, match="train/<class>"):
         read(tmp_path / "nowhere")
 
@@ -101,7 +99,7 @@ def test_folders_without_usable_classes_are_named(tmp_path: Path, paths: list[st
 def test_different_sizes_ask_for_image_size(pets: Path) -> None:
     write(pets, {"test/cat/9.png": 0}, size=5)
     with pytest.raises(DataError, match=r"cat/9\.png has 5 × 5 pixels, the first one 4 × 4.*IMAGE_SIZE"):
-        read(pets, skip_bad=True)
+        read(pets)
     assert len(read(pets, image_size=4)["test"]) == 2
 
 
@@ -115,27 +113,14 @@ def test_bad_images_are_named_five_at_most(pets: Path) -> None:
     assert str(pets.parent) not in str(error.value)
 
 
-@pytest.mark.parametrize("cached", [True, False])
-def test_bad_images_are_skipped_with_a_warning_that_names_them(pets: Path, cached: bool) -> None:
-    (pets / "train/cat/1.png").write_text("text")
-    cache = pets.parent / "cache" if cached else None
-    for _ in range(2):
-        with pytest.warns(UserWarning, match=r"1 of 5 .*train/cat/1\.png"):
-            data = read(pets, skip_bad=True, cache=cache)
-        assert values(data["train"]) == [10, 20] and data["train"].labels.tolist() == [0, 1]
-        assert values(data["val"]) == [40] and values(data["test"]) == [30]
-    with pytest.raises(DataError, match=r"train/cat/1\.png"):
-        read(pets, cache=cache)
-
-
 @pytest.fixture
 def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many files were decoded, each time that a folder was."""
     calls = []
 
-    def counting(pixels, paths, *options):
+    def counting(pixels, root, paths, *options):
         calls.append(len(paths))
-        return original(pixels, paths, *options)
+        return original(pixels, root, paths, *options)
 
     original = folder._decode_into
     monkeypatch.setattr(folder, "_decode_into", counting)
@@ -174,12 +159,10 @@ def test_altered_folder_is_decoded_again(pets: Path, tmp_path: Path, decodings, 
     assert len(decodings) == 2 and len(list((tmp_path / "cache").glob("*.npy"))) == 1
 
 
-@pytest.mark.parametrize(("suffix", "content"), [(".npy", None), (".npy", b"junk"), (".json", b"")])
-def test_a_damaged_cache_is_decoded_anew(
-    pets: Path, tmp_path: Path, decodings: list[int], suffix: str, content
-) -> None:
+@pytest.mark.parametrize("content", [None, b"junk"])
+def test_a_damaged_cache_is_decoded_anew(pets: Path, tmp_path: Path, decodings: list[int], content) -> None:
     read(pets, cache=tmp_path / "cache")
-    (file,) = (tmp_path / "cache").glob(f"*{suffix}")
+    (file,) = (tmp_path / "cache").iterdir()
     file.write_bytes(file.read_bytes()[:-1] if content is None else content)
     for _ in range(2):
         assert values(read(pets, cache=tmp_path / "cache")["train"]) == [0, 10, 20]

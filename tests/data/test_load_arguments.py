@@ -98,11 +98,3 @@ def test_a_folders_own_splits_stay_what_they_are(folder):
         {(number % 250, number // 250) for number in numbers}
         for numbers in (range(1, 61), range(61, 70), range(70, 75))
     ]
-
-
-def test_validation_images_come_from_the_training_folder_and_never_from_the_test_folder(folder):
-    load = folder({"train": CLASSES, "test": {"a": 3, "b": 2}})
-    splits, other = load(), load(seed=1)
-    assert colours(splits.val) != colours(other.val) and colours(splits.test) == colours(other.test)
-    assert [split.class_counts().tolist() for split in splits.all] == [[32, 16], [8, 4], [3, 2]]
-    assert colours(splits.test) == {(number, 0) for number in range(61, 66)}

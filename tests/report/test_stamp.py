@@ -28,7 +28,7 @@ CELLS = [
     "from helpers import DATA, data\n(DATA / 'table.csv').read_bytes()",
     "[file.name for file in (DATA / 'words').iterdir()]",
     "for _ in range(2):  # the second time from the cache of decoded images\n"
-    "    data.load(DATASET, own='photographs', image_size=8, skip_bad=True)",
+    "    data.load(DATASET, own='photographs', image_size=8)",
     "data.load('auto', own='three_animals', num_classes=2, train_per_class=4, test_per_class=2)",
     "from helpers.models import pretrained\npretrained.find('resnet18') is None",
     "from helpers import record\n"
