@@ -309,76 +309,27 @@ def stopping_epoch(history: pd.DataFrame, column: str = "val_loss", *, patience:
     return None
 
 
-def gap(history: pd.DataFrame, metric: str = "loss") -> pd.Series:
-    """By how much a network does better on what it trained on, per epoch: from train_<metric> and val_<metric>.
-
-    It is positive where training does better: validation less training "loss", training less validation "accuracy".
-    `helpers.train.fit` measures training while it goes on. Of a network with dropout or augmentation that is another
-    quantity, whose gap may have the wrong sign: give `fit` the training images as an extra split as well, and put its
-    columns, measured as validation is, in the place of train_<metric>. The same holds for `read_curves`.
-    """
-    trained, held_out = _curve(history, f"train_{metric}"), _curve(history, f"val_{metric}")
-    return (_sign(metric) * (trained - held_out)).dropna().rename("gap")
-
-
-@dataclass(frozen=True)
-class CurveReading:
+class CurveReading(NamedTuple):
     """What one pair of learning curves says; see `read_curves`.
 
     Attributes:
         best_epoch: the epoch with the best validation value.
         stop_epoch: the epoch that early stopping would go back to (see `stopping_epoch`), or None.
-        patience: how many epochs after it early stopping would have ended the training.
-        gap_at_best, gap_at_end: between training and validation at ``best_epoch`` and ``last_epoch``, as in `gap`.
+        gap_at_best, gap_at_end: by how much training does better at ``best_epoch`` and at the last epoch: validation
+            less training loss, or training less validation accuracy.
         gap_onset: from this epoch to the end the gap is open (over the tolerance), or None.
         gap_level_from: from this epoch to the end the gap keeps its final size within the tolerance, or None if that
             holds for fewer epochs than the patience.
         verdict: "still improving", "undecided", "overfits" or "level".
     """
 
-    metric: str
     best_epoch: int
     stop_epoch: int | None
-    patience: int
-    last_epoch: int
     gap_at_best: float
     gap_at_end: float
     gap_onset: int | None
     gap_level_from: int | None
     verdict: str
-
-    def _repr_markdown_(self) -> str:
-        return self.text
-
-    @property
-    def text(self) -> str:
-        """The reading in sentences, made from its numbers."""
-        extreme, since = "lowest" if self.metric == "loss" else "highest", self.last_epoch - self.best_epoch
-        if self.stop_epoch is None:
-            stop = f"({since} {'epoch' if since == 1 else 'epochs'} before the end: too few to say that it stopped)."
-        elif self.stop_epoch == self.best_epoch:
-            stop = "and does not improve after that: training could stop there."
-        else:
-            stop = (
-                f"though early stopping with a patience of {self.patience} would have ended the training after epoch "
-                f"{self.stop_epoch + self.patience} and gone back to epoch {self.stop_epoch}."
-            )
-        level = self.gap_level_from
-        if self.gap_onset is None:
-            course = "; it is small at the end"
-        elif self.gap_onset == self.last_epoch:
-            course = ""  # one epoch is no course
-        else:
-            then = "has not levelled off" if level is None else f"is level from epoch {level} on"
-            course = f"; it stays open from epoch {self.gap_onset} on and {then}"
-        gaps = [
-            f"{value:.3f}" if self.metric == "loss" else f"{100 * value:.1f} points"
-            for value in (self.gap_at_best, self.gap_at_end)
-        ]
-        return (
-            f"Validation {self.metric} is {extreme} at epoch {self.best_epoch} of {self.last_epoch} {stop} The gap to "
-            f"training is {gaps[0]} at the best epoch and {gaps[1]} at the last one{course}. Verdict: {self.verdict}."
-        )
 
 
 def read_curves(history: pd.DataFrame, metric: str = "loss", *, patience: int = PATIENCE) -> CurveReading:
@@ -393,11 +344,16 @@ def read_curves(history: pd.DataFrame, metric: str = "loss", *, patience: int = 
     - "overfits" if from that epoch to the last one the gap grew notably;
     - "level" otherwise.
 
+    `helpers.train.fit` measures training while it goes on. Of a network with dropout or augmentation that is another
+    quantity, whose gap may have the wrong sign: give `fit` the training images as an extra split as well, and put its
+    columns, measured as validation is, in the place of train_<metric>.
+
     Args:
         metric: "loss" or "accuracy": of train_<metric> and val_<metric>.
         patience: as for `stopping_epoch`.
     """
-    column, gaps = f"val_{metric}", gap(history, metric)
+    column = f"val_{metric}"
+    gaps = (_sign(metric) * (_curve(history, f"train_{metric}") - _curve(history, column))).dropna()
     both = history.loc[gaps.index]
     validation, last = _curve(both, column), int(gaps.index[-1])
     best, stop = best_epoch(both, column), stopping_epoch(both, column, patience=patience)
@@ -407,11 +363,8 @@ def read_curves(history: pd.DataFrame, metric: str = "loss", *, patience: int = 
     else:
         verdict = "overfits" if gaps[last] - gaps[stop] > TOLERANCE * validation[stop] else "level"
     return CurveReading(
-        metric=metric,
         best_epoch=best,
         stop_epoch=stop,
-        patience=patience,
-        last_epoch=last,
         gap_at_best=float(gaps[best]),
         gap_at_end=float(gaps[last]),
         gap_onset=_holds_from(gaps > TOLERANCE * validation),
@@ -420,63 +373,32 @@ def read_curves(history: pd.DataFrame, metric: str = "loss", *, patience: int = 
     )
 
 
-@dataclass(frozen=True)
-class Overfitting:
+class Overfitting(NamedTuple):
     """What the end of a training says about overfitting; see `overfitting`.
 
     Attributes:
         train_accuracy, val_accuracy: shares (0 to 1) after the last epoch.
-        lowest_loss: the lowest validation loss, a median of ``window`` epochs.
+        gap: training less validation accuracy, as a share: 0.05 are five points.
+        lowest_loss: the lowest validation loss, a median of some epochs.
         lowest_epoch: the last of those epochs; of equal medians the last one's.
         last_loss: the validation loss at the end, likewise a median.
         rise: by what share of the lowest the validation loss has risen since: 0 or more, infinite where the lowest is
             0. NaN where only one epoch has a finite loss: nothing can be said then.
         gap_error, loss_error: standard errors over the validation images, of their accuracy and their loss; 0 where
             the losses were not given.
-        window: epochs that went into each median.
         verdict: "overfits", "gap only", "rise only" or "no overfitting".
     """
 
     train_accuracy: float
     val_accuracy: float
+    gap: float
     lowest_loss: float
     lowest_epoch: int
     last_loss: float
-    last_epoch: int
     rise: float
     gap_error: float
     loss_error: float
-    window: int
     verdict: str
-
-    @property
-    def gap(self) -> float:
-        """Training less validation accuracy, as a share: 0.05 are five points."""
-        return self.train_accuracy - self.val_accuracy
-
-    def _repr_markdown_(self) -> str:
-        return self.text
-
-    @property
-    def text(self) -> str:
-        """The reading in sentences, made from its numbers."""
-        medians = f" (medians of {self.window} epochs)" if self.window > 1 else ""
-        gap = f" (standard error {100 * self.gap_error:.1f})" if self.gap_error else ""
-        error = f" (standard error {self.loss_error:.3f})" if self.loss_error else ""
-        if math.isnan(self.rise):
-            loss = f"The validation loss, {self.last_loss:.3f}, is that of one epoch: nothing can be said about a rise."
-        elif self.rise:
-            loss = (
-                f"The validation loss was lowest, {self.lowest_loss:.3f}, at epoch {self.lowest_epoch} and is "
-                f"{self.last_loss:.3f}{error} at the end{medians}: a rise of {self.rise:.0%}."
-            )
-        else:
-            loss = f"The validation loss is lowest at the end, {self.last_loss:.3f}{medians}."
-        return (
-            f"After {self.last_epoch} {'epoch' if self.last_epoch == 1 else 'epochs'} accuracy is "
-            f"{self.train_accuracy:.1%} on the training and {self.val_accuracy:.1%} on the validation images, a gap of "
-            f"{100 * self.gap:.1f} points{gap}. {loss} Verdict: {self.verdict}."
-        )
 
 
 def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Array | None = None) -> Overfitting:
@@ -519,14 +441,13 @@ def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Arr
     return Overfitting(
         train_accuracy=train_accuracy,
         val_accuracy=validated,
+        gap=train_accuracy - validated,
         lowest_loss=lowest,
         lowest_epoch=int(medians[::-1].idxmin()),  # the last of equals: that is where a rise began
         last_loss=last,
-        last_epoch=int(history.index[-1]),
         rise=rise,
         gap_error=gap_error,
         loss_error=loss_error,
-        window=window,
         verdict=verdicts[has_gap][has_risen],
     )
 
@@ -649,17 +570,6 @@ def compare(a: Array, b: Array, *, comparisons: int = 1) -> Comparison:
     difference = float(differences.mean())
     verdict = "ahead" if difference > half else "behind" if difference < -half else "too close to tell"
     return Comparison(difference, difference - half, difference + half, verdict, " and ".join(halves))
-
-
-def marks(best: str = "accuracy", *, patience: int = PATIENCE) -> str:
-    """What the marks of `helpers.plots.learning_curves`, called likewise, stand for: sentences for its caption."""
-    if best not in ("accuracy", "loss"):
-        raise EvaluationError(f'the best epoch is that of the best "accuracy" or "loss", not {best!r}')
-    return (
-        f"Best: the {'highest' if best == 'accuracy' else 'lowest'} validation {best}. Stop, if it is marked: the "
-        f"epoch that early stopping would go back to after {patience} epochs in which the validation loss had not "
-        "fallen."
-    )
 
 
 def over_runs(runs: int, *, each: bool = True) -> str:

@@ -284,13 +284,13 @@ def test_a_caption_explains_the_marks_that_are_there_and_no_others():
 
 
 def test_panels_share_what_is_alike_and_none_is_empty():
-    names = ["$a$", "_b", "tf_efficientnet_lite0 with its last layers", "d"]
+    names = ["$a$", "_b", "tf_efficientnet_lite0 with its last layers", "d", "e"]
     axes = plots.panels(names, pair=True)
     for i, pair in enumerate(axes):
         plots.learning_curves(history(5 + i), axes=pair)
     figure = figure_of(axes)
     figure.draw_without_rendering()
-    assert figure.axes == [*axes[[0, 1, 2], 0], *axes[[0, 1, 2], 1], *axes[3]]
+    assert figure.axes == [*axes[:3, 0], *axes[:3, 1], *axes[3:, 0], *axes[3:, 1]]
     assert [" ".join(ax.get_title().split()) for ax in axes[:, 0]] == names
     assert len({ax.get_xlim() for ax in axes.ravel()}) == 1 and len({ax.get_ylim() for ax in axes[:3, 0]}) == 1
     (legend,) = figure.legends

@@ -125,7 +125,7 @@ def panels(
 
     Args:
         names: of the runs, such as a mapping's keys.
-        columns: panels in a row; up to 4 can be read, 5 of matrices of 3 classes.
+        columns: most panels in a row; up to 4 can be read, 5 of matrices of 3 classes.
         pair: for each run two panels, loss above accuracy, for `learning_curves`: all with the same epochs, those of a
             row with the same values.
         height: of a panel in inches; if not given, 1.1 for pairs, and about its width for others.
@@ -135,8 +135,9 @@ def panels(
     """
     if not names:
         raise PlotError("no names of panels")
-    columns, lines = min(columns, len(names)), 2 if pair else 1
-    rows, width = -(-len(names) // columns), WIDTH / columns
+    rows, lines = -(-len(names) // columns), 2 if pair else 1
+    columns = -(-len(names) // rows)  # 3 + 2 rather than 4 + 1
+    width = WIDTH / columns
     height = height or (1.1 if pair else min(0.9 * width, 2.4))
     share = {"sharex": True, "sharey": "row"} if pair else {}
     size = (WIDTH, rows * (lines * height + 0.35) + 0.3)
