@@ -232,12 +232,6 @@ def head_rows(weights: Weights) -> Tensor:
     return torch.cat([torch.cat(part, dim=1) for part in parts])
 
 
-def row_change(before: Weights, after: Weights) -> Tensor:
-    """The relative L2 change of each row (weights and bias) of an extended head "fc1": float64 (num_classes,)."""
-    old, new = head_rows(before).double(), head_rows(after).double()
-    return (new - old).norm(dim=1) / old.norm(dim=1)
-
-
 def _linear_head(model: nn.Sequential) -> tuple[str, nn.Linear]:
     name, head = list(model.named_children())[-1]
     if not isinstance(head, nn.Linear) or head.bias is None:

@@ -90,7 +90,6 @@ DRAWINGS = {
     "number_grids": lambda **k: plots.number_grids(
         {"$a$": np.eye(3), "_b": [[1, -2]]}, signs=("→",), windows={"$a$": (0, 1, 2, 2)}, **k
     ),
-    "head_row_change": lambda **k: plots.head_row_change([0, 0, 0.5, 1], border=2, **k),
 }
 
 
@@ -563,19 +562,6 @@ def test_heat_stands_beside_the_image_and_wrong_predictions_are_marked(channels)
         assert hot.mean() > 100 > cold.mean()  # brightness alone tells them apart
 
 
-# --- weights
-
-
-def test_head_rows_hold_the_changes_and_say_what_is_exactly_zero():
-    changes = torch.cat([torch.zeros(80), torch.full((20,), 0.5)]).double()
-    ax = plots.head_row_change(changes, border=80)
-    np.testing.assert_array_equal([bar.get_height() for bar in ax.patches], changes)
-    assert len({bar.get_facecolor() for bar in ax.patches[:80]} | {bar.get_facecolor() for bar in ax.patches[80:]}) == 2
-    assert texts(ax) == ["80 old rows: exactly 0", "20 new rows: median 0.5"]
-    assert ax.lines[0].get_xdata()[0] == 79.5
-    assert texts(plots.head_row_change(changes + 1e-9, border=80))[0] == "80 old rows: median 1e-09"
-
-
 # --- numbers in grids
 
 MATRICES = {"$input$": np.arange(36).reshape(6, 6) - 9, "kernel": np.eye(3), "output": [[1.25, -2]]}
@@ -625,8 +611,6 @@ def test_every_number_stands_in_its_cell_and_windows_frame_theirs():
         (lambda: plots.filters(torch.zeros(3, 3, 3)), "out, in, height, width"),
         (lambda: plots.cam_overlay(images(2), torch.zeros(2, 8, 7), [0, 0], [0, 0], PERSIAN), "heat maps"),
         (lambda: plots.cam_overlay(images(1), torch.full((1, 8, 8), torch.nan), [0], [0], PERSIAN), "from 0 to 1"),
-        (lambda: plots.head_row_change([1, np.inf], border=1), "from 0 on"),
-        (lambda: plots.head_row_change([1, 1], border=2), "from 1 to 1"),
         (lambda: plots.number_grids({"a": [1, 2]}), "rows, columns"),
         (lambda: plots.number_grids({"a": np.eye(2), "b": np.eye(2)}, signs="∗="), "1 signs"),
         (lambda: plots.number_grids({"a": np.eye(2)}, windows={"a": (1, 1, 2, 1)}), "not lie in a matrix 'a'"),

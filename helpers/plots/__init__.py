@@ -10,7 +10,7 @@ Class names are shown as they are: ``$`` and ``_`` have no meaning, and matplotl
 Arabic themselves (reshaping them beforehand would reverse them).
 """
 
-from helpers.plots.bars import bars_with_error, head_row_change
+from helpers.plots.bars import bars_with_error
 from helpers.plots.classes import auc, confusion, roc
 from helpers.plots.curves import compare_curves, learning_curves, marks, setting_curves
 from helpers.plots.images import cam_overlay, class_gallery, feature_maps, filters, predictions, sample_grid
@@ -28,7 +28,6 @@ __all__ = [
     "confusion",
     "feature_maps",
     "filters",
-    "head_row_change",
     "learning_curves",
     "marks",
     "number_grids",

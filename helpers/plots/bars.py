@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike
 
 from helpers.plots import style
 from helpers.plots.style import PlotError, drawn, styled
@@ -89,32 +87,3 @@ def _decimals(values: np.ndarray) -> int:
         return 0
     largest, smallest = np.floor(np.log10([sizes.max(), sizes.min()]))
     return int(np.clip(max(2 - largest, 1 - smallest), 0, 4))
-
-
-@styled
-def head_row_change(changes: ArrayLike, *, border: int, ax: Axes | None = None) -> Axes:
-    """How much each row of a head changed: a bar for each row, and the medians of old and of new ones.
-
-    Args:
-        changes: (rows,) not negative, such as the L2 norm of each row's change over that of the row before.
-        border: the first new row: a line is drawn before it.
-    """
-    values = np.asarray(changes, dtype=float)
-    if values.ndim != 1 or not len(values) or not np.isfinite(values).all() or values.min() < 0:
-        raise PlotError("changes are finite numbers from 0 on, of shape (rows,)")
-    if not 0 < border < len(values):
-        raise PlotError(f"the border stands before a row from 1 to {len(values) - 1}, not before {border}")
-    ax = style.axes_or_new(ax, height=2.2)
-    rows, place, change = np.arange(len(values)), "row of the head (class)", "relative change"
-    ax.set(xlabel=place, ylabel=change, xlim=(-0.5, len(values) - 0.5), ylim=(0, 1.05 * values.max() or 1))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    style.tidy(ax, grid="y")
-    ax.axvline(border - 0.5, **style.BORDER)
-    halves = {"old rows": (rows < border, 0, "left"), "new rows": (rows >= border, 1, "right")}
-    for label, (half, x, side) in halves.items():
-        ax.bar(rows[half], values[half], width=0.8, color=style.PALETTE[x])
-        middle = f"median {np.median(values[half]):.2g}" if values[half].any() else "exactly 0"
-        above = {"xycoords": "axes fraction", "textcoords": "offset points", "color": style.PALETTE[x], "ha": side}
-        ax.annotate(f"{half.sum()} {label}: {middle}", (x, 1), (0, 3), **above)
-    frame = pd.DataFrame({place: rows, "rows": np.where(rows < border, *halves), change: values})
-    return drawn(ax, frame, kind="bars", x=place, y=change, series="rows")
