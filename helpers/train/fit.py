@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,8 +27,8 @@ from helpers import WorkbookError
 from helpers.data import ImageData
 from helpers.train.checkpoint import Keeper, hash_tensors
 from helpers.train.compute import Compute, choose_compute, memory_advice
-from helpers.train.frozen import cached_front, channels_last, run, train_mode
-from helpers.train.live import Curves
+from helpers.train.frozen import answers, cached_front, channels_last, train_mode
+from helpers.train.live import live_curves
 from helpers.train.result import Result, TrainingStopped
 
 
@@ -200,10 +200,10 @@ def _run_epochs(training: _Training, epochs: int, keeper: Keeper, checkpoint_eve
         torch.random.fork_rng(generators),
         ctrl_c() as stop,
         tqdm(total=epochs * num_batches, initial=done, leave=False) as bar,
-        Curves() as curves,
+        live_curves() as show,
     ):
         while progress.epoch < epochs and not stop.is_set():
-            curves.show(progress.history)
+            show(progress.history)
             bar.set_description(f"{label}: epoch {progress.epoch + 1}/{epochs}")
             started = shown = time.perf_counter()
             for _ in _steps(training):
@@ -261,8 +261,7 @@ def _finish_epoch(training: _Training) -> None:
     row["train_accuracy"] = progress.correct.item() / num_images
     training.model.eval()
     for name, split in list(training.splits.items())[1:]:
-        with memory_advice(split.images.shape[1:]):  # in batches of its own, so a smaller BATCH_SIZE would not help
-            logits = run(training.rest, split.images, replace(training.compute, precision="float32"))
+        logits = answers(training.rest, split.images, training.compute)
         row[f"{name}_loss"] = training.loss_function(logits, split.labels).item()
         row[f"{name}_accuracy"] = (logits.argmax(dim=1) == split.labels).sum().item() / len(split.labels)
 
@@ -307,14 +306,12 @@ def _optimizer(
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise WorkbookError("Every parameter is frozen (requires_grad is False): there is nothing to train.")
+    kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    if optimizer not in kinds:
+        raise WorkbookError(f"optimizer is one of {', '.join(kinds)}, or a function; not {optimizer!r}")
     # One fused kernel for all parameters; the same numbers in every run.
-    if optimizer == "sgd":
-        return torch.optim.SGD(parameters, learning_rate, momentum, weight_decay=weight_decay, fused=True)
-    if optimizer == "adam":
-        return torch.optim.Adam(parameters, learning_rate, weight_decay=weight_decay, fused=True)
-    if optimizer == "adamw":
-        return torch.optim.AdamW(parameters, learning_rate, weight_decay=weight_decay, fused=True)
-    raise WorkbookError(f"optimizer is one of sgd, adam, adamw, or a function; not {optimizer!r}")
+    options = {"lr": learning_rate, "weight_decay": weight_decay, "fused": True}
+    return kinds[optimizer](parameters, **options, **({"momentum": momentum} if optimizer == "sgd" else {}))
 
 
 def _check(

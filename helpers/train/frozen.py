@@ -4,8 +4,8 @@ import math
 import time
 import warnings
 from collections import OrderedDict
+from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,28 +13,12 @@ from torch import Tensor, nn
 from helpers import storage
 from helpers.models import flat_layers
 from helpers.train.code import UnreadableError, hash_code
-from helpers.train.compute import Compute
+from helpers.train.compute import Compute, memory_advice
 
 KEPT_LIMIT = 2**30
 """Bytes of activations that are kept for further trainings with the same frozen layers and the same images."""
 
 _kept: OrderedDict[str, tuple[Tensor, float]] = OrderedDict()  # activations, and the seconds that they took
-
-
-class Front(NamedTuple):
-    """The leading layers that a training leaves as they are, run once over its data.
-
-    Attributes:
-        num_layers: how many they are; 0: nothing could be saved.
-        rest: the network's other layers, shared with the network.
-        activations: by split, what `rest` takes, (N, ...).
-        seconds: how long the run took, also where an earlier training's is used again.
-    """
-
-    num_layers: int
-    rest: nn.Module
-    activations: dict[str, Tensor]
-    seconds: float
 
 
 def train_mode(model: nn.Module, move_frozen_statistics: bool = False) -> None:
@@ -50,7 +34,9 @@ def train_mode(model: nn.Module, move_frozen_statistics: bool = False) -> None:
             module.eval()
 
 
-def cached_front(model: nn.Module, images: dict[str, Tensor], hashes: dict[str, str], compute: Compute) -> Front:
+def cached_front(
+    model: nn.Module, images: dict[str, Tensor], hashes: dict[str, str], compute: Compute
+) -> tuple[int, nn.Module, dict[str, Tensor], float]:
     """Runs the leading layers that a training leaves as they are over the data, once.
 
     Activations that are too large for the memory lie in a memory-mapped file. The next training with the same frozen
@@ -62,13 +48,17 @@ def cached_front(model: nn.Module, images: dict[str, Tensor], hashes: dict[str, 
         images: by split, (N, ...) each, on the device.
         hashes: of these images, by split.
         compute: as for training.
+
+    Returns:
+        How many layers these are, 0 where nothing could be saved; the network's other layers, shared with it; by split
+        what those take, (N, ...); and the seconds that the run took, also where an earlier training's is used again.
     """
     # A subclass of nn.Sequential may do more than run its layers one after the other.
     layers = [layer for _, layer in flat_layers(model)] if type(model).forward is nn.Sequential.forward else []
     num_layers = 0
     while num_layers < len(layers) and not _may_vary(layers[num_layers]):
         num_layers += 1
-    nothing = Front(0, model, images, 0.0)
+    nothing = 0, model, images, 0.0
     # Without a weight in the front (pixels normalised, say) there is nothing worth keeping.
     if not any(True for layer in layers[:num_layers] for _ in layer.parameters()) or num_layers == len(layers):
         return nothing
@@ -86,7 +76,7 @@ def cached_front(model: nn.Module, images: dict[str, Tensor], hashes: dict[str, 
         warnings.warn(f"The frozen layers run in every epoch, not once: {error}", stacklevel=3)
         return nothing
     activations = {name: part for name, (part, _) in parts.items()}
-    return Front(num_layers, rest, activations, sum(seconds for _, seconds in parts.values()))
+    return num_layers, rest, activations, sum(seconds for _, seconds in parts.values())
 
 
 def run(layers: nn.Module, images: Tensor, compute: Compute) -> Tensor:
@@ -108,6 +98,15 @@ def run(layers: nn.Module, images: Tensor, compute: Compute) -> Tensor:
                 outputs = empty(shape, dtype=output.dtype)
             outputs[start : start + len(output)] = output
     return outputs
+
+
+def answers(model: nn.Module, images: Tensor, compute: Compute) -> Tensor:
+    """The logits for all images, in float32 whatever precision a training is given.
+
+    Of an image's logits in bfloat16 the largest two are often equal, and the class with the lower number would win.
+    """
+    with memory_advice(images.shape[1:]):  # in batches of its own, so a smaller BATCH_SIZE would not help
+        return run(model, images.to(compute.device), replace(compute, precision="float32"))
 
 
 def channels_last(images: Tensor) -> Tensor:

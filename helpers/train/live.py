@@ -6,8 +6,8 @@ import math
 import os
 import sys
 import time
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import pandas as pd
 
@@ -17,40 +17,37 @@ VS_CODE = "__vsc_ipynb_file__"
 """What VS Code adds to a notebook's names."""
 
 
-class Curves:
-    """A context that shows the curves of the finished epochs below a cell, in place of those before, and none at the
-    end. Under papermill and nbconvert, in scripts and terminals it shows nothing; the variable WORKBOOK_LIVE decides
+@contextmanager
+def live_curves() -> Iterator[Callable[[list[dict[str, float]]], None]]:
+    """Gives a function that draws the curves of finished epochs below a cell, in place of those before; none stay.
+
+    Under papermill and nbconvert, in scripts and terminals it shows nothing; the variable WORKBOOK_LIVE decides
     otherwise: 0 for never, 1 for in every notebook's kernel. Whatever goes wrong with it, training goes on.
     """
+    area, next_time = None, -math.inf
 
-    def __init__(self) -> None:
-        self._area: Any = None
-        self._next = -math.inf
-
-    def __enter__(self) -> "Curves":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._area is not None:
-            with suppress(Exception):
-                self._area.update({}, raw=True)
-
-    def show(self, history: list[dict[str, float]]) -> None:
-        """Draws the rows of finished epochs, but not so often that it takes more than a twentieth of the time."""
-        if not history or time.perf_counter() < self._next or not in_front_end():
+    def show(history: list[dict[str, float]]) -> None:
+        nonlocal area, next_time
+        if not history or time.perf_counter() < next_time or not in_front_end():
             return
         started = time.perf_counter()
         with suppress(Exception):
             from IPython.display import display
 
-            frame = pd.DataFrame(history).set_index("epoch")
-            content = {"text/html": picture(frame)}
-            if self._area is None:
-                self._area = display(content, raw=True, display_id=True)
+            content = {"text/html": picture(pd.DataFrame(history).set_index("epoch"))}
+            if area is None:
+                area = display(content, raw=True, display_id=True)
             else:
-                self._area.update(content, raw=True)
+                area.update(content, raw=True)
         now = time.perf_counter()
-        self._next = now + max(1.0, 20 * (now - started))
+        next_time = now + max(1.0, 20 * (now - started))  # it takes at most a twentieth of the time
+
+    try:
+        yield show
+    finally:
+        if area is not None:
+            with suppress(Exception):
+                area.update({}, raw=True)
 
 
 def in_front_end() -> bool:

@@ -3,30 +3,27 @@
 import io
 import statistics
 import time
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from helpers.data import ImageData
-from helpers.train.compute import Compute, choose_compute, memory_advice
-from helpers.train.frozen import run
+from helpers.train.compute import Compute, choose_compute
+from helpers.train.frozen import answers
 
 
 def predict(model: nn.Module, data: ImageData, *, compute: Compute | None = None) -> Tensor:
     """The network's logits for every image, in eval mode: float32 (N, K), on the CPU.
 
-    They are computed in float32, whatever precision a training is given: of an image's logits in bfloat16 the largest
-    two are often equal, and the class with the lower number would win.
+    They are computed in float32, whatever precision a training is given.
 
     Raises:
         WorkbookError: too little memory.
     """
-    compute = replace(compute or choose_compute(), precision="float32")
+    compute = compute or choose_compute()
     model.to(compute.device, memory_format=torch.channels_last)
     model.eval()
-    with memory_advice(data.images.shape[1:]):
-        return run(model, data.images.to(compute.device), compute).float().cpu()
+    return answers(model, data.images, compute).float().cpu()
 
 
 def inference_rate(model: nn.Module, data: ImageData, *, compute: Compute | None = None, repeats: int = 3) -> float:

@@ -1,9 +1,8 @@
 """Run by `test_killed.py`: trains in child processes and kills them with SIGKILL, at random moments and while writing.
 
-Prints JSON: what became of each child, the epochs they began, and the results of the last one, which may live.
+Prints JSON: what became of each child, and the results of the last one, which may live.
 """
 
-import hashlib
 import json
 import os
 import random
@@ -21,7 +20,6 @@ from helpers.train.checkpoint import hash_tensors
 
 RANDOM_KILLS = 14
 WRITING_KILLS = [("open", 1), ("write", 1), ("write", 2), ("fsync", 1), ("replace", 1), ("replace", 2)]
-CHECKPOINT_EVERY = 2
 
 
 def images(seed: int, per_class: int) -> ImageData:
@@ -31,19 +29,10 @@ def images(seed: int, per_class: int) -> ImageData:
     return ImageData(pixels, torch.arange(4).repeat(per_class), tuple("abcd"), "train", source)
 
 
-def results(folder: Path, log: Path) -> list:
+def results(folder: Path) -> list:
     """Two trainings with all that is random: order, augmentation, dropout, initial weights."""
-    shuffle = torch.randperm
-
-    def shuffle_and_log(number, generator):
-        with log.open("a") as stream:
-            stream.write(f"{os.getpid()} {seed} {epochs[generator.initial_seed()]}\n")
-        return shuffle(number, generator=generator)
-
-    torch.randperm = shuffle_and_log
     collected = []
     for seed in (0, 1):
-        epochs = {epoch_seed(seed, epoch): epoch for epoch in range(1, 16)}
         network = make_network(seed)
         result = train.fit(
             network,
@@ -55,16 +44,11 @@ def results(folder: Path, log: Path) -> list:
             seed=seed,
             compute=train.choose_compute("cpu", "float32"),
             checkpoint=folder,
-            checkpoint_every=CHECKPOINT_EVERY,
+            checkpoint_every=2,
         )
         history = result.history.drop(columns="seconds").map(float.hex).to_dict("list")
         collected.append([history, result.best_epoch, hash_tensors(*network.state_dict().values())])
     return collected
-
-
-def epoch_seed(*numbers: int) -> int:
-    """What the order of an epoch is drawn from: a hash of seed and epoch."""
-    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest(), "big") >> 1
 
 
 def make_network(seed: int) -> torch.nn.Sequential:
@@ -122,14 +106,14 @@ class HalfWriting:
         return getattr(self.stream, name)
 
 
-def start(folder: Path, log: Path, output: Path, dying: tuple[str, int] | None = None) -> int:
+def start(folder: Path, output: Path, dying: tuple[str, int] | None = None) -> int:
     process = os.fork()
     if process:
         return process
     try:
         if dying:
             die_when_writing(*dying)
-        output.write_text(json.dumps(results(folder, log)))
+        output.write_text(json.dumps(results(folder)))
         os._exit(0)
     except BaseException:
         traceback.print_exc()
@@ -145,29 +129,21 @@ def main(scratch: Path) -> None:
     torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])  # imports for seconds, which is no moment of a training
     quiet = scratch / "quiet.json"
     started = time.monotonic()
-    statuses = [status(start(scratch / "quiet", scratch / "quiet.log", quiet))]
+    statuses = [status(start(scratch / "quiet", quiet))]
     duration = time.monotonic() - started
 
-    folder, log, output = scratch / "killed", scratch / "killed.log", scratch / "killed.json"
+    folder, output = scratch / "killed", scratch / "killed.json"
     moments = random.Random(0)
     kills = [*WRITING_KILLS, *[None] * RANDOM_KILLS]
     moments.shuffle(kills)
-    killed_at_random = []
     for dying in kills:
-        process = start(folder, log, output, dying)
+        process = start(folder, output, dying)
         if dying is None:
             time.sleep(moments.uniform(0, duration / 5))
             os.kill(process, signal.SIGKILL)
-            killed_at_random.append(process)
         statuses.append(status(process))
-    statuses.append(status(start(folder, log, output)))
-    epochs = [[int(number) for number in line.split()] for line in log.read_text().splitlines()]
-    answer = {
-        "statuses": statuses,
-        "epochs": epochs,
-        "killed at random": killed_at_random,
-        "names": sorted(path.name for path in folder.iterdir()),
-    }
+    statuses.append(status(start(folder, output)))
+    answer = {"statuses": statuses, "names": sorted(path.name for path in folder.iterdir())}
     answer |= {"quiet": json.loads(quiet.read_text()), "killed": json.loads(output.read_text())}
     print(json.dumps(answer))
 

@@ -14,13 +14,6 @@ def test_a_flip_mirrors_left_and_right():
     torch.testing.assert_close(RandomAffine(flip=1)(images), images.flip(3), atol=1e-5, rtol=0)
 
 
-def test_each_image_has_amounts_of_its_own():
-    images = torch.rand(1, 1, 8, 8).expand(64, 1, 8, 8)
-    flipped = RandomAffine(flip=0.5)(images)
-    mirrored = [torch.allclose(image, images[0].flip(2), atol=1e-5) for image in flipped]
-    assert 10 < sum(mirrored) < 54
-
-
 def turned_spot(degrees):
     """Where a spot right of the centre of 32 square images goes: x and y from the centre, in pixels."""
     images = torch.zeros(32, 1, 33, 33)
@@ -30,24 +23,10 @@ def turned_spot(degrees):
     return (turned.sum((1, 2)) * position).sum(1) / mass, (turned.sum((1, 3)) * position).sum(1) / mass
 
 
-def test_a_turn_keeps_the_distance_from_the_centre():
-    x, y = turned_spot(180)
-    torch.testing.assert_close((x**2 + y**2).sqrt(), torch.full((32,), 6.0), atol=0.3, rtol=0)
-    assert x.min() < -3 and y.min() < -3 and y.max() > 3
-
-
 def test_a_turn_is_at_most_so_many_degrees_either_way():
     x, y = turned_spot(30)
     angles = torch.atan2(y, x).rad2deg()
     assert -32 < angles.min() < -10 and 10 < angles.max() < 32
-
-
-def test_zoom_enlarges_around_the_centre():
-    images = torch.zeros(1, 1, 16, 16)
-    images[..., 6:10, 6:10] = 1.0
-    larger = RandomAffine(flip=0, zoom=(2.0, 2.0))(images)
-    assert larger.sum() > 3 * images.sum()
-    assert (larger[..., 5:11, 5:11] > 0.99).all()
 
 
 def test_random_numbers_come_from_the_generator():

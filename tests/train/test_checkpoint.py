@@ -35,11 +35,10 @@ class FullDisk:
         return getattr(self.stream, name)
 
 
-@pytest.mark.parametrize("room", [0, 1000, 400_000])
-def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch, room):
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     file = CheckpointFile(tmp_path, *KEY, epochs=3)
     file.save({"weights": torch.zeros(100_000)})
-    monkeypatch.setattr("helpers.files.open", lambda *args: FullDisk(open(*args), room), raising=False)  # noqa: SIM115
+    monkeypatch.setattr("helpers.files.open", lambda *args: FullDisk(open(*args), room=1000), raising=False)  # noqa: SIM115
     with pytest.raises(WorkbookError, match=r"can't be written .* No space left on device\. Make room"):
         file.save({"weights": torch.ones(100_000)})
     monkeypatch.undo()
@@ -54,19 +53,6 @@ def test_a_training_that_cannot_keep_a_checkpoint_says_why(make_images, cpu, tmp
     images = make_images(4)
     with pytest.raises(WorkbookError, match="the folder 'file'"):
         train.fit(network, images, images, epochs=1, compute=cpu, checkpoint=folder)
-
-
-def test_too_little_memory_is_not_blamed_on_the_checkpoint(tmp_path, monkeypatch):
-    file = CheckpointFile(tmp_path, *KEY, epochs=3)
-    file.save({"weights": torch.zeros(1000)})
-
-    def fail(*_, **__):
-        raise RuntimeError("can't allocate memory: you tried to allocate 4000 bytes. Error code 12")
-
-    with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(torch, "load", fail)
-        file.load()
-    assert torch.equal(file.load()["weights"], torch.zeros(1000))
 
 
 class Malicious:
@@ -133,18 +119,6 @@ def test_a_finished_training_removes_what_it_replaces_and_nothing_else(earlier):
     file.remove_replaced()
     others = [f"another-code-{epochs}" for epochs in (2, 5, 9)]
     assert names(earlier) == [*others, "start-code-7", "start-code-9"]
-
-
-def test_what_a_run_took_up_or_made_itself_stays(earlier):
-    """A notebook may train for some epochs, and then a second time for more."""
-    short, other_code = CheckpointFile(earlier, *KEY, 3), CheckpointFile(earlier, "start", "new", 4)
-    assert short.load() == {"epoch": 2}
-    other_code.save({"epoch": 4})
-    file = CheckpointFile(earlier, *KEY, 7)
-    file.save({"epoch": 7})
-    file.remove_replaced()
-    kept = [name for name in names(earlier) if name.startswith("start")]
-    assert kept == ["start-code-2", "start-code-7", "start-code-9", "start-new-4"]
 
 
 def test_files_of_runs_side_by_side_stay(earlier, monkeypatch):

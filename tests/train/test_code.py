@@ -3,7 +3,6 @@
 A notebook's cells are strings here, run as a kernel runs them: names in `__main__`, and no file behind them.
 """
 
-import copy
 import importlib
 import os
 import pickle
@@ -104,27 +103,20 @@ WITH = {
 
 EDITS = [
     ("nothing", "F.max_pool2d(squash(x), 2)", "F.avg_pool2d(torch.sigmoid(x), 2)"),
-    ("nothing", "F.max_pool2d", "F.avg_pool2d"),
     ("nothing", "F.leaky_relu(x, SLOPE)", "F.elu(x, SLOPE)"),  # a function that forward calls
     ("nothing", "SLOPE = 0.1", "SLOPE = 0.2"),
-    ("nothing", "gain=1.0", "gain=2.0"),
     ("nothing", "network.scale = 1.0", "network.scale = 2.0"),
     ("nothing", "rate = 0.0", "rate = 0.5"),
     ("nothing", "features * 1.0", "features * 2.0"),
     ("nothing", "output + 0.0", "output * 2.0"),
     ("nothing", "gradient * 1.0", "gradient * 2.0"),
     ("object", "* self.by ** self.times", "+ self.by ** self.times"),
-    ("object", "times=1", "times=2"),
     ("object", "Brighter(0.9)", "Brighter(0.8)"),
     ("closure", "shift_by(0.1)", "shift_by(0.2)"),
-    ("closure", "255 + amount", "255 - amount"),
     ("lambda", "images, 0.9", "images, 0.8"),
     ("lambda", "255 * by", "255 + by"),
-    ("lambda", "plus=0.0", "plus=0.1"),
     ("partial", "by=0.9", "by=0.8"),
-    ("partial", "255 * by", "255 + by"),
     ("method", "255 / self.by", "255 - self.by"),
-    ("method", "Brighter(0.9)", "Brighter(0.8)"),
     ("optimizer", "momentum=0.0", "momentum=0.5"),
     ("optimizer", "SGD(model.parameters(), lr=0.1, mom", "SGD(model.head.parameters(), lr=0.1, mom"),
     ("own optimizer", "grad *= 0.5", "grad *= 0.25"),
@@ -174,8 +166,6 @@ def test_the_same_code_in_other_words_is_resumed(make_images, cpu, tmp_path, cal
         "import bright\nbrighten = lambda images: bright.brighter(images)",
         "from bright import brighter as brighten",
         "def brighten(images):\n    from bright import brighter\n    return brighter(images)",
-        "import bright\ndef call(module, images):\n    return module.brighter(images)\n"
-        "brighten = lambda images: call(bright, images)",
         "import bright\nNAME = 'brighter'\nbrighten = lambda images: getattr(bright, NAME)(images)",
     ],
 )
@@ -284,16 +274,6 @@ def test_what_changes_as_it_trains_is_in_no_checkpoint(make_images, cpu, tmp_pat
             result, _ = run(source, images, cpu, tmp_path)
         assert result.resumed_from == 0 and list(tmp_path.iterdir()) == []
         assert result.history.drop(columns="seconds").equals(expected.history.drop(columns="seconds"))
-
-
-def test_a_class_that_has_been_used_is_the_same_class(make_images, cpu, tmp_path):
-    """Python keeps notes at a class when it copies or pickles an object of it."""
-    names = {"__name__": "__main__"}
-    exec(NOTEBOOK, names)
-    options = {"epochs": 1, "augment": names["Brighter"](0.9), "compute": cpu, "checkpoint": tmp_path}
-    networks = [copy.deepcopy(names["network"]) for _ in range(2)]
-    images = make_images(6)
-    assert [train.fit(network, images, images, **options).resumed_from for network in networks] == [0, 1]
 
 
 @pytest.mark.slow

@@ -56,16 +56,6 @@ def test_a_last_batch_of_one_is_left_out_but_not_an_only_one(make_images, cpu, n
     assert seen == ([8, 8] if num_images > 1 else [1])
 
 
-def test_two_runs_agree_bit_for_bit_and_another_seed_does_not(make_images, cpu):
-    images = make_images(8, size=12)
-    options = {"epochs": 2, "batch_size": 8, "compute": cpu, "augment": train.RandomAffine(degrees=10)}
-    networks = [dropout_network() for _ in range(3)]
-    results = [train.fit(n, images, images, seed=s, **options) for n, s in zip(networks, (0, 0, 1), strict=True)]
-    assert same_weights(networks[0], networks[1])
-    assert same_history(results[0].history, results[1].history)
-    assert not same_weights(networks[0], networks[2])
-
-
 def test_it_leaves_the_global_generator_alone(make_images, cpu):
     torch.manual_seed(11)
     expected = torch.rand(4)
@@ -195,28 +185,6 @@ def test_other_data_or_another_network_is_never_resumed(make_images, cpu, tmp_pa
     assert train.fit(small_network(seed=1), images, images, **options).resumed_from == 0
 
 
-def by_the_environment(model):
-    parameters = [model.get_parameter(os.environ["NAME"])]
-    return torch.optim.SGD([{"params": parameters, "lr": float(os.environ["RATE"])}], lr=0.1)
-
-
-@pytest.mark.parametrize(
-    ("name", "values"), [("RATE", ("0.1", "0.2", "0.1")), ("NAME", ("fc1.weight", "fc1.bias") * 2)]
-)
-def test_what_an_optimizer_holds_and_is_set_to_is_part_of_the_key(
-    make_images, cpu, tmp_path, monkeypatch, name, values
-):
-    """Wherever it comes from."""
-    options = {"epochs": 1, "checkpoint": tmp_path, "compute": cpu, "optimizer": by_the_environment}
-    monkeypatch.setenv("NAME", "fc1.weight")
-    monkeypatch.setenv("RATE", "0.1")
-    resumed = []
-    for value in values[:3]:
-        monkeypatch.setenv(name, value)
-        resumed.append(train.fit(small_network(), make_images(4), make_images(4), **options).resumed_from)
-    assert resumed == [0, 0, 1]
-
-
 def test_extra_splits_cannot_take_the_place_of_others(make_images, cpu):
     with pytest.raises(WorkbookError, match="'train'"):
         train.fit(
@@ -325,9 +293,3 @@ def test_labels_without_an_output_are_named(make_images, cpu):
 def test_a_network_that_is_all_frozen_is_refused(make_images, cpu):
     with pytest.raises(WorkbookError, match="nothing to train"):
         train.fit(small_network().requires_grad_(False), make_images(2), make_images(2), epochs=1, compute=cpu)
-
-
-def test_predictions_are_ordinary_tensors(make_images, cpu):
-    logits = train.predict(small_network(), make_images(2), compute=cpu)
-    logits[:, 0] += 1
-    assert logits.requires_grad is False and logits.dtype == torch.float32 and logits.shape == (8, 4)

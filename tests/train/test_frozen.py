@@ -1,6 +1,5 @@
 """What frozen layers do: they compute as in evaluation, and run once over the data, also inside nested sequences."""
 
-import threading
 from collections import OrderedDict
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from torch import nn
 
 from helpers import models, storage, train, transfer
 from helpers.train import frozen
-from helpers.train.frozen import run, train_mode
+from helpers.train.frozen import run
 
 
 @pytest.fixture(autouse=True)
@@ -70,17 +69,6 @@ def test_a_nested_front_is_cached_up_to_the_first_layer_that_trains(make_images,
         torch.testing.assert_close(value, states[1][name], rtol=1e-4, atol=1e-5, msg=name)
 
 
-def test_frozen_blocks_drop_nothing_and_keep_their_statistics():
-    network = nested_network(4)
-    network.stage[0].requires_grad_(False)
-    train_mode(network)
-    assert not network.stage[0].training and not network.stage[0].dropout.training
-    assert network.stage[1].dropout.training and network.fc1.training
-
-    train_mode(network, move_frozen_statistics=True)
-    assert network.stage[0].bn.training
-
-
 class Twice(nn.Sequential):
     """Does not do what its layers one after the other would do."""
 
@@ -93,13 +81,6 @@ def test_a_sequence_with_a_way_of_its_own_is_not_cut(make_images, cpu):
     network[:-1].requires_grad_(False)
     result = train.fit(network, make_images(4), make_images(2, seed=1, split="val"), epochs=1, compute=cpu)
     assert result.cached_layers == 0
-
-
-def test_run_gives_what_the_layers_give(cpu):
-    layers, images = nested_network(4).eval()[:3], torch.rand(70, 3, 300, 300)  # more than one batch
-    with torch.no_grad():
-        torch.testing.assert_close(run(layers, images, cpu), layers(images))
-    assert run(layers, images[:0], cpu).shape == (0, 8, 298, 298)
 
 
 def frozen_network(*, seed: int = 0, padding: int = 0) -> nn.Sequential:
@@ -170,14 +151,6 @@ def setting(network):
     network[2] = nn.AdaptiveMaxPool2d(1)
 
 
-def hook(network):
-    network[1].register_forward_hook(lambda module, inputs, output: output * 2)
-
-
-def other_hook(network):
-    network[1].register_forward_hook(lambda module, inputs, output: output * 3)
-
-
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -185,8 +158,6 @@ def other_hook(network):
         (own_layer, attribute),
         (own_layer, weights),
         (own_layer, setting),
-        (own_layer, hook),
-        (hook, other_hook),
     ],
 )
 def test_activations_are_never_stale(through_front, first, second):
@@ -202,13 +173,6 @@ def test_activations_are_never_stale(through_front, first, second):
     second(fresh)
     expected = through_front(fresh)[1]
     assert numbers[2][1].equals(expected) and numbers[3][1].equals(expected) and not numbers[0][1].equals(expected)
-
-
-def test_what_cannot_be_read_is_not_kept(through_front):
-    for _ in range(2):
-        network = frozen_network()
-        network[1].lock = threading.Lock()
-        assert through_front(network)[0] == 48
 
 
 def test_layers_that_work_in_place_change_no_activations(make_images, cpu):
@@ -274,11 +238,7 @@ class AlwaysDropping(nn.Conv2d):
 def test_a_frozen_layer_of_ones_own_that_draws_in_any_mode_is_not_run_once(make_images, cpu):
     network = frozen_network()
     network[1].__class__ = AlwaysDropping
-    state = torch.get_rng_state()
-    train_mode(network)
     images = make_images(8)
-    front = frozen.cached_front(network, {"train": images.images}, {"train": "hash"}, cpu)
-    assert front.num_layers == 0 and torch.equal(torch.get_rng_state(), state)
     assert train.fit(network, images, images, epochs=1, compute=cpu).cached_layers == 0
 
 

@@ -14,7 +14,7 @@ from helpers.train import live
 pytestmark = pytest.mark.slow
 
 SETUP = """
-import json, os, random, signal
+import json, os, random
 from types import SimpleNamespace
 import numpy as np
 import torch
@@ -49,15 +49,15 @@ class Kernel:
     def __init__(self) -> None:
         self.manager, self.client = start_new_kernel(kernel_name="python3")
 
-    def run(self, code: str, *, raises: str | None = None) -> list[dict]:
-        """The messages of a cell, until the kernel is idle again; the cell must raise this error, or none."""
+    def run(self, code: str) -> list[dict]:
+        """The messages of a cell, which must raise nothing, until the kernel is idle again."""
         asked, messages = self.client.execute(code), []
         while True:
             message = self.client.get_iopub_msg(timeout=120)
             if message["parent_header"].get("msg_id") != asked:
                 continue
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-                assert [error["ename"] for error in of_kind(messages, "error")] == ([raises] if raises else [])
+                assert of_kind(messages, "error") == []
                 return messages
             if message["msg_type"] not in ("status", "execute_input"):
                 messages.append(message)
@@ -77,14 +77,6 @@ def kernel():
     assert kernel.run(SETUP) == []
     yield kernel
     kernel.close()
-
-
-@pytest.fixture
-def headless(kernel):
-    """The same kernel, as papermill would have started it."""
-    kernel.run('name = os.environ.pop("JPY_SESSION_NAME")')
-    yield kernel
-    kernel.run('os.environ["JPY_SESSION_NAME"] = name')
 
 
 def of_kind(messages: list[dict], *kinds: str) -> list[dict]:
@@ -135,12 +127,6 @@ def test_a_saved_notebook_and_its_report_hold_nothing_of_it(kernel):
     assert [block.content for block in shown] == ["done"]
 
 
-def test_without_a_front_end_a_cell_has_no_output(headless):
-    messages = headless.run("result = fit()")
-    assert displayed(messages) == [] and printed(messages) == ""
-    assert "a <b>: epoch 1/" in printed(messages, "stderr")
-
-
 def test_looking_on_changes_no_number_no_seed_and_no_setting(kernel):
     code = """
         def state():
@@ -163,22 +149,6 @@ def test_looking_on_changes_no_number_no_seed_and_no_setting(kernel):
     messages = kernel.run("if True:" + code)
     assert len(pages(messages)) == 2
     assert json.loads(printed(messages)) == [True, True, True, True]
-
-
-def test_ctrl_c_ends_it(kernel):
-    code = """
-        works, steps = torch.autograd.backward, []
-        def pressed(*arguments, **options):
-            steps.append(1)
-            if len(steps) == 6:
-                signal.raise_signal(signal.SIGINT)
-            return works(*arguments, **options)
-        torch.autograd.backward = pressed
-        fit()
-    """
-    stopped = kernel.run("if True:" + code, raises="TrainingStopped")
-    assert len(pages(stopped)) == 1 and displayed(stopped)[-1]["data"] == {}
-    kernel.run("torch.autograd.backward = works")
 
 
 def test_training_goes_on_when_drawing_fails(kernel):
@@ -204,13 +174,10 @@ KERNEL, JUPYTER = {"kernel": object()}, {"JPY_SESSION_NAME": "a.ipynb"}
     ("shell", "names", "variables", "looks_on"),
     [
         (KERNEL, {}, JUPYTER, True),
-        (KERNEL, {}, {"COLAB_RELEASE_TAG": "release"}, True),
         (KERNEL, {"__vsc_ipynb_file__": "a.ipynb"}, {}, True),
         (KERNEL, {}, {}, False),
-        ({}, {}, {**JUPYTER, "WORKBOOK_LIVE": "1"}, False),
         (None, {}, {**JUPYTER, "WORKBOOK_LIVE": "1"}, False),
         (KERNEL, {}, {"WORKBOOK_LIVE": "1"}, True),
-        (KERNEL, {}, {**JUPYTER, "WORKBOOK_LIVE": ""}, True),
         (KERNEL, {"__vsc_ipynb_file__": "a.ipynb"}, {**JUPYTER, "WORKBOOK_LIVE": "0"}, False),
     ],
 )
