@@ -1,6 +1,5 @@
-"""How objects of the workbook look as the last line of a notebook's cell: a small table, in HTML and in Markdown."""
+"""How objects of the workbook look as the last line of a notebook's cell: a small table in HTML."""
 
-import re
 from collections.abc import Sequence
 from html import escape
 
@@ -9,7 +8,7 @@ Row = tuple[str, str]
 
 
 class TableRepr:
-    """Gives a subclass the methods that JupyterLab, VS Code and Colab ask for; it only says what is to be seen."""
+    """Gives a subclass what JupyterLab, VS Code and Colab ask for; it only says what is to be seen."""
 
     def _rows(self) -> Sequence[Row]:
         """The table, from top to bottom, as plain text."""
@@ -32,13 +31,3 @@ class TableRepr:
             for label, text in self._rows()
         )
         return f"{warning}<table><tbody>{rows}</tbody></table>{self._below()}"
-
-    def _repr_markdown_(self) -> str:
-        warning = f"**{_literal(self._warning())}**\n\n" if self._warning() else ""
-        rows = [f"| {_literal(label)} | {_literal(text)} |" for label, text in self._rows()]
-        return warning + "\n".join(["| | |", "|:--|:--|", *rows]) + "\n"
-
-
-def _literal(text: str) -> str:
-    """Text on one line of Markdown, as it is: no emphasis, link, formula, tag or new column."""
-    return re.sub(r"([\\`*_{}\[\]<>|#$~&])", r"\\\1", " ".join(text.split()))

@@ -1,9 +1,12 @@
 """The report command in a process of its own, for a workbook that lies elsewhere, and notebooks for such a workbook."""
 
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import pytest
 
 CODE = """\
 import sys
@@ -40,3 +43,16 @@ def write_notebook(
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"workbook": workbook} if workbook else {}), path)
     return path
+
+
+def executed_cell(source: Callable[[], object]) -> nbformat.NotebookNode:
+    """A code cell with the outputs of a call, as Jupyter would save them."""
+    outputs = []
+
+    def display(bundle, raw):
+        outputs.append(nbformat.v4.new_output("display_data", json.loads(json.dumps(bundle, allow_nan=False))))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("IPython.display.display", display)
+        source()
+    return nbformat.v4.new_code_cell("show()", execution_count=1, outputs=outputs)

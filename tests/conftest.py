@@ -66,27 +66,22 @@ class Answer:
     Attributes:
         status: 200, for the file or the part of it that was asked for; any other stands instead of it.
         reason: words of the server after the status.
-        location: where a status of 300 to 399 leads.
         content: what it takes for the file.
         announced: what it says that the length is, from what it is; None: nothing.
         sent: after how many bytes the connection is cut.
         stalls: it stays open instead, but nothing more comes; without `sent` nothing at all.
         ranges: whether it knows that parts can be asked for.
         first: what it says that the first byte of a part is, from what it is.
-        tag, date: of the file's version.
     """
 
     status: int = 200
     reason: str | None = None
-    location: str = ""
     content: bytes | None = None
     announced: Callable[[int], object] = str
     sent: int | None = None
     stalls: bool = False
     ranges: bool = True
     first: Callable[[int], int] = int
-    tag: str = ""
-    date: str = ""
 
 
 class FileServer:
@@ -94,15 +89,13 @@ class FileServer:
 
     Attributes:
         answers: how the next requests are answered, one after the other; the last holds for all that follow.
-        requests: paths, and what was asked for in the headers Range and If-Range.
-        sent_all: set when an answer has been sent to its end.
+        requests: paths, and what was asked for in the header Range.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.answers = [Answer()]
-        self.requests: list[tuple[str, str | None, str | None]] = []
-        self.sent_all = threading.Event()
+        self.requests: list[tuple[str, str | None]] = []
         self._stopped = threading.Event()
         server = self
 
@@ -127,18 +120,16 @@ class FileServer:
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        asked, version = handler.headers.get("Range"), handler.headers.get("If-Range")
-        self.requests.append((handler.path, asked, version))
+        asked = handler.headers.get("Range")
+        self.requests.append((handler.path, asked))
         content = self.files.get(handler.path.rpartition("/")[2]) if answer.content is None else answer.content
         if answer.stalls and answer.sent is None:
             self._stopped.wait(30)
         elif answer.status != 200 or content is None:
             handler.send_response(answer.status if answer.status != 200 else 404, answer.reason)
-            handler.send_header("Location", answer.location)
             handler.end_headers()
         else:
-            partial = answer.ranges and asked and version in (None, answer.tag, answer.date)
-            self._send(handler, answer, content, int(asked[len("bytes=") : -1]) if partial else None)
+            self._send(handler, answer, content, int(asked[len("bytes=") : -1]) if answer.ranges and asked else None)
 
     def _send(self, handler: BaseHTTPRequestHandler, answer: Answer, content: bytes, start: int | None) -> None:
         body = content[start or 0 :]
@@ -150,16 +141,12 @@ class FileServer:
         else:
             handler.send_response(206)
             handler.send_header("Content-Range", f"bytes {answer.first(start)}-{len(content) - 1}/{len(content)}")
-        length = answer.announced(len(body))
-        for name, value in (("Content-Length", length), ("ETag", answer.tag), ("Last-Modified", answer.date)):
-            if value not in (None, ""):
-                handler.send_header(name, str(value))
+        if (length := answer.announced(len(body))) is not None:
+            handler.send_header("Content-Length", str(length))
         handler.end_headers()
         handler.wfile.write(body[: answer.sent])
         if answer.stalls:
             self._stopped.wait(30)
-        elif answer.sent is None:
-            self.sent_all.set()
 
 
 @pytest.fixture

@@ -39,25 +39,6 @@ def test_an_error_leaves_the_earlier_file(tmp_path):
     assert names(tmp_path) == {"file"}
 
 
-def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
-    """As far as a test can tell without pulling the plug."""
-    calls, fsync, replace = [], os.fsync, os.replace
-
-    def note_fsync(number):
-        calls.append(("fsync", os.fstat(number).st_size))
-        fsync(number)
-
-    def note_replace(*names):
-        calls.append("replace")
-        replace(*names)
-
-    monkeypatch.setattr(os, "fsync", note_fsync)
-    monkeypatch.setattr(os, "replace", note_replace)
-    with replacing(tmp_path / "file") as stream:
-        stream.write(b"whole")
-    assert calls == [("fsync", 5), "replace"]
-
-
 @pytest.mark.slow
 def test_what_a_killed_process_left_goes_a_day_later(tmp_path):
     path = tmp_path / "file"

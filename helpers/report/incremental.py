@@ -8,7 +8,7 @@ is looked at again. What only pages depend on is there as ``workbook.page``.
 import copy
 import json
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,12 +34,7 @@ _LONGEST = 40
 
 
 def look(runs: Iterable[Run], settings: Settings) -> None:
-    """Tells each run why it has to be executed, or its pages drawn anew.
-
-    A run on another machine takes the data that lie there, of which this one knows nothing. Its stamp says what of the
-    same names lies on this machine (see `complete`); a command whose notebooks run elsewhere does not compare that. So
-    results from elsewhere stay good here until something changes, the data on this machine included.
-    """
+    """Tells each run why it has to be executed, or its pages drawn anew."""
     # Notebooks share helpers and data, points of a sweep their notebook: each is looked at once.
     state, notebook, versions, layout = map(cache, (stamp.state, read, stamp.versions, _layout))
     for run in runs:
@@ -53,23 +48,21 @@ def look(runs: Iterable[Run], settings: Settings) -> None:
             "libraries": versions(tuple(then["libraries"])),
             "machine": {"threads": str(settings.threads)},
         }
-        if not settings.scheduler:
-            now["data"] = {name: state(name, run.root) for name in then["data"]}
         run.reasons += _changes(then, now)
         if page_then is None:
             run.redraw = ["its last report was not finished"]
         else:
-            page_now = page(notebook(run.notebook), settings, layout)
-            run.redraw = [*_changes(page_then, page_now), *_missing(run, settings)]
+            page_now = page(notebook(run.notebook), settings, layout())
+            run.redraw = [name for name in page_now if page_then.get(name) != page_now[name]]
+            run.redraw += _missing(run, settings)
 
 
-def earlier(executed: Path) -> tuple[Kinds | None, Kinds | None]:
+def earlier(executed: Path) -> tuple[Kinds | None, dict[str, str] | None]:
     """What the run and the pages were made from whose executed notebook this is; None for what did not go well."""
     try:
         about = json.loads(executed.read_bytes())["metadata"]["workbook"]
-        made, page = about["stamp"], about.get("page")
-        is_whole = made.keys() == {"code", "parameters", "files", "data", "libraries", "machine"}
-        return (made, page) if is_whole else (None, None)
+        is_whole = about["stamp"].keys() == {"code", "parameters", "files", "libraries", "machine"}
+        return (about["stamp"], about.get("page")) if is_whole else (None, None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None, None
 
@@ -77,8 +70,8 @@ def earlier(executed: Path) -> tuple[Kinds | None, Kinds | None]:
 def complete(executed: "NotebookNode", run: Run, settings: Settings) -> None:
     """Completes the stamp that the kernel has left in a notebook by what the notebook and the command know.
 
-    Of a run on another machine the project's files stay as they were there; of data and libraries it takes the names,
-    and the states on this machine.
+    A run on another machine took the data that lie there, of which this one knows nothing: of data and libraries the
+    stamp has the names then, and the states on this machine. So its results stay good here until something changes.
     """
     made = executed.metadata.get("workbook", {}).get("stamp")
     if made is None:
@@ -86,11 +79,13 @@ def complete(executed: "NotebookNode", run: Run, settings: Settings) -> None:
     made |= _of_notebook(executed, run)
     made["machine"] = {"threads": str(settings.threads)}
     if settings.scheduler:
-        made["data"] = {name: stamp.state(name, run.root) for name in made["data"]}
+        project = ("helpers/", "workbook/", "./")  # which is the same there, and may have changed here meanwhile
+        others = [name for name in made["files"] if not name.startswith(project)]
+        made["files"] |= {name: stamp.state(name, run.root) for name in others}
         made["libraries"] = stamp.versions(made["libraries"])
 
 
-def page(notebook: Mapping[str, Any], settings: Settings, layout: Callable[[], dict[str, str]] | None = None) -> Kinds:
+def page(notebook: Mapping[str, Any], settings: Settings, layout: str | None = None) -> dict[str, str]:
     """What decides only how a report looks, given the outputs of a run: none of what a run left in it counts."""
     cells = [
         [cell["cell_type"], cell["source"], _told(cell["metadata"]), cell.get("attachments")]
@@ -100,10 +95,10 @@ def page(notebook: Mapping[str, Any], settings: Settings, layout: Callable[[], d
     about = _told(notebook["metadata"])
     workbook = {key: value for key, value in about.pop("workbook", {}).items() if key not in _OF_A_WORKBOOKS_RUN}
     written = json.dumps([cells, about, workbook], sort_keys=True, ensure_ascii=False)
-    how = {"code shown": settings.show_code, "edition": settings.edition, "cover": digest(repr(settings.cover))}
-    works = ROOT / "notebooks" / "references.bib"
-    prose = {"prose": digest(written), works.name: digest(works.read_bytes() if works.is_file() else b"")}
-    return {"prose": prose, "layout": (layout or _layout)() | how}
+    return {
+        "prose": digest(written),
+        "layout": digest(layout or _layout(), settings.show_code, settings.edition, repr(settings.cover)),
+    }
 
 
 def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "NotebookNode":
@@ -187,8 +182,9 @@ def _value(value: Any) -> str:
     return text if shown == text else f"{shown} {digest(text)}"
 
 
-def _layout() -> dict[str, str]:
-    return {"helpers.report": stamp.tree(Path(__file__).parent)} | stamp.versions(_DRAWING)
+def _layout() -> str:
+    works = stamp.tree(ROOT / "notebooks", "*.bib")
+    return digest(stamp.tree(Path(__file__).parent), works, repr(stamp.versions(_DRAWING)))
 
 
 def _changes(then: Kinds, now: Kinds) -> list[str]:
@@ -214,13 +210,11 @@ def _code_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
 
 
 def _in_words(kind: str, name: str, old: str | None, new: str | None) -> str:
-    if kind in ("files", "data"):
+    if kind == "files":
         path = name.removeprefix("./")
         states = {new == ABSENT: " (gone)", old == ABSENT: " (new)", old == CHANGED: f" ({CHANGED})"}
         return path + states.get(True, "")
-    what = {"parameters": "parameter ", "libraries": "library ", "layout": "layout: "}.get(kind, "") + name
-    if kind in ("prose", "layout"):
-        return what
+    what = {"parameters": "parameter ", "libraries": "library "}.get(kind, "") + name
     old, new = (textwrap.shorten(text or "none", _LONGEST, placeholder="…") for text in (old, new))
     return f"{what}: {old} → {new}"
 

@@ -48,7 +48,7 @@ Kinds = dict[str, dict[str, str]]
 def after(file: Path) -> str:
     """What a kernel executes after the last cell: it writes its part of the stamp into a file, as JSON.
 
-    That are the kinds "files" and "data", with the states of `state`, and "libraries", with their versions.
+    That are the kinds "files", with the states of `state`, and "libraries", with their versions.
     """
     return f"__import__({__name__!r}, fromlist=['']).leave({str(file)!r})"
 
@@ -172,16 +172,15 @@ class _Kernel:
     def used(self) -> Kinds:
         """The kernel's part of the stamp."""
         changing = {*self._written, *map(os.path.dirname, self._written)}
-        found: Kinds = {"files": {}, "data": {}}
+        files = {}
         for place, when in sorted(self._inputs().items()):
             name = _name(place, self._root)
             has_changed = place not in changing and _has_changed_since(place, when)
-            kind = "data" if place in self._noted or name.startswith("data/") else "files"
             # A name that isn't UTF-8 is found nowhere later: its notebook runs each time.
             shown = name.encode(errors="backslashreplace").decode()
-            found[kind][shown] = CHANGED if has_changed else state(name, self._root)
+            files[shown] = CHANGED if has_changed else state(name, self._root)
         sys.path[:] = self._search  # as the command has it, which looks for the same libraries later
-        return {**found, "libraries": versions(_distributions(_packages() - self._loaded, self._root))}
+        return {"files": files, "libraries": versions(_distributions(_packages() - self._loaded, self._root))}
 
     def _inputs(self) -> dict[str, int]:
         """The places that decide what the run gives, and when each was first looked at.

@@ -1,6 +1,5 @@
 """Notebooks that finish, raise, die and never end: what is left of each, and what is shown meanwhile."""
 
-import base64
 import errno
 import io
 import json
@@ -16,14 +15,14 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import psutil
 import pytest
 
-from helpers import ROOT
-from helpers.record import MIME
+from helpers import ROOT, plots, record
 from helpers.report import book, cli, document, kernel
 from helpers.report.workspace import Settings
-from tests.command import report_command, write_notebook
+from tests.command import executed_cell, report_command, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -83,11 +82,6 @@ class Session:
 
     def executed(self, notebook: str) -> nbformat.NotebookNode:
         return nbformat.read(self.file(f"{notebook}.ipynb"), as_version=4)
-
-    def failure(self, notebook: str) -> document.Failure:
-        last = document.read(self.executed(notebook)).blocks[-1]
-        assert isinstance(last, document.Failure)
-        return last
 
     def printed(self, notebook: str) -> str:
         return "".join(o.get("text", "") for cell in self.executed(notebook).cells for o in cell.get("outputs", []))
@@ -158,32 +152,19 @@ def test_the_notebook_names_no_folder_of_this_machine(session):
             assert not [folder for folder in (ROOT, Path.home(), sys.prefix) if f"{folder}/" in text]
 
 
-def test_a_raising_cell_ends_its_report_and_the_others_go_on(session):
-    assert session.json("02_raises")["status"] == "failed"
-    assert session.json("02_raises")["numbers"]["epochs"]["value"] == 2
-    assert "ValueError" in session.file("02_raises.html").read_text(encoding="utf-8")
-    assert session.failure("02_raises").name == "ValueError" and "never" not in session.printed("02_raises")
-    assert session.json("04_empty")["title"] == "About 04_empty"
-
-
-def test_a_killed_kernel_is_told_as_such(session):
-    failure = session.failure("03_dies")
-    assert failure.name == "KernelDied"
-    assert "memory runs out" in failure.message
-    assert session.json("03_dies")["numbers"]["epochs"]["value"] == 2
-
-
-def test_a_run_without_results_has_failed(session):
-    error = session.json("04_empty")["error"]
-    assert (error["name"], error["cell"]) == ("MissingResults", None)
-    assert "recorded no figure, table or number" in error["message"]
-    assert not document.read(session.executed("04_empty")).failed
-
-
-def test_the_closing_table_and_the_exit_status_tell_failures(session):
-    rows = {line.split()[0]: line.split() for line in session.table.splitlines() if line[0].isdigit()}
-    states = {name: row[1] for name, row in rows.items()}
-    assert states == {"01_fine": "ok", "02_raises": "FAILED", "03_dies": "FAILED", "04_empty": "FAILED"}
+def test_a_failed_run_leaves_a_report_that_ends_with_its_error_and_the_others_go_on(session):
+    for name, error, words in (
+        ("02_raises", "ValueError", "good"),
+        ("03_dies", "KernelDied", "memory runs out"),
+        ("04_empty", "MissingResults", "recorded no figure, table or number"),
+    ):
+        told = session.json(name)
+        assert (told["status"], told["error"]["name"]) == ("failed", error) and words in told["error"]["message"]
+        assert error in session.file(f"{name}.html").read_text(encoding="utf-8")
+        assert name == "04_empty" or told["numbers"]["epochs"]["value"] == 2
+    assert session.json("04_empty")["title"] == "About 04_empty" and "never" not in session.printed("02_raises")
+    rows = {line.split()[0]: line.split()[1] for line in session.table.splitlines() if line[0].isdigit()}
+    assert rows == {"01_fine": "ok", "02_raises": "FAILED", "03_dies": "FAILED", "04_empty": "FAILED"}
     assert session.status == 1
 
 
@@ -200,9 +181,9 @@ def test_an_endless_notebook_is_stopped_at_its_limit_beside_one_that_ends(tmp_pa
     begun = time.time()
     session = Session(tmp_path, "--timeout", "8", "--format", "html", "--jobs", "2", "--threads", "3", "--force")
     assert session.status == 1
-    assert session.failure("05_endless").name == "NotebookTimeout"
-    assert "limit of 00:08; --timeout sets another" in session.json("05_endless")["error"]["message"]
-    assert session.json("05_endless")["numbers"]["epochs"]["value"] == 3
+    told = session.json("05_endless")
+    assert told["error"]["name"] == "NotebookTimeout" and told["numbers"]["epochs"]["value"] == 3
+    assert "limit of 00:08; --timeout sets another" in told["error"]["message"]
     assert not session.file("05_endless.pdf").exists()
     assert session.json("06_ends")["status"] == "ok"
     threads, _, anew = session.printed("06_ends").rpartition(" ")
@@ -220,8 +201,8 @@ def test_a_kernel_that_does_not_start_fails_its_notebook_with_what_it_said(tmp_p
     session = Session(tmp_path, "--format", "html")
     assert session.status == 1
     for name in ("07_nothing", "08_words"):
-        assert session.failure(name).name == "KernelNotStarted"
-        assert "No module named ipykernel" in session.failure(name).message
+        error = session.json(name)["error"]
+        assert error["name"] == "KernelNotStarted" and "No module named ipykernel" in error["message"]
 
 
 def test_ctrl_c_stops_the_kernels_and_keeps_what_ran(tmp_path):
@@ -250,26 +231,14 @@ def test_ctrl_c_stops_the_kernels_and_keeps_what_ran(tmp_path):
 # Without a kernel: what the command does with the notebook that comes back
 
 
-def recorded(content: dict, **bundle: str) -> nbformat.NotebookNode:
-    data = {MIME: content, "text/plain": "as recorded", **bundle}
-    return nbformat.v4.new_code_cell(
-        "show()", execution_count=1, outputs=[nbformat.v4.new_output("display_data", data)]
-    )
+def measured(*, loss: float = 0.25, **values: float) -> nbformat.NotebookNode:
+    values = {"loss": loss, **values}
+    numbers = [record.Number(name, name.title(), value) for name, value in values.items()]
+    return executed_cell(lambda: record.numbers(numbers, "results", "What the run gave."))
 
 
 def drawing(name: str) -> nbformat.NotebookNode:
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"><title>{name}</title></svg>'
-    bundle = {"image/svg+xml": svg, "application/pdf": base64.b64encode(b"%PDF").decode()}
-    return recorded({"kind": "figure", "name": name, "caption": "A drawing.", "alt": "A drawing."}, **bundle)
-
-
-def measured(**values: float | None) -> nbformat.NotebookNode:
-    unknown = {"std": None, "runs": 1, "reported": None, "unit": ""}
-    shown = {name: {"reported": "–", "value": str(value), "difference": "–"} for name, value in values.items()}
-    numbers = [{"name": n, "label": n, "value": value, **unknown, "shown": shown[n]} for n, value in values.items()]
-    rows = [[name, "–", str(value), "–"] for name, value in values.items()]
-    table = {"columns": ["Quantity", "Reported", "This run", "Difference"], "rows": rows, "align": ["left"] * 4}
-    return recorded({"kind": "numbers", "name": "results", "caption": "R.", "bold": [], "numbers": numbers, **table})
+    return executed_cell(lambda: record.figure(pd.DataFrame({"y": [1, 2]}).plot(), name, "A drawing."))
 
 
 def raising(message: str) -> nbformat.NotebookNode:
@@ -300,75 +269,63 @@ def reports(tmp_path) -> Path:
 
 
 def test_the_last_good_page_is_kept_until_a_run_is_good_again(executing, reports):
-    executing(measured(accuracy=0.5))
+    executing(measured())
     good = (reports / "01_fake.html").read_text()
     (reports / "01_fake.pdf").write_bytes(b"%PDF of an earlier run")
     for _ in range(2):
-        assert executing(measured(accuracy=0.75), raising("spoilt"))
+        assert executing(measured(), raising("spoilt"))
         assert (reports / "01_fake.last-good.html").read_text() == good
         assert "spoilt" in (reports / "01_fake.html").read_text()
-    assert executing(measured(accuracy=0.75)) == ""
+    assert executing(measured()) == ""
     # Neither does a page of another format outlive its numbers.
     assert not list(reports.glob("01_fake.last-good.*")) and not (reports / "01_fake.pdf").exists()
     assert "spoilt" not in (reports / "01_fake.html").read_text()
 
 
 def test_expected_results_and_key_results_that_are_missing_fail_the_run(executing, reports):
-    cells = drawing("a_curves"), measured(accuracy=0.5)
-    assert executing(*cells, expects=["*_curves", "results", "acc*"]) == ""
+    cells = drawing("a_curves"), measured()
+    assert executing(*cells, expects=["*_curves", "results", "lo*"]) == ""
     error = executing(*cells, expects=["a_curves", "confusion", "*_loss"])
     assert "did not record: confusion, *_loss" in error and "(cell" not in error
     assert "did not record" in (reports / "01_fake.html").read_text()
-    assert executing(*cells, key_figure="a_curves", key_numbers=["accuracy"]) == ""
-    numbers = json.loads((reports / "01_fake.json").read_text(encoding="utf-8"))
-    assert (numbers["key_figure"], numbers["key_numbers"]) == ("a_curves", ["accuracy"])
-    assert "did not record: curve, loss" in executing(*cells, key_figure="curve", key_numbers=["loss"])
-
-
-def test_a_failure_that_only_the_report_found_is_in_the_book_and_not_in_the_executed_notebook(executing, reports):
-    executing(drawing("curves"), expects=["loss"])
+    assert "did not record: curve, accuracy" in executing(*cells, key_figure="curve", key_numbers=["accuracy"])
+    # It is told by the page and the book, and not by the executed notebook, whose results are good.
     executed = nbformat.read(reports / "01_fake.ipynb", as_version=4)
     assert not [output for cell in executed.cells for output in cell.outputs if output.output_type == "error"]
     (chapter,) = book.chapters(reports, Settings("quick"))
-    assert chapter.document.failed and "did not record: loss" in chapter.document.blocks[-1].message
-    executing(drawing("curves"))
+    assert chapter.document.failed and "did not record: curve" in chapter.document.blocks[-1].message
+    assert executing(*cells, key_figure="a_curves", key_numbers=["loss"]) == ""
+    numbers = json.loads((reports / "01_fake.json").read_text(encoding="utf-8"))
+    assert (numbers["key_figure"], numbers["key_numbers"]) == ("a_curves", ["loss"])
     assert not book.chapters(reports, Settings("quick"))[0].document.failed
 
 
-@pytest.mark.parametrize(
-    ("cell", "problem"),
-    [
-        (measured(accuracy=0.5, loss=None), "numbers that aren't finite: loss"),
-        (nbformat.v4.new_markdown_cell("# Only words"), "recorded no figure"),
-    ],
-)
-def test_a_run_without_usable_results_has_failed(executing, cell, problem):
-    assert problem in executing(cell)
+def test_numbers_that_are_not_finite_and_runs_without_any_fail(executing):
+    assert "numbers that aren't finite: accuracy" in executing(measured(accuracy=math.nan))
+    assert "recorded no figure" in executing(nbformat.v4.new_markdown_cell("# Only words"))
 
 
 def test_a_page_that_cannot_be_drawn_fails_its_notebook_and_loses_no_good_page(executing, reports, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError(f"no ink in {Path.home()}/ink")
 
-    executing(measured(accuracy=0.5), formats="html,pdf")
+    executing(measured(), formats="html,pdf")
     good = {suffix: (reports / f"01_fake.{suffix}").read_bytes() for suffix in ("html", "pdf")}
     monkeypatch.setattr("helpers.report.render.pdf", broken)
     for _ in range(2):
-        error = executing(measured(accuracy=0.75), formats="html,pdf")
+        error = executing(measured(loss=0.75), formats="html,pdf")
         assert error == "PageNotDrawn: the PDF page could not be drawn: RuntimeError: no ink in ~/ink"
         numbers = json.loads((reports / "01_fake.json").read_text(encoding="utf-8"))
         assert (numbers["status"], numbers["error"]["name"]) == ("failed", "PageNotDrawn")
-        assert numbers["numbers"]["accuracy"]["value"] == 0.75
+        assert numbers["numbers"]["loss"]["value"] == 0.75
         assert "no ink" in (reports / "01_fake.html").read_text(encoding="utf-8")
         assert not (reports / "01_fake.pdf").exists()
         for suffix, content in good.items():
             assert (reports / f"01_fake.last-good.{suffix}").read_bytes() == content
-    monkeypatch.setattr("helpers.report.render.html", broken)
-    assert executing(measured(accuracy=math.nan)).startswith("MissingResults: numbers that aren't finite: accuracy; th")
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_empty(executing, reports, monkeypatch):
-    executing(measured(accuracy=0.5))
+    executing(measured())
     good = {path.name: path.read_bytes() for path in reports.iterdir() if path.suffix in (".ipynb", ".json")}
 
     def full(_: int) -> None:
@@ -376,7 +333,31 @@ def test_a_full_disk_is_told_and_leaves_nothing_empty(executing, reports, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        error = executing(measured(accuracy=0.75))
+        error = executing(measured(loss=0.75))
     assert error.startswith("the disk is full, the report was not written (No space left on device)")
     assert {path.name: path.read_bytes() for path in reports.iterdir() if path.suffix != ".html"} == good
-    assert executing(measured(accuracy=0.75)) == ""
+    assert executing(measured(loss=0.75)) == ""
+
+
+def test_figures_and_tables_lie_beside_the_report_and_those_of_an_earlier_run_go(tmp_path, executing):
+    """A table may have a figure's name."""
+    drawn = pd.DataFrame({"دقت": [1 / 3, 2 / 3]}, index=["a", "b"])
+    shares = pd.DataFrame({"class": ["گربه"], "share": [1 / 3]})
+    folder = tmp_path / "figures" / "quick" / "01_fake"
+
+    def files() -> set[str]:
+        return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+    executing(
+        executed_cell(lambda: record.figure(plots.bars_with_error(drawn), "results", "A caption.")),
+        executed_cell(lambda: record.table(shares, "classes", "A caption.")),
+        measured(),
+    )
+    assert files() == {"results.svg", "results.pdf", "results.csv", "tables/classes.csv", "tables/results.csv"}
+    assert (folder / "results.pdf").read_bytes().startswith(b"%PDF") and "<svg" in (folder / "results.svg").read_text()
+    assert pd.read_csv(folder / "results.csv")["accuracy"].tolist() == [1 / 3, 2 / 3]
+    assert pd.read_csv(folder / "tables" / "classes.csv").to_dict("list") == shares.to_dict("list")
+    assert pd.read_csv(folder / "tables" / "results.csv")["value"].tolist() == [0.25]
+    (folder / "notes.txt").write_text("kept")
+    executing(drawing("new"))
+    assert files() == {"new.svg", "new.pdf", "notes.txt"}

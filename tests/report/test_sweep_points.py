@@ -21,38 +21,25 @@ IMAGE_SIZE = None
 
 
 @pytest.fixture
-def workspace(tmp_path):
-    (tmp_path / "notebooks" / "profiles" / "smoke").mkdir(parents=True)
-    write_notebook(tmp_path, "02_transfer", parameters=CELL)
-    return Workspace(tmp_path)
+def points(tmp_path):
+    """The runs for what stands behind --sweep and in the file."""
+    notebook = write_notebook(tmp_path, "02_transfer", parameters=CELL)
 
-
-@pytest.fixture
-def notebook(workspace):
-    return workspace.notebooks / "02_transfer.ipynb"
-
-
-@pytest.fixture
-def varied(workspace, notebook):
-    """The points' own values, for what stands behind --sweep and in the file."""
-
-    def of(*grid, **options):
-        return [point.varied for point in sweep.points(workspace, notebook, grid=grid, **options)]
+    def of(*grid, text: str | None = None, **options):
+        if text is not None:
+            options["sweep_file"] = tmp_path / "points.yaml"
+            options["sweep_file"].write_text(text, encoding="utf-8")
+        return sweep.points(Workspace(tmp_path), notebook, grid=grid, **options)
 
     return of
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(text):
-        (tmp_path / "points.yaml").write_text(text, encoding="utf-8")
-        return tmp_path / "points.yaml"
-
-    return write
+def varied(runs):
+    return [run.varied for run in runs]
 
 
-def test_a_grid_has_every_combination_the_last_parameter_changing_first(varied):
-    assert varied("SEED=0..1", "LEARNING_RATE=1e-3,3e-4") == [
+def test_a_grid_has_every_combination_the_last_parameter_changing_first(points):
+    assert varied(points("SEED=0..1", "LEARNING_RATE=1e-3,3e-4")) == [
         {"SEED": 0, "LEARNING_RATE": 0.001},
         {"SEED": 0, "LEARNING_RATE": 0.0003},
         {"SEED": 1, "LEARNING_RATE": 0.001},
@@ -74,8 +61,8 @@ def test_a_grid_has_every_combination_the_last_parameter_changing_first(varied):
         ("DATASET=folder:/rock'n'roll,a=b,C:\\x,''", ["folder:/rock'n'roll", "a=b", "C:\\x", ""]),
     ],
 )
-def test_values_are_read_by_the_kind_of_the_default(varied, text, values):
-    found = [point[text.partition("=")[0]] for point in varied(text)]
+def test_values_are_read_by_the_kind_of_the_default(points, text, values):
+    found = [own[text.partition("=")[0]] for own in varied(points(text))]
     assert found == values
     assert list(map(type, found)) == list(map(type, values))
 
@@ -84,46 +71,37 @@ def test_values_are_read_by_the_kind_of_the_default(varied, text, values):
     ("grid", "says"),
     [
         (["SEDE=0..4"], "did you mean 'SEED'"),
+        (["SEED"], "NAME=VALUES"),
         (["SEED=0,,1"], "isn't a list of values"),
         (["SEED=4..0"], "isn't a range"),
         (["LEARNING_RATE=0.1..0.5"], "isn't a range"),
         (["SEED=0,1,0"], "points 1 and 3 are the same run: SEED = 0"),
         (["SEED=0..2", "SEED=5"], "SEED is given in two places"),
-        (["DATASET='a,b"], "isn't a list of values"),
         (["SEEDS=0,1"], "a list"),
-        (["SEED=0..10000"], "isn't a range of 1 to 10,000 whole numbers"),
         (["SEED=1..101", "EPOCHS=1..100"], "this one 10,100"),
         ([], "this one 0"),
     ],
 )
-def test_what_cannot_be_swept_is_refused(varied, grid, says):
+def test_what_cannot_be_swept_is_refused(points, grid, says):
     with pytest.raises(Refused, match=re.escape(says)):
-        varied(*grid)
+        points(*grid)
 
 
-def test_profile_file_and_assignments_hold_in_every_point(workspace, notebook, write):
-    workspace.profile_file("smoke", notebook).write_text("EPOCHS: 1\nIMAGE_SIZE: 16\nSEED: 9\n")
-    found = sweep.points(
-        workspace,
-        notebook,
-        profile="smoke",
-        file=write("IMAGE_SIZE: 24\nDATASET: shapes\n"),
-        assignments=[("DATASET", "cifar10")],
-        grid=["SEED=0..1"],
-    )
+def test_profile_file_and_assignments_hold_in_every_point(points, tmp_path):
+    profile, file = tmp_path / "notebooks/profiles/smoke/02_transfer.yaml", tmp_path / "mine.yaml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text("EPOCHS: 1\nIMAGE_SIZE: 16\nSEED: 9\n")
+    file.write_text("IMAGE_SIZE: 24\nDATASET: shapes\n")
+    found = points("SEED=0..1", profile="smoke", file=file, assignments=[("DATASET", "cifar10")])
     below = {"EPOCHS": 1, "IMAGE_SIZE": 24, "DATASET": "cifar10"}
-    assert [point.parameters for point in found] == [{**below, "SEED": 0}, {**below, "SEED": 1}]
-    assert [point.varied for point in found] == [{"SEED": 0}, {"SEED": 1}]
-
-
-def test_a_parameter_is_given_in_one_place(varied, write):
-    for options in ({"assignments": [("SEED", "3")]}, {"sweep_file": write("- {EPOCHS: 2}\n- {SEED: 1}")}):
+    assert [run.parameters for run in found] == [{**below, "SEED": 0}, {**below, "SEED": 1}]
+    for options in ({"assignments": [("SEED", "3")]}, {"text": "- {EPOCHS: 2}\n- {SEED: 1}"}):
         with pytest.raises(Refused, match="SEED is given in two places"):
-            varied("SEED=0..4", **options)
+            points("SEED=0..4", **options)
 
 
 @pytest.mark.parametrize(
-    ("text", "grid", "points"),
+    ("text", "grid", "expected"),
     [
         (
             "- {SEED: 0, EPOCHS: 2}\n- {LEARNING_RATE: 0.1}\n- {}\n- SEEDS: [4]\n  IMAGE_SIZE: null\n",
@@ -136,20 +114,15 @@ def test_a_parameter_is_given_in_one_place(varied, write):
             [{"EPOCHS": 2, "LEARNING_RATE": rate, "SEEDS": [0, 1]} for rate in (0.001, 0.0003)],
         ),
         (
-            "- {EPOCHS: 2}\n- {EPOCHS: 4, LEARNING_RATE: 0.1}",
+            "- {EPOCHS: 2}\n- {EPOCHS: 4}",
             ["SEED=0..1"],
-            [
-                {"EPOCHS": 2, "SEED": 0},
-                {"EPOCHS": 2, "SEED": 1},
-                {"EPOCHS": 4, "LEARNING_RATE": 0.1, "SEED": 0},
-                {"EPOCHS": 4, "LEARNING_RATE": 0.1, "SEED": 1},
-            ],
+            [{"EPOCHS": epochs, "SEED": seed} for epochs in (2, 4) for seed in (0, 1)],
         ),
     ],
     ids=["a list", "a map", "a list and a grid"],
 )
-def test_a_file_lists_points_or_is_a_grid(varied, write, text, grid, points):
-    assert varied(*grid, sweep_file=write(text)) == points
+def test_a_file_lists_points_or_is_a_grid(points, text, grid, expected):
+    assert varied(points(*grid, text=text)) == expected
 
 
 @pytest.mark.parametrize(
@@ -161,35 +134,33 @@ def test_a_file_lists_points_or_is_a_grid(varied, write, text, grid, points):
         ("- {SEED: 0}\n- {SEDE: 1}", "did you mean 'SEED'"),
         ("- {SEED: 0}\n- {SEED: fast}", "point 2: SEED must be a whole number"),
         ("SEED: 3", "SEED needs values"),
-        ("- {SEED: 1}\n- {EPOCHS: 2}\n- {EPOCHS: 2}", "points 2 and 3 are the same run: EPOCHS = 2"),
+        ("- {SEED: 1}\n- {EPOCHS: 8}\n- {}", "points 2 and 3 are the same run: the notebook as it is"),
     ],
 )
-def test_files_that_hold_no_sweep_are_refused(varied, write, text, says):
+def test_files_that_hold_no_sweep_are_refused(points, text, says):
     with pytest.raises(Refused, match=re.escape(says)):
-        varied(sweep_file=write(text))
+        points(text=text)
     with pytest.raises(Refused, match="cannot read"):
-        varied(sweep_file=Path("nowhere.yaml"))
+        points(sweep_file=Path("nowhere.yaml"))
 
 
 @pytest.mark.parametrize(
     ("grid", "name"),
     [
         (["SEED=3", "LEARNING_RATE=1e-3"], "LEARNING_RATE=0.001,SEED=3"),
-        (["DATASET=tf_net-b0.5"], "DATASET=tf_net-b0.5"),
         (["SEEDS=[0, 1]"], "SEEDS=0+1"),
         (["IMAGE_SIZE=None", "AUGMENT=true"], "AUGMENT=True,IMAGE_SIZE=None"),
         # Stable: these reports are looked for again on another machine, next year.
         (["DATASET=folder:/mnt/Persian food"], "DATASET=folder-mnt-Persian-food~743a6a3c8f"),
     ],
 )
-def test_names_are_readable_and_stay_the_same(workspace, notebook, grid, name):
-    for order in (grid, grid[::-1]):
-        assert [point.name for point in sweep.points(workspace, notebook, grid=order)] == [name]
+def test_names_are_readable_and_stay_the_same(points, grid, name):
+    assert [run.name for order in (grid, grid[::-1]) for run in points(*order)] == [name, name]
 
 
-def test_names_are_file_names_and_differ_where_capitals_count_for_nothing(workspace, notebook):
+def test_names_are_file_names_and_differ_where_capitals_count_for_nothing(points):
     texts = ["adam", "Adam", "ADAM", "a b", "a-b", "a/b", "گربه", "سگ", "x" * 200, "x" * 201, "a+b", "", "-", ".."]
     values = ",".join(f"'{text}'" for text in texts)
-    names = [point.name for point in sweep.points(workspace, notebook, grid=[f"DATASET={values}"])]
+    names = [run.name for run in points(f"DATASET={values}")]
     assert len({name.casefold() for name in names}) == len(texts)
     assert all(re.fullmatch(r"DATASET=[A-Za-z0-9._=,+~-]{0,100}", name) for name in names)
