@@ -14,20 +14,15 @@ class TableRepr:
         """The table, from top to bottom, as plain text."""
         raise NotImplementedError
 
-    def _warning(self) -> str:
-        """What a reader must not miss, above the table; "" for nothing."""
-        return ""
-
     def _below(self) -> str:
         """HTML for the room below the table, a picture say."""
         return ""
 
     def _repr_html_(self) -> str:
-        warning = f"<p><strong>{escape(self._warning())}</strong></p>" if self._warning() else ""
         # Names may be Persian: each cell runs in the direction of its own first letter.
         rows = "".join(
             f'<tr><th style="text-align:left">{escape(label)}</th>'
             f'<td style="text-align:left" dir="auto">{escape(text)}</td></tr>'
             for label, text in self._rows()
         )
-        return f"{warning}<table><tbody>{rows}</tbody></table>{self._below()}"
+        return f"<table><tbody>{rows}</tbody></table>{self._below()}"

@@ -6,21 +6,8 @@ import torch
 from bs4 import BeautifulSoup
 from IPython.core.formatters import DisplayFormatter
 
-from helpers.data import ImageData, Source, Splits
 from helpers.reprs import TableRepr
 from helpers.train import Result, choose_compute
-
-NAMES = ("<script>alert(1)</script>", "گربهٔ ایرانی", "a|b *c* $d$ `e` [f](g)")
-SOURCE = Source("x", "Drawn & <b>", "made_by_a_test | here", stands_in_for="CIFAR-100")
-
-
-def split_of(name: str = "train", labels=(0, 0, 1, 1, 2)) -> ImageData:
-    images = torch.zeros(len(labels), 3, 4, 4, dtype=torch.uint8)
-    return ImageData(images, torch.tensor(labels, dtype=torch.int64), NAMES, name, SOURCE)
-
-
-def splits() -> Splits:
-    return Splits(split_of(), split_of("val", (0,)), split_of("test", (1, 1)))
 
 
 def result(epochs: int = 3, *, resumed_from: int = 0, cached_layers: int = 0) -> Result:
@@ -43,7 +30,6 @@ def result(epochs: int = 3, *, resumed_from: int = 0, cached_layers: int = 0) ->
 SHOWN = {
     "Result": result,
     "Result, no epoch": lambda: result(0),
-    "Splits": splits,
     "Compute": lambda: choose_compute("cpu"),
 }
 
@@ -78,12 +64,3 @@ def test_a_result_sums_up_its_training():
         ["Frozen layers", "7 run once over the data, 1.2 s"],
     ]
     assert repr(result()).startswith("<Result: epochs finished: 3; best epoch: 2, validation accuracy 62.5%; ")
-
-
-def test_data_say_what_they_are_and_warn_of_a_stand_in():
-    html = splits()._repr_html_()
-    warning, table = BeautifulSoup(html, "html.parser").find("strong"), cells(html)
-    assert warning.get_text() == SOURCE.warning
-    assert ["Source", "made_by_a_test | here"] in table
-    by_class = BeautifulSoup(html, "html.parser").find_all("table")[1].get_text(" ", strip=True)
-    assert by_class == f"train val test class {NAMES[0]} 2 1 0 {NAMES[1]} 2 0 2 {NAMES[2]} 1 0 0"

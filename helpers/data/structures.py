@@ -10,10 +10,6 @@ import torch
 from torch import Tensor
 
 from helpers import WorkbookError, storage
-from helpers.reprs import Row, TableRepr
-
-MOST_ROWS = 60
-"""Of classes that a notebook's cell shows."""
 
 _CHUNK = 1024  # images that are worked on at once: few enough that floating point copies of them stay small
 _IN_WORDS = {"train": "training", "val": "validation", "test": "test"}
@@ -147,8 +143,8 @@ class ImageData:
         return tuple(means), tuple(stds)
 
 
-@dataclass(frozen=True)
-class Splits(TableRepr):
+@dataclass(frozen=True, repr=False)
+class Splits:
     """The three splits of a data set: learn from ``train``, choose by ``val``, measure on ``test`` once."""
 
     train: ImageData
@@ -200,19 +196,8 @@ class Splits(TableRepr):
         columns = {split.split: split.class_counts().tolist() for split in self.all}
         return pd.DataFrame(columns, index=pd.Index(self.class_names, name="class"))
 
-    def _rows(self) -> list[Row]:
-        return [
-            ("Data set", self.source.title),
-            ("Source", self.source.where),
-            ("Images", self.counts),
-        ]
-
-    def _warning(self) -> str:
-        return self.source.warning
-
-    def _below(self) -> str:
-        table = self.summary().to_html(max_rows=MOST_ROWS, border=0)
-        return f"<details><summary>Images by class</summary>{table}</details>"
+    def __repr__(self) -> str:
+        return " ".join(filter(None, [f"<{self.source.title}: {self.counts}>", self.source.warning]))
 
 
 def split(data: ImageData, *, val_fraction: float, seed: int) -> tuple[ImageData, ImageData]:
@@ -328,12 +313,8 @@ def lower_resolution(data: ImageData, size: int) -> ImageData:
         The same split with uint8 images of the same shape; ``data`` itself where H and W are ``size`` already.
 
     Raises:
-        DataError: activations instead of images, or a size outside these bounds.
+        DataError: a size outside these bounds.
     """
-    if data.images.dtype != torch.uint8:
-        raise DataError(
-            f"only uint8 images have a resolution; these are {data.images.dtype} of {data.images.dim()} axes"
-        )
     shape = tuple(data.images.shape[2:])
     # Not 1: torchvision refuses to resize colour images to a single pixel (seen with torch 2.14 on x86).
     if not 2 <= size <= min(shape):

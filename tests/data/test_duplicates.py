@@ -58,4 +58,4 @@ def test_the_report_says_it_loudly(pets: Path, monkeypatch: pytest.MonkeyPatch) 
     found = "5 of 8 test images are among the training images"
     assert shown[0][record.MIME]["warning"].startswith(f"DUPLICATES in images in pets: {found}. ")
     assert found in dict(shown[0][record.MIME]["rows"])["Images"]
-    assert found in splits._repr_html_()
+    assert found in repr(splits)

@@ -67,21 +67,3 @@ def test_stanford_cars_as_they_come_are_no_classes(tmp_path, folders):
         data.load("auto", own="stanford_cars", root=tmp_path)
     write(tmp_path / "stanford_cars/train", ["Jeep"])
     assert data.load("auto", own="stanford_cars", root=tmp_path).class_names == ("Jeep",)
-
-
-@pytest.mark.parametrize(
-    ("paths", "expected"),
-    [
-        ([], False),
-        (["train", "val", "test"], False),
-        ([".hidden"], False),
-        (["cat"], True),
-        (["train/cat"], True),
-        (["Train/cat"], True),
-        (["test/cat"], True),  # incomplete, which `read` says: drawing shapes in silence would not
-    ],
-)
-def test_a_folder_counts_when_it_has_a_class(tmp_path, paths, expected):
-    for path in ["", *paths]:
-        (tmp_path / "photographs" / path).mkdir(parents=True)
-    assert sets.find("photographs", root=tmp_path) == (tmp_path / "photographs" if expected else None)

@@ -38,13 +38,6 @@ def test_asking_for_more_changes_no_image(monkeypatch):
     assert torch.equal(shapes.draw(30, 11, 32, 3)[0].unflatten(0, (30, 11)), more)
 
 
-def test_classes_from_a_later_one_on_are_the_same_and_labelled_from_0():
-    images, labels = shapes.draw(3, 2, 16, 3, stream="test", first=150)
-    assert torch.equal(images, shapes.draw(153, 2, 16, 3, stream="test")[0][300:])
-    assert labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert shapes.class_names(3, first=150) == shapes.class_names(153)[150:]
-
-
 def test_the_last_20_of_100_classes_have_fillings_that_the_first_80_do_not_have():
     pairs = [name.split() for name in shapes.class_names(100)]
     known, new = ({filling for filling, _ in part} for part in (pairs[:80], pairs[80:]))
