@@ -63,19 +63,9 @@ def _parser() -> argparse.ArgumentParser:
         "further mirrors, which are tried in order. Weights come from Hugging Face, or from where HF_ENDPOINT says",
     )
     fetching.add_argument(
-        "--timeout", type=_seconds, default=30, help="seconds to wait for a silent server (default: %(default)s)"
+        "--timeout", type=float, default=30.0, help="seconds to wait for a silent server (default: %(default)s)"
     )
     return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} isn't a number of seconds up to 3600")
-    return seconds
 
 
 def _fetch(options: argparse.Namespace, root: Path) -> int:

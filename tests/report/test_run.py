@@ -21,6 +21,7 @@ import pytest
 
 from helpers import ROOT, plots, record
 from helpers.report import book, cli, document, kernel
+from helpers.report.watch import Watch
 from helpers.report.workspace import Settings
 from tests.command import executed_cell, report_command, write_notebook
 
@@ -226,6 +227,19 @@ def test_ctrl_c_stops_the_kernels_and_keeps_what_ran(tmp_path):
     assert {path.name for path in reports.iterdir()} >= {"06_long.interrupted.ipynb", "07_long.interrupted.ipynb"}
     kept = nbformat.read(reports / "06_long.interrupted.ipynb", as_version=4)
     assert "epochs" in document.read(kept).numbers
+
+
+def test_a_kernel_and_what_it_started_end_also_where_there_are_no_process_groups(monkeypatch):
+    """As on Windows."""
+    monkeypatch.delattr(os, "killpg")
+    code = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"1\n"
+        both = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
+        watch = Watch("01", shown=False)
+        watch.begin(process.pid)
+        watch.stop()
+        assert len(both) == 2 and not psutil.wait_procs(both, timeout=20)[1]
 
 
 # Without a kernel: what the command does with the notebook that comes back
