@@ -1,7 +1,6 @@
-"""All notebooks of a profile as one book, ``workbook.pdf``: title page, contents, a summary, a chapter for each."""
+"""All notebooks of a profile as one book, ``workbook.pdf``: cover, contents, a summary, a chapter for each."""
 
 import fnmatch
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -9,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from helpers.record import telling
 from helpers.report import clean, render
 from helpers.report.cover import Cover
 from helpers.report.document import (
@@ -21,16 +19,11 @@ from helpers.report.document import (
     selected,
     with_failure,
 )
-from helpers.report.index import COMPARED, compared, finding, first_sentence
+from helpers.report.index import finding, first_sentence
 from helpers.report.workspace import BOOK, Settings, UnreadableNotebook, load, write
 
 DEFAULT_TITLE = "Experiments in image classification"
 FEWEST_CHAPTERS = 2
-MADE_FROM = f".{BOOK}.made-from"
-"""Beside the book: a hash of what it was made from."""
-_COLUMNS = [*COMPARED, "Images"]
-_ALIGN = ["left", "right", "right", "right", "left"]
-_IMAGES = {True: "stand-in", False: "real", None: "–"}
 
 
 @dataclass(frozen=True)
@@ -56,11 +49,9 @@ def write_book(reports: Path, how: Settings) -> str:
     Returns:
         Why it could not be made, or "". One notebook makes no book.
     """
-    for file in (BOOK, MADE_FROM):
-        (reports / file).unlink(missing_ok=True)
+    (reports / BOOK).unlink(missing_ok=True)
     if "pdf" not in how.formats:
         return ""
-    made_from = _made_from(reports, how)
     found = chapters(reports, how)
     if len(found) < FEWEST_CHAPTERS:
         return ""
@@ -68,28 +59,15 @@ def write_book(reports: Path, how: Settings) -> str:
         write(reports / BOOK, pdf(found, how))
     except render.PdfError as error:
         return clean.private(f"{BOOK} could not be made: {error}")
-    write(reports / MADE_FROM, made_from)
     return ""
 
 
 def is_outdated(reports: Path, how: Settings) -> bool:
-    """Whether the book that should stand over the reports isn't there, or is of other settings or other reports."""
-    if "pdf" not in how.formats:
-        return False
-    has_book = (reports / BOOK).is_file()
-    if len(executed(reports)) < FEWEST_CHAPTERS:
-        return has_book
-    made_from = reports / MADE_FROM
-    is_of_these = made_from.is_file() and made_from.read_text() == _made_from(reports, how)
-    return not (has_book and is_of_these)
-
-
-def _made_from(reports: Path, how: Settings) -> str:
-    """A hash of a book's cover, of what it shows, and of the executed notebooks as sizes and times tell them."""
-    states = [(path.name, path.stat()) for path in executed(reports)]
-    of = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
-    text = json.dumps([repr(how.cover), how.show_code, how.edition, of], sort_keys=True)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    """Whether the book over the reports is missing, or older than one of them, or should not be there."""
+    book, found = reports / BOOK, executed(reports)
+    if "pdf" not in how.formats or len(found) < FEWEST_CHAPTERS or not book.is_file():
+        return "pdf" in how.formats and book.is_file() != (len(found) >= FEWEST_CHAPTERS)
+    return any(path.stat().st_mtime_ns > book.stat().st_mtime_ns for path in found)
 
 
 def chapters(reports: Path, how: Settings) -> list[Chapter]:
@@ -169,37 +147,23 @@ def _lists(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _facts(chapters: Sequence[Chapter], profile: str) -> list[dict[str, str]]:
-    """What the title page says below: when, from which commit, how much of it failed or rests on stand-in data."""
+    """What the title page says below: when, and how much of it failed or rests on stand-in data."""
     documents = [chapter.document for chapter in chapters]
     failed = sum(document.failed for document in documents)
-    stand_ins = sum(bool(_is_stand_in(document)) for document in documents)
-    newest_first = sorted(documents, key=lambda document: document.finished or "", reverse=True)
-    commits = list(dict.fromkeys(filter(None, (_commit(document)[0] for document in newest_first))))
-    more = len(commits) - 1
-    others = f"; {more} other commit{'' if more == 1 else 's'} in other chapters" if more > 0 else ""
-    changed = sum(bool(_commit(document)[1]) for document in documents)
-    dirty = f"; files had been changed since in {changed} of {len(chapters)}" if changed else ""
+    stand_ins = sum(_is_stand_in(document) for document in documents)
     newest = max((document.finished for document in documents if document.finished), default="")
     rows = {
         "Newest run": render.day(newest) if newest else "",
         "Profile": profile,
         "Notebooks": f"{len(chapters)}{f', of which {failed} failed' if failed else ''}",
         "Images": f"stand-in data in {stand_ins} of {len(chapters)} chapters" if stand_ins else "",
-        "Git commit": commits[0] + others + dirty if commits else "",
     }
     return [{"label": label, "text": text} for label, text in rows.items() if text]
 
 
-def _commit(document: Document) -> tuple[str, str]:
-    """The git commit that the run names, and what it says of uncommitted changes."""
-    rows = [row for block in document.blocks if isinstance(block, Provenance) for row in block.rows]
-    commit, _, changes = dict(rows).get("Git commit", "").partition(",")
-    return commit, changes
-
-
 def _summary(chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     opening = {"kind": "unnumbered", "level": 1, "text": "Summary"}
-    return [opening, *_states(chapters), *_comparison(chapters), *_findings(chapters, described)]
+    return [opening, *_states(chapters), *_findings(chapters, described)]
 
 
 def _states(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
@@ -211,7 +175,7 @@ def _states(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
         if chapter.document.failed
     ]
     label = f"{len(lines)} of {count} notebooks failed"
-    stand_ins = sum(bool(_is_stand_in(chapter.document)) for chapter in chapters)
+    stand_ins = sum(_is_stand_in(chapter.document) for chapter in chapters)
     where = "all chapters" if stand_ins == count else f"{stand_ins} of {count} chapters"
     warning = (
         f"STAND-IN DATA in {where}. Such numbers say how the methods behave, nothing about the data sets that the "
@@ -219,29 +183,6 @@ def _states(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
     )
     alarms = [{"kind": "alarms", "label": label, "lines": lines}] if lines else []
     return alarms + ([{"kind": "warning", "text": warning}] if stand_ins else [])
-
-
-def _comparison(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
-    """One table of all numbers that an earlier report gave, below the names of their chapters."""
-    rows: list[list[str]] = []
-    for number, chapter in enumerate(chapters, 1):
-        document = chapter.document
-        found = compared(document.numbers, document.key_numbers)
-        if found:
-            rows.append([f"{number}\u2002{document.title}"])
-            rows += [[*row, _IMAGES[_is_stand_in(document)]] for row in found]
-    if not rows:
-        return []
-    caption = (
-        "Figures of earlier reports and of these runs; without such a report, the notebook's key numbers. "
-        "Numbers from stand-in images, or from random weights for pretrained ones, are not held against these."
-    )
-    full = [row for row in rows if len(row) > 1]
-    kept, caption = telling(_COLUMNS, list(zip(*full, strict=True)), caption, fixed=[0, 2])
-    table = {"kind": "table", "name": "", "caption": caption, "number": "S.1", "anchor": "table-S.1"}
-    table |= {"columns": [_COLUMNS[j] for j in kept], "align": [_ALIGN[j] for j in kept], "bold": [], "links": []}
-    table["rows"] = [[row[j] for j in kept] if len(row) > 1 else row for row in rows]
-    return [{"kind": "unnumbered", "level": 2, "text": "Reported and measured"}, table]
 
 
 def _findings(chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -258,10 +199,8 @@ def _findings(chapters: Sequence[Chapter], described: Sequence[list[dict[str, An
     return blocks
 
 
-def _is_stand_in(document: Document) -> bool | None:
-    """Whether its images stand in for others; None for a run that ended before it said what they are."""
-    sources = [block for block in document.blocks if isinstance(block, Provenance)]
-    return any(source.stand_in for source in sources) if sources else None
+def _is_stand_in(document: Document) -> bool:
+    return any(isinstance(block, Provenance) and block.stand_in for block in document.blocks)
 
 
 def _failure(document: Document) -> str:

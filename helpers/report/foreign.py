@@ -4,7 +4,6 @@ What is kept is listed here, and everything else goes; a page's strict Content-S
 """
 
 import re
-from functools import lru_cache
 
 import nh3
 
@@ -34,7 +33,7 @@ _ATTRIBUTES = {
     "details": {"open"},
     "ol": _words("start type reversed"),
     "time": {"datetime"},
-    **dict.fromkeys(["td", "th", "col", "colgroup"], _words("colspan rowspan scope headers span")),
+    **dict.fromkeys(["td", "th", "col", "colgroup"], _words("colspan rowspan scope span")),
     **dict.fromkeys(
         _MATH,
         _words("""
@@ -57,40 +56,28 @@ _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z
 _OWN_ID = re.compile(r"section-\S+|fn(?:ref)?\d+|refs?(?:-[\w:.-]+)?")
 _NOTEBOOK = re.compile(r"(?:\./)?([\w-]+)\.ipynb(?:#.*)?")
 _LINK = re.compile(r"https?:|mailto:|[\w-]+\.html$", re.IGNORECASE)
-_PROPERTIES = _words("""
-    color background-color background font-weight font-style font-family font-size font-variant text-align
-    text-decoration text-transform vertical-align white-space width min-width max-width height border border-top
-    border-right border-bottom border-left border-color border-style border-width border-collapse border-spacing
-    border-radius padding padding-top padding-right padding-bottom padding-left list-style-type direction display
-""")
-# Words, numbers, colours and gradients: no address, quotation mark, escape or comment, and no negative length.
-_VALUE = re.compile(r"(?:(?:rgba?|hsla?|linear-gradient)\(|[\w\s.,%#)]|(?<=\w)-(?=\w))+", re.ASCII)
-_SELECTORS = re.compile(r"\s*#[\w-]++[\w\s.:>#-]*+(?:,\s*#[\w-]++[\w\s.:>#-]*+)*", re.ASCII)
+_PROPERTIES = _words("text-align vertical-align font-weight font-style white-space width min-width max-width height")
 
 
-def cleaned(html: str, *, prefix: str = "", picture: str = "") -> str:
+def cleaned(html: str, *, ids: bool = True, picture: str = "") -> str:
     """A fragment of HTML without scripts, event handlers, forms, embedded pages, unsafe styles or anything that loads.
 
     Args:
         html: any text, well formed or not.
-        prefix: put before its ids, so that two outputs do not share them; "" keeps headings' and footnotes' only.
+        ids: whether it keeps those of headings, footnotes and cited works; others could be twice on a page.
         picture: how the names of the page's own pictures begin; others are kept where they are data URIs.
     """
 
     def settled(tag: str, name: str, value: str) -> str | None:
         match name:
             case "id":
-                return prefix + value if prefix or _OWN_ID.fullmatch(value) else None
-            case "headers":
-                return " ".join(prefix + each for each in value.split())
-            case "style":
-                return declarations(value) or None
+                return value if ids and _OWN_ID.fullmatch(value) else None
             case "src":
                 return value if _PICTURE.fullmatch(value) or (picture and value.startswith(picture)) else None
             case "href" if notebook := _NOTEBOOK.fullmatch(value):
                 return f"{notebook[1]}.html"
             case "href":
-                return f"#{prefix}{value[1:]}" if value.startswith("#") else value if _LINK.match(value) else None
+                return value if value.startswith("#") or _LINK.match(value) else None
         return value
 
     return nh3.clean(
@@ -100,30 +87,8 @@ def cleaned(html: str, *, prefix: str = "", picture: str = "") -> str:
         attributes=_ATTRIBUTES,
         attribute_filter=settled,
         set_tag_attribute_values=_SET,
-        allowed_classes={} if prefix else _CLASSES,
+        allowed_classes=_CLASSES,
+        filter_style_properties=_PROPERTIES,
         url_schemes={"http", "https", "mailto", "data"},
         link_rel="noreferrer",
     )
-
-
-def rules(html: str, *, prefix: str) -> str:
-    """Its style sheets' rules that speak of its ids alone, as pandas' Styler does: others could style the page."""
-    kept = []
-    for element in re.split("<style", html, flags=re.IGNORECASE)[1:]:
-        sheet = re.split("</style", element.partition(">")[2], maxsplit=1, flags=re.IGNORECASE)[0]
-        for selectors, _, body in (rule.partition("{") for rule in sheet.split("}")):
-            if _SELECTORS.fullmatch(selectors) and (body := declarations(body)):
-                kept.append(f"{selectors.strip().replace('#', f'#{prefix}')}{{{body}}}")
-    return "\n".join(kept)
-
-
-@lru_cache(maxsize=10_000)  # a table's cells mostly have the same ones
-def declarations(style: str) -> str:
-    """The declarations of ``style`` that load nothing and stay in their place."""
-    kept = []
-    for declaration in style.split(";"):
-        name, _, value = declaration.partition(":")
-        name, value = name.strip().lower(), value.strip().removesuffix("!important").strip()
-        if name in _PROPERTIES and len(value) < 500 and _VALUE.fullmatch(value):
-            kept.append(f"{name}:{value}")
-    return ";".join(kept)

@@ -89,16 +89,12 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
     # Our own pieces and the notebook's take turns, parted by marks that say what follows.
     pieces = re.split(rf"<!--{token}(.*?)-->", body)
     for i in range(2, len(pieces), 4):
-        prefix = "" if pieces[i - 1] == "text" else f"{pieces[i - 1]}-"
         scrolled = pieces[i].replace('<math display="block"', '<math tabindex="0" display="block"')
-        pieces[i] = foreign.cleaned(scrolled, prefix=prefix, picture=token)
+        pieces[i] = foreign.cleaned(scrolled, ids=pieces[i - 1] == "text", picture=token)
     body = _EMPTY_HEADER.sub(r"<td\1></td>", "".join(pieces[::2]))
     source = re.compile(rf'(?<=src="){token}-[\w.]+')
     body = source.sub(lambda found: data_uri(found[0], pictures.files.get(found[0], b"")), body)
-    rules = [
-        foreign.rules(block["text"], prefix=f"output-{block['output']}-") for block in blocks if block["kind"] == "html"
-    ]
-    return _with_style(head + body + end, "\n".join(rules))
+    return _with_style(head + body + end)
 
 
 def pdf(document: parts.Document, cover: "Cover | None" = None) -> bytes:
@@ -143,11 +139,11 @@ def described(document: parts.Document, pictures: "Pictures", *, paper: bool, ch
     if document.left_out:
         names = {name: f"{chapter}.{number}" if chapter else str(number) for name, number in document.left_out.items()}
         made.append({"kind": "elsewhere", "chapter": chapter or 1, "names": names})
-    for i, block in enumerate([*(sources if paper else []), *blocks], 1):
+    for block in [*(sources if paper else []), *blocks]:
         about = _described(block, pictures, paper)
         if about is None:
             continue
-        about |= {"chapter": chapter or 1, "detail": parts.DETAIL in block.tags, "output": str(i)}
+        about |= {"chapter": chapter or 1, "detail": parts.DETAIL in block.tags}
         last = made[-1] if made else {"kind": ""}
         if about["kind"] == last["kind"] == "reading" and about["detail"] == last["detail"]:
             last["text"] += f"\n\n{about['text']}"  # conclusions in a row share a box
@@ -216,7 +212,7 @@ def _output(block: parts.Output, pictures: "Pictures", paper: bool) -> dict[str,
     text = pictures.settled(block.content) if block.mime == "text/html" else ""
     if text:
         text = _fewer_rows(text) if paper else text
-        return {"kind": "html", "text": text, "coloured": bool(re.search(r"background|color", block.content))}
+        return {"kind": "html", "text": text}
     return {"kind": "printed", "text": shortened(block.content) if paper else _cut(block.content)}
 
 
@@ -387,9 +383,8 @@ def page(variables: dict[str, Any], template: str) -> str:
     return _with_style(convert({"to": "html", "mark": "", "meta": variables, "blocks": []}, Pictures(""), template))
 
 
-def _with_style(page: str, rules: str = "") -> str:
-    sheet = (HERE / "style.css").read_text(encoding="utf-8")
-    return page.replace("/*style*/", f"{sheet}\n{rules}", 1)
+def _with_style(page: str) -> str:
+    return page.replace("/*style*/", (HERE / "style.css").read_text(encoding="utf-8"), 1)
 
 
 def typeset(make: Callable[[Pictures], tuple[dict[str, Any], list[dict[str, Any]]]], *, level: int) -> bytes:

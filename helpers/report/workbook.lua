@@ -395,9 +395,9 @@ local html = {
   text = function(b) return fenced('<div class="text">', text_of(b), "</div>") end,
   reading = function(b) return fenced('<div class="reading"><p class="label">Reading</p>', text_of(b), "</div>") end,
   html = function(b)
-    local box = '<div class="output%s" tabindex="0" role="group" aria-label="Shown by code cell %s">'
-    local marked = raw(order.mark .. "output-" .. b.output .. "-->" .. b.text .. order.mark .. "-->")
-    return {raw(box:format(b.coloured and " paper" or "", b.cell)), marked, raw("</div>")}
+    local box = '<div class="output" tabindex="0" role="group" aria-label="Shown by code cell %s">'
+    local marked = raw(order.mark .. "output-->" .. b.text .. order.mark .. "-->")
+    return {raw(box:format(b.cell)), marked, raw("</div>")}
   end,
   code = function(b)
     local code = written({pandoc.Plain({pandoc.Code(b.text, {class = b.lang})})}, "html")  -- which colours it
