@@ -70,19 +70,18 @@ def drawing(width):
     return svg.getvalue(), base64.b64encode(png.getvalue()).decode()
 
 
-def table(name, number, columns, rows):
+def table(name, number, columns, rows, **more):
     texts = [
         [f"row {row} of {name}", *(f"{row}{column}.125 ± 0.25" for column in range(columns))] for row in range(rows)
     ]
     heads = ["", *(f"column {column} [ms]" for column in range(columns))]
-    return Table(name, f"The {name} table", heads, texts, ["left"] + ["right"] * columns, [(0, 1)], number)
+    return Table(name, f"The {name} table", heads, texts, ["left"] + ["right"] * columns, [(0, 1)], number, **more)
 
 
 def every_kind():
     """A block of every kind, as notebooks make them."""
     svg, png = drawing(9)
     frame = pd.DataFrame({f"column {i}": [1.5, 2.5] for i in range(12)})
-    coloured = frame.style.background_gradient().set_caption("Coloured")
     return [
         Provenance(
             [("Data set", "Drawn shapes"), ("Parameters", "A = 1, " * 40), ("Path", LONG)], "STAND-IN DATA: shapes"
@@ -92,7 +91,6 @@ def every_kind():
         Output("text/plain", f"printed\n{LONG}\n" + "many lines\n" * 40, 1),
         Output("text/plain", "printed by another output of the same cell", 1),
         Output("text/html", frame.to_html(), 2),
-        Output("text/html", coloured.to_html(), 2),
         Output("text/latex", r"$\displaystyle \frac{1}{2}$", 2),
         Output("image/png", png, 2),
         Output("image/svg+xml", svg, 2),
@@ -103,6 +101,9 @@ def every_kind():
         table("long", 3, 4, 60),
         Reading("The best is **A** by 3 points, see [Figure 1](#figure-1); $x^2$."),
         Reading("And a second sentence."),
+        Markdown("### More of it\n\nAs [@he2016] says.", tags=("detail",)),
+        table("folded", 4, 3, 3, tags=("detail",)),
+        *[Markdown(text, tags=(tag,)) for text, tag in (("Why?", "question"), ("Because.", "answer"), ("", "answer"))],
     ]
 
 
@@ -130,6 +131,7 @@ def persian_blocks():
         Figure("f", PERSIAN, PERSIAN, drawing(9)[0], b"%PDF", 1),
         Table("t", PERSIAN, [PERSIAN, "دقت"], rows, ["left", "right"], [(1, 1)], 1),
         Reading(PERSIAN),
+        *[Markdown(PERSIAN, tags=(tag,)) for tag in ("detail", "question", "answer")],
     ]
 
 
@@ -149,15 +151,14 @@ def pages(tmp_path_factory):
     for name, document in documents.items():
         content = index.numbers(document, name=name, profile="quick")
         (reports / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-        for suffix in ("html", "pdf"):
-            (reports / f"{name}.{suffix}").touch()
+        (reports / f"{name}.html").write_text(render.html(document, name=name, profile="quick"), encoding="utf-8")
+        (reports / f"{name}.pdf").touch()
         (figures / name).mkdir()
         for block in document.blocks:
             if isinstance(block, Figure):
                 (figures / name / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")
     index.write_page(reports, figures, "quick")
-    pages = {name: render.html(document, name=name, profile="quick") for name, document in documents.items()}
-    return pages | {"index": (reports / "index.html").read_text(encoding="utf-8")}
+    return {name: (reports / f"{name}.html").read_text(encoding="utf-8") for name in NAMES}
 
 
 NAMES = ("complete", "failed", "persian", "index")
@@ -220,5 +221,12 @@ def test_what_is_printed(browser, pages, tmp_path):
     text = " ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(browser.print())).pages)
     assert "row 59 of long" in text
     assert "23.125" in text.replace("\n", "")
-    for only_on_screen in ("All notebooks", "Skip to the content", "class Model", "8 lines", "scroll to see"):
+    for only_on_screen in (
+        "All notebooks",
+        "Skip to the content",
+        "class Model",
+        "8 lines",
+        "scroll to see",
+        "More of it",
+    ):
         assert only_on_screen not in text
