@@ -122,7 +122,8 @@ def pdf(chapters: Sequence[Chapter], how: Settings) -> bytes:
             render.described(chapter.document, pictures, paper=True, chapter=number)
             for number, chapter in enumerate(chapters, 1)
         ]
-        blocks = _summary(chapters, described)
+        is_full = how.edition == "full"
+        blocks = _summary(chapters, described, figures=is_full)
         for number, (chapter, its_blocks) in enumerate(zip(chapters, described, strict=True), 1):
             document = chapter.document
             line = " · ".join(filter(None, [chapter.name, render.facts(document)]))
@@ -131,7 +132,7 @@ def pdf(chapters: Sequence[Chapter], how: Settings) -> bytes:
         cover = how.cover or Cover()
         title = cover.title or DEFAULT_TITLE
         about = {"title": title, "cover": cover.described(pictures, title), "facts": _facts(chapters, how.profile)}
-        return {**about, "book": True, "lists": _lists(blocks) if how.edition == "full" else []}, blocks
+        return {**about, "book": True, "lists": _lists(blocks) if is_full else []}, blocks
 
     return render.typeset(make, level=2)
 
@@ -161,9 +162,11 @@ def _facts(chapters: Sequence[Chapter], profile: str) -> list[dict[str, str]]:
     return [{"label": label, "text": text} for label, text in rows.items() if text]
 
 
-def _summary(chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _summary(
+    chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]], *, figures: bool
+) -> list[dict[str, Any]]:
     opening = {"kind": "unnumbered", "level": 1, "text": "Summary"}
-    return [opening, *_states(chapters), *_findings(chapters, described)]
+    return [opening, *_states(chapters), *_findings(chapters, described, figures=figures)]
 
 
 def _states(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
@@ -185,16 +188,18 @@ def _states(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
     return alarms + ([{"kind": "warning", "text": warning}] if stand_ins else [])
 
 
-def _findings(chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """For each notebook its chapter, one sentence, and its key figure."""
+def _findings(
+    chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]], *, figures: bool
+) -> list[dict[str, Any]]:
+    """For each notebook its chapter, one sentence, and its key figure if those are wanted."""
     blocks: list[dict[str, Any]] = [{"kind": "unnumbered", "level": 2, "text": "Chapter by chapter"}]
     for number, (chapter, its_blocks) in enumerate(zip(chapters, described, strict=True), 1):
         document = chapter.document
         about = {"title": document.title, "state": f"Failed. {_failure(document)}" if document.failed else ""}
         sentence = finding(document)
-        figures = [block for block in its_blocks if block["kind"] == "figure" and "number" in block]
-        chosen = [figure for figure in figures if fnmatch.fnmatchcase(figure["name"], document.key_figure)]
-        key = {"figure": (chosen or figures)[0]} if figures else {}
+        drawn = [block for block in its_blocks if figures and block["kind"] == "figure" and "number" in block]
+        chosen = [figure for figure in drawn if fnmatch.fnmatchcase(figure["name"], document.key_figure)]
+        key = {"figure": (chosen or drawn)[0]} if drawn else {}
         blocks.append({"kind": "finding", "chapter": number, "text": sentence, "format": "markdown", **about, **key})
     return blocks
 
