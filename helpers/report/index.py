@@ -116,6 +116,7 @@ def _plain(text: str, document: Document) -> str:
     def number(found: re.Match[str]) -> str:
         return f"{'Figure' if found[1] == 'fig' else 'Table'} {numbers.get(found[2], found[2])}"
 
+    text = re.sub(r"(?<![\w-])-(?=\d)", "−", text)
     return re.sub(r"[*`]", "", re.sub(r"@(fig|tbl)-(\w+(?:-\w+)*)", number, text))
 
 

@@ -13,6 +13,7 @@ import json
 import re
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -167,6 +168,9 @@ def _folded(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
             title = next((re.sub(r"[`*]", "", heading[1]) for heading in headings if heading), "")
             numbers = [f"{block['kind'].title()} {block['number']}" for block in found if "number" in block]
             more = f"{', '.join(numbers[:2])} …{numbers[-1]}" if len(numbers) > 4 else ", ".join(numbers)
+            if not title and not more:
+                text = next((block["text"] for block in found if block["kind"] in ("text", "reading")), "")
+                more = re.sub(r"[*`]", "", textwrap.shorten(text, 70, placeholder=" …"))
             found = [{"kind": "fold", "title": title, "more": more}, *found, {"kind": "unfold"}]
         made += found
     return made
