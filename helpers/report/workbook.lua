@@ -387,7 +387,7 @@ local html = {
     return {raw('<details class="more"><summary dir="auto">' .. title .. more .. "</summary>")}
   end,
   unfold = function() return {raw("</details>")} end,
-  works = function(b) return fenced('<div class="works">', text_of(b), "</div>") end,
+  works = function(b) return fenced('<div class="works" role="list">', text_of(b), "</div>") end,
   question = function(b) return fenced('<div class="text question">', text_of(b), "</div>") end,
   answer = function(b)
     return fenced('<div class="text answer" dir="' .. direction(b.text) .. '">', text_of(b), "</div>")
