@@ -8,6 +8,7 @@ the MIME type `MIME`). So an executed notebook holds all that its report needs, 
 import base64
 import csv
 import io
+import itertools
 import math
 import platform
 import re
@@ -34,6 +35,8 @@ MOST_ROWS = 200_000  # of a CSV file: one of more would be larger than all the r
 REPORTED = Path("notebooks/reported")  # the earlier reports' figures and claims, a YAML file for each report
 RANDOM = "random initialisation"  # how `helpers.models.backbone` begins the origin of weights that aren't pretrained
 LONGEST_ALT = 300  # characters: about 20 seconds of speech
+LEAST_PANEL = 1.5  # inches of width: a narrower part of a figure is not shown by itself on a narrow screen
+MOST_PANELS = 12  # that are shown so: of more, the page would get too long
 MOST_LISTED = 4  # values that are read one by one; of more, the lowest and the highest
 NUMBERS_CSV = ("name", "label", "reported", "value", "std", "runs", "difference", "unit")
 # What makes a spreadsheet run a cell as a formula (OWASP, "CSV Injection"); the last four are full-width signs.
@@ -87,15 +90,11 @@ class Number:
             values: of the runs, one at least; otherwise as the attributes.
 
         Raises:
-            RecordError: for no values.
+            EvaluationError: for no values.
         """
-        import numpy as np
+        from helpers.evaluate import mean_std  # which loads torch
 
-        runs = np.array([float(value) for value in values])
-        if not len(runs):
-            raise RecordError(f"the number {name!r} needs the value of one run at least")
-        std = float(runs.std(ddof=1)) if len(runs) > 1 else None
-        return cls(name, label, float(runs.mean()), std, len(runs), reported, unit)
+        return cls(name, label, *mean_std(values), reported, unit)
 
 
 @dataclass(frozen=True)
@@ -222,7 +221,8 @@ def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None, dat
     if not hasattr(fig, "savefig"):
         raise RecordError(f"record.figure needs a matplotlib Figure or Axes, not {type(drawing).__name__}")
     notes = {ax: ax.workbook for ax in fig.axes if hasattr(ax, "workbook")}
-    files = {}
+    are_pictures = any(note["kind"] == "images" for note in notes.values())
+    files, panels = {}, [] if len(fig.axes) < 2 or are_pictures else _panels(fig)
     # Neither a date nor random ids in the files: the same run gives the same bytes.
     with plt.rc_context({"svg.fonttype": "path", "svg.hashsalt": "workbook", "pdf.fonttype": 42}):
         for kind, date in (("svg", "Date"), ("pdf", "CreationDate")):
@@ -232,7 +232,7 @@ def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None, dat
     plt.close(fig)
     content = {"kind": "figure", "name": name, "caption": caption, "alt": alt or _in_words(notes) or caption}
     bundle = {"image/svg+xml": files["svg"].decode(), "application/pdf": base64.b64encode(files["pdf"]).decode()}
-    _show({**content, "csv": _csv_behind(notes, data)}, {"text/plain": caption, **bundle})
+    _show({**content, "csv": _csv_behind(notes, data), "panels": panels}, {"text/plain": caption, **bundle})
 
 
 def table(
@@ -544,6 +544,37 @@ def _show_table(kind: str, name: str, caption: str, content: dict[str, Any]) -> 
 
 
 # What a figure shows, as numbers and in words: from what its plots noted (see `helpers.plots.style.drawn`)
+
+
+def _panels(fig: Any) -> list[list[float]]:
+    """Left, top, width and height of what stands side by side in a figure, as shares of it; [] where nothing does.
+
+    What is no panel, such as a colour bar, goes with the panel to its left; what is above or below with that row.
+    """
+    from matplotlib import rcParams
+
+    fig.draw_without_rendering()
+    whole = fig.get_tightbbox().padded(rcParams["savefig.pad_inches"])
+    inches = fig.dpi_scale_trans.inverted()
+    boxes = [ax.get_tightbbox().transformed(inches) for ax in fig.axes if ax.get_visible()]
+    rows: list[list[Any]] = []
+    for box in sorted((box for box in boxes if box.width > LEAST_PANEL), key=lambda box: -box.y1):
+        if rows and box.y1 > (rows[-1][0].y0 + rows[-1][0].y1) / 2:
+            rows[-1].append(box)
+        else:
+            rows.append([box])
+    tops = [whole.y1, *(max(box.y1 for box in row) for row in rows[1:]), whole.y0]
+    found = []
+    for row, ends in zip(rows, itertools.pairwise(tops), strict=True):
+        sides = [whole.x0, *sorted(box.x0 for box in row)[1:], whole.x1]
+        found += [(left, ends[0], right - left, ends[0] - ends[1]) for left, right in itertools.pairwise(sides)]
+    if not len(rows) < len(found) <= MOST_PANELS:
+        return []
+    shares = (
+        ((left - whole.x0) / whole.width, (whole.y1 - top) / whole.height, width / whole.width, height / whole.height)
+        for left, top, width, height in found
+    )
+    return [[round(float(share), 4) for share in panel] for panel in shares]
 
 
 def _csv_behind(notes: Mapping[Any, Mapping[str, Any]], data: Any) -> str:

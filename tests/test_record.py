@@ -16,7 +16,7 @@ import torch
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from helpers import models, plots, record
+from helpers import WorkbookError, models, plots, record
 from helpers.data import Source
 from helpers.report import document
 
@@ -126,6 +126,18 @@ def test_a_figure_is_shown_as_vectors_and_closed(shown, wrap):
     assert (made.name, made.caption, made.alt, made.csv) == ("some_curve", "A caption.", "A caption.", "")
 
 
+def test_panels_side_by_side_are_told_so_that_a_narrow_screen_can_stack_them(shown):
+    axes = plt.subplots(2, 2, figsize=(8, 4))[1]
+    record.figure(axes, "four", "A caption.")
+    panels = block(shown).panels
+    left, top = np.array(panels)[:, :2].round(1).T
+    assert list(zip(left, top, strict=True)) == [(0, 0), (0.5, 0), (0, 0.5), (0.5, 0.5)]
+    assert sum(width * height for _, _, width, height in panels) == pytest.approx(1, abs=0.001)
+    for single in (plt.subplots()[1], plt.subplots(2)[1], plots.confusion(MATRIX, NAMES)):
+        record.figure(single, "one", "A caption.")
+        assert block(shown).panels == []
+
+
 @pytest.mark.parametrize("name", ["Test", "../up", "", "x" * 101])
 def test_names_must_do_as_file_names(shown, name):
     for call, what in ((record.table, pd.DataFrame({"a": [1]})), (record.figure, plt.figure()), (record.numbers, [])):
@@ -137,7 +149,7 @@ def test_a_figure_of_ones_own_has_the_numbers_and_words_that_are_given(shown):
     frame = pd.DataFrame({"y": [1 / 3, math.nan]}, index=pd.Index([1, 2], name="x"))
     record.figure(plt.subplots()[1].plot([1, 2])[0], "own", "A caption.", alt="It rises.", data=frame)
     assert lines_of(shown) == ["x,y", f"1,{1 / 3!r}", "2,"] and block(shown).alt == "It rises."
-    bars = plots.per_class_bars(pd.DataFrame({"found": {"a": 0.5}}))
+    bars = plots.bars_with_error(MEANS)
     record.figure(bars, "theirs", "A caption.", data=frame.reset_index(drop=True))
     assert lines_of(shown)[0] == "y"
 
@@ -411,7 +423,7 @@ def test_a_number_of_several_runs_has_their_mean_and_sample_deviation():
     assert (made.value, made.runs, made.reported, made.unit) == (1.75 / 3, 3, 0.4, "%")
     assert made.std == pytest.approx(np.std([0.25, 0.5, 1.0]) * math.sqrt(3 / 2))
     assert Number.of("a", "A", (value for value in [2])) == Number("a", "A", 2.0)
-    with pytest.raises(record.RecordError, match="'a' needs the value of one run"):
+    with pytest.raises(WorkbookError, match="at least one run is needed"):
         Number.of("a", "A", [])
 
 

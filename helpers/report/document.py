@@ -83,6 +83,7 @@ class Figure(Block):
     pdf: bytes
     number: int | str  # counted through the document, as tables are; in a book a text such as "3.2"
     csv: str = ""  # the numbers behind it; "" where it draws none
+    panels: list[list[float]] = field(default_factory=list)  # left, top, width and height of each, as shares of it
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
         scrolled = pieces[i].replace('<math display="block"', '<math tabindex="0" display="block"')
         pieces[i] = foreign.cleaned(scrolled, ids=pieces[i - 1] == "text", picture=token)
     body = _EMPTY_HEADER.sub(r"<td\1></td>", "".join(pieces[::2]))
-    source = re.compile(rf'(?<=src="){token}-[\w.]+')
+    source = re.compile(rf'(?<=src="|ref="){token}-[\w.]+')
     body = source.sub(lambda found: data_uri(found[0], pictures.files.get(found[0], b"")), body)
     return _with_style(head + body + end)
 
@@ -193,7 +193,7 @@ def _described(block: parts.Block, pictures: "Pictures", paper: bool) -> dict[st
         case parts.Provenance():
             return {"kind": "provenance", "rows": block.rows, "warning": block.warning}
         case parts.Figure():
-            about = {"name": block.name, "caption": block.caption, "alt": block.alt, "number": block.number}
+            about = {key: getattr(block, key) for key in ("name", "caption", "alt", "number", "panels")}
             return {"kind": "figure", **about, **pictures.figure(block.svg, block.pdf if paper else b"")}
         case parts.Table():
             names = ("name", "caption", "number", "columns", "rows", "align", "bold", "links")

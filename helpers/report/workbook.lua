@@ -300,9 +300,11 @@ end
 
 --- A recorded table: its heads are texts, empty ones no heads, and a row of one cell is a heading of those below it.
 local function recorded_table(b)
-  local bold, tails = {}, {}
+  local bold, tails, longest = {}, {}, {}
+  for x, text in ipairs(b.columns) do longest[x] = utf8.len(text) end
   for _, texts in ipairs(b.rows) do
-    for x, text in ipairs(texts) do
+    for x, text in ipairs(#texts == #b.align and texts or {}) do
+      longest[x] = math.max(longest[x], utf8.len(text))
       local tail = b.align[x] == "right" and text:match("^[^%a±]* (± [%d.,]+)$") or ""
       tails[x] = #tail > #(tails[x] or "") and tail or tails[x]
     end
@@ -319,6 +321,11 @@ local function recorded_table(b)
       if link ~= "" then content = pandoc.Inlines({pandoc.Link(content, link)}) end
       local scope = y < 0 and "col" or (x == 1 and b.align[1] == "left") and "row"
       local attributes = pandoc.List({{"dir", "auto"}, scope and text ~= "" and {"scope", scope} or nil})
+      if y < 0 and b.align[x] ~= "right" then
+        -- Names stand on one line; sentences take three, or more rather than very long ones.
+        local needed = math.min(longest[x], math.max(24, math.min(36, longest[x] // 3)))
+        attributes:insert({"style", ("min-width: min(%dch, 42vw)"):format(needed)})
+      end
       local width = #texts == 1 and #b.align or 1
       cells:insert(pandoc.Cell({pandoc.Plain(content)}, nil, 1, width, pandoc.Attr("", {}, attributes)))
     end
@@ -380,6 +387,19 @@ local function figcaption(label, b, more)
   return raw(about .. escaped(b.caption) .. (more or "") .. "</figcaption>")
 end
 
+--- A drawing of several panels, which stand below each other on a narrow screen: parts of one picture, which is here once.
+local function panels(b)
+  local id, said = "drawing-" .. b.number, ' role="img" aria-label="' .. escaped(b.alt) .. '"'
+  local parts = pandoc.List(b.panels):map(function(p)
+    local box = ("%.1f %.1f %.1f %.1f"):format(p[1] * b.width, p[2] * b.height, p[3] * b.width, p[4] * b.height)
+    return '<svg viewBox="' .. box .. '"><use href="#' .. id .. '"/></svg>'
+  end)
+  local size = ('width="%s" height="%s"'):format(b.width, b.height)
+  local whole = ('<svg viewBox="0 0 %s %s" %s%s>'):format(b.width, b.height, size, said)
+  whole = whole .. ('<image id="%s" href="%s" %s/></svg>'):format(id, b.file, size)
+  return '<div class="scroll paper"><div class="panels"' .. said .. ">" .. table.concat(parts) .. "</div>" .. whole .. "</div>"
+end
+
 local html = {
   fold = function(b)
     local title = b.title ~= "" and ("Details: <b>" .. escaped(b.title) .. "</b>") or "<b>Details</b>"
@@ -413,6 +433,7 @@ local html = {
     local reached = b.wide and ' tabindex="0" role="group" aria-label="Figure"' or ""
     local size = (b.width and (' width="%s" height="%s"'):format(b.width, b.height) or "") .. (b.wide and ' class="wide"' or "")
     local image = ('<div class="scroll paper"%s><img src="%s" alt="%s"%s></div>'):format(reached, b.file, escaped(b.alt), size)
+    if b.panels and #b.panels > 0 and b.width then image = panels(b) end
     if not b.number then return {raw('<div class="output">' .. image .. "</div>")} end
     return {raw('<figure id="figure-' .. b.number .. '">' .. image), figcaption("Figure", b), raw("</figure>")}
   end,

@@ -142,7 +142,7 @@ def test_tables_have_captions_aligned_columns_and_bold_cells(soup):
     drawn = soup.find(id="table-1")
     assert drawn.figcaption.get_text() == f"Table 1. Scores of {NASTY}"
     heads = drawn.thead.find_all("th", scope="col")
-    assert [head.get("style") for head in heads] == [None, "text-align: right;", "text-align: right;"]
+    assert [head.get("style") for head in heads] == ["min-width: min(24ch, 42vw)", *["text-align: right;"] * 2]
     assert [bold.get_text() for bold in drawn.table.find_all("strong")] == ["0.912"]
 
 

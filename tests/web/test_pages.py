@@ -95,6 +95,7 @@ def every_kind():
         Output("image/png", png, 2),
         Output("image/svg+xml", svg, 2),
         Figure("wide", "Loss of the wide network", "two lines", svg, b"%PDF", 1),
+        Figure("pair", "Two halves", "half a line, twice", svg, b"%PDF", 3, "", [[0, 0, 0.5, 1], [0.5, 0, 0.5, 1]]),
         Figure("small", f"Accuracy, {LONG}", "a line", drawing(4)[0], b"%PDF", 2),
         table("small", 1, 3, 4),
         table("wide", 2, 14, 3),
