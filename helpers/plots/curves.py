@@ -24,8 +24,6 @@ MOST_MARKERS = 12
 def learning_curves(
     result: Any,
     *,
-    splits: Mapping[str, str] | None = None,
-    best: str = "accuracy",
     patience: int = evaluate.PATIENCE,
     resume_epoch: int | None = None,
     axes: Sequence[Axes] | None = None,
@@ -37,8 +35,6 @@ def learning_curves(
     Args:
         result: what `helpers.train.fit` returned, or its history: indexed by epoch, with columns <split>_<metric>;
             accuracy as a share.
-        splits: split -> how to call it; all that the history has if not given.
-        best: of which validation value the best epoch is marked, "accuracy" or "loss".
         patience: of `helpers.evaluate.stopping_epoch`, in epochs.
         resume_epoch: marked, too: the last epoch before a training was taken up again.
         axes: two to draw into.
@@ -49,21 +45,17 @@ def learning_curves(
     history = getattr(result, "history", result)
     if axes is None:
         axes = plt.subplots(1, 2, figsize=(style.WIDTH, 2.6), layout="constrained")[1]
-    marks = _marks(history, best, patience, resume_epoch)
+    marks = _marks(history, patience, resume_epoch)
     said = {
-        "best": f"Best: the {'highest' if best == 'accuracy' else 'lowest'} validation {best}.",
+        "best": "Best: the highest validation accuracy.",
         "stop": f"Stop: the epoch that early stopping would go back to after {patience} epochs in which the validation "
         "loss had not fallen.",
     }
     for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
-        named = splits or {column.removesuffix("_loss"): "" for column in history if column.endswith("_loss")}
-        columns = {
-            name or _called(split): history[f"{split}_{metric}"]
-            for split, name in named.items()
-            if f"{split}_{metric}" in history
-        }
-        if not columns:
-            raise PlotError(f"the history has no {metric} of {', '.join(named) or 'any split'}")
+        splits = [column.removesuffix(f"_{metric}") for column in history if str(column).endswith(f"_{metric}")]
+        if not splits:
+            raise PlotError(f"the history has no {metric} of any split")
+        columns = {_called(split): history[f"{split}_{metric}"] for split in splits}
         frame = pd.concat(columns, names=["split", "epoch"]).rename(metric).reset_index()
         lines = _lines(ax, frame, metric, "split", percent=metric == "accuracy")
         _mark_epochs(ax, marks, named=metric == "loss" or not style.in_panels(ax))
@@ -181,11 +173,11 @@ def _lines(ax: Axes, frame: pd.DataFrame, quantity: str, series: str, *, percent
     return lines
 
 
-def _marks(history: pd.DataFrame, best: str, patience: int, resume_epoch: int | None) -> dict[int, str]:
+def _marks(history: pd.DataFrame, patience: int, resume_epoch: int | None) -> dict[int, str]:
     """Epoch -> what is said of it."""
     named = {"best": None, "stop": None, "resumed after": resume_epoch}
-    if all(np.isfinite(history.get(column, np.nan)).any() for column in (f"val_{best}", "val_loss")):
-        named["best"] = evaluate.best_epoch(history, f"val_{best}")
+    if all(np.isfinite(history.get(column, np.nan)).any() for column in ("val_accuracy", "val_loss")):
+        named["best"] = evaluate.best_epoch(history)
         named["stop"] = evaluate.stopping_epoch(history, patience=patience)
     epochs = sorted({epoch for epoch in named.values() if epoch is not None})
     return {epoch: " and ".join(name for name, at in named.items() if at == epoch) for epoch in epochs}

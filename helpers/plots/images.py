@@ -13,19 +13,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from helpers.data import ImageData
-from helpers.plots.style import (
-    GREY,
-    SMALL,
-    WARNING,
-    WIDTH,
-    PlotError,
-    axes_or_new,
-    drawn,
-    inches,
-    shortened,
-    styled,
-    wrapped,
-)
+from helpers.plots import style
+from helpers.plots.style import PlotError, drawn, styled
 
 Array = torch.Tensor | NDArray[Any]
 SMALLEST = 6.5
@@ -38,9 +27,6 @@ MOST_HIGH = 6.5
 """Inches: a higher picture, with its caption, would be made smaller on a page, and its letters with it."""
 MARGIN = 1.25
 """Inches beside the feature maps, for the layers' names."""
-# Even steps of lightness, readable with any colour vision and in grey print.
-MAP = mpl.colormaps["viridis"]
-HEAT = mpl.colormaps["inferno"]
 
 
 class _Tile(NamedTuple):
@@ -49,6 +35,11 @@ class _Tile(NamedTuple):
     picture: NDArray[Any]
     lines: Sequence[str] = ()
     wrong: bool | None = None
+
+    @property
+    def tall(self) -> float:
+        """Height over width."""
+        return self.picture.shape[0] / self.picture.shape[1]
 
 
 @styled
@@ -76,16 +67,17 @@ def sample_grid(
     """
     pictures, truth = _pictures(images), _classes(labels, len(images), class_names)
     guesses = truth if predictions is None else _classes(predictions, len(images), class_names)
-    length = int(WIDTH / columns * 15)
+    font_size = style.SMALL if columns <= 8 else SMALLEST
+    length = int(style.WIDTH / columns * 112 / font_size)
     tiles = []
     for i, (label, guess) in enumerate(zip(truth, guesses, strict=True)):
-        lines = wrapped(class_names[label], length, 2)
+        lines = style.wrapped(class_names[label], length, 2)
         if predictions is not None:
             share = "" if confidences is None else f"{100 * float(confidences[i]):.0f}%"
             mark = "✓" if guess == label else "✗"
             lines += _guess(class_names[guess], mark, share, length)
         tiles.append(_Tile(pictures[i], lines, bool(guess != label)))
-    ax = _draw(_in_rows(tiles, columns), columns, SMALL, ax)
+    ax = _draw(_in_rows(tiles, columns), columns, font_size, ax)
     frame = pd.DataFrame({"true class": [str(class_names[label]) for label in truth]})
     if predictions is None:
         return drawn(ax, frame, kind="images", x="true class")
@@ -125,17 +117,11 @@ def class_gallery(images: Array, labels: Array, class_names: Sequence[str], *, a
 
     They are as for `sample_grid`.
     """
-    pictures, truth = _pictures(images), _classes(labels, len(images), class_names)
-    first = dict(zip(*np.unique(truth, return_index=True), strict=True))
-    blank = np.full_like(pictures[0], 255)
-    columns = min(10, len(class_names))
-    length = int(WIDTH / columns * 16)
-    tiles = [
-        _Tile(pictures[first[k]] if k in first else blank, wrapped(name, length, 2), wrong=False)
-        for k, name in enumerate(class_names)
-    ]
-    ax = _draw(_in_rows(tiles, columns), columns, SMALLEST, ax)
-    return drawn(ax, pd.DataFrame({"class": [str(name) for name in class_names]}), kind="images", x="class")
+    pictures, truth = np.asarray(images), _classes(labels, len(images), class_names)
+    shown = np.full((len(class_names), *pictures.shape[1:]), 255, dtype=pictures.dtype)
+    classes, first = np.unique(truth, return_index=True)
+    shown[classes] = pictures[first]
+    return sample_grid(shown, np.arange(len(shown)), class_names, columns=min(10, len(shown)), ax=ax)
 
 
 @styled
@@ -154,11 +140,12 @@ def feature_maps(activations: Mapping[str, Array], *, image: Array, ax: Axes | N
     for name, maps in layers.items():
         if maps.ndim != 3 or not maps.size or not np.isfinite(maps).all():
             raise PlotError(f"feature maps of one image are finite numbers (C, H, W); those of {name} are {maps.shape}")
+    viridis = mpl.colormaps["viridis"]  # even steps of lightness, readable with any colour vision and in grey print
     rows, sides = [[_Tile(_pictures(np.asarray(image)[None])[0])]], [("image", _size(image))]
     noted = [(*sides[0], None)]
     for name, maps in layers.items():
         strongest = np.argsort(-np.abs(maps).mean(axis=(1, 2)), kind="stable")[:8]
-        rows.append([_Tile(MAP(_scaled(maps[i])), [str(i)]) for i in strongest])
+        rows.append([_Tile(viridis(_scaled(maps[i])), [str(i)]) for i in strongest])
         noted += [(name, _size(maps), i) for i in strongest]
         sides.append((name, _size(maps)))
     ax = _draw(rows, 8, SMALLEST, ax, sides=sides)
@@ -183,8 +170,8 @@ def filters(weights: Array, *, ax: Axes | None = None) -> Axes:
         kernels = kernels.mean(axis=1, keepdims=True).repeat(3, axis=1)
     tiles = [_Tile(_scaled(kernel).transpose(1, 2, 0)) for kernel in kernels]
     columns = min(8, len(tiles))
-    ax = _draw(_in_rows(tiles, columns), columns, SMALL, ax, width=min(WIDTH, 0.55 * columns))
-    note, look = f"{len(tiles)} filters of {size} weights", {"fontsize": SMALL, "color": GREY}
+    ax = _draw(_in_rows(tiles, columns), columns, style.SMALL, ax, width=min(style.WIDTH, 0.55 * columns))
+    note, look = f"{len(tiles)} filters of {size} weights", {"fontsize": style.SMALL, "color": style.GREY}
     below = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
     ax.annotate(note, (0.5, 0), (0, -3), **below, **look)
     ends = {"lowest weight": kernels.min(axis=(1, 2, 3)), "highest weight": kernels.max(axis=(1, 2, 3))}
@@ -218,7 +205,7 @@ def cam_overlay(
     if pictures.shape[1] == 1:
         pictures = pictures.repeat(3, axis=1)
     grey = (pictures * np.array([0.299, 0.587, 0.114])[:, None, None]).sum(axis=1, keepdims=True)
-    colours = 255 * HEAT(heat)[..., :3].transpose(0, 3, 1, 2)
+    colours = 255 * mpl.colormaps["inferno"](heat)[..., :3].transpose(0, 3, 1, 2)
     opacity = 0.35 + 0.4 * heat[:, None]  # denser where there is more heat
     overlay = ((1 - opacity) * grey + opacity * colours).round().astype(np.uint8)
     gap = np.full((*pictures.shape[:3], max(1, pictures.shape[3] // 16)), 255, dtype=np.uint8)
@@ -232,47 +219,43 @@ def _draw(
     font_size: float,
     ax: Axes | None,
     *,
-    width: float = WIDTH,
+    width: float = style.WIDTH,
     sides: Sequence[tuple[str, str]] = (),
 ) -> Axes:
     """Rows of tiles on one axes, as a hundred axes take seconds to lay out; beside each row its name and its size."""
-    whole, most_high = (width, MOST_HIGH) if ax is None else inches(ax)
+    whole, most_high = (width, MOST_HIGH) if ax is None else style.inches(ax)
     tiles = [tile for row in rows for tile in row]
-    tall, most = max(_tall(tile) for tile in tiles), max(len(tile.lines) for tile in tiles)
+    tall, most = max(tile.tall for tile in tiles), max(len(tile.lines) for tile in tiles)
     margin, line = MARGIN if sides else 0, LINE * font_size / 72
     room, words_high = (whole - margin) / columns, line * (most + 0.6) if most else 0.05
     # As wide as there is room, or as high, if the rows are many.
     side = max(room / 4, min(room / (1 + GAP), (most_high / len(rows) - words_high) / tall))
     gap, pitch, line = room / side - 1, tall + words_high / side, line / side
-    ax = axes_or_new(ax, width=width, height=len(rows) * pitch * side + 0.1)
+    ax = style.axes_or_new(ax, width=width, height=len(rows) * pitch * side + 0.1)
     text = {"va": "center", "parse_math": False}
     for i, row in enumerate(rows):
         top = -i * pitch
         for j, tile in enumerate(row):
-            left, bottom = j * (1 + gap), top - _tall(tile)
+            left, bottom = j * (1 + gap), top - tile.tall
             look = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "none"}
             ax.imshow(tile.picture, extent=(left, left + 1, bottom, top), **look)
             if tile.wrong is not None:
-                edge = (WARNING, 2, (0, (3, 1.5))) if tile.wrong else (GREY, 0.5, "-")
+                edge = (style.WARNING, 2, (0, (3, 1.5))) if tile.wrong else (style.GREY, 0.5, "-")
                 look = dict(zip(("edgecolor", "linewidth", "linestyle"), edge, strict=True))
                 ax.add_patch(Rectangle((left, bottom), 1, top - bottom, facecolor="none", clip_on=False, **look))
             for k, words in enumerate(tile.lines):
                 is_guess = "✗" in "".join(tile.lines[: k + 1])
-                colour = GREY if tile.wrong is None else WARNING if is_guess else "black"
+                colour = style.GREY if tile.wrong is None else style.WARNING if is_guess else "black"
                 place = (left + 0.5, bottom - line * (k + 0.75))
                 ax.text(*place, words, ha="center", fontsize=font_size, color=colour, **text)
         for name, size in sides[i : i + 1]:
-            middle = top - _tall(row[0]) / 2
-            ax.text(-0.12, middle + 0.6 * line, shortened(name, 20), ha="right", fontsize=SMALL, **text)
-            ax.text(-0.12, middle - 0.6 * line, size, ha="right", fontsize=SMALLEST, color=GREY, **text)
+            middle = top - row[0].tall / 2
+            ax.text(-0.12, middle + 0.6 * line, style.shortened(name, 20), ha="right", fontsize=style.SMALL, **text)
+            ax.text(-0.12, middle - 0.6 * line, size, ha="right", fontsize=SMALLEST, color=style.GREY, **text)
     ax.set(xlim=(-0.03 - margin / side, columns * (1 + gap) - gap + 0.03), ylim=(-len(rows) * pitch, 0.03))
     ax.set_aspect("equal")
     ax.axis("off")
     return ax
-
-
-def _tall(tile: _Tile) -> float:
-    return tile.picture.shape[0] / tile.picture.shape[1]
 
 
 def _in_rows(tiles: Sequence[_Tile], columns: int) -> list[Sequence[_Tile]]:
@@ -284,8 +267,8 @@ def _guess(name: str, mark: str, share: str, length: int) -> list[str]:
     if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name):
         # A left-to-right mark keeps the order of a line that begins with a symbol. Only here: next to this invisible
         # mark matplotlib's PDFs lose a space.
-        return [f"\u200e{mark} {shortened(name, length - 2)}", *filter(None, [share])]
-    return wrapped(f"{mark} {shortened(name, 2 * length - 8)} {share}", length, 2)
+        return [f"\u200e{mark} {style.shortened(name, length - 2)}", *filter(None, [share])]
+    return style.wrapped(f"{mark} {style.shortened(name, 2 * length - 8)} {share}", length, 2)
 
 
 def _pictures(images: Array) -> NDArray[np.uint8]:
