@@ -563,6 +563,8 @@ def _panels(fig: Any) -> list[list[float]]:
             rows[-1].append(box)
         else:
             rows.append([box])
+    if not rows:
+        return []
     tops = [whole.y1, *(max(box.y1 for box in row) for row in rows[1:]), whole.y0]
     found = []
     for row, ends in zip(rows, itertools.pairwise(tops), strict=True):
