@@ -244,6 +244,7 @@ def table(
     best: Mapping[str, str] | None = None,
     stds: Any = None,
     links: Sequence[str] = (),
+    detail: Sequence[str] = (),
 ) -> None:
     """Shows a table; its values go into the report's numbers and its CSV file as they are, unrounded.
 
@@ -259,6 +260,7 @@ def table(
         stds: a DataFrame with the same index and some of the columns: standard deviations, shown behind a "±" where
             they aren't NaN.
         links: for each row the address, relative to the report, that its first cell leads to; "" for none.
+        detail: columns that a report which is handed in leaves to its full edition.
 
     Raises:
         RecordError: if ``formats``, ``best`` or ``stds`` name what the table doesn't have.
@@ -293,6 +295,7 @@ def table(
         "values": _turned(values),
         "csv": csv_text(_turned(behind)),
         "links": list(links),
+        "detail": [place for place, j in enumerate(kept) if names[j] in detail],
     }
     _show_table("table", name, caption, content)
 
@@ -425,7 +428,7 @@ def claims(source: Reported, answers: Mapping[str, tuple[str, str, str]], captio
         raise RecordError(f"{source.title} has no claim {unknown[0]!r}")
     rows = source.claims.loc[source.claims.index.isin(answers), ["text", "where"]].rename(columns={"text": "claim"})
     rows[["this run", "verdict", "what would change it"]] = [answers[key] for key in rows.index]
-    table(rows, "claims", caption)
+    table(rows, "claims", caption, detail=["where", "what would change it"])
 
 
 def reading(text: str, **values: Any) -> None:

@@ -71,6 +71,8 @@ def test_provenance_lists_parameters_and_nothing_else_and_says_a_stand_in_loudly
     rows = dict(block(shown).rows)
     assert rows["Initial weights"] == "random" and rows["Device"] == "a processor" and rows["Seed"] == "none"
     assert rows["Precision"] == "float32 (as asked)" and "torch" in rows["Versions"] and "Python" in rows["Versions"]
+    handed_in = dict(document.selected(read(shown), edition="hand-in").blocks[0].rows)
+    assert handed_in.keys() == rows.keys() - {"Precision", "Versions", "Git commit"}
     html = BeautifulSoup(shown[-1]["text/html"], "html.parser")
     assert "<images>" in html.text and html.strong.text == "STAND-IN DATA"
     assert shown[-1]["text/plain"].startswith("STAND-IN DATA")
@@ -524,6 +526,12 @@ def test_claims_stand_beside_what_the_run_says_of_them(shown, report):
     assert block(shown).rows == [
         ["Fine-tuning is best", "part d", "+1", "yes", "-"],
         ["No gap", "part f", "3 points", "does not hold here", "more runs"],
+    ]
+    handed_in = document.selected(read(shown), edition="hand-in").blocks[0]
+    assert handed_in.columns == ["claim", "this run", "verdict"] and handed_in.rows[1] == [
+        "No gap",
+        "3 points",
+        "does not hold here",
     ]
     with pytest.raises(record.RecordError, match=r"S9 .* has no claim 'best'"):
         record.claims(source, {"best": ("", "", "")}, "Said.")

@@ -67,6 +67,10 @@ class Provenance(Block):
     rows: list[tuple[str, str]]
     warning: str  # said loudly: that images are a stand-in, or that some are there more than once; else ""
 
+    def in_hand_in(self) -> "Provenance":
+        """What a lecturer asks about; the rest is for whoever wants the same digits once more."""
+        return replace(self, rows=[row for row in self.rows if row[0] not in ("Precision", "Versions", "Git commit")])
+
     @property
     def stand_in(self) -> bool:
         return "STAND-IN DATA" in self.warning
@@ -102,6 +106,18 @@ class Table(Block):
     names: list[str] = field(default_factory=list)
     csv: str = ""
     links: list[str] = field(default_factory=list)  # where the first cell of each row leads to, "" for nowhere
+    detail: list[int] = field(default_factory=list)  # columns that only the full edition has
+
+    def in_hand_in(self) -> "Table":
+        """The table without the columns that only the full edition has."""
+        kept = [column for column in range(len(self.columns)) if column not in self.detail]
+        return replace(
+            self,
+            columns=[self.columns[column] for column in kept],
+            rows=[[row[column] for column in kept] for row in self.rows],
+            align=[self.align[column] for column in kept],
+            bold=[(row, kept.index(column)) for row, column in self.bold if column in kept],
+        )
 
 
 @dataclass(frozen=True)
@@ -173,6 +189,7 @@ def selected(document: Document, *, code: str = "all", edition: str = "full") ->
         blocks = [
             replace(block, number=next(counts[type(block)])) if type(block) in counts else block for block in kept
         ]
+        blocks = [block.in_hand_in() if isinstance(block, Provenance | Table) else block for block in blocks]
     return replace(document, blocks=blocks, left_out=left_out)
 
 
