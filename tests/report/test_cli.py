@@ -1,9 +1,11 @@
 """The command line: what it says, what it refuses, and what it asks of a run."""
 
+import _thread
 import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -43,11 +45,13 @@ class Runs:
     def execute(self, source: str, run: Run, settings: Settings, watch: Watch) -> nbformat.NotebookNode:
         self.asked.append(run)
         self.settings = settings
+        if run.name == self.interrupted:
+            _thread.interrupt_main()
+            while not watch.is_stopped:
+                time.sleep(0.01)
         return nbformat.v4.new_notebook(metadata={"papermill": {}})
 
     def write_report(self, executed, run: Run, settings: Settings) -> None:
-        if run.name == self.interrupted:
-            raise KeyboardInterrupt
         run.error = "ValueError: no" if run.name == self.failing else ""
         run.files = [Path(f"{run.name}.html")]
 
