@@ -47,7 +47,8 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
     of their own) this is ``[training() for training in trainings]``, and the checkpoints are always those of that loop.
 
     Args:
-        trainings: each a ``partial(train.fit, network, ...)`` of a network that no other one trains.
+        trainings: each a ``partial(train.fit, network, ...)``, or of a notebook's own function that trains its first
+            argument: a network that no other one trains.
 
     Returns:
         What each gives back, in the same order. Parameters and buffers of the networks are the trained ones; what
