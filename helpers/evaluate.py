@@ -229,12 +229,12 @@ def roc(logits: Array, labels: Array) -> RocCurves:
 
 def _auc_interval(auc: float, positives: int, negatives: int) -> tuple[float, float]:
     """All areas, in steps of 0.0001, that are within 1.96 of their own standard errors."""
-    area = np.linspace(0, 1, 10001)
+    area = np.union1d(np.linspace(0, 1, 10001), auc)
     of_positives, of_negatives = area / (2 - area) - area**2, 2 * area**2 / (1 + area) - area**2
     variance = area * (1 - area) + (positives - 1) * of_positives + (negatives - 1) * of_negatives
     error = np.sqrt(np.maximum(variance, 0) / (positives * negatives))
     inside = area[np.abs(area - auc) <= 1.96 * error]
-    return min(auc, *inside[:1]), max(auc, *inside[-1:])
+    return inside.min(), inside.max()
 
 
 def _checked(logits: Array, labels: Array) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
