@@ -72,18 +72,14 @@ def summary(logits: Array, labels: Array) -> dict[str, float]:
 
     Returns:
         ``accuracy``; ``precision``, ``recall`` and ``f1``, macro averages over the classes with images, the precision
-        of one that is never predicted counted as 0; ``top5_accuracy`` for K > 5; all of them shares (0 to 1); and
-        ``loss``, the mean cross entropy in nats.
+        of one that is never predicted counted as 0; all of them shares (0 to 1); and ``loss``, the mean cross entropy
+        in nats.
     """
     scores, truth = _checked(logits, labels)
     frame = per_class(scores, truth, range(scores.shape[1]))
     means = frame[frame["support"] > 0].fillna({"precision": 0}).mean()
     result = {"accuracy": accuracy(scores, truth), "precision": float(means["precision"])}
     result |= {"recall": float(means["accuracy"]), "f1": float(means["f1"])}
-    if scores.shape[1] > 5:
-        # Not scikit-learn's: of equal logits it takes the last classes first.
-        first_five = np.argsort(-scores, axis=1, kind="stable")[:, :5]
-        result["top5_accuracy"] = float((first_five == truth[:, None]).any(axis=1).mean())
     return result | {"loss": float(losses(scores, truth).mean())}
 
 
@@ -332,8 +328,8 @@ class CurveReading(NamedTuple):
     verdict: str
 
 
-def read_curves(history: pd.DataFrame, metric: str = "loss", *, patience: int = PATIENCE) -> CurveReading:
-    """Reads training and validation curves by fixed rules.
+def read_curves(history: pd.DataFrame, *, patience: int = PATIENCE) -> CurveReading:
+    """Reads the curves of training and validation loss by fixed rules.
 
     A difference is notable when it is more than a tenth of the validation value: of the same epoch for
     ``gap_onset``, of the last epoch for ``gap_level_from``, of the stopping epoch for the verdict. The verdict is
@@ -346,17 +342,15 @@ def read_curves(history: pd.DataFrame, metric: str = "loss", *, patience: int = 
 
     `helpers.train.fit` measures training while it goes on. Of a network with dropout or augmentation that is another
     quantity, whose gap may have the wrong sign: give `fit` the training images as an extra split as well, and put its
-    columns, measured as validation is, in the place of train_<metric>.
+    loss, measured as validation is, in the place of train_loss.
 
     Args:
-        metric: "loss" or "accuracy": of train_<metric> and val_<metric>.
         patience: as for `stopping_epoch`.
     """
-    column = f"val_{metric}"
-    gaps = (_sign(metric) * (_curve(history, f"train_{metric}") - _curve(history, column))).dropna()
+    gaps = (_curve(history, "val_loss") - _curve(history, "train_loss")).dropna()
     both = history.loc[gaps.index]
-    validation, last = _curve(both, column), int(gaps.index[-1])
-    best, stop = best_epoch(both, column), stopping_epoch(both, column, patience=patience)
+    validation, last = _curve(both, "val_loss"), int(gaps.index[-1])
+    best, stop = best_epoch(both, "val_loss"), stopping_epoch(both, patience=patience)
     level_from = _holds_from((gaps - gaps[last]).abs() <= TOLERANCE * validation[last])
     if stop is None:
         verdict = "still improving" if best == last and len(gaps) > 1 else "undecided"
@@ -570,6 +564,29 @@ def compare(a: Array, b: Array, *, comparisons: int = 1) -> Comparison:
     difference = float(differences.mean())
     verdict = "ahead" if difference > half else "behind" if difference < -half else "too close to tell"
     return Comparison(difference, difference - half, difference + half, verdict, " and ".join(halves))
+
+
+def verdict(found: Iterable[Comparison], wanted: str = "ahead") -> str:
+    """What several comparisons say of a claim that each of them is ``wanted``.
+
+    Returns:
+        "holds here" if all are, "does not hold here" if one says the contrary, else "too close to tell".
+    """
+    others = {each.verdict for each in found} - {wanted}
+    if not others:
+        return "holds here"
+    return "too close to tell" if others == {"too close to tell"} else "does not hold here"
+
+
+def image_counts(printed: Sequence[str], most: int = 2000) -> list[int]:
+    """The numbers of images, from 2 to below ``most``, of which all these shares are possible.
+
+    Args:
+        printed: shares in per cent with two decimals, as a report prints them, such as "91.67%".
+    """
+    digits = [text.rstrip("%") for text in printed]
+    nearest = {n: [f"{100 * round(n * float(text) / 100) / n:.2f}" for text in digits] for n in range(2, most)}
+    return [n for n, shares in nearest.items() if shares == digits]
 
 
 def over_runs(runs: int, *, each: bool = True) -> str:

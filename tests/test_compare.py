@@ -100,3 +100,20 @@ def test_equal_differences_of_runs_without_images_are_no_certainty():
 def test_what_cannot_be_compared_is_refused(a, b):
     with pytest.raises(evaluate.EvaluationError, match="compare needs"):
         evaluate.compare(a, b)
+
+
+def test_a_claim_about_several_comparisons_holds_only_if_all_are_as_it_says():
+    ahead, behind = (
+        evaluate.compare(*pair) for pair in ((np.ones((1, 9)), np.zeros((1, 9))), (np.zeros((1, 9)), np.ones((1, 9))))
+    )
+    close = evaluate.compare([[0.9], [0.8]], [[0.8], [0.7]])
+    assert evaluate.verdict([ahead, ahead]) == evaluate.verdict([behind], "behind") == "holds here"
+    assert evaluate.verdict([ahead, close]) == evaluate.verdict([close], "behind") == "too close to tell"
+    assert evaluate.verdict([ahead, close, behind]) == evaluate.verdict([ahead], "behind") == "does not hold here"
+
+
+def test_printed_shares_tell_how_many_images_are_possible():
+    assert evaluate.image_counts(["33.33%", "66.67%"], 10) == [3, 6, 9]
+    assert evaluate.image_counts(["91.67"], 40) == [12, 24, 36] and evaluate.image_counts(["33.33", "25.00"], 13) == [
+        12
+    ]

@@ -367,9 +367,9 @@ def test_each_column_is_a_line_over_the_settings_with_whiskers():
     assert [label.get_text().replace("\n", " ") for label in ax.get_xticklabels()] == list(means.index)
     assert set(labels_of(ax)) == set(means.columns)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("what trains", "$accuracy$")
-    single = plots.setting_curves(means, means * np.nan, percent=False)
+    single = plots.setting_curves(means, means * np.nan)
     assert not any(len(segment) for lines in single.collections for segment in lines.get_segments())
-    assert not single.yaxis.get_major_formatter()(0.4).endswith("%")
+    assert single.yaxis.get_major_formatter()(0.4) == "40%"
 
 
 # --- classes
@@ -411,7 +411,7 @@ def test_roc_draws_the_mean_and_the_worst_classes_and_a_corner_on_a_logarithmic_
     names = [f"_class ${i}$" for i in range(12)]
     values, labels = logits(300, 12)
     curves = evaluate.roc(values - np.eye(12)[labels], labels)
-    ax, worst = plots.roc(curves, names, worst=2), np.argsort(curves.auc)[:2]
+    ax, worst = plots.roc(curves, names), np.argsort(curves.auc)[:3]
     expected = {"mean of all classes": curves.macro, **{names[k]: curves.classes[k] for k in worst}}
     for label, curve in expected.items():
         np.testing.assert_array_equal(lines_of(ax)[label].get_xydata(), np.c_[curve.fpr, curve.tpr])

@@ -105,8 +105,8 @@ def auc(curves: Mapping[str, RocCurves], class_names: Sequence[str], *, ax: Axes
 
 
 @styled
-def roc(curves: RocCurves, class_names: Sequence[str], *, worst: int = 3, ax: Axes | None = None) -> Axes:
-    """ROC curves: the classes with the smallest AUC and, thick, the mean over all classes.
+def roc(curves: RocCurves, class_names: Sequence[str], *, ax: Axes | None = None) -> Axes:
+    """ROC curves: the three classes with the smallest AUC and, thick, the mean over all classes.
 
     Where the mean AUC is over 0.9, the axis of the false positive rate is logarithmic: curves that lie in one corner
     differ only there.
@@ -114,11 +114,10 @@ def roc(curves: RocCurves, class_names: Sequence[str], *, worst: int = 3, ax: Ax
     Args:
         curves: as `helpers.evaluate.roc` gives them.
         class_names: K names.
-        worst: how many classes; one without a curve is never among them.
     """
     if len(class_names) != len(curves.classes):
         raise PlotError(f"{len(class_names)} class names for the ROC curves of {len(curves.classes)} classes")
-    smallest = [k for k in np.argsort(curves.auc, kind="stable")[:worst] if np.isfinite(curves.auc[k])]
+    smallest = [k for k in np.argsort(curves.auc, kind="stable")[:3] if np.isfinite(curves.auc[k])]
     shown = [("mean of all classes", curves.macro), *((str(class_names[k]), curves.classes[k]) for k in smallest)]
     ax = style.axes_or_new(ax, height=2.9)
     start = min((curve.fpr[curve.fpr > 0].min() for _, curve in shown if len(curve.fpr)), default=0)

@@ -120,17 +120,15 @@ def setting_curves(
     *,
     xlabel: str = "",
     ylabel: str = "validation accuracy",
-    percent: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     """One line a column over the settings in the index, evenly spaced, with whiskers of one standard deviation.
 
     Args:
-        means: one row a setting, in order; one column a line. NaN leaves a gap.
+        means: shares, shown as per cent: one row a setting, in order; one column a line. NaN leaves a gap.
         stds: the same rows and columns; NaN or None draws no whisker (a single run has none).
         xlabel: what the settings are.
         ylabel: what the values are.
-        percent: the values are shares (0 to 1), shown as per cent.
     """
     values, spread = means_and_spread(means, stds)
     ax = style.axes_or_new(ax, height=2.9)
@@ -142,8 +140,7 @@ def setting_curves(
     style.name_places(ax, values.index)
     ax.set_xlim(-0.3, len(values) - 0.88)  # the names of the lines stand right of the last places
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    if percent:
-        style.percent_ticks(ax.yaxis)
+    style.percent_ticks(ax.yaxis)
     style.tidy(ax)
     style.name_lines(ax, lines)
     place = xlabel or "setting"

@@ -26,17 +26,16 @@ def predict(model: nn.Module, data: ImageData, *, compute: Compute | None = None
     return answers(model, data.images, compute).float().cpu()
 
 
-def inference_rate(model: nn.Module, data: ImageData, *, compute: Compute | None = None, repeats: int = 3) -> float:
-    """Images a second that `predict` answers: the median of several passes, after one that warms up.
+def inference_rate(model: nn.Module, data: ImageData, *, compute: Compute | None = None) -> float:
+    """Images a second that `predict` answers: the median of three passes, after one that warms up.
 
     Args:
         model: takes images as `data` holds them.
         data: the images; some hundred at least, so that batches are full.
         compute: from `choose_compute`.
-        repeats: timed passes over `data`, 1 at least.
     """
     seconds = []
-    for _ in range(repeats + 1):
+    for _ in range(4):
         started = time.perf_counter()
         predict(model, data, compute=compute)  # ends with the logits on the CPU, so a GPU has finished
         seconds.append(time.perf_counter() - started)
