@@ -39,7 +39,7 @@ def assert_inside_margins(pages):
     for drawn in pages:
         assert drawn.shape in ((594, 420), (420, 594))  # A4, upright or on its side
         assert drawn.any()
-        assert not drawn[:, : 2 * 16].any() and not drawn[:, -2 * 21 :].any()
+        assert not drawn[:, : 2 * 16].any() and not drawn[:, -2 * 20 :].any()
         assert not drawn[: 2 * 8].any() and not drawn[-2 * 8 :].any()
 
 
