@@ -14,7 +14,7 @@ import platform
 import re
 import subprocess
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from html import escape, unescape
@@ -320,9 +320,9 @@ def telling(
             alike[j] = column[0]
     if len(columns) - len(without_value) - len(alike) < 2:
         alike = {}
-    said = ", ".join(f"{headings[j]} ({text})" for j, text in alike.items())
+    said = [say("{heading} ({text})", heading=headings[j], text=text) for j, text in alike.items()]
     kept = [j for j in range(len(columns)) if j not in without_value and j not in alike] or [*range(len(columns))]
-    return kept, f"{caption} The same in all rows: {said}." if said else caption
+    return kept, say("{caption} The same in all rows: {said}.", caption=caption, said=said) if said else caption
 
 
 def numbers(entries: Sequence[Number], name: str, caption: str) -> None:
@@ -431,6 +431,38 @@ def claims(source: Reported, answers: Mapping[str, tuple[str, str, str]], captio
     table(rows, "claims", caption, detail=["where", "what would change it"])
 
 
+class Said(str):
+    """A text that was made by `say`; ``phrase`` is its template and its values, plain data."""
+
+    phrase: list[Any]
+
+
+def say(template: str, **values: Any) -> Said:
+    """A caption, label or entry of a table with computed values in it: a text that remembers how it was made.
+
+    So the same run can be told in another language.
+
+    Args:
+        template: the sentence, such as "Loss of {network} over {epochs} epochs.", as `str.format` reads it.
+        values: what stands in it, shares and the like unrounded. One may be such a text itself, a phrase of its own, or
+            a list, whose entries are told one after the other: "{networks}" of ["VGG16", "ResNet-18"].
+    """
+    said = Said(template.format(**{name: _joined(value) for name, value in values.items()}))
+    said.phrase = [template, {name: _kept(value) for name, value in values.items()}]
+    return said
+
+
+def _joined(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _kept(value: Any) -> Any:
+    """A value as an executed notebook keeps it: a phrase as its template and values, a list as "listed"."""
+    if isinstance(value, list | tuple):
+        return {"listed": [_kept(entry) for entry in value]}
+    return {"phrase": value.phrase} if isinstance(value, Said) else _plain(value)
+
+
 def reading(text: str, **values: Any) -> None:
     """Shows a conclusion. Compute every figure and comparison in ``text`` (Markdown) from the run's own numbers.
 
@@ -438,14 +470,11 @@ def reading(text: str, **values: Any) -> None:
     number is a minus sign, as in tables.
 
     Args:
-        text: the sentences; with ``values`` a template, such as "It reaches {accuracy:.1%}.", as `str.format` reads it.
-        values: what stands in the template; the executed notebook keeps them beside it.
+        text: the sentences; with ``values`` a template, as `say` takes it.
+        values: what stands in the template.
     """
-    said = text.format(**values) if values else text
-    content = {"kind": "reading", "text": said}
-    if values:
-        content |= {"template": text, "values": {name: _plain(value) for name, value in values.items()}}
-    _show(content, {"text/markdown": said, "text/plain": unescape(said)})
+    said = say(text, **values) if values else text
+    _show({"kind": "reading", "text": said}, {"text/markdown": said, "text/plain": unescape(said)})
 
 
 def literal(name: str) -> str:
@@ -529,7 +558,17 @@ def _show(content: dict[str, Any], bundle: dict[str, Any]) -> None:
 
     if not is_name(content.get("name", "unnamed")):
         raise RecordError(f"{content['name']!r} {NAMES}")
-    display({MIME: content, **bundle}, raw=True)
+    phrases = {text: text.phrase for text in _texts(content) if isinstance(text, Said)}
+    display({MIME: content | ({"phrases": phrases} if phrases else {}), **bundle}, raw=True)
+
+
+def _texts(content: Any) -> Iterator[str]:
+    """All texts in plain data."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, Mapping | list | tuple):
+        for item in content.values() if isinstance(content, Mapping) else content:
+            yield from _texts(item)
 
 
 def _show_table(kind: str, name: str, caption: str, content: dict[str, Any]) -> None:

@@ -547,9 +547,21 @@ def test_a_reading_is_markdown_and_names_stand_in_it_as_they_are(shown):
     assert block(shown).text == shown[-1]["text/markdown"] == f"Accuracy **changes** by -28.7% in {name}, `x=-1`, 1-3."
 
 
-def test_a_reading_keeps_its_template_and_its_values(shown):
-    record.reading("After {epochs} epochs {share:.1%} {{of}} {name}.", epochs=3, share=np.float64(0.5), name="cats")
-    content = shown[-1][record.MIME]
-    assert content["text"] == shown[-1]["text/markdown"] == block(shown).text == "After 3 epochs 50.0% {of} cats."
-    assert content["template"] == "After {epochs} epochs {share:.1%} {{of}} {name}."
-    assert content["values"] == {"epochs": 3, "share": 0.5, "name": "cats"}
+def test_what_is_said_keeps_its_templates_and_values(shown):
+    who = record.say("{network}, frozen", network="VGG16")
+    record.reading(
+        "After {n} epochs {share:.1%} {{of}} {who}; {all}.", n=3, share=np.float64(0.5), who=who, all=["a", who]
+    )
+    said = "After 3 epochs 50.0% {of} VGG16, frozen; a, VGG16, frozen."
+    assert said == shown[-1][record.MIME]["text"] == shown[-1]["text/markdown"] == block(shown).text
+    part = {"phrase": ["{network}, frozen", {"network": "VGG16"}]}
+    template, values = shown[-1][record.MIME]["phrases"][said]
+    assert template == "After {n} epochs {share:.1%} {{of}} {who}; {all}."
+    assert values == {"n": 3, "share": 0.5, "who": part, "all": {"listed": ["a", part]}}
+
+    frame = pd.DataFrame({"method": [who, "x"], "runs": [2, 2], "score": [1.5, 2.5]})
+    record.table(frame, "scores", record.say("Over {seeds} seeds.", seeds=2))
+    caption, phrases = shown[-1][record.MIME]["caption"], shown[-1][record.MIME]["phrases"]
+    assert caption == "Over 2 seeds. The same in all rows: runs (2)."
+    assert phrases[who] == part["phrase"]
+    assert phrases[caption][1]["caption"] == {"phrase": ["Over {seeds} seeds.", {"seeds": 2}]}

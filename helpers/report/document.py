@@ -41,6 +41,7 @@ class Block:
     """A piece of a report."""
 
     tags: tuple[str, ...] = ()  # those of its cell that are in `PLACES`
+    phrases: dict[str, Any] = field(default_factory=dict)  # of texts that `record.say` made: template and values
 
 
 @dataclass(frozen=True)
@@ -356,7 +357,7 @@ class _Reader:
             rows = [(label, clean.private(text)) for label, text in content["rows"]]
             self._blocks.append(Provenance(rows, clean.private(content["warning"])))
         elif kind == "reading":
-            self._blocks.append(Reading(content["text"]))
+            self._blocks.append(Reading(content["text"], phrases=content.get("phrases", {})))
         elif kind == "figure" and self._claim("figure", content["name"]):
             svg, pdf = data["image/svg+xml"], base64.b64decode(data["application/pdf"])
             self._blocks.append(Figure(**content, svg=svg, pdf=pdf, number=self._next_number(Figure)))
