@@ -500,16 +500,18 @@ class Comparison:
     Attributes:
         difference: the mean of ``a`` less that of ``b``, in their unit.
         low, high: ends of its interval.
-        verdict: "ahead" where all of the interval is above 0 (of losses that is worse), "behind" where all of it is
-            below, else "too close to tell".
         sampled: what the interval takes for a sample: "runs and images", "images" (of one run) or "runs".
     """
 
     difference: float
     low: float
     high: float
-    verdict: str
     sampled: str
+
+    @property
+    def verdict(self) -> str:
+        """ "ahead" if all of the interval is above 0 (of losses that is worse), "behind" if it is below, or neither."""
+        return "ahead" if self.low > 0 else "behind" if self.high < 0 else "too close to tell"
 
     @property
     def points(self) -> str:
@@ -562,16 +564,24 @@ def compare(a: Array, b: Array, *, comparisons: int = 1) -> Comparison:
     # Two runs of coarse numbers often differ by exactly as much: that is no certainty.
     half = math.inf if [*halves] == ["runs"] and halves["runs"] < 1e-9 else math.hypot(*halves.values())
     difference = float(differences.mean())
-    verdict = "ahead" if difference > half else "behind" if difference < -half else "too close to tell"
-    return Comparison(difference, difference - half, difference + half, verdict, " and ".join(halves))
+    return Comparison(difference, difference - half, difference + half, " and ".join(halves))
 
 
-def verdict(found: Iterable[Comparison], wanted: str = "ahead") -> str:
-    """What several comparisons say of a claim that each of them is ``wanted``.
+def verdict(found: Iterable[Comparison] | bool | None, wanted: str = "ahead") -> str:
+    """What a run says of a claim, in the words of all notebooks.
+
+    Args:
+        found: comparisons that are all to be ``wanted`` if the claim is right; whether it is, where that takes no
+            interval to see; None if this run cannot tell.
 
     Returns:
-        "holds here" if all are, "does not hold here" if one says the contrary, else "too close to tell".
+        "holds here", "does not hold here" (also if one comparison of several says the contrary), "too close to tell"
+        or "not testable here".
     """
+    if found is None:
+        return "not testable here"
+    if isinstance(found, bool | np.bool_):
+        return "holds here" if found else "does not hold here"
     others = {each.verdict for each in found} - {wanted}
     if not others:
         return "holds here"

@@ -440,14 +440,14 @@ class Said(str):
 def say(template: str, **values: Any) -> Said:
     """A caption, label or entry of a table with computed values in it: a text that remembers how it was made.
 
-    So the same run can be told in another language.
+    So the same run can be told in another language. Hyphens before numbers become minus signs.
 
     Args:
         template: the sentence, such as "Loss of {network} over {epochs} epochs.", as `str.format` reads it.
         values: what stands in it, shares and the like unrounded. One may be such a text itself, a phrase of its own, or
             a list, whose entries are told one after the other: "{networks}" of ["VGG16", "ResNet-18"].
     """
-    said = Said(template.format(**{name: _joined(value) for name, value in values.items()}))
+    said = Said(_with_minus(template.format(**{name: _joined(value) for name, value in values.items()})))
     said.phrase = [template, {name: _kept(value) for name, value in values.items()}]
     return said
 

@@ -110,6 +110,8 @@ def test_a_claim_about_several_comparisons_holds_only_if_all_are_as_it_says():
     assert evaluate.verdict([ahead, ahead]) == evaluate.verdict([behind], "behind") == "holds here"
     assert evaluate.verdict([ahead, close]) == evaluate.verdict([close], "behind") == "too close to tell"
     assert evaluate.verdict([ahead, close, behind]) == evaluate.verdict([ahead], "behind") == "does not hold here"
+    plain = [evaluate.verdict(found) for found in (True, np.bool_(False), None)]
+    assert plain == ["holds here", "does not hold here", "not testable here"]
 
 
 def test_printed_shares_tell_how_many_images_are_possible():

@@ -560,8 +560,8 @@ def test_what_is_said_keeps_its_templates_and_values(shown):
     assert values == {"n": 3, "share": 0.5, "who": part, "all": {"listed": ["a", part]}}
 
     frame = pd.DataFrame({"method": [who, "x"], "runs": [2, 2], "score": [1.5, 2.5]})
-    record.table(frame, "scores", record.say("Over {seeds} seeds.", seeds=2))
+    record.table(frame, "scores", record.say("Over {seeds} seeds: {lead:+.1f}.", seeds=2, lead=-1))
     caption, phrases = shown[-1][record.MIME]["caption"], shown[-1][record.MIME]["phrases"]
-    assert caption == "Over 2 seeds. The same in all rows: runs (2)."
+    assert caption == "Over 2 seeds: −1.0. The same in all rows: runs (2)."
     assert phrases[who] == part["phrase"]
-    assert phrases[caption][1]["caption"] == {"phrase": ["Over {seeds} seeds.", {"seeds": 2}]}
+    assert phrases[caption][1]["caption"] == {"phrase": ["Over {seeds} seeds: {lead:+.1f}.", {"seeds": 2, "lead": -1}]}
