@@ -520,7 +520,7 @@ class Comparison:
         return f"{difference} points (95 % interval over {self.sampled}: {low} to {high})"
 
 
-def compare(a: Array, b: Array, *, comparisons: int = 1) -> Comparison:
+def compare(a: Array, b: Array, *, paired: bool = True, comparisons: int = 1) -> Comparison:
     """Whether one method does better than another, given that other runs and other images would give other numbers.
 
     The differences a - b, paired by run and image, have an error of their mean over the runs and one over the images:
@@ -540,6 +540,8 @@ def compare(a: Array, b: Array, *, comparisons: int = 1) -> Comparison:
     Args:
         a, b: numbers of two methods, (runs, images) each, in the same order: `hits` or `losses`; (1, images) for one
             training, (runs, 1) where each run has one number, such as the accuracy on images of its own.
+        paired: whether both are of the same images. If not, only the runs pair, and the variances of both sets of
+            images add up: ``a`` differences on training images, say, and ``b`` those on others, as of a gap.
         comparisons: how many are made of which one is to be picked or all are to hold: the interval is so much wider
             (Bonferroni) that the chance of any wrong verdict among them is at most 5 %.
 
@@ -548,22 +550,27 @@ def compare(a: Array, b: Array, *, comparisons: int = 1) -> Comparison:
     """
     from scipy.special import stdtrit
 
-    a, b = _array(a), _array(b)
-    if a.shape != b.shape or a.ndim != 2 or max(a.shape, default=0) < 2:
+    def half_width(means: NDArray[np.float64]) -> float:
+        n = len(means)
+        return float(stdtrit(n - 1, 1 - 0.025 / comparisons) * means.std(ddof=1) / math.sqrt(n))
+
+    a, b = (_array(numbers).astype(float) for numbers in (a, b))
+    fits = a.ndim == b.ndim == 2 and (a.shape == b.shape if paired else len(a) == len(b))
+    if not fits or min(max(a.shape), max(b.shape)) < 2:
         raise EvaluationError(
             f"compare needs (runs, images) twice, two of either at least, not {a.shape} and {b.shape}"
         )
-    differences = a.astype(float) - b
-    if not np.isfinite(differences).all():
+    if not np.isfinite(a).all() or not np.isfinite(b).all():
         raise EvaluationError("compare needs numbers: some are NaN or infinite")
+    parts = [a - b] if paired else [a, -b]
     halves = {}
-    for axis, name in enumerate(("runs", "images")):
-        means = differences.mean(axis=1 - axis)
-        if (n := len(means)) > 1:
-            halves[name] = stdtrit(n - 1, 1 - 0.025 / comparisons) * means.std(ddof=1) / math.sqrt(n)
+    if len(a) > 1:
+        halves["runs"] = half_width(sum(part.mean(axis=1) for part in parts))
+    if of_images := [half_width(part.mean(axis=0)) for part in parts if part.shape[1] > 1]:
+        halves["images"] = math.hypot(*of_images)
     # Two runs of coarse numbers often differ by exactly as much: that is no certainty.
     half = math.inf if [*halves] == ["runs"] and halves["runs"] < 1e-9 else math.hypot(*halves.values())
-    difference = float(differences.mean())
+    difference = float(sum(part.mean() for part in parts))
     return Comparison(difference, difference - half, difference + half, " and ".join(halves))
 
 

@@ -88,6 +88,18 @@ def test_the_interval_of_runs_and_images_is_as_worked_by_hand():
     assert found.points == "+50.0 points (95 % interval over runs and images: -195.5 to +295.5)"
 
 
+def test_on_different_images_the_interval_has_the_variances_of_both():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(1, 1, (1, 60)), rng.normal(0, 3, (1, 50))
+    found = evaluate.compare(a, b, paired=False)
+    of_each = [stats.ttest_1samp(each[0], 0).confidence_interval() for each in (a, b)]
+    half = math.hypot(*((interval.high - interval.low) / 2 for interval in of_each))
+    assert (found.low, found.high) == pytest.approx((a.mean() - b.mean() - half, a.mean() - b.mean() + half))
+    # Runs that are all good or all bad on both sets say nothing against the difference.
+    common = rng.normal(0, 5, (6, 1))
+    assert evaluate.compare(a + common, b + common, paired=False).high - found.high == pytest.approx(0, abs=1e-9)
+
+
 def test_equal_differences_of_runs_without_images_are_no_certainty():
     found = evaluate.compare([[0.9], [0.8]], [[0.8], [0.7]])
     assert (found.low, found.high, found.verdict) == (-math.inf, math.inf, "too close to tell")
