@@ -29,6 +29,7 @@ import torch
 from numpy.typing import NDArray
 
 from helpers import WorkbookError
+from helpers.phrases import say
 
 Array = torch.Tensor | NDArray[Any]
 
@@ -515,9 +516,10 @@ class Comparison:
 
     @property
     def points(self) -> str:
-        """A difference of shares in words, such as "+3.2 points (95 % interval over runs and images: -1.0 to +7.4)"."""
-        difference, low, high = (f"{100 * value:+.1f}" for value in (self.difference, self.low, self.high))
-        return f"{difference} points (95 % interval over {self.sampled}: {low} to {high})"
+        """A difference of shares in words, such as "+3.2 points (95 % interval over runs and images: −1.0 to +7.4)"."""
+        difference, low, high = (100 * value for value in (self.difference, self.low, self.high))
+        template = "{difference:+.1f} points (95 % interval over {sampled}: {low:+.1f} to {high:+.1f})"
+        return say(template, difference=difference, low=low, high=high, sampled=self.sampled)
 
 
 def compare(a: Array, b: Array, *, paired: bool = True, comparisons: int = 1) -> Comparison:
@@ -609,5 +611,5 @@ def image_counts(printed: Sequence[str], most: int = 2000) -> list[int]:
 def over_runs(runs: int, *, each: bool = True) -> str:
     """Such as "one run each" ("one run" without ``each``), or "means of 3 runs ± standard deviation"."""
     if runs == 1:
-        return "one run each" if each else "one run"
-    return f"means of {runs} runs ± standard deviation"
+        return say("one run each" if each else "one run")
+    return say("means of {runs} runs ± standard deviation", runs=runs)

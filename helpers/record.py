@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers import ROOT, WorkbookError
+from helpers.phrases import Said, plain, say, with_minus
 
 MIME = "application/vnd.workbook.v1+json"
 VERSIONS_SHOWN = ("torch", "torchvision", "timm", "scikit-learn", "pandas", "matplotlib")
@@ -193,8 +194,8 @@ def opening(title: str, rows: Mapping[str, str], *, warning: str = "", incomplet
 def _show_provenance(rows: list[list[str]], warning: str, **more: Any) -> None:
     html = "".join(f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in rows)
     banner = f"<p><strong>{escape(warning)}</strong></p>" if warning else ""
-    plain = "\n".join(f"{label}: {text}" for label, text in rows)
-    bundle = {"text/html": f"{banner}<table>{html}</table>", "text/plain": "\n".join(filter(None, [warning, plain]))}
+    lines = [*filter(None, [warning]), *(f"{label}: {text}" for label, text in rows)]
+    bundle = {"text/html": f"{banner}<table>{html}</table>", "text/plain": "\n".join(lines)}
     _show({"kind": "provenance", "rows": rows, "warning": warning, **more}, bundle)
 
 
@@ -267,7 +268,7 @@ def table(
     """
     flat = _flat(frame)
     names = [str(column) for column in flat.columns]
-    values = [[_plain(value) for value in flat.iloc[:, j]] for j in range(len(names))]
+    values = [[plain(value) for value in flat.iloc[:, j]] for j in range(len(names))]
     spread = _deviations(frame, stds, names)
     formats, best = ({str(key): how for key, how in (given or {}).items()} for given in (formats, best))
     if unknown := sorted({*formats, *best} - {*names}):
@@ -393,7 +394,7 @@ def _show_numbers(
         earlier, value, difference = figures
         label = entry.label if shared else _with_unit(entry.label, entry.unit)
         rows.append([label, where, earlier, missing or value, difference])
-        known = {key: _plain(value) for key, value in asdict(entry).items()}
+        known = {key: plain(value) for key, value in asdict(entry).items()}
         if not missing:
             recorded.append({**known, "shown": dict(zip(("reported", "value", "difference"), texts, strict=True))})
         is_compared = _comparable and None not in (known["value"], known["reported"])
@@ -429,38 +430,6 @@ def claims(source: Reported, answers: Mapping[str, tuple[str, str, str]], captio
     rows = source.claims.loc[source.claims.index.isin(answers), ["text", "where"]].rename(columns={"text": "claim"})
     rows[["this run", "verdict", "what would change it"]] = [answers[key] for key in rows.index]
     table(rows, "claims", caption, detail=["where", "what would change it"])
-
-
-class Said(str):
-    """A text that was made by `say`; ``phrase`` is its template and its values, plain data."""
-
-    phrase: list[Any]
-
-
-def say(template: str, **values: Any) -> Said:
-    """A caption, label or entry of a table with computed values in it: a text that remembers how it was made.
-
-    So the same run can be told in another language. Hyphens before numbers become minus signs.
-
-    Args:
-        template: the sentence, such as "Loss of {network} over {epochs} epochs.", as `str.format` reads it.
-        values: what stands in it, shares and the like unrounded. One may be such a text itself, a phrase of its own, or
-            a list, whose entries are told one after the other: "{networks}" of ["VGG16", "ResNet-18"].
-    """
-    said = Said(_with_minus(template.format(**{name: _joined(value) for name, value in values.items()})))
-    said.phrase = [template, {name: _kept(value) for name, value in values.items()}]
-    return said
-
-
-def _joined(value: Any) -> Any:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-
-
-def _kept(value: Any) -> Any:
-    """A value as an executed notebook keeps it: a phrase as its template and values, a list as "listed"."""
-    if isinstance(value, list | tuple):
-        return {"listed": [_kept(entry) for entry in value]}
-    return {"phrase": value.phrase} if isinstance(value, Said) else _plain(value)
 
 
 def reading(text: str, **values: Any) -> None:
@@ -695,31 +664,15 @@ def _writer(ax: Any, quantity: str) -> Write:
     forms = (axis.get_major_formatter() for axis in (ax.xaxis, ax.yaxis))
     if not any(isinstance(form, FuncFormatter) and form(0.5, 0) == "50%" for form in forms):
         return lambda value: _spoken(value) + "%" * quantity.startswith("%")
-    return lambda value: f"{_with_minus(f'{100 * value:.1f}') if abs(value) >= 0.0005 else _spoken(100 * value)}%"
+    return lambda value: f"{with_minus(f'{100 * value:.1f}') if abs(value) >= 0.0005 else _spoken(100 * value)}%"
 
 
 def _spoken(value: Any) -> str:
     """Three figures, and no exponent for what can be said without."""
-    return _with_minus(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}")
+    return with_minus(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}")
 
 
 # What a table shows of its values
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON has it: what is missing or infinite becomes None, NumPy scalars become Python's."""
-    value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    return None if str(value) in ("<NA>", "NaT") else str(value)
-
-
-def _with_minus(text: str) -> str:
-    """A formatted number with the real minus sign, which a zero, also one that was rounded to it, doesn't have."""
-    is_zero = not re.search("[1-9]", text)
-    return re.sub(r"(?<![\w.])-(?=[\d.])", "" if is_zero else "−", text)
 
 
 def _plainly(value: float, text: str) -> str:
@@ -744,7 +697,7 @@ def _turned(columns: Sequence[Sequence[Any]]) -> list[list[Any]]:
 
 def _deviations(frame: Any, stds: Any, names: list[str]) -> list[list[Any]]:
     """Column by column the standard deviations of its cells, None where there are none."""
-    given = {} if stds is None else {str(column): [_plain(value) for value in stds[column]] for column in stds}
+    given = {} if stds is None else {str(column): [plain(value) for value in stds[column]] for column in stds}
     if stds is not None and not (given.keys() <= {*names} and stds.index.equals(frame.index)):
         raise RecordError("stds need the index of the table, and columns that it has")
     return [given.get(name, [None] * len(frame)) for name in names]
@@ -776,7 +729,7 @@ def _shown(value: Any, form: str | None) -> str:
     if isinstance(value, str):
         return value
     form = form or ("{:,}" if isinstance(value, int) else "{:.3f}")
-    text = _with_minus(_plainly(value, form.format(value)))
+    text = with_minus(_plainly(value, form.format(value)))
     figures = text.removesuffix(" points").removesuffix("%")
     if figures == text or not _SHOWN.fullmatch(figures):
         return text
@@ -836,7 +789,7 @@ def _three_figures(entry: Number, shared: int) -> list[str]:
 
     def amount(value: float | None, sign: str = "") -> str:
         is_known = value is not None and math.isfinite(value)
-        return _with_minus(f"{scale * value:{sign},.{decimals}f}") if is_known else NONE
+        return with_minus(f"{scale * value:{sign},.{decimals}f}") if is_known else NONE
 
     measured, spread = amount(entry.value), amount(entry.std)
     measured += f" ± {spread}" if NONE not in (measured, spread) else ""

@@ -85,7 +85,7 @@ def test_the_interval_of_runs_and_images_is_as_worked_by_hand():
     found = evaluate.compare(a, b)
     assert (found.difference, found.low, found.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-4)
     assert found.verdict == "too close to tell" and found.sampled == "runs and images"
-    assert found.points == "+50.0 points (95 % interval over runs and images: -195.5 to +295.5)"
+    assert found.points == "+50.0 points (95 % interval over runs and images: −195.5 to +295.5)"
 
 
 def test_on_different_images_the_interval_has_the_variances_of_both():

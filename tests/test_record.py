@@ -547,21 +547,16 @@ def test_a_reading_is_markdown_and_names_stand_in_it_as_they_are(shown):
     assert block(shown).text == shown[-1]["text/markdown"] == f"Accuracy **changes** by -28.7% in {name}, `x=-1`, 1-3."
 
 
-def test_what_is_said_keeps_its_templates_and_values(shown):
-    who = record.say("{network}, frozen", network="VGG16")
-    record.reading(
-        "After {n} epochs {share:.1%} {{of}} {who}; {all}.", n=3, share=np.float64(0.5), who=who, all=["a", who]
-    )
-    said = "After 3 epochs 50.0% {of} VGG16, frozen; a, VGG16, frozen."
+def test_readings_captions_and_cells_keep_their_templates_and_values(shown):
+    record.reading("After {epochs} epochs {share:.1%}.", epochs=3, share=np.float64(0.5))
+    said = "After 3 epochs 50.0%."
     assert said == shown[-1][record.MIME]["text"] == shown[-1]["text/markdown"] == block(shown).text
-    part = {"phrase": ["{network}, frozen", {"network": "VGG16"}]}
-    template, values = shown[-1][record.MIME]["phrases"][said]
-    assert template == "After {n} epochs {share:.1%} {{of}} {who}; {all}."
-    assert values == {"n": 3, "share": 0.5, "who": part, "all": {"listed": ["a", part]}}
+    assert block(shown).phrases == {said: ["After {epochs} epochs {share:.1%}.", {"epochs": 3, "share": 0.5}]}
 
+    who = record.say("{network}, frozen", network="VGG16")
     frame = pd.DataFrame({"method": [who, "x"], "runs": [2, 2], "score": [1.5, 2.5]})
-    record.table(frame, "scores", record.say("Over {seeds} seeds: {lead:+.1f}.", seeds=2, lead=-1))
-    caption, phrases = shown[-1][record.MIME]["caption"], shown[-1][record.MIME]["phrases"]
-    assert caption == "Over 2 seeds: −1.0. The same in all rows: runs (2)."
-    assert phrases[who] == part["phrase"]
-    assert phrases[caption][1]["caption"] == {"phrase": ["Over {seeds} seeds: {lead:+.1f}.", {"seeds": 2, "lead": -1}]}
+    record.table(frame, "scores", record.say("Over {seeds} seeds.", seeds=2))
+    made = block(shown)
+    assert made.caption == "Over 2 seeds. The same in all rows: runs (2)."
+    assert made.phrases[who] == ["{network}, frozen", {"network": "VGG16"}]
+    assert made.phrases[made.caption][1]["caption"] == {"phrase": ["Over {seeds} seeds.", {"seeds": 2}]}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from helpers import WorkbookError, storage
+from helpers.phrases import say
 
 _CHUNK = 1024  # images that are worked on at once: few enough that floating point copies of them stay small
 _IN_WORDS = {"train": "training", "val": "validation", "test": "test"}
@@ -51,19 +52,20 @@ class Source:
     @property
     def warning(self) -> str:
         """What a report says loudly; "" for real images, each of which is there once."""
-        warnings = []
-        if self.stand_in:
-            what = "drawn shapes," if self.drawn else f"{self.title}, real images, but"
-            warnings.append(
-                f"STAND-IN DATA: {what} not {self.stands_in_for}. "
-                f"The numbers say how the methods behave, nothing about {self.stands_in_for}."
-            )
-        if self.duplicates:
-            warnings.append(
-                f"DUPLICATES in {self.title}: {self.duplicates}. What a network has learned from it may know by "
-                "heart, which makes the numbers too good: take the copies away where you can."
-            )
-        return " ".join(warnings)
+        images, wanted = self.title, self.stands_in_for
+        what = say("drawn shapes,") if self.drawn else say("{images}, real images, but", images=images)
+        copies = self.duplicates and say(
+            "DUPLICATES in {images}: {duplicates}. What a network has learned from it may know by heart, which makes "
+            "the numbers too good: take the copies away where you can.",
+            images=images,
+            duplicates=self.duplicates,
+        )
+        stand_in = wanted and say(
+            "STAND-IN DATA: {what} not {wanted}. The numbers say how the methods behave, nothing about {wanted}.",
+            what=what,
+            wanted=wanted,
+        )
+        return say("{one} {other}", one=stand_in, other=copies) if stand_in and copies else stand_in or copies
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -170,11 +172,17 @@ class Splits:
     @property
     def counts(self) -> str:
         """How many images of which size, in words, and which of them are there more than once."""
-        counts = (
-            f"{len(self.train):,} training, {len(self.val):,} validation, {len(self.test):,} test images; "
-            f"{self.num_classes} classes; {_size(self.train)} (channels × height × width)"
+        counts = say(
+            "{train:,} training, {val:,} validation, {test:,} test images; {classes} classes; {size} "
+            "(channels × height × width)",
+            train=len(self.train),
+            val=len(self.val),
+            test=len(self.test),
+            classes=self.num_classes,
+            size=_size(self.train),
         )
-        return "; ".join(filter(None, [counts, self.source.duplicates]))
+        duplicates = self.source.duplicates
+        return say("{counts}; {duplicates}", counts=counts, duplicates=duplicates) if duplicates else counts
 
     def cut(self, num_classes_a: int) -> tuple["Splits", "Splits"]:
         """The first classes (data set A) and the others (B); both keep their labels and all class names.

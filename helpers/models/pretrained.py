@@ -30,6 +30,7 @@ from helpers.data.sets import describe_where
 from helpers.files import note
 from helpers.models.describe import untouched
 from helpers.models.layers import Dropout, ModelError, Normalize, seeded
+from helpers.phrases import say
 
 NETWORKS = (
     "resnet18",
@@ -178,9 +179,11 @@ def backbone(name: str, *, weights: str = "auto", seed: int = 0, root: Path = DA
         body=body,
         num_features=_shown(body, name, config).shape[1],
         pretrained=file is not None,
-        origin=f"{file.origin} ({names})"
+        origin=say("{weights} ({names})", weights=file.origin, names=names)
         if file
-        else f"random initialisation{': ImageNet weights not on this machine' if missing else ', as asked for'}",
+        else say("random initialisation: ImageNet weights not on this machine")
+        if missing
+        else say("random initialisation, as asked for"),
         how_to_get=how_to_get(name, root=root) if missing else "",
         native_size=config.input_size[-1],
         interpolation=config.interpolation,
@@ -230,11 +233,11 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
     if own:
         check_links(own)  # else other weights would be taken in silence, or random ones
         # "Taken from": what the user put there is believed, not known, to be ImageNet's.
-        return WeightsFile(own[0], f"{what}, taken from {describe_where(own[0])}")
+        return WeightsFile(own[0], say("{what}, taken from {where}", what=what, where=describe_where(own[0])))
     cached = [path for path in _files(downloads) if _is_named(path, name, "-[0-9a-f]{8}") and path.is_file()]
     if cached:
         newest = max(cached, key=lambda path: path.stat().st_mtime_ns)
-        return WeightsFile(newest, f"{what}, from torch's cache ({newest.name})")
+        return WeightsFile(newest, say("{what}, from torch's cache ({name})", what=what, name=newest.name))
     if config.hf_hub_id:
         from huggingface_hub import constants, try_to_load_from_cache
 
@@ -242,11 +245,12 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
         note(Path(constants.HF_HUB_CACHE, f"models--{repository.replace('/', '--')}", "blobs"))
         found = try_to_load_from_cache(repository, _HUB_FILE, revision=revision or None)
         if isinstance(found, str):
-            return WeightsFile(Path(found), f"{what}, from Hugging Face's cache ({config.hf_hub_id})")
+            return WeightsFile(Path(found), _from_hub(config))
     packaged = PACKAGED.get(name)
     if packaged and (path := packaged.find()):
         version = importlib.metadata.version(packaged.distribution)
-        return WeightsFile(path, f"{what}, from the package {packaged.distribution} {version}")
+        package = f"{packaged.distribution} {version}"
+        return WeightsFile(path, say("{what}, from the package {package}", what=what, package=package))
     return None
 
 
@@ -295,7 +299,7 @@ def fetch(name: str, *, root: Path = DATA) -> WeightsFile:
         path.resolve().unlink()  # the cache has a link under the file's name
         path.unlink(missing_ok=True)
         raise
-    return WeightsFile(path, f"{_trained_on(_config(name))}, from Hugging Face's cache ({_config(name).hf_hub_id})")
+    return WeightsFile(path, _from_hub(_config(name)))
 
 
 def _config(name: str) -> Any:
@@ -311,6 +315,10 @@ def _config(name: str) -> Any:
         raise ModelError(
             f"there is no network {name!r}.{hint} It is {', '.join(NETWORKS)}, or a name of timm.list_models()"
         ) from None
+
+
+def _from_hub(config: Any) -> str:
+    return say("{what}, from Hugging Face's cache ({name})", what=_trained_on(config), name=config.hf_hub_id)
 
 
 def _trained_on(config: Any) -> str:

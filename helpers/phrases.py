@@ -1,0 +1,58 @@
+"""Texts that remember how they were made, so that a run can be told in another language without running again."""
+
+import math
+import re
+import string
+from typing import Any
+
+
+class Said(str):
+    """A text that was made by `say`; ``phrase`` is its template and its values, plain data."""
+
+    phrase: list[Any]
+
+
+def say(template: str, **values: Any) -> Said:
+    """A caption, label or entry of a table with computed values in it; negative numbers get a real minus sign.
+
+    Args:
+        template: the sentence, such as "Loss of {network} over {epochs} epochs.", as `str.format` reads it.
+        values: what stands in it, shares and the like unrounded. One may be such a text itself, a phrase of its own, or
+            a list, whose entries are told one after the other: "{networks}" of ["VGG16", "ResNet-18"].
+    """
+    said = Said(_Sentence().vformat(template, (), {name: _joined(value) for name, value in values.items()}))
+    said.phrase = [template, {name: _kept(value) for name, value in values.items()}]
+    return said
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: what is missing or infinite becomes None, NumPy scalars become Python's."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    return None if str(value) in ("<NA>", "NaT") else str(value)
+
+
+def with_minus(text: str) -> str:
+    """A formatted number with the real minus sign, which a zero, also one that was rounded to it, doesn't have."""
+    is_zero = not re.search("[1-9]", text)
+    return re.sub(r"(?<![\w.])-(?=[\d.])", "" if is_zero else "−", text)
+
+
+class _Sentence(string.Formatter):
+    def format_field(self, value: Any, spec: str) -> str:
+        text = format(value, spec)
+        return text if isinstance(value, str) else with_minus(text)
+
+
+def _joined(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _kept(value: Any) -> Any:
+    """A value as an executed notebook keeps it: a phrase as its template and values, a list as "listed"."""
+    if isinstance(value, list | tuple):
+        return {"listed": [_kept(entry) for entry in value]}
+    return {"phrase": value.phrase} if isinstance(value, Said) else plain(value)
