@@ -3,6 +3,7 @@
 import math
 import re
 import string
+import unicodedata
 from typing import Any
 
 
@@ -41,10 +42,18 @@ def with_minus(text: str) -> str:
     return re.sub(r"(?<![\w.])-(?=[\d.])", "" if is_zero else "−", text)
 
 
+def isolated(text: str) -> str:
+    """A text between Unicode's isolates, so that it turns nothing around that is written in the other direction."""
+    return f"\u2068{text}\u2069"
+
+
 class _Sentence(string.Formatter):
     def format_field(self, value: Any, spec: str) -> str:
         text = format(value, spec)
-        return text if isinstance(value, str) else with_minus(text)
+        if not isinstance(value, str):
+            return with_minus(text)
+        runs_left = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
+        return isolated(text) if runs_left and not isinstance(value, Said) else text
 
 
 def _joined(value: Any) -> Any:

@@ -14,4 +14,5 @@ def test_a_text_is_its_sentence_and_keeps_template_and_values():
     assert said.phrase == ["{n} epochs, {share:.1%} {{of}} {who}; {all}.", values]
     assert [type(value) for value in said.phrase[1].values()] == [int, float, dict, dict]
     assert isinstance(said, Said) and isinstance(said, str)
+    assert say("Images in {name}, {n} epochs.", name="داده‌ها", n=4) == "Images in \u2068داده‌ها\u2069, 4 epochs."
     assert say("{a:+.1f}, {b:.1f}, {name}", a=-1.25, b=-0.01, name="-5") == "−1.2, 0.0, -5"

@@ -28,6 +28,7 @@ from helpers import storage
 from helpers.data.decode import BadImageError, decode, image_suffixes
 from helpers.data.structures import DataError, ImageData, MissingDataError, Source
 from helpers.files import replacing
+from helpers.phrases import say
 
 LAYOUT = "train/<class>/<image files>, with val/ and test/ beside train/ if you have them, or one folder for each class"
 """What a folder looks like that `read` understands, in words for messages."""
@@ -330,7 +331,7 @@ def _to_splits(images: np.ndarray, scan: Scan, class_names: tuple[str, ...], sou
 
 
 def _source(root: Path) -> Source:
-    return Source(f"folder:{root}", f"images in {_showable(root.resolve().name)}", _shown(root))
+    return Source(f"folder:{root}", say("images in {name}", name=_showable(root.resolve().name)), _shown(root))
 
 
 def _shown(path: Path) -> str:
