@@ -515,6 +515,16 @@ class Comparison:
         return "ahead" if self.low > 0 else "behind" if self.high < 0 else "too close to tell"
 
     @property
+    def half(self) -> float:
+        """Half of its interval's width, which stands behind a "±"."""
+        return self.high - self.difference
+
+    @property
+    def short(self) -> str:
+        """A difference of shares, in points, and half of its interval: "+3.2 ± 4.2"."""
+        return f"{say('{points:+.1f}', points=100 * self.difference)} ± {100 * self.half:.1f}"
+
+    @property
     def points(self) -> str:
         """A difference of shares in words, such as "+3.2 points (95 % interval over runs and images: −1.0 to +7.4)"."""
         difference, low, high = (100 * value for value in (self.difference, self.low, self.high))
