@@ -10,9 +10,10 @@ import os
 import re
 import time
 import warnings
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,19 +24,20 @@ from helpers.train.compute import is_out_of_memory
 
 FORMAT = 2
 STARTED = time.time()
-"""When this process began to train: files that are older are those of earlier runs."""
+"""When this process began to train: files that are older, and that no training has taken up, are of earlier runs."""
 
 
 class CheckpointWarning(UserWarning):
     """A checkpoint could not be used, and the training starts anew."""
 
 
-class Keeper:
-    """Keeps the checkpoint of one training, if that is wanted, and possible.
+class Checkpoint:
+    """The checkpoint of one training, in a folder that many may share; ``path`` is None where none is kept.
 
-    It is not where its code can't all be read, nor where the network or ``augment`` counts something for itself as it
-    trains, which a checkpoint would not hold: then a `CheckpointWarning` says why. The arguments are those of
-    `helpers.train.fit`, what ``optimizer`` has made, the functions that train and evaluate, and all other options.
+    That is where none is wanted, where the training's code can't all be read, and where the network or ``augment``
+    counts something for itself as it trains, which a checkpoint would not hold: a `CheckpointWarning` says why. The
+    arguments are those of `helpers.train.fit`, what ``optimizer`` has made, the functions that train and evaluate, and
+    all other options.
     """
 
     def __init__(
@@ -51,37 +53,101 @@ class Keeper:
         chosen: dict[str, Any],
         label: str,
     ) -> None:
-        self.file: CheckpointFile | None = None
-        self._model, self._optim, self._augment, self._label = model, optim, augment, label
+        self.path: Path | None = None
+        self._epochs, self._model, self._optim, self._augment, self._label = epochs, model, optim, augment, label
         if folder is None:
             return
         try:
-            self.file = CheckpointFile(folder, *self._key(optimizer, loop, chosen), epochs)
+            self._start, code = self._hashes(optimizer, loop, chosen)
             self._beside = self._beside_tensors()
         except UnreadableError as error:
-            self.file = None
             self._warn(f"nothing is resumed and no checkpoint kept, since none could be told from another: {error}.")
+        else:
+            self._key = f"{self._start}-{code}"
+            self.path = Path(folder) / f"{self._key}-{epochs}.pt"
+
+    def load(self) -> dict[str, Any] | None:
+        """The state to go on from, on the CPU: this training's, else that of the longest shorter one; or None.
+
+        A file that can't be used is renamed, not deleted, and a `CheckpointWarning` says why.
+
+        Raises:
+            OSError, MemoryError: the file can't be read, for a reason outside the file.
+        """
+        begun = float(os.environ.get("WORKBOOK_TRAIN_ANEW") or 0)  # the command that is to train anew
+        found = {length: path for path, length in self._files(self._key) if length <= self._epochs} if self.path else {}
+        for _, path in sorted(found.items(), reverse=True):
+            if path.stat().st_mtime < begun:
+                continue
+            content = path.read_bytes()  # a disk that fails says nothing about the checkpoint: that error is raised
+            try:
+                saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+                if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+                    raise ValueError("it is not one of ours, or of another version")
+                if saved["key"] != self._key:
+                    raise ValueError("it is of another training")
+            except Exception as error:  # a damaged file makes torch.load raise almost anything
+                if is_out_of_memory(error):
+                    raise MemoryError(str(error)) from error
+                aside = path.with_suffix(".unusable")
+                path.replace(aside)
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                self._warn(f"checkpoint {path.name} can't be used: {reason}. Kept as {aside.name}; training anew.")
+            else:
+                with suppress(OSError):  # a folder that can be read alone
+                    path.touch()  # it was taken up, and may be again
+                return saved["state"]
+        return None
 
     def save(self, progress: object) -> None:
-        """Writes the checkpoint; ``progress`` is an object with tensors and plain values."""
-        if self.file is None:
-            return
-        try:
-            is_whole = self._beside_tensors() == self._beside
-        except UnreadableError:
-            is_whole = False
-        if is_whole:
-            state = {"model": self._model.state_dict(), "optimizer": self._optim.state_dict()}
-            self.file.save({**state, "progress": dict(vars(progress))})
-        else:
-            self.file = None
-            self._warn(
-                "no checkpoint is kept any more, since none could hold what the network or augment keeps for itself "
-                "as it trains, a count, say: make it a buffer of the network."
-            )
+        """Writes the file, all of it or nothing; ``progress`` is an object with tensors and plain values.
 
-    def _key(self, optimizer: object, loop: object, chosen: dict[str, Any]) -> tuple[str, str]:
-        """Hashes of all that decides how the training goes, but for the number of epochs: how it begins, and its code.
+        Raises:
+            WorkbookError: no room, or a folder that can't be written; an earlier checkpoint stays as it was.
+        """
+        if self.path is None:
+            return
+        with suppress(UnreadableError):
+            if self._beside_tensors() == self._beside:
+                state = {"model": self._model.state_dict(), "optimizer": self._optim.state_dict()}
+                self._write({**state, "progress": dict(vars(progress))})
+                return
+        self.path = None
+        self._warn(
+            "no checkpoint is kept any more, since none could hold what the network or augment keeps for itself "
+            "as it trains, a count, say: make it a buffer of the network."
+        )
+
+    def remove_replaced(self) -> None:
+        """Removes what this training, now at its end, stands in for: files of earlier runs that began alike.
+
+        Those are its own at fewer epochs, and those of other code or libraries, which nothing can take up any more.
+        """
+        for path, length in self._files(self._start) if self.path else []:
+            is_longer = path.name.startswith(self._key) and length >= self._epochs
+            if not is_longer and path.stat().st_mtime < STARTED:
+                path.unlink(missing_ok=True)
+
+    def _files(self, start: str) -> list[tuple[Path, int]]:
+        """The files whose names begin so, and their numbers of epochs."""
+        found = [(path, re.search(r"-(\d+)\.pt$", path.name)) for path in self.path.parent.glob(f"{start}*.pt")]
+        return [(path, int(match[1])) for path, match in found if match]
+
+    def _write(self, state: dict[str, Any]) -> None:
+        content = io.BytesIO()  # torch.save does not say what is wrong with a disk
+        torch.save({"format": FORMAT, "key": self._key, "state": state}, content)
+        try:
+            with files.replacing(self.path) as stream:
+                stream.write(content.getbuffer())
+        except OSError as error:
+            raise WorkbookError(
+                f"The checkpoint can't be written to the folder {self.path.parent.name!r}: {error.strerror}. Make room "
+                "there, or set the variable WORKBOOK_DATA to a folder with room, and run again: the training goes on "
+                "from its last checkpoint."
+            ) from error
+
+    def _hashes(self, optimizer: object, loop: object, chosen: dict[str, Any]) -> tuple[str, str]:
+        """Of all that decides how the training goes, but for the number of epochs: how it begins, and its code.
 
         It begins with options and data, what the network looks like and what of it is trained, and all weights.
         """
@@ -107,97 +173,6 @@ class Keeper:
 
     def _warn(self, message: str) -> None:
         warnings.warn(f"{self._label}: {message}", CheckpointWarning, stacklevel=4)
-
-
-class CheckpointFile:
-    """The checkpoint of one training, in a folder that many may share.
-
-    Args:
-        folder: made when the first checkpoint is written.
-        start: a hash of what the training begins with, ``code``: of what computes in it.
-        epochs: how long it is to be. A shorter one of the same hashes is a start for it.
-    """
-
-    _used: ClassVar[set[Path]] = set()  # by this process
-
-    def __init__(self, folder: Path, start: str, code: str, epochs: int) -> None:
-        self.folder, self.epochs = Path(folder), epochs
-        self._start, self.key = start, f"{start}-{code}"
-        self.path = self.folder / f"{self.key}-{epochs}.pt"
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Writes the file, all of it or nothing.
-
-        Raises:
-            WorkbookError: no room, or a folder that can't be written; an earlier checkpoint stays as it was.
-        """
-        content = io.BytesIO()  # torch.save does not say what is wrong with a disk
-        torch.save({"format": FORMAT, "key": self.key, "state": state}, content)
-        try:
-            with files.replacing(self.path) as stream:
-                stream.write(content.getbuffer())
-        except OSError as error:
-            raise WorkbookError(
-                f"The checkpoint can't be written to the folder {self.folder.name!r}: {error.strerror}. Make room "
-                "there, or set the variable WORKBOOK_DATA to a folder with room, and run again: the training goes on "
-                "from its last checkpoint."
-            ) from error
-        self._used.add(self.path)
-
-    def load(self) -> dict[str, Any] | None:
-        """The state to go on from, on the CPU: this training's, else that of the longest shorter one; or None.
-
-        A file that can't be used is renamed, not deleted, and a `CheckpointWarning` says why.
-
-        Raises:
-            OSError, MemoryError: the file can't be read, for a reason outside the file.
-        """
-        begun = float(os.environ.get("WORKBOOK_TRAIN_ANEW") or 0)  # the command that is to train anew
-        lengths = {
-            length: path
-            for path, length in self._files(self.key)
-            if length <= self.epochs and (path in self._used or path.stat().st_mtime >= begun)
-        }
-        for _, path in sorted(lengths.items(), reverse=True):
-            content = path.read_bytes()  # a disk that fails says nothing about the checkpoint: that error is raised
-            try:
-                state = self._state(content)
-            except Exception as error:  # a damaged file makes torch.load raise almost anything
-                if is_out_of_memory(error):
-                    raise MemoryError(str(error)) from error
-                aside = path.with_suffix(".unusable")
-                path.replace(aside)
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                message = f"Checkpoint {path.name} can't be used: {reason}. Kept as {aside.name}; training anew."
-                warnings.warn(message, CheckpointWarning, stacklevel=4)
-            else:
-                self._used.add(path)
-                return state
-        return None
-
-    def remove_replaced(self) -> None:
-        """Removes what this training, now at its end, stands in for: files of earlier runs that began alike.
-
-        Those are its own at fewer epochs, and those of other code or libraries, which nothing can take up any more.
-        """
-        for path, length in self._files(self._start):
-            is_shorter = path.name.startswith(self.key) and length < self.epochs
-            is_older = path not in self._used and path.stat().st_mtime < STARTED
-            if is_older and (is_shorter or not path.name.startswith(self.key)):
-                path.unlink(missing_ok=True)
-
-    def _files(self, start: str) -> list[tuple[Path, int]]:
-        """The files whose names begin so, and their numbers of epochs."""
-        found = [(path, re.search(r"-(\d+)\.pt$", path.name)) for path in self.folder.glob(f"{start}*.pt")]
-        return [(path, int(match[1])) for path, match in found if match]
-
-    def _state(self, content: bytes) -> dict[str, Any]:
-        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if not isinstance(saved, dict) or saved.get("format") != FORMAT:
-            raise ValueError("it is not one of ours, or of another version")
-        if saved["key"] != self.key:
-            raise ValueError("it is of another training")
-        return saved["state"]
 
 
 def hash_tensors(*tensors: Tensor) -> str:

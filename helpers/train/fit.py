@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from helpers import WorkbookError
 from helpers.data import ImageData
-from helpers.train.checkpoint import Keeper, hash_tensors
+from helpers.train.checkpoint import Checkpoint, hash_tensors
 from helpers.train.compute import Compute, choose_compute, memory_advice
 from helpers.train.frozen import answers, cached_front, channels_last, train_mode
 from helpers.train.live import live_curves
@@ -112,9 +112,9 @@ def fit(
     chosen |= {"device": compute.device.type, "moving statistics": move_frozen_statistics}
     if compute.device.type == "cpu":
         chosen["threads"] = torch.get_num_threads()  # sums depend on how they are cut into parts
-    keeper = Keeper(checkpoint, epochs, model, optim, augment, optimizer, loop=LOOP, chosen=chosen, label=label)
+    kept = Checkpoint(checkpoint, epochs, model, optim, augment, optimizer, loop=LOOP, chosen=chosen, label=label)
     progress = _Progress()
-    if state := keeper.file and keeper.file.load():
+    if state := kept.load():
         model.load_state_dict(state["model"])
         optim.load_state_dict(state["optimizer"])
         progress = _Progress(**state["progress"])
@@ -130,17 +130,16 @@ def fit(
         model, rest, splits, optim, LOSSES[loss], augment, batch_size, seed, compute, move_frozen_statistics, progress
     )
     with memory_advice(train.images.shape[1:], batch_size):
-        _run_epochs(training, epochs, keeper, checkpoint_every, label)
+        _run_epochs(training, epochs, kept, checkpoint_every, label)
     model.eval()
     columns = ["epoch", *(f"{name}_{metric}" for name in data for metric in ("loss", "accuracy")), "seconds"]
     history = pd.DataFrame(progress.history, columns=columns).set_index("epoch")
     result = Result(history, progress.best_epoch, progress.best_state, resumed_from, cached_layers, cache_seconds)
     if progress.epoch < epochs:
         where = f"epoch {progress.epoch + 1}, after {progress.batch} of its {training.num_batches} batches"
-        hint = " Make the network anew and train it with the same arguments to go on from there." if keeper.file else ""
+        hint = " Make the network anew and train it with the same arguments to go on from there." if kept.path else ""
         raise TrainingStopped(f"{label}: stopped in {where}.{hint}", result)
-    if keeper.file:
-        keeper.file.remove_replaced()
+    kept.remove_replaced()
     return result
 
 
@@ -191,7 +190,7 @@ class _Training(NamedTuple):
         return math.ceil(self.num_used / self.batch_size)
 
 
-def _run_epochs(training: _Training, epochs: int, keeper: Keeper, checkpoint_every: int, label: str) -> None:
+def _run_epochs(training: _Training, epochs: int, kept: Checkpoint, checkpoint_every: int, label: str) -> None:
     """Trains for the epochs that are left, or until Ctrl-C, which is heeded after a batch."""
     progress, num_batches = training.progress, training.num_batches
     done = progress.epoch * num_batches + progress.batch
@@ -220,7 +219,7 @@ def _run_epochs(training: _Training, epochs: int, keeper: Keeper, checkpoint_eve
             if progress.batch == num_batches:
                 _finish_epoch(training)
             if stop.is_set() or progress.epoch % checkpoint_every == 0 or progress.epoch == epochs:
-                keeper.save(progress)
+                kept.save(progress)
 
 
 def _steps(training: _Training) -> Iterator[None]:

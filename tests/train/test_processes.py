@@ -91,7 +91,20 @@ def test_ctrl_c_stops_all_at_the_end_of_a_batch_and_they_go_on_from_there(make_i
     assert_equal(expected, results, networks, others)
 
 
-def test_the_error_of_one_comes_back_as_itself_and_no_further_training_begins(make_images, cpu, tmp_path):
+class Counting:
+    """Keeps something that no checkpoint holds."""
+
+    count = 0
+
+    def __call__(self, batch):
+        self.count += 1
+        return batch / 255
+
+
+def test_warnings_come_back_and_the_error_of_one_too_and_no_further_training_begins(make_images, cpu, tmp_path):
+    trainings = make_trainings(make_networks(), make_images, cpu, epochs=1, checkpoint=tmp_path / "warned")[:2]
+    with pytest.warns(train.CheckpointWarning, match="training 0: no checkpoint is kept"):
+        train.side_by_side([partial(trainings[0], augment=Counting()), trainings[1]])
     trainings = make_trainings(make_networks(), make_images, cpu, epochs=200, checkpoint=tmp_path)
     trainings[1] = partial(trainings[1], optimizer=lambda model: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -99,32 +112,12 @@ def test_the_error_of_one_comes_back_as_itself_and_no_further_training_begins(ma
     assert len(list(tmp_path.glob("*.pt"))) == 1
 
 
-def test_warnings_come_back(make_images, cpu, tmp_path):
-    class Counting:
-        count = 0
-
-        def __call__(self, batch):
-            self.count += 1
-            return batch / 255
-
-    trainings = make_trainings(make_networks(), make_images, cpu, epochs=1, checkpoint=tmp_path)[:2]
-    trainings[0] = partial(trainings[0], augment=Counting())
-    with pytest.warns(train.CheckpointWarning, match="training 0: no checkpoint is kept"):
-        train.side_by_side(trainings)
-
-
 def test_with_one_core_they_train_here_one_after_the_other(make_images, cpu, monkeypatch):
     monkeypatch.setattr("joblib.cpu_count", lambda: 1)
-    order = []
-    trainings = [
-        partial(training, augment=lambda batch, seed=seed: order.append(seed) or batch / 255)
-        for seed, training in enumerate(make_trainings(make_networks(), make_images, cpu, epochs=1))
-    ]
-    train.side_by_side(trainings)
+    trainings, order = make_trainings(make_networks(), make_images, cpu, epochs=1), []
+    train.side_by_side(
+        [partial(each, augment=lambda batch, i=i: order.append(i) or batch / 255) for i, each in enumerate(trainings)]
+    )
     assert order == sorted(order) and set(order) == {0, 1, 2}
-
-
-def test_two_trainings_of_one_network_are_refused(make_images, cpu):
-    trainings = make_trainings([make_networks()[0]] * 3, make_images, cpu, epochs=1)
     with pytest.raises(WorkbookError, match="a network of its own"):
-        train.side_by_side(trainings)
+        train.side_by_side([trainings[0]] * 2)
