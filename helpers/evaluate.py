@@ -278,18 +278,20 @@ def _check_names(class_names: Sequence[Any], num_classes: int) -> None:
 
 def best_epoch(history: pd.DataFrame, column: str = "val_accuracy") -> int:
     """The epoch with the largest accuracy or the smallest loss (by the column's last word); the first of equals."""
-    return int((_curve(history, column) * _sign(column)).idxmax())
+    values = _curve(history, column)
+    if not column.endswith(("accuracy", "loss")):
+        raise EvaluationError(f'{column!r}: only columns ending in "loss" or "accuracy" get better or worse')
+    return int(values.idxmax() if column.endswith("accuracy") else values.idxmin())
 
 
-def stopping_epoch(history: pd.DataFrame, column: str = "val_loss", *, patience: int = PATIENCE) -> int | None:
-    """The epoch after which ``column`` stopped improving: the one whose weights early stopping would go back to.
+def stopping_epoch(history: pd.DataFrame, *, patience: int = PATIENCE) -> int | None:
+    """The epoch after which the validation loss stopped falling: the one whose weights early stopping would go back to.
 
     It is the last improvement before the first ``patience`` epochs in a row without one, and early stopping would have
     ended the training ``patience`` epochs after it. A later, better epoch, which it would not have lived to see, does
     not count; `best_epoch` finds it.
 
     Args:
-        column: a column whose name ends in "loss" or "accuracy".
         patience: at least 1.
 
     Returns:
@@ -297,10 +299,9 @@ def stopping_epoch(history: pd.DataFrame, column: str = "val_loss", *, patience:
     """
     if patience < 1:
         raise EvaluationError(f"patience counts epochs and is at least 1, not {patience}")
-    values = _curve(history, column) * _sign(column)
-    best, best_at, waited = -np.inf, None, 0
-    for epoch, value in values.items():
-        best, best_at, waited = (value, int(epoch), 0) if value > best else (best, best_at, waited + 1)
+    best, best_at, waited = np.inf, None, 0
+    for epoch, value in _curve(history, "val_loss").items():
+        best, best_at, waited = (value, int(epoch), 0) if value < best else (best, best_at, waited + 1)
         if waited == patience:
             return best_at
     return None
@@ -456,13 +457,6 @@ def _curve(history: pd.DataFrame, column: str) -> pd.Series:
     if finite.empty:
         raise EvaluationError(f"the history's column {column!r} holds no finite value: was there an epoch at all?")
     return finite
-
-
-def _sign(column: str) -> int:
-    """+1 where larger is better, -1 where smaller is."""
-    if column.endswith(("accuracy", "loss")):
-        return 1 if column.endswith("accuracy") else -1
-    raise EvaluationError(f'{column!r}: only columns ending in "loss" or "accuracy" are known to get better or worse')
 
 
 def _holds_from(condition: pd.Series) -> int | None:

@@ -106,7 +106,6 @@ def test_group_accuracy_counts_each_group_alone():
             evaluate.group_accuracy(LOGITS, LABELS, groups)
 
 
-@pytest.mark.parametrize("metric", [evaluate.accuracy, evaluate.summary, evaluate.confusion, evaluate.roc])
 @pytest.mark.parametrize(
     ("logits", "labels", "message"),
     [
@@ -118,18 +117,10 @@ def test_group_accuracy_counts_each_group_alone():
         (np.array([[0, 1], [0, np.nan]]), np.array([0, 1]), "first: 1"),
     ],
 )
-def test_bad_input_is_a_named_error(metric, logits, labels, message):
-    with pytest.raises(EvaluationError, match=message):
-        metric(logits, labels)
-
-
-def test_wrong_number_of_names_is_an_error():
-    for names in (
-        lambda: evaluate.per_class(LOGITS, LABELS, "abc"),
-        lambda: evaluate.worst_confusions(np.eye(4), "abc"),
-    ):
-        with pytest.raises(EvaluationError, match="3 class names for 4 classes"):
-            names()
+def test_bad_input_is_a_named_error(logits, labels, message):
+    for metric in (evaluate.accuracy, evaluate.summary, evaluate.confusion, evaluate.roc):
+        with pytest.raises(EvaluationError, match=message):
+            metric(logits, labels)
 
 
 def test_worst_confusions_are_ordered_and_hold_no_correct_ones():
@@ -139,8 +130,11 @@ def test_worst_confusions_are_ordered_and_hold_no_correct_ones():
     np.testing.assert_allclose(frame["share"], [5 / 95, 3 / 4, 3 / 12])
     assert len(evaluate.worst_confusions(matrix, "abc", top=1)) == 1
     assert evaluate.worst_confusions(np.eye(3), "abc").empty
-    with pytest.raises(EvaluationError, match="shape"):
-        evaluate.worst_confusions(matrix[:2], "abc")
+    for wrong, message in ((matrix[:2], "shape"), (np.eye(4), "3 class names for 4 classes")):
+        with pytest.raises(EvaluationError, match=message):
+            evaluate.worst_confusions(wrong, "abc")
+    with pytest.raises(EvaluationError, match="3 class names for 4 classes"):
+        evaluate.per_class(LOGITS, LABELS, "abc")
 
 
 def history(**columns):
@@ -169,11 +163,10 @@ def test_best_epoch_knows_which_way_is_better():
     ],
 )
 def test_stopping_epoch(losses, patience, expected):
-    assert evaluate.stopping_epoch(history(val_loss=losses), patience=patience) == expected
-    mirrored = history(val_accuracy=[-loss for loss in losses])
-    assert evaluate.stopping_epoch(mirrored, "val_accuracy", patience=patience) == expected
+    frame = history(val_loss=losses)
+    assert evaluate.stopping_epoch(frame, patience=patience) == expected
     with pytest.raises(EvaluationError, match="at least 1"):
-        evaluate.stopping_epoch(mirrored, "val_accuracy", patience=0)
+        evaluate.stopping_epoch(frame, patience=0)
 
 
 def test_reading_of_an_overfitting_run():
@@ -193,23 +186,13 @@ def test_reading_of_an_overfitting_run():
 
 def test_reading_of_a_level_run_and_of_one_that_still_improves():
     level = history(train_loss=[3, 2, 1] + [0.98] * 8, val_loss=[3, 2, 1] + [1.0] * 8)
-    reading = evaluate.read_curves(level)
-    assert (reading.verdict, reading.stop_epoch, reading.gap_onset) == ("level", 3, None)
-    reading = evaluate.read_curves(level.iloc[:5])
-    assert (reading.verdict, reading.stop_epoch) == ("undecided", None)
-    reading = evaluate.read_curves(level.iloc[:3])
-    assert (reading.verdict, reading.stop_epoch) == ("still improving", None)
-
-
-def test_a_gap_is_positive_where_training_does_better():
-    frame = history(train_loss=[2, 1], val_loss=[2, 1.5])
-    assert evaluate.read_curves(frame).gap_at_end == pytest.approx(0.5)
-
-
-def test_a_later_improvement_is_told_from_where_early_stopping_ends():
-    late = history(train_loss=[1.0] * 9, val_loss=[3, 2, 2, 2, 2, 2, 2, 2, 1])
-    reading = evaluate.read_curves(late, patience=3)
+    for epochs, expected in ((11, ("level", 3)), (5, ("undecided", None)), (3, ("still improving", None))):
+        reading = evaluate.read_curves(level.iloc[:epochs])
+        assert (reading.verdict, reading.stop_epoch) == expected
+    late = history(train_loss=[1.0] * 9, val_loss=[3, 2, 2, 2, 2, 2, 2, 2, 1.5])
+    reading = evaluate.read_curves(late, patience=3)  # a later improvement is told from where early stopping ends
     assert (reading.best_epoch, reading.stop_epoch) == (9, 2)
+    assert reading.gap_at_end == 0.5, "positive where training does better"
 
 
 def test_mean_and_spread_over_seeds():
@@ -251,13 +234,6 @@ def test_the_two_signs_make_the_verdict(val_loss, train, val, verdict):
     assert judged.gap == pytest.approx(train - val)
 
 
-def test_the_rise_is_from_the_lowest_median_to_the_last_one():
-    judged = evaluate.overfitting(run(FALLS_AND_RISES), train_accuracy=0.9)
-    # Medians of five epochs: 1.0 of those that end at epoch 8 to 12, 1.3 of the last five.
-    assert (judged.lowest_loss, judged.lowest_epoch) == (1.0, 12)
-    assert (judged.last_loss, judged.rise) == (1.3, pytest.approx(0.3))
-
-
 def test_a_gap_and_a_rise_within_the_noise_of_few_images_are_none():
     frame, losses = run(FALLS_AND_RISES, val=0.75), np.tile([0.3, 2.3], 50)  # a mean of 1.3, an error of 0.1
     judged = evaluate.overfitting(frame, train_accuracy=0.85, val_losses=losses)
@@ -268,25 +244,19 @@ def test_a_gap_and_a_rise_within_the_noise_of_few_images_are_none():
     assert (few.verdict, few.rise) == ("no overfitting", judged.rise)
 
 
-def test_a_single_bad_or_lucky_epoch_is_no_rise():
-    steady = [1.0] * 10
-    for epoch, value in ((9, 5.0), (4, 0.1)):
-        jumpy = list(steady)
-        jumpy[epoch] = value
-        assert evaluate.overfitting(run(jumpy), train_accuracy=0.9).rise == 0
-
-
 @pytest.mark.parametrize(
     ("val_loss", "lowest_epoch", "rise"),
     [
-        ([1.0], 1, np.nan),
+        (FALLS_AND_RISES, 12, 0.3),  # medians of five epochs: 1.0 of those that end at 8 to 12, 1.3 of the last five
+        ([*[1.0] * 9, 5.0], 10, 0),  # a single bad or lucky epoch is no rise
+        ([*[1.0] * 4, 0.1, *[1.0] * 5], 10, 0),
+        ([1.0], 1, np.nan),  # of short runs medians of a third of their epochs
         ([1.0, 3.0], 1, 2),
         ([3.0, 1.0], 2, 0),
         ([1.0, 2.0, 9.0], 1, 8),
-        ([9.0, 1.0, 2.0], 2, 1),
         ([np.nan, 1.0, np.inf], 2, np.nan),
     ],
 )
-def test_short_runs_have_medians_of_a_third_of_their_epochs(val_loss, lowest_epoch, rise):
+def test_the_rise_is_from_the_lowest_median_to_the_last_one(val_loss, lowest_epoch, rise):
     judged = evaluate.overfitting(run(val_loss), train_accuracy=0.9)
     assert (judged.lowest_epoch, judged.rise) == (lowest_epoch, pytest.approx(rise, nan_ok=True))

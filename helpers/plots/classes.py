@@ -137,6 +137,6 @@ def roc(curves: RocCurves, class_names: Sequence[str], *, ax: Axes | None = None
         ax.set(xscale="log", xlim=(start, 1))
     style.tidy(ax)
     if not style.in_panels(ax):
-        style.legend(ax, [*lines, chance], [*labels, "AUC 0.500  chance"], title="each class against the rest")
+        style.legend(ax, [*lines, chance], [*labels, "AUC 0.500  chance"])
     frame = pd.concat(frames, ignore_index=True)
     return drawn(ax, frame, kind="lines", x="false positive rate", y="true positive rate", series="curve")

@@ -51,7 +51,6 @@ def sample_grid(
     predictions: Array | None = None,
     confidences: Array | None = None,
     columns: int = 5,
-    ax: Axes | None = None,
 ) -> Axes:
     """Images in rows with their true class and, if given, the predicted one; ✓ and ✗ tell right from wrong.
 
@@ -77,7 +76,7 @@ def sample_grid(
             mark = "✓" if guess == label else "✗"
             lines += _guess(class_names[guess], mark, share, length)
         tiles.append(_Tile(pictures[i], lines, bool(guess != label)))
-    ax = _draw(_in_rows(tiles, columns), columns, font_size, ax)
+    ax = _draw(_in_rows(tiles, columns), columns, font_size)
     frame = pd.DataFrame({"true class": [str(class_names[label]) for label in truth]})
     if predictions is None:
         return drawn(ax, frame, kind="images", x="true class")
@@ -88,9 +87,7 @@ def sample_grid(
 
 
 @styled
-def predictions(
-    data: ImageData, logits: torch.Tensor, *, random: int = 5, mistakes: int = 5, seed: int = 0, ax: Axes | None = None
-) -> Axes:
+def predictions(data: ImageData, logits: torch.Tensor, *, random: int = 5, mistakes: int = 5, seed: int = 0) -> Axes:
     """What a network says of some images drawn at random, and its surest mistakes among the others behind them.
 
     They are shown as `sample_grid` does.
@@ -108,11 +105,11 @@ def predictions(
     surest = wrong[confidences[wrong].argsort(descending=True)[:mistakes]]
     picked = torch.cat([drawn_first, surest])
     guessed = {"predictions": guesses[picked], "confidences": confidences[picked]}
-    return sample_grid(data.images[picked], data.labels[picked], data.class_names, **guessed, ax=ax)
+    return sample_grid(data.images[picked], data.labels[picked], data.class_names, **guessed)
 
 
 @styled
-def class_gallery(images: Array, labels: Array, class_names: Sequence[str], *, ax: Axes | None = None) -> Axes:
+def class_gallery(images: Array, labels: Array, class_names: Sequence[str]) -> Axes:
     """The first image of each class, small; a class without one has an empty frame.
 
     They are as for `sample_grid`.
@@ -121,11 +118,11 @@ def class_gallery(images: Array, labels: Array, class_names: Sequence[str], *, a
     shown = np.full((len(class_names), *pictures.shape[1:]), 255, dtype=pictures.dtype)
     classes, first = np.unique(truth, return_index=True)
     shown[classes] = pictures[first]
-    return sample_grid(shown, np.arange(len(shown)), class_names, columns=min(10, len(shown)), ax=ax)
+    return sample_grid(shown, np.arange(len(shown)), class_names, columns=min(10, len(shown)))
 
 
 @styled
-def feature_maps(activations: Mapping[str, Array], *, image: Array, ax: Axes | None = None) -> Axes:
+def feature_maps(activations: Mapping[str, Array], *, image: Array) -> Axes:
     """The 8 strongest feature maps of some layers for one image, a row for each layer, the strongest first.
 
     A channel is as strong as the mean of its absolute activations; its number stands under its map. Each map is scaled
@@ -148,13 +145,13 @@ def feature_maps(activations: Mapping[str, Array], *, image: Array, ax: Axes | N
         rows.append([_Tile(viridis(_scaled(maps[i])), [str(i)]) for i in strongest])
         noted += [(name, _size(maps), i) for i in strongest]
         sides.append((name, _size(maps)))
-    ax = _draw(rows, 8, SMALLEST, ax, sides=sides)
+    ax = _draw(rows, 8, SMALLEST, sides=sides)
     frame = pd.DataFrame(noted, columns=["layer", "size", "channel"]).astype({"channel": "Int64"})
     return drawn(ax, frame, kind="images", x="layer")
 
 
 @styled
-def filters(weights: Array, *, ax: Axes | None = None) -> Axes:
+def filters(weights: Array) -> Axes:
     """The kernels of a first convolution as pictures: colours for three input channels, else their mean in grey.
 
     Their number and size stand below. Each is scaled by itself, from its lowest weight (0) to its highest (1).
@@ -170,7 +167,7 @@ def filters(weights: Array, *, ax: Axes | None = None) -> Axes:
         kernels = kernels.mean(axis=1, keepdims=True).repeat(3, axis=1)
     tiles = [_Tile(_scaled(kernel).transpose(1, 2, 0)) for kernel in kernels]
     columns = min(8, len(tiles))
-    ax = _draw(_in_rows(tiles, columns), columns, style.SMALL, ax, width=min(style.WIDTH, 0.55 * columns))
+    ax = _draw(_in_rows(tiles, columns), columns, style.SMALL, width=min(style.WIDTH, 0.55 * columns))
     note, look = f"{len(tiles)} filters of {size} weights", {"fontsize": style.SMALL, "color": style.GREY}
     below = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
     ax.annotate(note, (0.5, 0), (0, -3), **below, **look)
@@ -179,15 +176,7 @@ def filters(weights: Array, *, ax: Axes | None = None) -> Axes:
 
 
 @styled
-def cam_overlay(
-    images: Array,
-    cams: Array,
-    labels: Array,
-    predictions: Array,
-    class_names: Sequence[str],
-    *,
-    ax: Axes | None = None,
-) -> Axes:
+def cam_overlay(images: Array, cams: Array, labels: Array, predictions: Array, class_names: Sequence[str]) -> Axes:
     """Each image beside itself in grey with a heat map over it: the brighter, the more the place speaks for a class.
 
     The caption has the true class and the predicted one; ✓ and ✗ and the frame tell right from wrong, as in
@@ -210,28 +199,26 @@ def cam_overlay(
     overlay = ((1 - opacity) * grey + opacity * colours).round().astype(np.uint8)
     gap = np.full((*pictures.shape[:3], max(1, pictures.shape[3] // 16)), 255, dtype=np.uint8)
     pairs = np.concatenate([pictures, gap, overlay], axis=3)
-    return sample_grid(pairs, labels, class_names, predictions=predictions, columns=3, ax=ax)
+    return sample_grid(pairs, labels, class_names, predictions=predictions, columns=3)
 
 
 def _draw(
     rows: Sequence[Sequence[_Tile]],
     columns: int,
     font_size: float,
-    ax: Axes | None,
     *,
     width: float = style.WIDTH,
     sides: Sequence[tuple[str, str]] = (),
 ) -> Axes:
     """Rows of tiles on one axes, as a hundred axes take seconds to lay out; beside each row its name and its size."""
-    whole, most_high = (width, MOST_HIGH) if ax is None else style.inches(ax)
     tiles = [tile for row in rows for tile in row]
     tall, most = max(tile.tall for tile in tiles), max(len(tile.lines) for tile in tiles)
     margin, line = MARGIN if sides else 0, LINE * font_size / 72
-    room, words_high = (whole - margin) / columns, line * (most + 0.6) if most else 0.05
+    room, words_high = (width - margin) / columns, line * (most + 0.6) if most else 0.05
     # As wide as there is room, or as high, if the rows are many.
-    side = max(room / 4, min(room / (1 + GAP), (most_high / len(rows) - words_high) / tall))
+    side = max(room / 4, min(room / (1 + GAP), (MOST_HIGH / len(rows) - words_high) / tall))
     gap, pitch, line = room / side - 1, tall + words_high / side, line / side
-    ax = style.axes_or_new(ax, width=width, height=len(rows) * pitch * side + 0.1)
+    ax = style.axes_or_new(None, width=width, height=len(rows) * pitch * side + 0.1)
     text = {"va": "center", "parse_math": False}
     for i, row in enumerate(rows):
         top = -i * pitch

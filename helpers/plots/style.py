@@ -198,7 +198,7 @@ def colour_bar(image: AxesImage, label: str, axes: Sequence[Axes], **where: Any)
     bar.outline.set_visible(False)
 
 
-def legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], *, above: bool = False, title: str = "") -> None:
+def legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], *, above: bool = False) -> None:
     """A legend right of the axes, or in one or two rows over it, where it covers no data; of `panels` one over all.
 
     Labels are shown as written, with `$` and a leading `_`, which matplotlib gives a meaning.
@@ -216,7 +216,6 @@ def legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], *, above:
         over = {"ncols": columns, "loc": "outside upper left"}
     beside = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5), "borderaxespad": 0}
     made = place.legend(handles, ["-"] * len(handles), **(over if above else beside))
-    made.set_title(title or None, prop={"size": SMALL})
     for text, label in zip(made.get_texts(), labels, strict=True):
         text.set_parse_math(False)
         text.set_text(label)

@@ -21,7 +21,6 @@ def number_grids(
     *,
     signs: Sequence[str] = (),
     windows: Mapping[str, tuple[int, int, int, int]] | None = None,
-    ax: Axes | None = None,
 ) -> Axes:
     """Matrices side by side with every number written in its cell, such as an input, a kernel and their convolution.
 
@@ -43,7 +42,7 @@ def number_grids(
         if not (0 <= row < row + height <= rows and 0 <= column < column + width <= most):
             raise PlotError(f"the window {row, column, height, width} does not lie in a matrix {title!r}")
     rows, columns = max(grid.shape[0] for grid in grids.values()), columns + len(grids) - 1  # room for the signs
-    ax = axes_or_new(ax, height=min(LARGEST_CELL, WIDTH / columns) * rows + 0.35)
+    ax = axes_or_new(None, height=min(LARGEST_CELL, WIDTH / columns) * rows + 0.35)
     middle, left = {"ha": "center", "va": "center", "parse_math": False}, 0
     for i, (title, grid) in enumerate(grids.items()):
         top, width = (rows - grid.shape[0]) / 2, grid.shape[1]
