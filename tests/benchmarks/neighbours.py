@@ -39,12 +39,17 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def random_images(number: int, size: int = 32) -> ImageData:
+    """Random pixels, in ten classes."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (number, 3, size, size), generator=generator, dtype=torch.uint8)
+    source = Source("random", "Random pixels", "made for a benchmark")
+    return ImageData(pixels, torch.arange(number) % 10, tuple("abcdefghij"), "train", source)
+
+
 def make_training(num_images: int, seed: int = 0, epochs: int = 1) -> partial[train.Result]:
     """A training of the network of 05, on random images."""
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (num_images, 3, 32, 32), generator=generator, dtype=torch.uint8)
-    names, source = tuple("abcdefghij"), Source("random", "Random pixels", "made for a benchmark")
-    images = ImageData(pixels, torch.arange(num_images) % 10, names, "train", source)
+    images = random_images(num_images)
     network = models.resolution_cnn(10, mean=(0.5,) * 3, std=(0.25,) * 3, image_size=32, seed=seed)
     options = {"epochs": epochs, "batch_size": BATCH_SIZE, "optimizer": "sgd", "compute": train.choose_compute()}
     return partial(train.fit, network, images, images.subset(torch.arange(256)), seed=seed, **options)

@@ -1,20 +1,23 @@
 """How much faster are trainings side by side with more cores?
 
-A list of trainings is given to `helpers.train.side_by_side`, and a notebook to the report command, with 1, 2, … of this
+A list of trainings is given to `helpers.train.side_by_side`, and notebooks to the report command, with 1, 2, … of this
 machine's cores, in turns; best of the rounds. The processes of the list have begun before.
 """
 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
-from helpers import ROOT, train
+from helpers import DATA, ROOT, WorkbookError, train
 from tests.benchmarks.neighbours import QUIET, make_training
-from tests.benchmarks.side_by_side import run_report
+from tests.command import report_command
 
 GOAL = 0.85
 """Of the number of cores, on the list."""
@@ -25,13 +28,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--cores", type=int, nargs="+", default=[1, 2], help="default: 1 2")
     parser.add_argument("--trainings", type=int, default=8, help="default: %(default)s")
     parser.add_argument("--images", type=int, default=5_120, help="of each training (default: %(default)s)")
-    parser.add_argument("--notebook", default="02", help="as the report command takes it; '' for none")
+    parser.add_argument("--notebooks", nargs="*", default=["02"], help="as the report command takes them; default: 02")
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--rounds", type=int, default=2, help="default: %(default)s")
     options = parser.parse_args(argv)
     ways = {f"{options.trainings} trainings": lambda: _seconds(options.trainings, options.images)}
-    if options.notebook:
-        ways[f"notebook {options.notebook}"] = lambda: run_report([options.notebook], options.profile, 1)
+    if options.notebooks:
+        ways[f"notebooks {' '.join(options.notebooks)}"] = lambda: _report(options.notebooks, options.profile)
     all_cores = sorted(os.sched_getaffinity(0))
     for way, measure in ways.items():
         seconds: dict[int, list[float]] = {cores: [] for cores in options.cores}
@@ -51,6 +54,29 @@ def _seconds(trainings: int, images: int) -> float:
     code = f"from tests.benchmarks import scaling; scaling.train_list({trainings}, {images})"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=-1, text=True, check=True, env=QUIET)
     return json.loads(run.stdout)
+
+
+def _report(notebooks: Sequence[str], profile: str) -> float:
+    """Seconds that the report command takes in a workbook of its own, without checkpoints of earlier runs."""
+    with tempfile.TemporaryDirectory(prefix="scaling-") as name:
+        folder = Path(name)
+        shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+        data = folder / "data"
+        data.mkdir()
+        for entry in DATA.iterdir():
+            if entry.name != "cache":
+                (data / entry.name).symlink_to(entry.resolve())
+        started = time.perf_counter()
+        run = subprocess.run(
+            report_command(name, *notebooks, "--profile", profile),
+            cwd=ROOT,
+            env={**os.environ, "WORKBOOK_DATA": str(data)},
+            capture_output=True,
+            text=True,
+        )
+        if run.returncode:
+            raise WorkbookError(f"the report command failed:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
+        return time.perf_counter() - started
 
 
 def train_list(number: int, images: int) -> None:

@@ -3,20 +3,20 @@
 That is: no logger, no checkpoints, no progress bar, no summary of the network, no trial of the validation beforehand.
 """
 
+from types import SimpleNamespace
+
 import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.benchmarks.contest.job import MOMENTUM, Job
 from tests.benchmarks.contestants.plain import loaders
 
 
 class Classifier(L.LightningModule):
-    def __init__(self, network: nn.Module, learning_rate: float) -> None:
+    def __init__(self, network: nn.Module, job: SimpleNamespace) -> None:
         super().__init__()
-        self.network = network
-        self.learning_rate = learning_rate
+        self.network, self.job = network, job
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         images, labels = batch
@@ -29,10 +29,10 @@ class Classifier(L.LightningModule):
         self.log("val_accuracy", (logits.argmax(dim=1) == labels).float().mean())
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=self.learning_rate, momentum=MOMENTUM)
+        return torch.optim.SGD(self.parameters(), lr=self.job.learning_rate, momentum=self.job.momentum)
 
 
-def train(network: nn.Module, job: Job) -> str:
+def train(network: nn.Module, job: SimpleNamespace) -> str:
     L.seed_everything(job.seed, verbose=False)
     trainer = L.Trainer(
         accelerator="cpu",
@@ -44,5 +44,5 @@ def train(network: nn.Module, job: Job) -> str:
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    trainer.fit(Classifier(network, job.learning_rate), *loaders(job))
+    trainer.fit(Classifier(network, job), *loaders(job))
     return "float32"

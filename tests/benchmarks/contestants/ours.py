@@ -1,14 +1,15 @@
 """As the notebooks of this workbook do it. `load` reads the test images too, within the time of the first epoch."""
 
+from types import SimpleNamespace
+
 from torch import nn
 
 from helpers.data import load
 from helpers.train import choose_compute, fit
-from tests.benchmarks.contest.job import MOMENTUM, Job
 
 
-def train(network: nn.Module, job: Job) -> str:
-    splits = load(f"folder:{job.folder}", own="cifar10", image_size=job.image_size)
+def train(network: nn.Module, job: SimpleNamespace) -> str:
+    splits = load(f"folder:{job.folder}", own="cifar10")
     compute = choose_compute("cpu", job.precision)
     fit(
         network,
@@ -18,7 +19,7 @@ def train(network: nn.Module, job: Job) -> str:
         batch_size=job.batch_size,
         optimizer="sgd",
         learning_rate=job.learning_rate,
-        momentum=MOMENTUM,
+        momentum=job.momentum,
         seed=job.seed,
         compute=compute,
     )

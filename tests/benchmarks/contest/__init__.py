@@ -1,1 +1,0 @@
-"""What the comparisons `loop` and `frozen` share: trainings in processes of their own, timed and measured alike."""
