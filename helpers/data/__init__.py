@@ -81,8 +81,6 @@ def load(
     for option, value in counted.items():
         if value is not None and value < 1:
             raise DataError(f"{option} is a whole number from 1 on, or None; not {value}")
-    if interpolation not in ("bilinear", "bicubic"):
-        raise DataError(f"interpolation is 'bilinear' or 'bicubic', not {interpolation!r}")
     if channels not in (None, 1, 3):
         raise DataError(f"channels is 1, 3 or None, not {channels}")
     if not 0 < val_fraction < 1:
@@ -136,8 +134,11 @@ def _read(name: str, root: Path, options: dict[str, Any]) -> dict[str, ImageData
     if isinstance(known, sets.PublicSet) and where != root / name:
         return sets.read(known, where)
     as_files = ", as image files" if isinstance(known, sets.PublicSet) else ""
-    source = Source(name, known.title + as_files, sets.describe_where(where))
-    return {key: replace(part, source=source) for key, part in folder.read(where, **options).items()}
+    parts, (title, place) = folder.read(where, **options), (known.title + as_files, sets.describe_where(where))
+    return {
+        key: replace(part, source=replace(part.source, name=name, title=title, where=place))
+        for key, part in parts.items()
+    }
 
 
 def _choose(

@@ -62,59 +62,50 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of a mirror that holds a data set's files (http, https or file address); give it again for "
         "further mirrors, which are tried in order. Weights come from Hugging Face, or from where HF_ENDPOINT says",
     )
-    fetching.add_argument(
-        "--timeout", type=float, default=30.0, help="seconds to wait for a silent server (default: %(default)s)"
-    )
     return parser
 
 
 def _fetch(options: argparse.Namespace, root: Path) -> int:
     from helpers.models import pretrained
 
-    for name in options.names:  # all names first: a misspelt one shouldn't show after minutes of downloading
-        if name not in sets.PUBLIC and name not in sets.LOCAL:
-            try:
-                pretrained.how_to_get_command(name)
-            except WorkbookError as error:
-                print(f"error: {error}\nThe data sets are {', '.join(sets.PUBLIC)}.", file=sys.stderr)
-                return REFUSED
+    networks = [name for name in options.names if name not in sets.PUBLIC and name not in sets.LOCAL]
+    try:
+        for name in networks:  # all names first: a misspelt one shouldn't show after minutes of downloading
+            pretrained.how_to_get_command(name)
             if options.url:
-                print(
-                    f"error: --url is for data sets; of {name} the variable HF_ENDPOINT names a mirror", file=sys.stderr
-                )
-                return REFUSED
+                raise WorkbookError(f"--url is for data sets; of {name} the variable HF_ENDPOINT names a mirror")
+    except WorkbookError as error:
+        print(f"error: {error}\nThe data sets are {', '.join(sets.PUBLIC)}.", file=sys.stderr)
+        return REFUSED
     for name in options.names:
-        if name in sets.PUBLIC or name in sets.LOCAL:
-            folder = fetch(name, root=root, urls=options.url, timeout=options.timeout)
-            print(f"{sets.get(name).title} lies in {sets.describe_where(folder)}")
-        else:
+        if name in networks:
             print(f"{name}: {pretrained.fetch(name, root=root).origin}")
+        else:
+            folder = fetch(name, root=root, urls=options.url)
+            print(f"{sets.get(name).title} lies in {sets.describe_where(folder)}")
     return OK
 
 
 def _list(root: Path) -> None:
     from helpers.models.pretrained import NETWORKS
 
-    rows = [("name", "title", "state")]
-    rows += [
-        (known.name, known.title, _state_of_set(known, root)) for known in (*sets.PUBLIC.values(), *sets.LOCAL.values())
-    ]
-    rows += [
+    local = [*sets.PUBLIC.values(), *sets.LOCAL.values()]
+    rows = [
+        ("name", "title", "state"),
+        *((known.name, known.title, _state_of_set(known, root)) for known in local),
         *((known.name, known.title, "always here, comes with the workbook") for known in sets.PACKAGED.values()),
         ("shapes", "Drawn shapes", "always here, drawn by code"),
         ("folder:<path>", "Your own images", "a folder for each class, see data/README.md"),
         ("", "", ""),
         ("network", "", "ImageNet weights"),
+        *((name, "", _state_of_weights(name, root)) for name in NETWORKS),
     ]
-    rows += [(name, "", _state_of_weights(name, root)) for name in NETWORKS]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for first, second, third in rows:
         print(f"{first:{widths[0]}}  {second:{widths[1]}}  {third}".rstrip())
+    where = sets.describe_where(root)
+    print(f"\nAny other name of timm.list_models() will do as well. Own weights go to {where}/weights.")
     cache = root / "cache"
-    print(
-        "\nAny other name of timm.list_models() will do as well. "
-        f"Own weights go to {sets.describe_where(root)}/weights."
-    )
     print(f"{sets.describe_where(cache)} holds {_megabytes(cache)} and can be deleted at any time.")
 
 

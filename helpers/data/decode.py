@@ -23,23 +23,14 @@ def image_suffixes() -> frozenset[str]:
 
 
 def decode(path: Path, *, image_size: int | None, channels: int | None, interpolation: str = "bilinear") -> np.ndarray:
-    """Reads one image file.
+    """Reads one image file of any format that Pillow reads, except EPS: uint8 (channels, height, width), 0 to 255.
 
     The image is turned as its EXIF orientation says. Transparent pixels are composited over white, of an animation the
-    first frame is taken. Grey is luma (ITU-R BT.601).
+    first frame is taken. ``channels`` is 1 for grey, which is luma (ITU-R BT.601), 3 or None for RGB.
 
-    With ``image_size``, the largest centred square is resized by Pillow's filter, which widens with the
-    reduction and so doesn't alias. That is the usual "shorter side to ``image_size``, then centre crop", but never
-    holds a large intermediate image. An image that has the size already keeps every bit.
-
-    Args:
-        path: a file of any format that Pillow reads, except EPS.
-        image_size: height and width of the result; None keeps the file's.
-        channels: 1 for grey, 3 or None for RGB.
-        interpolation: "bilinear" or "bicubic".
-
-    Returns:
-        uint8 (channels, height, width), 0 to 255.
+    With ``image_size``, the largest centred square is resized by Pillow's filter, "bilinear" or "bicubic", which widens
+    with the reduction and so doesn't alias. That is the usual "shorter side to ``image_size``, then centre crop", but
+    never holds a large intermediate image. An image that has the size already keeps every bit.
 
     Raises:
         BadImageError: for a file that is no image, is truncated, has too many pixels, or pixels of more than 8 bits.
@@ -47,7 +38,7 @@ def decode(path: Path, *, image_size: int | None, channels: int | None, interpol
     """
     try:
         with Image.open(path, formats=_formats()) as image:
-            image = _to_colours(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB")
+            image = _to_colours(_turned(image), "L" if channels == 1 else "RGB")
             pixels = np.asarray(image if image_size is None else _centre_square(image, image_size, interpolation))
     except MemoryError:
         raise
@@ -68,6 +59,17 @@ def _formats() -> tuple[str, ...]:
     Image.preinit()
     Image.init()
     return tuple(name for name in Image.ID if name not in _REFUSED_FORMATS)
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    """As its EXIF orientation says; as the file has it where EXIF is damaged, which other programs don't mind."""
+    image.load()  # what is wrong with the pixels shows here
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception as error:  # Pillow's readers raise nearly everything
+        if isinstance(error, MemoryError):
+            raise
+        return image
 
 
 def _to_colours(image: Image.Image, mode: str) -> Image.Image:

@@ -1,7 +1,7 @@
 """Files from web servers, whole and verified. What a broken download has brought is kept, and the next goes on there.
 
-A file is known by the sum of its content, so that it doesn't matter how many tries it took, or from which of several
-servers each part of it came.
+A file is known by its MD5 sum, so that it doesn't matter how many tries it took, or from which of several servers each
+part of it came.
 """
 
 import contextlib
@@ -28,26 +28,18 @@ MAX_BYTES = 4_000_000_000
 """What a server may send: several times the largest file that the workbook asks for."""
 TRIES = 5
 """Connections to one server for one file, as long as each brings more of it."""
+TIMEOUT = 30.0
+"""Seconds to wait for a server that says nothing."""
 
 _CHUNK = 1 << 16
 _FAILURES = (OSError, http.client.HTTPException, ValueError)
 
 
-def download(urls: Sequence[str], path: Path, digest: str, *, timeout: float = 30, progress: bool = True) -> None:
-    """Brings one file, from the first server that gives it whole.
+def download(urls: Sequence[str], path: Path, md5: str) -> None:
+    """Brings one file, from the first of these addresses that gives it whole; a progress bar shows how it goes.
 
     What an earlier try has left beside it isn't asked for again (HTTP's Range). If the whole turns out to be wrong
-    then, it is fetched once more from its start.
-
-    Args:
-        urls: addresses of the file, the preferred one first.
-        path: where to put it; its folder is made.
-        digest: its sum, as "md5:…" or "sha256:…", in hexadecimal digits; the first digits will do.
-        timeout: seconds to wait for a server that says nothing.
-        progress: whether to show a progress bar on stderr.
-
-    Raises:
-        DataError: no server gave it, or another process is getting it; the message says what was kept.
+    then, it is fetched once more from its start. A DataError says why no server gave it, and what was kept.
     """
     part = path.with_name(f".{path.name}.part")
     failures = []
@@ -56,8 +48,8 @@ def download(urls: Sequence[str], path: Path, digest: str, *, timeout: float = 3
         with locked(Path(f"{part}.lock")) as alone:
             if not alone:
                 raise DataError("another process is downloading the same file: wait for it, or end it")
-            for url in [] if _has_sum(part, digest) else urls:
-                if failure := _fill(part, url, digest, timeout, progress):
+            for url in [] if _has_sum(part, md5) else urls:
+                if failure := _fill(part, url, md5):
                     failures.append(f"{url}: {failure}")
                 else:
                     break
@@ -65,55 +57,46 @@ def download(urls: Sequence[str], path: Path, digest: str, *, timeout: float = 3
                 part.replace(path)
                 return
     except OSError as error:
-        failures.append(_in_words(error, timeout))
-    size = part.stat().st_size if part.is_file() else 0
+        failures.append(_in_words(error))
+    size = _size(part)
     kept = f"{size / 1e6:,.1f} MB are kept, and the next try goes on from there" if size else "nothing was kept"
     raise DataError(f"{'; '.join(failures)} ({kept})")
 
 
-def _fill(part: Path, url: str, digest: str, timeout: float, progress: bool) -> str:
+def _fill(part: Path, url: str, md5: str) -> str:
     """Completes a file from one server; returns why it could not."""
     for _ in range(TRIES):
-        begun = part.stat().st_size if part.is_file() else 0
+        begun = _size(part)
         try:
-            _receive(part, url, timeout, progress)
+            _receive(part, url)
         except _FAILURES as error:
-            failure = _in_words(error, timeout)
+            failure = _in_words(error)
             # 416: what is asked for lies behind the file's end.
             if isinstance(error, urllib.error.HTTPError) and error.code == 416:
                 part.unlink()
-            elif not part.is_file() or part.stat().st_size <= begun:
+            elif _size(part) <= begun:
                 return failure
             continue
-        if _has_sum(part, digest):
+        if _has_sum(part, md5):
             return ""
         part.unlink()
-        failure = f"what came is another file: its {digest.partition(':')[0].upper()} sum differs"
+        failure = "what came is another file: its MD5 sum differs"
         if not begun:  # else the fault may lie in what was there before
             return failure
     return failure
 
 
-def _receive(part: Path, url: str, timeout: float, progress: bool) -> None:
+def _receive(part: Path, url: str) -> None:
     """One answer of the server, to its end."""
-    begun = part.stat().st_size if part.is_file() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={begun}-"} if begun else {})
-    with urllib.request.urlopen(request, timeout=timeout) as response:
+    size = _size(part)
+    request = urllib.request.Request(url, headers={"Range": f"bytes={size}-"} if size else {})
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
         if getattr(response, "status", None) != http.client.PARTIAL_CONTENT:
-            begun = 0
+            size = 0
         length = int(response.headers.get("Content-Length") or 0)
-        whole = begun + length if length else None
-        bar = tqdm(
-            desc=part.name[1:],
-            total=whole,
-            initial=begun,
-            unit="B",
-            unit_scale=True,
-            leave=False,
-            disable=not progress,
-        )
-        size = begun
-        with part.open("ab" if begun else "wb") as file, bar:
+        whole = size + length if length else None
+        bar = tqdm(desc=part.name[1:], total=whole, initial=size, unit="B", unit_scale=True, leave=False)
+        with part.open("ab" if size else "wb") as file, bar:
             # read1 gives what has come; read would lose the beginning of a piece whose end doesn't come.
             while chunk := response.read1(_CHUNK):
                 size += len(chunk)
@@ -125,43 +108,34 @@ def _receive(part: Path, url: str, timeout: float, progress: bool) -> None:
         raise ValueError(f"broke off after {size:,} of {whole:,} bytes")
 
 
-def _has_sum(path: Path, digest: str) -> bool:
-    algorithm, _, expected = digest.partition(":")
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _has_sum(path: Path, md5: str) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest().startswith(expected)
+        return hashlib.file_digest(file, "md5").hexdigest() == md5
 
 
-def _in_words(error: Exception, timeout: float) -> str:
+def _in_words(error: Exception) -> str:
     """What a download died of, on one line; servers write part of it, which must not move the terminal's cursor."""
     if isinstance(error, urllib.error.HTTPError):
         text = f"the server answered {error.code} {error.reason}"
     elif isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
-        text = f"the server said nothing for {timeout:g} seconds"
+        text = f"the server said nothing for {TIMEOUT:g} seconds"
     elif isinstance(error, urllib.error.URLError):
         text = f"no connection ({error.reason})"
-    elif isinstance(error, OSError) and error.strerror:
-        text = error.strerror
     else:
-        text = str(error) or type(error).__name__
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return re.sub(r"\s+", " ", "".join(letter if letter.isprintable() else " " for letter in text))
 
 
-def fetch(
-    name: str, *, root: Path = DATA, urls: Sequence[str] = (), timeout: float = 30, progress: bool = True
-) -> Path:
-    """Puts a public data set into the data folder, unless a whole one is on this machine already.
+def fetch(name: str, *, root: Path = DATA, urls: Sequence[str] = ()) -> Path:
+    """Puts a public data set into the data folder, unless a whole one is on this machine already; returns its folder.
 
-    Args:
-        name: "fashion_mnist", "cifar10" or "cifar100".
-        root: the data folder.
-        urls: addresses of mirrors, folders that hold the downloads, tried in order; the data set's own server if none.
-        timeout: seconds to wait for a server that says nothing.
-        progress: whether to show a progress bar on stderr.
-
-    Returns:
-        The folder that holds the files.
+    Mirrors at ``urls``, folders that hold the downloads, are tried in order; the data set's own server if none.
 
     Raises:
         DataError: for a data set that nobody offers for download, or a download that failed. Files that were in the
@@ -170,9 +144,10 @@ def fetch(
     known = sets.get(name)
     if isinstance(known, sets.LocalSet):
         raise DataError(f"{name} can't be fetched. {sets.how_to_get(name, root=root)}")
-    here = sets.find(name, root=root)
-    if here and _is_whole(known, here):
-        return here
+    if here := sets.find(name, root=root):
+        with contextlib.suppress(DataError):  # damaged
+            sets.read(known, here)
+            return here
     from torchvision import datasets
 
     kind = getattr(datasets, known.torchvision)
@@ -183,9 +158,8 @@ def fetch(
     parts = root / f".{name}.part"  # on the data folder's own disk, so that finished files move in one step
     try:
         for file, md5 in wanted:
-            if not _has_sum(parts / file, f"md5:{md5}"):
-                addresses = [f"{base.rstrip('/')}/{file}" for base in urls or [server]]
-                download(addresses, parts / file, f"md5:{md5}", timeout=timeout, progress=progress)
+            if not _has_sum(parts / file, md5):
+                download([f"{base.rstrip('/')}/{file}" for base in urls or [server]], parts / file, md5)
         _unpack([parts / file for file, _ in wanted], root / known.folder, parts)
     except (DataError, OSError) as error:
         with contextlib.suppress(OSError):  # something is kept
@@ -196,14 +170,6 @@ def fetch(
         ) from error
     shutil.rmtree(parts)
     return root / known.folder
-
-
-def _is_whole(known: sets.PublicSet, folder: Path) -> bool:
-    try:
-        sets.read(known, folder)
-    except DataError:
-        return False
-    return True
 
 
 def _unpack(packed: Sequence[Path], folder: Path, scratch: Path) -> None:

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,8 +37,10 @@ LAYOUT = "train/<class>/<image files>, with val/ and test/ beside train/ if you 
 FORMAT_VERSION = 3
 """To raise whenever decoding or the layout of the cache changes."""
 
-_SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_NOT_CLASSES = ("cars_train", "cars_test", "devkit")  # of Stanford Cars: all classes' images lie in one folder
+# "train", and how else people call it: Training, train_set, seg_train, test1.
+_SPLIT_NAME = re.compile(r"(.*[ _-])?(train(ing)?|val(id(ation)?)?|test(ing)?)([ _-]?(set|data|images))?[ _-]?\d*")
+# What systems put beside people's folders.
+_NOBODYS = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
 _SHOWN = 5
 _CHUNK = 16  # files that a thread decodes in one go
 _NO_RESERVE = 0x4000  # Linux's MAP_NORESERVE, which Python's mmap doesn't name
@@ -66,59 +69,48 @@ def read(
     interpolation: str = "bilinear",
     cache: Path | None,
 ) -> dict[str, ImageData]:
-    """Reads a folder of images.
+    """Reads a folder of images: "train" and perhaps "val" and "test", or "all"; views of one tensor.
 
-    It holds ``train/<class>/*``, optionally with ``val`` (or ``valid``, ``validation``) and ``test``, in any case; or,
-    if there is no ``train``, one folder for each class. Images lie directly in their class's folder: deeper ones,
-    hidden files and folders, and files whose suffix is not an image's are left out. Classes come in natural order ("2"
-    before "10"), images in the order of class and file name. A link counts as what it leads to.
+    It holds ``train/<class>/*``, optionally with ``val`` and ``test``, also under such names as ``Training`` or
+    ``test_set``; or, if there is no ``train``, one folder for each class; or one folder alone that holds all this.
+    Images lie directly in their class's folder. What else is there, if it isn't hidden, is left out and named in the
+    `Source`. Classes come in natural order ("2" before "10"), images in the order of class and file name. A link
+    counts as what it leads to. A class's name is its folder's, in which what can't be shown stands as Python writes it.
 
-    Args:
-        root: the folder.
-        image_size: height and width to which images are cropped and resized, see `helpers.data.decode.decode`; None
-            keeps their size, which must be one for all.
-        channels: 1 for grey, 3 or None for RGB.
-        interpolation: as for `decode`.
-        cache: the folder to keep decoded images in; None keeps none.
-
-    Returns:
-        The splits that the folder has, by name: "train" and perhaps "val" and "test"; or "all". All have the class
-        names of the training images, also where they have images of some classes only, and are views of one tensor.
-        A class's name is its folder's, in which what can't be shown stands as Python writes it, "\\n" for a new line.
+    Images are cropped and resized as `helpers.data.decode.decode` does, and kept in ``cache``, unless that is None.
 
     Raises:
-        MissingDataError: if there is no such folder, or its images aren't in folders of classes (Stanford Cars).
-        DataError: if it has no classes, or a class no images; if ``val`` or ``test`` has a class that ``train`` lacks;
-            for two validation folders, a link that leads nowhere, files that are no readable images, and different
-            sizes.
+        DataError: there are no classes, a single one, or one without an image; ``val`` or ``test`` has a class that
+            ``train`` lacks; for a link that leads nowhere, files that are no readable images, and different sizes.
     """
-    root = Path(root)
-    scan = _scan(root)
-    class_names = _class_names(scan)
+    check_links([root])
+    if not root.is_dir():
+        raise MissingDataError(f"there is no folder {_shown(root)}: put images there as {LAYOUT}")
+    left_out: Counter[str] = Counter()
+    scan = {split: _classes(root, split, path, left_out) for split, path in _split_folders(root, left_out).items()}
+    class_names = _class_names(scan, root)
     files = [file for classes in scan.values() for members in classes.values() for file in members]
     how = {"image_size": image_size, "channels": channels, "interpolation": interpolation}
-    return _to_splits(_images(root, files, how, cache), scan, class_names, _source(root))
+    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):  # a telephone's photo
+        images = torch.from_numpy(_images(root, files, how, cache))
+    source = Source(
+        f"folder:{root}",
+        say("images in {name}", name=_showable(root.resolve().name)),
+        _shown(root),
+        left_out=", ".join(f"{_showable(what)} ({number:,})" for what, number in sorted(left_out.items()) if number),
+    )
+    return _to_splits(images, scan, class_names, source)
 
 
-def has_classes(root: Path) -> bool:
-    """Whether there is at least one class folder. Empty ``train``, ``val`` and ``test`` are none: `read` needs more."""
-    folders = _subfolders(root) if root.is_dir() else []
-    return any(path.name.lower() not in _SPLIT_NAMES or _subfolders(path) for path in folders)
-
-
-def natural_order(name: str) -> tuple:
-    """Sorting key under which "2" comes before "10"."""
-    # re.split with a group alternates text and digits, so that text is only ever compared with text.
-    parts = re.split(r"(\d+)", name)
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
+def has_images(root: Path) -> bool:
+    """Whether there is something for `read`, be it in disorder: more than empty ``train``, ``val`` and ``test``."""
+    if not root.is_dir():
+        return False
+    return bool(_image_entries(root)) or any(not _split(path) or _entries(path) for path in _subfolders(root))
 
 
 def check_links(paths: Sequence[Path]) -> None:
-    """Refuses links that lead nowhere: without them a data set, a class or an image would be missing in silence.
-
-    Raises:
-        DataError: there are such links; it names them.
-    """
+    """Refuses links that lead nowhere: without them a data set, a class or an image would be missing in silence."""
     if broken := [_shown(path) for path in paths if path.is_symlink() and not os.path.exists(path)]:
         raise DataError(
             f"symbolic links that lead nowhere, or back to where they began: {_first_few(broken)}. "
@@ -126,20 +118,59 @@ def check_links(paths: Sequence[Path]) -> None:
         )
 
 
+def _natural_order(path: Path) -> tuple:
+    # re.split with a group alternates text and digits, so that text is only ever compared with text.
+    parts = re.split(r"(\d+)", path.name)
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)], path.name
+
+
 def _showable(name: str) -> str:
     """A file's name, which may hold anything but "/", as text that is safe in a terminal, a figure or a page."""
     return _UNSHOWABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), name)
 
 
-def _scan(root: Path) -> Scan:
-    check_links([root])
-    if not root.is_dir():
-        raise MissingDataError(f"there is no folder {_shown(root)}: put images there as {LAYOUT}")
-    return {split: _scan_split(root, split, folder) for split, folder in _split_folders(root).items()}
+def _split(folder: Path) -> str | None:
+    """ "train", "val" or "test" if the folder's name says so."""
+    match = _SPLIT_NAME.fullmatch(folder.name.lower())
+    return match and {"tr": "train", "va": "val", "te": "test"}[match[2][:2]]
 
 
-def _scan_split(root: Path, split: str, folder: Path) -> dict[str, list[FileStamp]]:
-    classes = {path.name: _stamps(root, path) for path in _subfolders(folder)}
+def _split_folders(root: Path, left_out: Counter[str]) -> dict[str, Path]:
+    """Folders by split, training first; "all" is the root itself, or the one folder in it."""
+    found: dict[str, Path] = {}
+    folders = _subfolders(root)
+    for path in folders:
+        split = _split(path)
+        # A class may be called "train" or "test" as well: its folder holds images and no class folders.
+        if split and (_subfolders(path) or not _image_entries(path)):
+            if split in found:
+                raise DataError(f"{found[split].name} and {path.name} in {_shown(root)} are the same split: keep one")
+            found[split] = path
+    names = _first_few([path.name for path in folders])
+    if "train" in found:
+        for path in folders:
+            if path not in found.values():
+                left_out[f"images in {path.name}"] += sum(
+                    len(_image_entries(each)) for each in [path, *_subfolders(path)]
+                )
+        return {split: found[split] for split in ("train", "val", "test") if split in found}
+    if found:
+        raise DataError(f"{_shown(root)} has {', '.join(found)} but no train: put images there as {LAYOUT}")
+    if folders and all(_split(path) for path in folders):
+        raise DataError(f"{_shown(root)} holds {names} without class folders in them: put images there as {LAYOUT}")
+    return _split_folders(inner, left_out) if (inner := _only_folder(root)) else {"all": root}
+
+
+def _only_folder(folder: Path) -> Path | None:
+    """The one folder in it that holds all the others: archives unpack so, to pets/pets/cat."""
+    inner = _subfolders(folder)
+    return inner[0] if len(inner) == 1 and not inner[0].is_symlink() and _subfolders(inner[0]) else None
+
+
+def _classes(root: Path, split: str, folder: Path, left_out: Counter[str]) -> dict[str, list[FileStamp]]:
+    while inner := _only_folder(folder):
+        folder = inner
+    classes = {path.name: _stamps(root, path, left_out) for path in _subfolders(folder)}
     if not classes:
         raise DataError(f"{_shown(folder)} has no class folders: put images there as {LAYOUT}")
     if empty := [repr(name) for name, files in classes.items() if not files]:
@@ -151,40 +182,30 @@ def _scan_split(root: Path, split: str, folder: Path) -> dict[str, list[FileStam
     return classes
 
 
-def _split_folders(root: Path) -> dict[str, Path]:
-    """Folders by split, training first; "all" is the root itself."""
-    found = {}
-    for path in _subfolders(root):
-        split = _SPLIT_NAMES.get(path.name.lower())
-        if split in found:
-            raise DataError(f"{found[split].name} and {path.name} in {_shown(root)} are the same split: keep one")
-        if split:
-            found[split] = path
-    # A class may be called "train" or "test" as well: its folder holds images and no class folders.
-    found = {split: folder for split, folder in found.items() if _subfolders(folder) or not _image_entries(folder)}
-    if "train" in found:
-        return {split: found[split] for split in ("train", "val", "test") if split in found}
-    if found:
-        raise MissingDataError(f"{_shown(root)} has {', '.join(found)} but no train: put images there as {LAYOUT}")
-    if unsorted := [path.name for path in _subfolders(root) if path.name in _NOT_CLASSES]:
-        raise MissingDataError(
-            f"{_shown(root)} holds {', '.join(unsorted)}, as Stanford Cars comes, where the classes stand in a file of "
-            f"their own: put the images there as {LAYOUT}, and take {', '.join(unsorted)} away"
-        )
-    return {"all": root}
+def _stamps(root: Path, folder: Path, left_out: Counter[str]) -> list[FileStamp]:
+    prefix, files = folder.relative_to(root).as_posix(), []
+    for entry in _entries(folder):
+        suffix = os.path.splitext(entry.name)[1].lower()
+        if entry.is_dir():
+            left_out["images below a class's folder"] += len(_image_entries(folder / entry.name))
+        elif suffix in image_suffixes():
+            stat = entry.stat()
+            files.append(FileStamp(f"{prefix}/{entry.name}", stat.st_size, stat.st_mtime_ns))
+        else:
+            left_out[f"{suffix} files" if suffix else "files without a suffix"] += 1
+    return sorted(files)
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:
-    """What lies in a folder and isn't hidden."""
+    """What lies in a folder, isn't hidden and not the system's."""
     with os.scandir(folder) as entries:
-        shown = [entry for entry in entries if not entry.name.startswith(".")]
+        shown = [entry for entry in entries if not entry.name.startswith(".") and entry.name.lower() not in _NOBODYS]
     check_links([folder / entry.name for entry in shown if entry.is_symlink()])
     return shown
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    names = [entry.name for entry in _entries(folder) if entry.is_dir()]
-    return [folder / name for name in sorted(names, key=natural_order)]
+    return sorted((folder / entry.name for entry in _entries(folder) if entry.is_dir()), key=_natural_order)
 
 
 def _image_entries(folder: Path) -> list[os.DirEntry]:
@@ -192,18 +213,13 @@ def _image_entries(folder: Path) -> list[os.DirEntry]:
     return [entry for entry in named if entry.is_file()]
 
 
-def _stamps(root: Path, folder: Path) -> list[FileStamp]:
-    prefix = folder.relative_to(root).as_posix()
-    found = [(entry.name, entry.stat()) for entry in _image_entries(folder)]
-    return [FileStamp(f"{prefix}/{name}", stat.st_size, stat.st_mtime_ns) for name, stat in sorted(found)]
-
-
-def _class_names(scan: Scan) -> tuple[str, ...]:
+def _class_names(scan: Scan, root: Path) -> tuple[str, ...]:
     """Those of the first split, which is the training one; no other may have more."""
     class_names = tuple(next(iter(scan.values())))
+    if len(class_names) < 2:
+        raise DataError(f"{_shown(root)} has a single class, {class_names[0]!r}: put images there as {LAYOUT}")
     for split, classes in scan.items():
-        unknown = [repr(name) for name in classes if name not in class_names]
-        if unknown:
+        if unknown := [repr(name) for name in classes if name not in class_names]:
             raise DataError(
                 f"{split} has classes that train lacks: {_first_few(unknown)}. Give train images of them, "
                 "or take their folders away"
@@ -296,7 +312,6 @@ def _decode_into(pixels: np.ndarray, root: Path, paths: Sequence[Path], how: dic
 
     chunks = [range(start, min(start + _CHUNK, len(paths))) for start in range(0, len(paths), _CHUNK)]
     with (
-        warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
         ThreadPoolExecutor(workers) as pool,
         tqdm(total=len(paths), desc="reading images", unit=" images", leave=False) as bar,
     ):
@@ -317,10 +332,10 @@ def _size(image: np.ndarray) -> str:
     return f"{image.shape[-1]} × {image.shape[-2]}"
 
 
-def _to_splits(images: np.ndarray, scan: Scan, class_names: tuple[str, ...], source: Source) -> dict[str, ImageData]:
+def _to_splits(images: torch.Tensor, scan: Scan, class_names: tuple[str, ...], source: Source) -> dict[str, ImageData]:
     labels = {name: label for label, name in enumerate(class_names)}
     shown = tuple(map(_showable, class_names))
-    splits, start, images = {}, 0, torch.from_numpy(images)
+    splits, start = {}, 0
     for split, classes in scan.items():
         counts = torch.tensor([len(files) for files in classes.values()])
         split_labels = torch.tensor([labels[name] for name in classes]).repeat_interleave(counts)
@@ -328,10 +343,6 @@ def _to_splits(images: np.ndarray, scan: Scan, class_names: tuple[str, ...], sou
         splits[split] = ImageData(images[start:stop], split_labels, shown, split, source)
         start = stop
     return splits
-
-
-def _source(root: Path) -> Source:
-    return Source(f"folder:{root}", say("images in {name}", name=_showable(root.resolve().name)), _shown(root))
 
 
 def _shown(path: Path) -> str:

@@ -8,7 +8,6 @@ torchvision's.
 import difflib
 import gzip
 import os
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +15,13 @@ from pathlib import Path
 import torch
 
 from helpers import DATA, ROOT
-from helpers.data.folder import LAYOUT, check_links, has_classes
+from helpers.data.folder import LAYOUT, check_links, has_images
 from helpers.data.structures import DataError, ImageData, Source
 from helpers.files import note
 
-SYSTEM_PREFIXES = tuple(dict.fromkeys((Path("/usr"), Path("/usr/local"), Path(sys.prefix))))
-"""Where packages of the system or of the Python environment put shared files."""
+DEBIANS = Path("/usr/share/datasets/fashion-mnist")
+"""Where Debian's package of Fashion-MNIST puts its files, gzipped."""
+_DEBIANS_PACKAGE = "Debian's package dataset-fashion-mnist"
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,6 @@ class PublicSet:
         folder: where its files lie, below the data folder.
         files: their names.
         megabytes: to download.
-        system_folder: where a package puts the files, gzipped, below one of `SYSTEM_PREFIXES`; "" if there is none.
-        package: that package's name in Debian.
         shapes: the drawn classes of `helpers.data.shapes` that stand in for it.
     """
 
@@ -46,8 +44,6 @@ class PublicSet:
     folder: str
     files: tuple[str, ...]
     megabytes: int
-    system_folder: str = ""
-    package: str = ""
     shapes: range = range(10)
 
 
@@ -80,8 +76,6 @@ PUBLIC = {
                 f"{part}-{what}" for part in ("train", "t10k") for what in ("images-idx3-ubyte", "labels-idx1-ubyte")
             ),
             megabytes=31,
-            system_folder="share/datasets/fashion-mnist",
-            package="dataset-fashion-mnist",
         ),
         PublicSet(
             name="cifar10",
@@ -170,38 +164,28 @@ def choose(own: str, *, root: Path = DATA) -> str:
 
 
 def find(name: str, *, root: Path = DATA) -> Path | None:
-    """The folder of this machine that holds all files of a data set, or at least one class of a local one; or None.
+    """The folder of this machine that holds all files of a data set, or some images of a local one; or None.
 
-    Only looks whether files or folders exist; those of the data folder go before those of installed packages. A public
-    set may lie there as a local one does, too: ``cifar10/train/cat/*.jpg``.
-
-    Raises:
-        DataError: for an unknown name, or a link in a data set's place, or in a local one, that leads nowhere.
+    Only looks whether files or folders exist. A public set may lie there as a local one does, too:
+    ``cifar10/train/cat/*.jpg``. A DataError names a link that leads nowhere.
     """
     known = get(name)
     if known in PACKAGED.values():
         return Path(__file__).parent / name
-    own = root / (name if isinstance(known, LocalSet) else known.folder)
+    if isinstance(known, PublicSet):
+        check_links([root / known.folder])
+        for folder in [root / known.folder, *([DEBIANS] if name == "fashion_mnist" else [])]:
+            note(folder)
+            if all((folder / file).is_file() or (folder / f"{file}.gz").is_file() for file in known.files):
+                return folder
+    own = root / name
     check_links([own])
-    if isinstance(known, LocalSet):
-        note(own)
-        return own if has_classes(own) else None
-    system = [prefix / known.system_folder for prefix in SYSTEM_PREFIXES] if known.system_folder else []
-    for folder in [own, *system]:
-        note(folder)
-        if all((folder / file).is_file() or (folder / f"{file}.gz").is_file() for file in known.files):
-            return folder
-    as_images = root / name
-    note(as_images)
-    return as_images if has_classes(as_images) else None
+    note(own)
+    return own if has_images(own) else None
 
 
 def read(known: PublicSet, folder: Path) -> dict[str, ImageData]:
-    """The training and the test images, uint8 (N, C, H, W), as torchvision reads them: CIFAR's files by their sums.
-
-    Raises:
-        DataError: for damaged files.
-    """
+    """The training and the test images, uint8 (N, C, H, W), as torchvision reads them: CIFAR's files by their sums."""
     from torchvision import datasets  # a second that the drawn shapes don't need
 
     kind = getattr(datasets, known.torchvision)
@@ -247,14 +231,14 @@ def how_to_get(name: str, *, root: Path = DATA) -> str:
 def by_hand(known: PublicSet, *, root: Path) -> str:
     """How to get a public data set without a command."""
     text = f"put {', '.join(known.files)} into {describe_where(root)}/{known.folder}"
-    return f"{text}, or install Debian's package {known.package}" if known.package else text
+    return f"{text}, or install {_DEBIANS_PACKAGE}" if known.name == "fashion_mnist" else text
 
 
 def describe_where(path: Path) -> str:
     """A folder as reports name it: readers recognise it, and it says nothing about how this machine is laid out.
 
-    Paths inside the project are relative to its root, those in a data folder elsewhere begin with WORKBOOK_DATA; where
-    a package has put a data set, the package is named; of any other path only the last part is left.
+    Paths inside the project are relative to its root, those in a data folder elsewhere begin with WORKBOOK_DATA; of any
+    other path only the last part is left.
     """
     # No Path.resolve(): a link inside the project should keep the name that the project gives it.
     path = Path(os.path.abspath(path))
@@ -262,9 +246,4 @@ def describe_where(path: Path) -> str:
         return path.relative_to(ROOT).as_posix()
     if path.is_relative_to(DATA):
         return (Path("WORKBOOK_DATA") / path.relative_to(DATA)).as_posix()
-    for known in PUBLIC.values():
-        if known.system_folder and path == Path("/usr") / known.system_folder:
-            return f"Debian's package {known.package}"
-        if known.system_folder and path.match(known.system_folder):
-            return f"{known.system_folder} of an installed package"
-    return path.name
+    return _DEBIANS_PACKAGE if path == DEBIANS else path.name

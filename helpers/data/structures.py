@@ -36,6 +36,7 @@ class Source:
         stands_in_for: the title of the data set that these images stand in for; "" for real images.
         duplicates: which images are there more than once, in words; "" for none.
         drawn: whether they are no photographs but drawn by `helpers.data.shapes`.
+        left_out: what a folder holds besides the images that were read, in words; "" for nothing.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Source:
     stands_in_for: str = ""
     duplicates: str = ""
     drawn: bool = False
+    left_out: str = ""
 
     @property
     def stand_in(self) -> bool:
@@ -171,7 +173,7 @@ class Splits:
 
     @property
     def counts(self) -> str:
-        """How many images of which size, in words, and which of them are there more than once."""
+        """How many images of which size, in words, which of them are there more than once, and what was left out."""
         counts = say(
             "{train:,} training, {val:,} validation, {test:,} test images; {classes} classes; {size} "
             "(channels × height × width)",
@@ -181,8 +183,10 @@ class Splits:
             classes=self.num_classes,
             size=_size(self.train),
         )
-        duplicates = self.source.duplicates
-        return say("{counts}; {duplicates}", counts=counts, duplicates=duplicates) if duplicates else counts
+        if duplicates := self.source.duplicates:
+            counts = say("{counts}; {duplicates}", counts=counts, duplicates=duplicates)
+        left_out = self.source.left_out
+        return say("{counts}; left out: {left_out}", counts=counts, left_out=left_out) if left_out else counts
 
     def cut(self, num_classes_a: int) -> tuple["Splits", "Splits"]:
         """The first classes (data set A) and the others (B); both keep their labels and all class names.

@@ -4,11 +4,12 @@ import gzip
 import hashlib
 import pickle
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from torchvision import datasets
 
 from helpers.data import sets
@@ -18,10 +19,23 @@ def md5(content: bytes) -> str:
     return hashlib.md5(content).hexdigest()
 
 
+def write(root: Path, files: Iterable[str] | dict[str, int], size: int = 4) -> Path:
+    """Plain grey images by relative path, of this brightness; other files as text, and folders ("train/")."""
+    root.mkdir(parents=True, exist_ok=True)
+    for name in files:
+        path = root / name
+        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+        if path.suffix.lower() == ".png":
+            Image.new("L", (size, size), files[name] if isinstance(files, dict) else 0).save(path)
+        elif not name.endswith("/"):
+            path.write_text("text")
+    return root
+
+
 @pytest.fixture(autouse=True)
-def no_system_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine without Debian's package of Fashion-MNIST."""
-    monkeypatch.setattr(sets, "SYSTEM_PREFIXES", ())
+    monkeypatch.setattr(sets, "DEBIANS", Path("/nowhere"))
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Decoding against pixels that the tests write themselves."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ def save(path: Path, pixels: np.ndarray, **options) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.webp"])
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
 def test_lossless_formats_keep_every_pixel_and_grey_becomes_three_equal_channels(tmp_path: Path, name: str) -> None:
     pixels = noise(7, 7, 3)
     image = rgb(save(tmp_path / name, pixels, lossless=True))
@@ -44,6 +46,9 @@ def test_colour_becomes_luma_and_transparency_is_composited_over_white(tmp_path:
     np.testing.assert_allclose(luma, pixels[..., :3] @ [0.299, 0.587, 0.114], atol=1)
     expected = pixels[..., :3] * (pixels[..., 3:] / 255) + 255 * (1 - pixels[..., 3:] / 255)
     np.testing.assert_allclose(rgb(save(tmp_path / "b.png", pixels)), expected.transpose(2, 0, 1), atol=1)
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "c.jpg")
+    np.testing.assert_allclose(rgb(tmp_path / "c.jpg")[:, 4, 4], [255, 0, 0], atol=3)
+    np.testing.assert_allclose(grey(tmp_path / "c.jpg")[4, 4], 0.299 * 255, atol=3)
 
 
 def test_animated_palette_gif_with_transparency_gives_its_first_frame(tmp_path: Path) -> None:
@@ -51,38 +56,32 @@ def test_animated_palette_gif_with_transparency_gives_its_first_frame(tmp_path: 
     for frame in (first, second):
         frame.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
     first.putpixel((1, 0), 1)
-    path = tmp_path / "a.gif"
-    first.save(path, save_all=True, append_images=[second], transparency=1)
-    np.testing.assert_array_equal(rgb(path)[:, 0].T, [[255, 0, 0], [255, 255, 255]])
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[second], transparency=1)
+    np.testing.assert_array_equal(rgb(tmp_path / "a.gif")[:, 0].T, [[255, 0, 0], [255, 255, 255]])
 
 
-def test_cmyk_jpeg_shows_its_colour(tmp_path: Path) -> None:
-    path = tmp_path / "a.jpg"
-    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(path)
-    np.testing.assert_allclose(rgb(path)[:, 4, 4], [255, 0, 0], atol=3)
-    np.testing.assert_allclose(grey(path)[4, 4], 0.299 * 255, atol=3)
-
-
-def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+def test_exif_orientation_is_applied_unless_it_is_broken(tmp_path: Path) -> None:
     pixels = np.zeros((8, 16), np.uint8)
     pixels[:, 8:] = 255
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise by a quarter: what is right in the file is at the bottom
     image = grey(save(tmp_path / "a.jpg", pixels, exif=exif, quality=95))
     assert image.shape == (16, 8) and image[:8].max() < 20 and image[8:].min() > 235
+    content = save(tmp_path / "a.png", pixels).read_bytes()
+    chunk = b"eXIf" + b"garbage!"
+    chunk = struct.pack(">I", 8) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "a.png").write_bytes(content[:33] + chunk + content[33:])  # behind the header
+    np.testing.assert_array_equal(grey(tmp_path / "a.png"), pixels)
 
 
 @pytest.mark.parametrize("wide", [True, False])
-def test_centre_square_is_cut_out(tmp_path: Path, wide: bool) -> None:
+def test_centre_square_is_cut_out_and_reduced_without_aliasing(tmp_path: Path, wide: bool) -> None:
     pixels = noise(6, 10)
     path = save(tmp_path / "a.png", pixels if wide else np.ascontiguousarray(pixels.T))
     image = decode(path, image_size=6, channels=1)[0]
     np.testing.assert_array_equal(image if wide else image.T, pixels[:, 2:8])
-
-
-def test_reduction_does_not_alias(tmp_path: Path) -> None:
     stripes = np.tile(np.array([0, 255], np.uint8), (64, 32))
-    image = decode(save(tmp_path / "a.png", stripes), image_size=8, channels=1)
+    image = decode(save(tmp_path / "b.png", stripes if wide else stripes.T), image_size=8, channels=1)
     assert image.min() > 115 and image.max() < 140
 
 
@@ -102,9 +101,9 @@ def postscript(path: Path) -> None:
     "make",
     [
         truncated,
+        postscript,
         lambda path: path.write_text("text"),
         lambda path: Image.new("1", (14_000, 14_000)).save(path),
-        postscript,
         lambda path: save(path, np.full((2, 2), 300, np.uint16)),
     ],
 )

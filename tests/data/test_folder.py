@@ -1,33 +1,27 @@
 """Folders of images that the tests write themselves."""
 
 import errno
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 import helpers
-from helpers.data import folder
-from helpers.data.structures import DataError, MissingDataError
-
-
-def write(root: Path, brightness: dict[str, int], size: int = 4) -> Path:
-    """Plain grey images, by relative path."""
-    for name, value in brightness.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (size, size), value).save(path)
-    return root
+from helpers import data
+from helpers.data import DataError, MissingDataError, folder
+from tests.data.conftest import write
 
 
 def read(root: Path, **options) -> dict:
     return folder.read(root, **{"image_size": None, "channels": 1, "cache": None, **options})
 
 
-def values(data) -> list[int]:
-    return data.images[:, 0, 0, 0].tolist()
+def values(part) -> list[int]:
+    return part.images[:, 0, 0, 0].tolist()
 
 
 @pytest.fixture
@@ -37,29 +31,68 @@ def pets(tmp_path: Path) -> Path:
 
 
 def test_three_splits(pets: Path) -> None:
-    data = read(pets)
-    assert list(data) == ["train", "val", "test"]
-    assert [values(split) for split in data.values()] == [[0, 10, 20], [40], [30]]
-    assert [split.labels.tolist() for split in data.values()] == [[0, 0, 1], [0], [1]]
-    assert {split.class_names for split in data.values()} == {("cat", "dog")}
-    assert [split.split for split in data.values()] == ["train", "val", "test"]
-    assert data["train"].images.shape == (3, 1, 4, 4) and data["test"].images.is_contiguous()
-    assert all(split.images.dtype == torch.uint8 for split in data.values())
+    parts = read(pets)
+    assert list(parts) == ["train", "val", "test"] == [part.split for part in parts.values()]
+    assert [values(part) for part in parts.values()] == [[0, 10, 20], [40], [30]]
+    assert [part.labels.tolist() for part in parts.values()] == [[0, 0, 1], [0], [1]]
+    assert {part.class_names for part in parts.values()} == {("cat", "dog")}
+    assert parts["train"].images.shape == (3, 1, 4, 4) and parts["train"].images.dtype == torch.uint8
 
 
 def test_a_folder_of_classes_only_comes_in_natural_order_of_any_names_and_files_sorted(tmp_path: Path) -> None:
     names = ["10/1.png", "2/b.png", "2/a.PNG", "class 10/1.png", "class 9/1.png", "train/1.png", "گربه/1.png"]
-    data = read(write(tmp_path, {name: index for index, name in enumerate(names)}))["all"]
-    assert data.class_names == ("2", "10", "class 9", "class 10", "train", "گربه") and data.split == "all"
-    assert values(data) == [2, 1, 0, 4, 3, 5, 6] and data.labels.tolist() == [0, 0, 1, 2, 3, 4, 5]
+    part = read(write(tmp_path, {name: index for index, name in enumerate(names)}))["all"]
+    assert part.class_names == ("2", "10", "class 9", "class 10", "train", "گربه") and part.split == "all"
+    assert values(part) == [2, 1, 0, 4, 3, 5, 6] and part.labels.tolist() == [0, 0, 1, 2, 3, 4, 5]
 
 
-def test_what_is_no_image_is_left_out(pets: Path) -> None:
-    write(pets, {"train/cat/.hidden.png": 0, "train/.hidden/1.png": 0, "train/cat/deeper/1.png": 0, "other/x/1.png": 0})
-    for name in ("train/cat/Thumbs.db", "train/cat/notes.txt", "train/readme.png", "train/dog/noext"):
-        (pets / name).write_text("text")
-    (pets / "train/dog/folder.png").mkdir()
-    assert values(read(pets)["train"]) == [0, 10, 20]
+TWO = ("train/cat/1.png", "train/dog/1.png")
+
+
+@pytest.mark.parametrize(
+    ("files", "found", "left_out"),
+    [
+        ([*TWO, "testing/dog/1.png"], "train test", ""),
+        ([*TWO, "test_set/dog/1.png"], "train test", ""),
+        (["Training/a/1.png", "Training/b/1.png", "Testing/a/1.png"], "train test", ""),
+        (["training/a/1.png", "training/b/1.png", "validation/a/1.png"], "train val", ""),
+        (["pets/cat/1.png", "pets/dog/1.png"], "all", ""),
+        (["pets/pets/train/cat/1.png", "pets/pets/train/dog/1.png", "pets/pets/test/dog/1.png"], "train test", ""),
+        (["s_train/s_train/a/1.png", "s_train/s_train/b/1.png", "s_test/s_test/a/1.png"], "train test", ""),
+        (["a/1.png", "b/1.png", "__MACOSX/a/1.png", "$RECYCLE.BIN/1.png", "a/@eaDir/1.png", "a/.x.png"], "all", ""),
+        ([*TWO, "test1/1.png", "others/x/1.png"], "train", "images in others (1), images in test1 (1)"),
+        (["a/1.png", "b/1.png", "a/x.heic", "a/2.HEIC", "b/1"], "all", ".heic files (2), files without a suffix (1)"),
+        (["a/1.png", "b/1.png", "b/more/1.png", "b/more/2.png"], "all", "images below a class's folder (2)"),
+    ],
+)
+def test_folders_as_people_have_them(tmp_path: Path, files: list[str], found: str, left_out: str) -> None:
+    parts = read(write(tmp_path / "set", files))
+    assert list(parts) == found.split()
+    assert {part.source.left_out for part in parts.values()} == {left_out}
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "no class folders"),
+        (["1.png"], "no class folders"),
+        (["train/"], "no class folders"),
+        (["train/a/1.png", "test/"], "no class folders"),
+        (["test/cat/1.png", "val/cat/1.png"], "has test, val but no train: put images there as .*train/<class>"),
+        (["train/a/1.png", "val/a/1.png", "valid/a/1.png"], "keep one"),
+        (["a/1.png", "bird/Thumbs.db"], "without a readable image: 'bird'"),
+        (["a/x/1.png", "b/x/1.png"], "without a readable image: 'a', 'b'"),
+        ([*TWO, "test/fish/1.png"], "test has classes that train lacks: 'fish'"),
+        (["train/cat.0.png", "test1/1.png"], "set holds test1, train without class folders"),
+        (["cars_train/cars_train/1.png", "cars_test/cars_test/1.png"], "a single class, 'cars_train'"),
+        (["pictures/1.png", "pictures/2.png"], "a single class, 'pictures'"),
+    ],
+)
+def test_folders_without_usable_classes_are_named(tmp_path: Path, files: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(write(tmp_path / "set", files))
+    with pytest.raises(MissingDataError, match="train/<class>"):
+        read(tmp_path / "nowhere")
 
 
 def test_source_shows_only_the_path_inside_the_repository(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,33 +100,6 @@ def test_source_shows_only_the_path_inside_the_repository(pets: Path, monkeypatc
     assert (outside.name, outside.title, outside.where) == (f"folder:{pets}", "images in pets", "pets")
     monkeypatch.setattr(helpers, "ROOT", pets.parent.parent)
     assert read(pets)["train"].source.where == f"{pets.parent.name}/pets"
-    assert not outside.stand_in
-
-
-@pytest.mark.parametrize(
-    ("paths", "message"),
-    [
-        ([], "no class folders"),
-        (["train/"], "no class folders"),
-        (["train/a/1.png", "test/"], "no class folders"),
-        (["test/cat/1.png", "val/cat/1.png"], "has test, val but no train: put images there as .*train/<class>"),
-        (["train/a/1.png", "val/a/1.png", "valid/a/1.png"], "keep one"),
-        (["a/1.png", "bird/Thumbs.db"], "without a readable image: 'bird'"),
-        (["train/a/1.png", "test/fish/1.png"], "test has classes that train lacks: 'fish'"),
-    ],
-)
-def test_folders_without_usable_classes_are_named(tmp_path: Path, paths: list[str], message: str) -> None:
-    for path in (tmp_path / "set" / path for path in paths):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.stem == "1":
-            Image.new("L", (4, 4)).save(path)
-        else:
-            path.touch() if path.suffix else path.mkdir()
-    (tmp_path / "set").mkdir(exist_ok=True)
-    with pytest.raises(DataError, match=message):
-        read(tmp_path / "set")
-    with pytest.raises(MissingDataError, match="train/<class>"):
-        read(tmp_path / "nowhere")
 
 
 def test_different_sizes_ask_for_image_size(pets: Path) -> None:
@@ -113,29 +119,41 @@ def test_bad_images_are_named_five_at_most(pets: Path) -> None:
     assert str(pets.parent) not in str(error.value)
 
 
+@pytest.mark.parametrize("circle", [True, False])
+@pytest.mark.parametrize(("name", "link"), [("auto", ""), ("photographs", "train"), ("auto", "cat/1.png")])
+def test_a_broken_link_is_named_and_nothing_stands_in_for_it(tmp_path: Path, circle, name: str, link: str) -> None:
+    path = tmp_path / "photographs" / link
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(path.name if circle else "not/there")
+    with pytest.raises(DataError, match=rf"lead nowhere.*: {path.name}\. Repair"):
+        data.load(name, own="photographs", root=tmp_path)
+
+
+def test_links_that_lead_somewhere_are_followed(pets: Path, tmp_path: Path) -> None:
+    (tmp_path / "photographs").symlink_to(pets)
+    (pets / "train/cat/loop").symlink_to(pets)
+    assert [len(part) for part in read(tmp_path / "photographs").values()] == [3, 1, 1]
+
+
+# What is kept
+
+
 @pytest.fixture
 def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many files were decoded, each time that a folder was."""
-    calls = []
-
-    def counting(pixels, root, paths, *options):
-        calls.append(len(paths))
-        return original(pixels, root, paths, *options)
-
-    original = folder._decode_into
-    monkeypatch.setattr(folder, "_decode_into", counting)
+    calls, original = [], folder._decode_into
+    monkeypatch.setattr(folder, "_decode_into", lambda *args: (calls.append(len(args[2])), original(*args)))
     return calls
 
 
-def test_second_reading_decodes_nothing(pets: Path, tmp_path: Path, decodings: list[int]) -> None:
-    first, second = (read(pets, cache=tmp_path / "cache") for _ in range(2))
+def test_second_reading_decodes_nothing_and_what_is_written_into_images_is_not_kept(pets, tmp_path, decodings) -> None:
+    for _ in range(2):
+        parts = read(pets, cache=tmp_path / "cache")
+        assert [values(part) for part in parts.values()] == [[0, 10, 20], [40], [30]]
+        parts["train"].images.fill_(7)
     assert decodings == [5]
     assert read(pets, image_size=6, cache=tmp_path / "cache")["train"].images.shape[-1] == 6
     assert values(read(pets, cache=tmp_path / "cache")["val"]) == [40] and decodings == [5, 5], "both are kept"
-    for split in first:
-        assert torch.equal(first[split].images, second[split].images)
-        assert torch.equal(first[split].labels, second[split].labels)
-    assert first["train"].class_names == second["train"].class_names
 
 
 def change(pets: Path) -> None:
@@ -169,18 +187,62 @@ def test_a_damaged_cache_is_decoded_anew(pets: Path, tmp_path: Path, decodings: 
     assert len(decodings) == 2
 
 
-def test_what_is_written_into_images_does_not_reach_the_cache(pets: Path, tmp_path: Path) -> None:
-    for _ in range(3):
-        images = read(pets, cache=tmp_path / "cache")["train"].images
-        assert images[0, 0, 0, 0] == 0
-        images.fill_(7)
-
-
-def test_a_full_disk_leaves_nothing_behind(pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_room_for_a_cache_nothing_is_kept(pets: Path, tmp_path: Path, monkeypatch) -> None:
     def full(*_args) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="can't be kept in cache"):
+        assert values(read(pets, cache=tmp_path / "file/cache")["train"]) == [0, 10, 20]
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.warns(UserWarning, match="No space left on device"):
         assert values(read(pets, cache=tmp_path / "cache")["train"]) == [0, 10, 20]
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+BOUNDED = """
+import json, re, sys, threading, time
+from pathlib import Path
+import helpers
+from helpers import data, storage
+
+def private_memory():  # what lies in no file
+    return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+
+def watch():
+    while not done:
+        most.append(private_memory())
+        time.sleep(0.002)
+
+root = Path(sys.argv[1])
+helpers.DATA = root
+storage.SHARE = 0.0001
+options = dict(own="cifar10", image_size=640, channels=3, root=root)
+data.load("folder:few", **options)  # all libraries are there now
+done, most, before = False, [], private_memory()
+watching = threading.Thread(target=watch)
+watching.start()
+data.load("folder:many", **options)
+splits = data.load("folder:many", **options)  # from the cache
+smaller, _ = data.split(splits.train, val_fraction=0.1, seed=0)
+means = [splits.train.mean_std()[0][0], splits.train.images[:, 0, 0, 0].double().mean().item() / 255]
+values = [image[0, 0, 0].item() for part in splits.all for image in part.images]
+done = True
+watching.join()
+size = sum(part.images.nbytes for part in splits.all)
+json.dump({"bytes": size, "private": max(most) - before, "values": values, "means": means}, sys.stdout)
+"""
+
+
+@pytest.mark.slow
+def test_memory_stays_bounded_when_a_set_is_larger(tmp_path: Path) -> None:
+    for name, number in (("many", 128), ("few", 8)):
+        write(tmp_path / name, {f"{index % 2}/{index}.png": index for index in range(number)})
+    command = [sys.executable, "-c", BOUNDED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=helpers.ROOT, timeout=120)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["bytes"] == 128 * 3 * 640 * 640
+    assert result["private"] < 0.4 * result["bytes"]
+    assert sorted(result["values"]) == list(range(128))
+    assert result["means"][0] == pytest.approx(result["means"][1])

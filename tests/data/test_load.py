@@ -1,0 +1,282 @@
+"""`load`: which images are in which split, of folders, public sets, their stand-ins and what the reader puts there."""
+
+import gzip
+import pickle
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers import data, record
+from helpers.data import sets, shapes
+from helpers.data.structures import resize
+
+
+@pytest.mark.parametrize(
+    ("options", "counts"),
+    [
+        ({}, [80, 20, 30]),
+        ({"train_per_class": 4}, [40, 10, 30]),
+        ({"test_per_class": 5}, [80, 20, 50]),
+        ({"val_fraction": 0.5}, [80, 80, 30]),
+        ({"num_classes": 3}, [24, 6, 9]),
+        ({"own": "cifar100", "train_per_class": 1}, [100, 100, 300]),
+    ],
+)
+def test_how_many_images_of_the_stand_in(options, counts):
+    splits = data.load(
+        "shapes", **{"own": "cifar10", "image_size": 8, "train_per_class": 8, "test_per_class": 3, **options}
+    )
+    assert [len(split) for split in splits.all] == counts
+    assert all(len(set(split.class_counts().tolist())) == 1 for split in splits.all), "as many of each class"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Makes a folder of images without two of one colour: the class is in the blue channel, the split in no pixel."""
+
+    def make(counts: dict[str, dict[str, int]]):
+        number = 0
+        for split, classes in counts.items():
+            for label, (name, count) in enumerate(classes.items()):
+                (tmp_path / "mine" / split / name).mkdir(parents=True)
+                for _ in range(count):
+                    number += 1
+                    pixels = np.empty((8, 8, 3), np.uint8)
+                    pixels[:] = (number % 250, number // 250, label)
+                    Image.fromarray(pixels).save(tmp_path / "mine" / split / name / f"{number}.png")
+        return lambda **options: data.load("folder:mine", **{"own": "cifar10", "root": tmp_path, **options})
+
+    return make
+
+
+def colours(split):
+    return {tuple(image[:2, 0, 0].tolist()) for image in split.images}
+
+
+CLASSES = {"a": 40, "b": 20}
+
+
+@pytest.mark.parametrize(
+    ("options", "counts"),
+    [
+        ({}, [[26, 13], [6, 3], [8, 4]]),
+        ({"val_fraction": 0.5}, [[16, 8], [16, 8], [8, 4]]),
+        ({"train_per_class": 8}, [[8, 8], [2, 2], [8, 4]]),
+        ({"test_per_class": 3}, [[26, 13], [6, 3], [3, 3]]),
+        ({"num_classes": 1}, [[26], [6], [8]]),
+    ],
+)
+def test_who_is_in_which_split_of_a_folder(folder, options, counts):
+    load = folder({"": CLASSES})
+    splits, again, other = load(**options), load(seed=0, **options), load(seed=1, **options)
+    assert [split.class_counts().tolist() for split in splits.all] == counts
+    parts = [colours(split) for split in splits.all]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == sum(map(sum, counts))
+    for split, same, another in zip(splits.all, again.all, other.all, strict=True):
+        assert torch.equal(split.images[:, 2, 0, 0].long(), split.labels), "each image keeps its own label"
+        assert torch.equal(split.images, same.images)
+        assert colours(split) != colours(another), "the seed decides"
+
+
+def test_a_folders_own_splits_stay_what_they_are_and_what_is_left_out_is_said(folder, tmp_path):
+    load = folder({"train": CLASSES, "val": {"a": 5, "b": 4}, "test": {"a": 3, "b": 2}})
+    (tmp_path / "mine/train/a/1.heic").touch()
+    for seed in (0, 1):
+        splits = load(seed=seed, val_fraction=0.5)
+        assert [split.class_counts().tolist() for split in splits.all] == [[40, 20], [5, 4], [3, 2]]
+    assert [colours(split) for split in splits.all] == [
+        {(number % 250, number // 250) for number in numbers}
+        for numbers in (range(1, 61), range(61, 70), range(70, 75))
+    ]
+    assert splits.counts.endswith("; left out: .heic files (1)")
+
+
+def test_fashion_mnist_is_read_with_its_labels_packed_or_not(fashion, tmp_path):
+    packed = fashion / "t10k-labels-idx1-ubyte.gz"
+    packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+    packed.unlink()
+    splits = data.load("auto", own="fashion_mnist", root=tmp_path)
+    assert [len(part) for part in splits.all] == [80, 20, 30] and splits.train.images.shape[1:] == (1, 28, 28)
+    assert splits.class_names[0] == "T-shirt/top" and splits.class_names[9] == "Ankle boot"
+    assert all(torch.equal(part.images[:, 0, 5, 5].long(), part.labels * 10) for part in splits.all)
+    assert splits.source.name == "fashion_mnist" and not splits.source.stand_in
+
+
+def test_debians_package_of_fashion_mnist_is_read_where_it_lies(fashion, tmp_path, monkeypatch):
+    monkeypatch.setattr(sets, "DEBIANS", fashion.rename(tmp_path / "fashion-mnist"))
+    splits = data.load("auto", own="fashion_mnist", root=tmp_path / "data")
+    assert splits.source.where == "Debian's package dataset-fashion-mnist"
+    assert torch.equal(splits.test.images[:, 0, 5, 5].long(), splits.test.labels * 10)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut off", "no gzip"])
+def test_a_damaged_idx_file_is_named(fashion, tmp_path, damage):
+    file = fashion / "train-images-idx3-ubyte.gz"
+    cut_off = gzip.compress(gzip.decompress(file.read_bytes())[:-100])
+    file.write_bytes(cut_off if damage == "cut off" else b"<html>not found</html>")
+    with pytest.raises(data.DataError, match=r"Fashion-MNIST in .* can't be read .* fetch fashion_mnist"):
+        data.load("fashion_mnist", own="fashion_mnist", root=tmp_path)
+
+
+@pytest.mark.parametrize("fine", [False, True])
+def test_cifar_is_read_with_its_labels(tmp_path, cifar, fine):
+    cifar(fine=fine)
+    name, number = ("cifar100", 100) if fine else ("cifar10", 10)
+    splits = data.load(name, own=name, root=tmp_path)
+    assert splits.num_classes == number and len(splits.test) == number * 3
+    for part in splits.all:
+        assert torch.equal(part.images[:, 0, 9, 9].long(), part.labels)
+        assert (part.images[:, 1, 0] == 200).all() and (part.images[:, 1, 1:] == 0).all()
+    fewer = data.load(name, own=name, root=tmp_path, num_classes=3)
+    assert fewer.class_names == ("class 0", "class 1", "class 2") and fewer.test.labels.max() == 2
+    with pytest.raises(data.DataError, match=f"has {number}"):
+        data.load(name, own=name, root=tmp_path, num_classes=101)
+
+
+def test_a_cifar_file_that_is_another_is_never_unpickled(tmp_path, cifar, monkeypatch):
+    (cifar() / "data_batch_3").write_bytes(pickle.dumps({"data": None}))
+    monkeypatch.setattr(pickle, "load", lambda *_, **__: pytest.fail("unpickled"))
+    with pytest.raises(data.DataError, match=r"CIFAR-10 in cifar-10-batches-py can't be read .* fetch cifar10"):
+        data.load("cifar10", own="cifar10", root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "first", "number", "how"),
+    [
+        ("cifar10", "CIFAR-10", 0, 10, "python -m helpers.data fetch cifar10"),
+        ("cifar100", "CIFAR-100", 0, 100, "python -m helpers.data fetch cifar100"),
+        ("stanford_cars", "Stanford Cars", 0, 20, r"put .* into data/stanford_cars as train/<class>"),
+        ("photographs", "ten classes of photographs", 0, 10, r"put .* into data/photographs as train/<class>"),
+        # Of other classes than those that a network was trained on before it is carried here.
+        ("dog_behaviours", "dog behaviours", 80, 5, r"put .* into data/dog_behaviours as"),
+        ("three_animals", "three animals", 150, 3, r"put .* into data/three_animals as"),
+    ],
+)
+def test_shapes_stand_in_for_what_is_missing_unless_it_was_named(tmp_path, name, title, first, number, how):
+    options = {"own": name, "root": tmp_path / "data", "image_size": 16, "train_per_class": 2, "test_per_class": 1}
+    splits = data.load("auto", **options)
+    assert splits.source.name == "shapes" and splits.source.stands_in_for == title
+    assert f"not {title}" in splits.source.warning
+    images, labels = shapes.draw(number, 2, 16, first=first)
+    assert splits.class_names == shapes.class_names(number, first=first)
+    assert torch.equal(splits.train.images, images) and torch.equal(splits.train.labels, labels)
+    with pytest.raises(data.MissingDataError, match=how):
+        data.load(name, **options)
+
+
+def test_the_packaged_part_of_fashion_mnist_is_balanced_and_as_it_was(tmp_path):
+    """Its classes by a rule of thumb that needs no network: trousers are narrow, bags and boots broad."""
+    splits = data.load("auto", own="fashion_mnist", root=tmp_path, train_per_class=2)
+    assert splits.source.name == "fashion_mnist_subset" and "7,000" in splits.source.title
+    assert splits.source.warning == ""
+    for split, part in sets.read(sets.get("fashion_mnist_subset"), sets.find("fashion_mnist_subset")).items():
+        assert part.class_counts().tolist() == [600 if split == "train" else 100] * 10
+        assert part.images.shape[1:] == (1, 28, 28) and len(part.images.flatten(1).unique(dim=0)) == len(part)
+        width = (part.images[:, 0] > 40).any(dim=1).float().sum(dim=1)
+        means = {name: width[part.labels == label].mean() for label, name in enumerate(part.class_names)}
+        assert min(means, key=means.get) == "Trouser" and means["Bag"] > 24 and means["Ankle boot"] > 24
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("auto", {"image_size": 0}, "image_size"),
+        ("auto", {"num_classes": 0}, "num_classes"),
+        ("auto", {"test_per_class": -1}, "test_per_class"),
+        ("auto", {"channels": 2}, "channels"),
+        ("auto", {"val_fraction": 1.0}, "val_fraction"),
+        ("auto", {"own": "cifar1O"}, "Did you mean 'cifar10'"),
+        ("cifar1000", {}, "Did you mean 'cifar100'"),
+        ("shapes:circle", {}, "no data set 'shapes:circle'"),
+        ("fashion_mnist_subset:Bags", {}, "no class 'Bags'; there are: T-shirt/top"),
+        ("fashion_mnist_subset:Bag,Coat", {"num_classes": 3}, "3 classes asked for, but the data set has 2"),
+    ],
+)
+def test_bad_options_are_named(name, options, message, tmp_path):
+    with pytest.raises(data.DataError, match=message):
+        data.load(name, **{"own": "cifar100", "root": tmp_path, **options})
+
+
+def test_classes_are_chosen_by_name_in_the_order_given_and_another_set_is_a_stand_in(fashion, tmp_path):
+    splits = data.load("fashion_mnist:Bag, Trouser", own="cifar10", root=tmp_path, train_per_class=4)
+    assert splits.class_names == ("Bag", "Trouser") and splits.source.title == "Fashion-MNIST: Bag, Trouser"
+    for part in splits.all:
+        pixels = torch.tensor([80, 10])[part.labels]  # ten times the label that the whole set has
+        assert (part.images == pixels[:, None, None, None]).all() and len(part.labels.unique()) == 2
+    assert (splits.train.class_counts() == 4).all()
+    warning = "STAND-IN DATA: Fashion-MNIST: Bag, Trouser, real images, but not CIFAR-10."
+    assert splits.source.warning.startswith(warning)
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("cifar10", "CIFAR-10, as image files"), ("photographs", "ten classes of photographs")]
+)
+def test_what_lies_there_as_image_files_is_found_under_its_name(folder, tmp_path, name, title):
+    folder({"train": {"cat": 5, "dog": 5}, "test": {"cat": 5, "dog": 5}})
+    (tmp_path / "mine").rename(tmp_path / name)
+    splits = data.load("auto", own=name, root=tmp_path)
+    source = splits.source
+    assert (source.name, source.title, source.where, source.warning) == (name, title, name, "")
+    assert splits.class_names == ("cat", "dog") and len(splits.train) + len(splits.val) == len(splits.test) == 10
+    assert torch.equal(splits.test.images[:, 2, 0, 0].long(), splits.test.labels)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_images_are_resized_as_pillow_does_with_the_interpolation_asked_for(tmp_path, interpolation):
+    """From files and from tensors, where one grey level may be rounded otherwise; and what is kept is of its own."""
+    noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    for name in ("a", "b"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.fromarray(noise).save(tmp_path / "own" / name / f"{number}.png")
+    small = Image.fromarray(noise).resize((7, 7), Image.Resampling[interpolation.upper()])
+    for way in ("bilinear", "bicubic", interpolation):
+        options = {"own": "photographs", "image_size": 7, "interpolation": way, "root": tmp_path}
+        image = data.load(f"folder:{tmp_path / 'own'}", **options).train.images[0]
+    np.testing.assert_array_equal(image.permute(1, 2, 0), np.asarray(small))
+    difference = resize(torch.from_numpy(noise).permute(2, 0, 1)[None], 7, interpolation)[0].int() - image.int()
+    assert difference.abs().max() <= 1
+
+
+# Images that are there more than once
+
+
+@pytest.fixture
+def pets(folder, tmp_path: Path) -> Path:
+    folder({split: {"cat": count, "dog": count} for split, count in (("train", 5), ("val", 2), ("test", 3))})
+    return tmp_path / "mine"
+
+
+@pytest.mark.parametrize(
+    ("copied", "to", "said"),
+    [
+        ("train/cat/1.png", "train/cat/1.png", ""),
+        ("train/cat/1.png", "test/cat/99.png", "1 of 7 test images is among the training images"),
+        ("train/cat/1.png", "val/cat/99.png", "1 of 5 validation images is among the training images"),
+        ("test/dog/18.png", "test/dog/99.png", "1 copy within the test images"),
+        ("val/cat/11.png", "val/dog/99.png", "1 copy within the validation images; 1 image in several classes"),
+    ],
+)
+def test_a_copy_is_found(pets: Path, copied: str, to: str, said: str) -> None:
+    if copied != to:
+        shutil.copy(pets / copied, pets / to)
+    splits = data.load("folder:mine", own="cifar10", root=pets.parent)
+    assert {part.source.duplicates for part in splits.all} == {said}
+
+
+def test_the_report_says_it_loudly(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(pets / "train/cat", pets / "test/cat", dirs_exist_ok=True)
+    splits = data.load("folder:mine", own="cifar10", root=pets.parent)
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    compute = SimpleNamespace(description="a processor", precision_description="float32")
+    record.provenance({}, data=splits, compute=compute, weights="random")
+    found = "5 of 11 test images are among the training images"
+    assert shown[0][record.MIME]["warning"].startswith(f"DUPLICATES in images in mine: {found}. ")
+    assert found in dict(shown[0][record.MIME]["rows"])["Images"] and found in repr(splits)
