@@ -6,7 +6,6 @@ import torch
 from bs4 import BeautifulSoup
 from IPython.core.formatters import DisplayFormatter
 
-from helpers.reprs import TableRepr
 from helpers.train import Result, choose_compute
 
 
@@ -27,26 +26,15 @@ def result(epochs: int = 3, *, resumed_from: int = 0, cached_layers: int = 0) ->
     return Result(history, best, {"weight": torch.zeros(1000)}, resumed_from, cached_layers, 1.25)
 
 
-SHOWN = {
-    "Result": result,
-    "Result, no epoch": lambda: result(0),
-    "Compute": lambda: choose_compute("cpu"),
-}
-
-
-@pytest.fixture(scope="module", params=SHOWN)
-def shown(request) -> TableRepr:
-    return SHOWN[request.param]()
-
-
 def cells(html: str) -> list[list[str]]:
     """The texts of each row of the first table."""
     rows = BeautifulSoup(html, "html.parser").find("table").find_all("tr")
     return [[" ".join(cell.get_text().split()) for cell in row.find_all(["th", "td"])] for row in rows]
 
 
-def test_a_cell_shows_a_table_whose_names_are_text(shown):
-    forms, _ = DisplayFormatter().format(shown)
+@pytest.mark.parametrize("made", [result, lambda: result(0), lambda: choose_compute("cpu")])
+def test_a_cell_shows_a_table_whose_names_are_text(made):
+    forms, _ = DisplayFormatter().format(made())
     assert set(forms) == {"text/html", "text/plain"}
     assert len(forms["text/plain"]) < 700 and "tensor(" not in forms["text/plain"]
     assert all(len(row) == 2 and all(row) for row in cells(forms["text/html"]))

