@@ -79,9 +79,6 @@ DRAWINGS = {
     "feature_maps": lambda: plots.feature_maps({"conv_$1": WEIGHT[0], "_x": WEIGHT[1]}, image=images()[0]),
     "filters": lambda: plots.filters(WEIGHT[:, :3]),
     "cam_overlay": lambda: plots.cam_overlay(images(), torch.full((5, 8, 8), 0.5), range(5), [0, 1, 2, 2, 2], AWKWARD),
-    "number_grids": lambda: plots.number_grids(
-        {"$a$": np.eye(3), "_b": [[1, -2]]}, signs=("→",), windows={"$a$": (0, 1, 2, 2)}
-    ),
 }
 
 LONG = ["a rather long class name", "another one, of some length", "T-shirt/top", *PERSIAN]
@@ -495,22 +492,6 @@ def test_heat_stands_beside_the_image_and_wrong_predictions_are_marked(channels)
         assert pair[:4, -8:].mean() > 100 > pair[4:, -8:].mean()  # brightness alone tells them apart
 
 
-def test_every_number_stands_in_its_cell_and_windows_frame_theirs():
-    matrices = {"$input$": np.arange(36).reshape(6, 6) - 9, "kernel": np.eye(3), "output": [[1.25, -2]]}
-    windows = {"$input$": (1, 2, 3, 3), "output": (0, 1, 1, 1)}
-    ax = plots.number_grids(matrices, signs=("∗", "="), windows=windows)
-    placed = {text.get_position(): text.get_text() for text in ax.texts}
-    for (row, column), value in np.ndenumerate(matrices["$input$"]):
-        assert placed[column + 0.5, row + 0.5] == str(value).replace("-", "−")
-    # The smaller matrices are centred in height: 1 of 6 rows begins at 2.5.
-    assert [placed[11.5, 3.0], placed[12.5, 3.0], placed[6.5, 3.0], placed[10.5, 3.0]] == ["1.25", "−2", "∗", "="]
-    assert set(matrices) <= set(placed.values())
-    frames = [patch.get_bbox().bounds for patch in ax.patches if patch.get_linewidth() == 2]
-    assert frames == [(2.0, 1.0, 3.0, 3.0), (12.0, 2.5, 1.0, 1.0)]
-    told = ax.workbook["frame"].set_index(["matrix", "row", "column"])["value"]
-    assert len(told) == 36 + 9 + 2 and (told["$input$", 1, 2], told["output", 0, 0]) == (-1, 1.25)
-
-
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
@@ -527,8 +508,6 @@ def test_every_number_stands_in_its_cell_and_windows_frame_theirs():
         (lambda: plots.feature_maps({"a": torch.full((3, 4, 4), torch.nan)}, image=images()[0]), "finite"),
         (lambda: plots.filters(torch.zeros(3, 3, 3)), "out, in, height, width"),
         (lambda: plots.cam_overlay(images(2), torch.zeros(2, 8, 7), [0, 0], [0, 0], PERSIAN), "heat maps"),
-        (lambda: plots.number_grids({"a": np.eye(2), "b": np.eye(2)}, signs="∗="), "1 signs"),
-        (lambda: plots.number_grids({"a": np.eye(2)}, windows={"a": (1, 1, 2, 1)}), "not lie in a matrix 'a'"),
     ],
 )
 def test_what_cannot_be_drawn_is_an_error(draw, message):

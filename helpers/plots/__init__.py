@@ -16,7 +16,6 @@ from helpers.plots.classes import auc, confusion, roc
 from helpers.plots.curves import compare_curves, learning_curves, marks, setting_curves
 from helpers.plots.images import cam_overlay, class_gallery, feature_maps, filters, predictions, sample_grid
 from helpers.plots.style import STYLE, PlotError, panels
-from helpers.plots.worked import number_grids
 
 __all__ = [
     "STYLE",
@@ -31,7 +30,6 @@ __all__ = [
     "filters",
     "learning_curves",
     "marks",
-    "number_grids",
     "panels",
     "predictions",
     "roc",
