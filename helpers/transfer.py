@@ -188,9 +188,8 @@ def compare_weights(before: Weights, after: Weights) -> pd.DataFrame:
     Returns:
         One row for each layer with parameters, indexed by "layer": "conv2_1" (weights and biases together), "fc1.old"
         and "fc1.new" for the two parts of an extended head, "bn2_1" for BatchNorm's weights and "bn2_1 (statistics)"
-        for its running mean and variance. Columns: entries; max_change and mean_change of the absolute differences;
-        relative_change, the L2 norm of the difference over that of ``before`` (NaN where that is 0); share_changed, of
-        the entries, 0 to 1; verdict, "frozen" if every bit is the same, else "changed".
+        for its running mean and variance. Columns: relative_change, the L2 norm of the difference over that of
+        ``before`` (NaN where that is 0); verdict, "frozen" if every bit is the same, else "changed".
 
     Raises:
         TransferError: the two are not of the same network.
@@ -198,7 +197,14 @@ def compare_weights(before: Weights, after: Weights) -> pd.DataFrame:
     if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in after.items()}:
         raise TransferError("the two snapshots are of different networks: their tensors differ in name or shape")
     old, new = _by_layer(before), _by_layer(after)
-    rows = {name: _change(old[name], new[name]) for name in old}
+    rows = {}
+    for name in old:
+        length = old[name].norm().item()
+        relative = (new[name] - old[name]).abs().norm().item() / length if length else float("nan")
+        rows[name] = {
+            "relative_change": relative,
+            "verdict": "frozen" if torch.equal(old[name], new[name]) else "changed",
+        }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("layer")
 
 
@@ -211,19 +217,6 @@ def _by_layer(weights: Weights) -> Weights:
             key = f"{layer} (statistics)" if tensor in ("running_mean", "running_var") else layer
             parts.setdefault(key, []).append(value.double().flatten())
     return {layer: torch.cat(values) for layer, values in parts.items()}
-
-
-def _change(before: Tensor, after: Tensor) -> dict[str, object]:
-    difference = (after - before).abs()
-    length = before.norm().item()
-    return {
-        "entries": len(before),
-        "max_change": difference.max().item(),
-        "mean_change": difference.mean().item(),
-        "relative_change": difference.norm().item() / length if length else float("nan"),
-        "share_changed": (before != after).double().mean().item(),
-        "verdict": "frozen" if torch.equal(before, after) else "changed",
-    }
 
 
 def head_rows(weights: Weights) -> Tensor:

@@ -87,10 +87,8 @@ def test_compare_weights_measures_what_it_says():
     after = {**before, "a.bias": torch.tensor([5.0]), "b.num_batches_tracked": torch.tensor(2)}
     table = transfer.compare_weights(before, after)
     assert table.index.tolist() == ["a", "b", "b (statistics)"]
-    measured = table.loc["a", ["entries", "max_change", "mean_change", "relative_change", "share_changed"]]
-    assert measured.tolist() == [2, 1, 0.5, 0.2, 0.5]
+    assert table["relative_change"].tolist() == pytest.approx([0.2, float("nan"), 0], nan_ok=True)
     assert table["verdict"].tolist() == ["changed", "frozen", "frozen"]
-    assert table["relative_change"].isna().tolist() == [False, True, False]
 
 
 def test_what_cannot_be_extended_or_compared_is_refused(network):

@@ -33,15 +33,7 @@ Point = tuple[float, float]
 
 
 def class_names(num_classes: int, *, first: int = 0) -> tuple[str, ...]:
-    """Names of consecutive classes, such as "striped star".
-
-    Args:
-        num_classes: how many, at least 1.
-        first: the class to begin with, from 0; there are `MAX_CLASSES`.
-
-    Raises:
-        DataError: if there are not that many classes.
-    """
+    """Names of consecutive classes from number ``first`` on, such as "striped star"."""
     if not 0 <= first < first + num_classes <= MAX_CLASSES:
         raise DataError(
             f"the drawn shapes have {MAX_CLASSES} classes, of which {num_classes} from number {first} on can't be taken"
@@ -53,26 +45,12 @@ def class_names(num_classes: int, *, first: int = 0) -> tuple[str, ...]:
 def draw(
     num_classes: int, per_class: int, size: int = 32, seed: int = 0, *, stream: str = "train", first: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Draws images of consecutive classes.
+    """Draws images of consecutive classes: uint8 (num_classes * per_class, 3, size, size), and labels that start at 0.
 
     The same arguments give the same images bit for bit, and neither read nor move PyTorch's global random state. Image
     i of a class depends on (seed, stream, class, size, i) alone: asking for more classes or more images changes none.
-
-    Args:
-        num_classes: how many, at least 1. Every 20 consecutive classes from a multiple of 20 have all 20 outlines.
-        per_class: images of each class, at least 1.
-        size: height and width in pixels, at least 8; outlines and fillings are easy to tell apart from about 28.
-        seed: any integer.
-        stream: name of the random stream: "train", "val" and "test" draw different images.
-        first: the class to begin with, from 0; there are `MAX_CLASSES`.
-
-    Returns:
-        Images, uint8 (num_classes * per_class, 3, size, size), ordered by class, and labels, int64, which count from
-        0 whatever ``first`` is.
-
-    Raises:
-        DataError: if an argument is out of range.
-        StorageError: if there is no room for the images, see `helpers.storage.empty`.
+    Every 20 consecutive classes from a multiple of 20 have all 20 outlines. ``size`` is height and width in pixels;
+    outlines and fillings are easy to tell apart from about 28. ``stream``, "train" say, is the name of what is drawn.
     """
     class_names(num_classes, first=first)
     if per_class < 1 or size < 8:

@@ -4,6 +4,7 @@ So a checkpoint is never resumed by a training that differs from it. Files hold 
 read with ``weights_only=True``.
 """
 
+import errno
 import hashlib
 import io
 import os
@@ -34,10 +35,10 @@ class CheckpointWarning(UserWarning):
 class Checkpoint:
     """The checkpoint of one training, in a folder that many may share; ``path`` is None where none is kept.
 
-    That is where none is wanted, where the training's code can't all be read, and where the network or ``augment``
-    counts something for itself as it trains, which a checkpoint would not hold: a `CheckpointWarning` says why. The
-    arguments are those of `helpers.train.fit`, what ``optimizer`` has made, the functions that train and evaluate, and
-    all other options.
+    That is where none is wanted, where the training's code can't all be read, where the folder can only be read, and
+    where the network or ``augment`` counts something for itself as it trains, which a checkpoint would not hold: a
+    `CheckpointWarning` says why. The arguments are those of `helpers.train.fit`, what ``optimizer`` has made, the
+    functions that train and evaluate, and all other options.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class Checkpoint:
         """Writes the file, all of it or nothing; ``progress`` is an object with tensors and plain values.
 
         Raises:
-            WorkbookError: no room, or a folder that can't be written; an earlier checkpoint stays as it was.
+            WorkbookError: no room, say; an earlier checkpoint stays as it was.
         """
         if self.path is None:
             return
@@ -140,6 +141,10 @@ class Checkpoint:
             with files.replacing(self.path) as stream:
                 stream.write(content.getbuffer())
         except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):  # a data folder that one may only read
+                self._warn(f"no checkpoint is kept, since {self.path.parent.name!r} can't be written.")
+                self.path = None
+                return
             raise WorkbookError(
                 f"The checkpoint can't be written to the folder {self.path.parent.name!r}: {error.strerror}. Make room "
                 "there, or set the variable WORKBOOK_DATA to a folder with room, and run again: the training goes on "

@@ -1,5 +1,6 @@
 """Checkpoints on a disk that is full, files that are damaged or not ours, and which files a folder keeps."""
 
+import errno
 import os
 import shutil
 
@@ -54,6 +55,16 @@ def test_without_room_a_training_says_so_and_leaves_the_checkpoint_before(fit, t
     assert fit(tmp_path).resumed_from == 1
     with pytest.raises(WorkbookError, match="the folder"):
         fit(next(tmp_path.iterdir()))  # a file where the folder should be
+
+
+def test_where_one_may_only_read_a_training_goes_without_and_says_so(fit, tmp_path, monkeypatch):
+    def refuse(*_args, **_options) -> None:
+        raise PermissionError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("helpers.files.open", refuse, raising=False)
+    with pytest.warns(train.CheckpointWarning, match=r"no checkpoint is kept, since .* can.t be written"):
+        assert len(fit(tmp_path).history) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 class Malicious:
