@@ -99,12 +99,6 @@ def replace_head(model: nn.Sequential, num_classes: int, *, seed: int = 0) -> nn
     return replaced.requires_grad_(True)
 
 
-def freeze(*parts: nn.Module) -> None:
-    """Stops training for all parameters of these parts. `fit` then keeps their BatchNorm statistics as they are too."""
-    for part in parts:
-        part.requires_grad_(False)
-
-
 def split_head(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
     """A network's body and its head, the layers after the last ``nn.Flatten``; both share their layers with it.
 
@@ -117,8 +111,8 @@ def split_head(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
 
 
 def freeze_body(model: nn.Sequential) -> None:
-    """Freezes every layer but the head."""
-    freeze(split_head(model)[0])
+    """Freezes every layer but the head. `fit` then keeps the body's BatchNorm statistics as they are, too."""
+    split_head(model)[0].requires_grad_(False)
 
 
 def train_last_stages(model: nn.Sequential, count: int | None) -> list[str]:
@@ -171,7 +165,7 @@ def freeze_old_rows(model: nn.Sequential) -> None:
     """Freezes the old classes' rows of a head that `extend_head` made."""
     if not isinstance(model[-1], ExtendedLinear):
         raise TransferError("the last layer has no old rows: make it with transfer.extend_head")
-    freeze(model[-1].old)
+    model[-1].old.requires_grad_(False)
 
 
 def snapshot(model: nn.Module) -> Weights:

@@ -88,7 +88,7 @@ def load(
 
     known = sets.get(own)
     if name == "auto":
-        name = sets.choose(own, root=root)
+        name = own if sets.find(own, root=root) else sets.PACKAGED[own].name if own in sets.PACKAGED else "shapes"
     classes: list[str] = []
     if ":" in name and not name.startswith(("folder:", "shapes:")):
         name, _, listed = name.partition(":")

@@ -39,8 +39,8 @@ FORMAT_VERSION = 3
 
 # "train", and how else people call it: Training, train_set, seg_train, test1.
 _SPLIT_NAME = re.compile(r"(.*[ _-])?(train(ing)?|val(id(ation)?)?|test(ing)?)([ _-]?(set|data|images))?[ _-]?\d*")
-# What systems put beside people's folders.
-_NOBODYS = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
+# What systems put beside people's files.
+_NOBODYS = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "thumbs.db", "desktop.ini")
 _SHOWN = 5
 _CHUNK = 16  # files that a thread decodes in one go
 _NO_RESERVE = 0x4000  # Linux's MAP_NORESERVE, which Python's mmap doesn't name

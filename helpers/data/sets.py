@@ -156,13 +156,6 @@ def get(name: str) -> PublicSet | LocalSet:
     raise DataError(f"There is no data set '{name}'.{hint} DATASET is one of: {', '.join(NAMES)}.")
 
 
-def choose(own: str, *, root: Path = DATA) -> str:
-    """What "auto" stands for: ``own`` where it lies on this machine, else a packaged part of it, or shapes."""
-    if find(own, root=root):
-        return own
-    return PACKAGED[own].name if own in PACKAGED else "shapes"
-
-
 def find(name: str, *, root: Path = DATA) -> Path | None:
     """The folder of this machine that holds all files of a data set, or some images of a local one; or None.
 

@@ -210,9 +210,7 @@ def best_backbone(names: Sequence[str], *, weights: str = "auto", seed: int = 0,
 def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
     """The ImageNet weights of a network on this machine, or None. Only looks whether a file is there.
 
-    Raises:
-        ModelError: no such network; several files in the data folder fit the name.
-        DataError: a link there leads nowhere.
+    A `ModelError` says that there is no such network, or that several files in the data folder fit its name.
     """
     config = _config(name)
     what = _trained_on(config)
@@ -270,10 +268,8 @@ def how_to_get_command(name: str) -> str:
 def fetch(name: str, *, root: Path = DATA) -> WeightsFile:
     """A network's ImageNet weights, downloaded from Hugging Face into its own cache unless they are on this machine.
 
-    Its client goes on where a download broke off; its variable HF_ENDPOINT names a mirror.
-
-    Raises:
-        ModelError: there is nothing to download, or it failed.
+    Its client goes on where a download broke off; its variable HF_ENDPOINT names a mirror. A `ModelError` says that
+    there is nothing to download, or why it failed.
     """
     if here := find(name, root=root):
         return here
@@ -364,11 +360,7 @@ def _named_file(text: str, root: Path) -> WeightsFile:
 
 
 def _load(network: nn.Module, name: str, path: Path) -> str:
-    """Copies a file's weights into a network; returns in words by what its tensors were told. A head isn't loaded.
-
-    Raises:
-        ModelError: the file is damaged, or has not exactly the network's tensors.
-    """
+    """Copies a file's weights, all but a head's, into a network; returns in words by what its tensors were told."""
     expected = {key: tensor for key, tensor in network.state_dict().items() if not key.endswith(_UNCOUNTED)}
     given = {
         key: tensor

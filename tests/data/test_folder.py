@@ -61,7 +61,7 @@ TWO = ("train/cat/1.png", "train/dog/1.png")
         (["pets/cat/1.png", "pets/dog/1.png"], "all", ""),
         (["pets/pets/train/cat/1.png", "pets/pets/train/dog/1.png", "pets/pets/test/dog/1.png"], "train test", ""),
         (["s_train/s_train/a/1.png", "s_train/s_train/b/1.png", "s_test/s_test/a/1.png"], "train test", ""),
-        (["a/1.png", "b/1.png", "__MACOSX/a/1.png", "$RECYCLE.BIN/1.png", "a/@eaDir/1.png", "a/.x.png"], "all", ""),
+        (["a/1.png", "b/1.png", "__MACOSX/a/1.png", "$RECYCLE.BIN/1.png", "a/@eaDir/1.png", "a/Thumbs.db"], "all", ""),
         ([*TWO, "test1/1.png", "others/x/1.png"], "train", "images in others (1), images in test1 (1)"),
         (["a/1.png", "b/1.png", "a/x.heic", "a/2.HEIC", "b/1"], "all", ".heic files (2), files without a suffix (1)"),
         (["a/1.png", "b/1.png", "b/more/1.png", "b/more/2.png"], "all", "images below a class's folder (2)"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import models, storage, train, transfer
+from helpers import models, storage, train
 from helpers.train import frozen
 
 
@@ -67,7 +67,7 @@ def test_a_nested_front_is_cached_up_to_the_first_layer_that_trains(fit, trained
     states = []
     for augment in (None, as_they_are):
         network = nested_network()
-        transfer.freeze(network)
+        network.requires_grad_(False)
         network.get_submodule(trained).requires_grad_(True)
         assert fit(network, augment=augment).cached_layers == (0 if augment else cached)
         states.append(dict(network.state_dict()))
