@@ -545,7 +545,8 @@ def compare(a: Array, b: Array, *, paired: bool = True, comparisons: int = 1) ->
 
     Args:
         a, b: numbers of two methods, (runs, images) each, in the same order: `hits` or `losses`; (1, images) for one
-            training, (runs, 1) where each run has one number, such as the accuracy on images of its own.
+            training, (runs, 1) where each run has one number, such as the accuracy on images of its own. Where one has
+            more runs than the other, the means over their runs are compared, image by image, as two trainings are.
         paired: whether both are of the same images. If not, only the runs pair, and the variances of both sets of
             images add up: ``a`` differences on training images, say, and ``b`` those on others, as of a gap.
         comparisons: how many are made of which one is to be picked or all are to hold: the interval is so much wider
@@ -561,6 +562,8 @@ def compare(a: Array, b: Array, *, paired: bool = True, comparisons: int = 1) ->
         return float(stdtrit(n - 1, 1 - 0.025 / comparisons) * means.std(ddof=1) / math.sqrt(n))
 
     a, b = (_array(numbers).astype(float) for numbers in (a, b))
+    if a.ndim == b.ndim == 2 and len(a) != len(b):
+        a, b = (numbers.mean(axis=0, keepdims=True) for numbers in (a, b))
     fits = a.ndim == b.ndim == 2 and (a.shape == b.shape if paired else len(a) == len(b))
     if not fits or min(max(a.shape), max(b.shape)) < 2:
         raise EvaluationError(
@@ -605,11 +608,15 @@ def image_counts(printed: Sequence[str], most: int = 2000) -> list[int]:
     """The numbers of images, from 2 to below ``most``, of which all these shares are possible.
 
     Args:
-        printed: shares in per cent with two decimals, as a report prints them, such as "91.67%".
+        printed: shares as a report prints them, such as "91.67%" or "0.9167".
     """
-    digits = [text.rstrip("%") for text in printed]
-    nearest = {n: [f"{100 * round(n * float(text) / 100) / n:.2f}" for text in digits] for n in range(2, most)}
-    return [n for n, shares in nearest.items() if shares == digits]
+
+    def fits(text: str, n: int) -> bool:
+        digits, whole = text.rstrip("%"), 100 if text.endswith("%") else 1
+        nearest = whole * round(n * float(digits) / whole) / n
+        return f"{nearest:.{len(digits.partition('.')[2])}f}" == digits
+
+    return [n for n in range(2, most) if all(fits(text, n) for text in printed)]
 
 
 def over_runs(runs: int, *, each: bool = True) -> str:

@@ -78,6 +78,8 @@ def test_the_interval_of_runs_and_images_is_as_worked_by_hand():
     assert (found.difference, found.low, found.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-4)
     assert found.verdict == "too close to tell" and found.sampled == "runs and images"
     assert found.points == "+50.0 points (95 % interval over runs and images: −195.5 to +295.5)"
+    # Runs that don't pair: their means.
+    assert evaluate.compare(a, b[:1]) == evaluate.compare([[1, 0.5, 1]], b[:1])
 
 
 def test_on_different_images_the_interval_has_the_variances_of_both():
@@ -120,4 +122,4 @@ def test_a_claim_about_several_comparisons_holds_only_if_all_are_as_it_says():
 
 def test_printed_shares_tell_how_many_images_are_possible():
     assert evaluate.image_counts(["33.33%", "66.67%"], 10) == [3, 6, 9]
-    assert evaluate.image_counts(["33.33", "25.00"], 13) == [12]
+    assert evaluate.image_counts(["33.33%", "0.250"], 13) == [12]
