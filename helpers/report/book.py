@@ -1,6 +1,5 @@
 """All notebooks of a profile as one book, ``workbook.pdf``: cover, contents, a summary, a chapter for each."""
 
-import fnmatch
 import json
 import re
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from helpers.report.document import (
     selected,
     with_failure,
 )
-from helpers.report.index import finding, first_sentence
+from helpers.report.index import finding
 from helpers.report.workspace import BOOK, Settings, UnreadableNotebook, load, write
 
 DEFAULT_TITLE = "Experiments in image classification"
@@ -118,89 +117,59 @@ def pdf(chapters: Sequence[Chapter], how: Settings) -> bytes:
     """
 
     def make(pictures: render.Pictures) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        described = [
-            render.described(chapter.document, pictures, paper=True, chapter=number)
-            for number, chapter in enumerate(chapters, 1)
-        ]
-        is_full = how.edition == "full"
-        blocks = _summary(chapters, described, figures=is_full)
-        for number, (chapter, its_blocks) in enumerate(zip(chapters, described, strict=True), 1):
+        blocks = _summary(chapters)
+        for number, chapter in enumerate(chapters, 1):
             document = chapter.document
             line = " · ".join(filter(None, [chapter.name, render.facts(document)]))
             opening = {"title": document.title, "facts": line, "failed": document.failed}
-            blocks += [{"kind": "chapter", "chapter": number, **opening}, *its_blocks]
+            blocks += [{"kind": "chapter", "chapter": number, **opening}]
+            blocks += render.described(document, pictures, paper=True, chapter=number)
         cover = how.cover or Cover()
         title = cover.title or DEFAULT_TITLE
         about = {"title": title, "cover": cover.described(pictures, title), "facts": _facts(chapters, how.profile)}
-        return {**about, "book": True, "lists": _lists(blocks) if is_full else []}, blocks
+        return {**about, "book": True, "full": how.edition == "full"}, blocks
 
     return render.typeset(make, level=2)
 
 
-def _lists(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All figures, and all tables, with the first sentence of their captions."""
-    lists = []
-    for kind, title in (("figure", "Figures"), ("table", "Tables")):
-        numbered = [block for block in blocks if block["kind"] == kind and "number" in block]
-        lines = [{"number": b["number"], "anchor": b["anchor"], "text": first_sentence(b["caption"])} for b in numbered]
-        lists += [{"title": title, "lines": lines}] if lines else []
-    return lists
-
-
-def _facts(chapters: Sequence[Chapter], profile: str) -> list[dict[str, str]]:
-    """What the title page says below: when, and how much of it failed or rests on stand-in data."""
+def _facts(chapters: Sequence[Chapter], profile: str) -> str:
+    """The last line of the title page: when, and how much of it failed or rests on stand-in data."""
     documents = [chapter.document for chapter in chapters]
     failed = sum(document.failed for document in documents)
     stand_ins = sum(_is_stand_in(document) for document in documents)
     newest = max((document.finished for document in documents if document.finished), default="")
-    rows = {
-        "Newest run": render.day(newest) if newest else "",
-        "Profile": profile,
-        "Notebooks": f"{len(chapters)}{f', of which {failed} failed' if failed else ''}",
-        "Images": f"stand-in data in {stand_ins} of {len(chapters)} chapters" if stand_ins else "",
-    }
-    return [{"label": label, "text": text} for label, text in rows.items() if text]
+    facts = [
+        render.day(newest) if newest else "",
+        f"{len(chapters)} notebooks{f', of which {failed} failed' if failed else ''}",
+        f"profile {profile}",
+        f"stand-in data in {stand_ins} of {len(chapters)} chapters" if stand_ins else "",
+    ]
+    return " · ".join(filter(None, facts))
 
 
-def _summary(
-    chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]], *, figures: bool
-) -> list[dict[str, Any]]:
-    opening = {"kind": "unnumbered", "level": 1, "text": "Summary"}
-    return [opening, *_states(chapters), *_findings(chapters, described, figures=figures)]
-
-
-def _states(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
-    """Which notebooks failed, and how much of the book rests on stand-in data."""
+def _summary(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
+    """Which notebooks failed, how much rests on stand-in data, and for each its chapter and what it found."""
+    blocks: list[dict[str, Any]] = [{"kind": "unnumbered", "level": 1, "text": "Summary"}]
     count = len(chapters)
     lines = [
         f"Chapter {number}, {chapter.name}. {_failure(chapter.document)}"
         for number, chapter in enumerate(chapters, 1)
         if chapter.document.failed
     ]
-    label = f"{len(lines)} of {count} notebooks failed"
+    if lines:
+        blocks += [{"kind": "alarms", "label": f"{len(lines)} of {count} notebooks failed", "lines": lines}]
     stand_ins = sum(_is_stand_in(chapter.document) for chapter in chapters)
     where = "all chapters" if stand_ins == count else f"{stand_ins} of {count} chapters"
     warning = (
         f"STAND-IN DATA in {where}. Such numbers say how the methods behave, nothing about the data sets that the "
         "images stand in for."
     )
-    alarms = [{"kind": "alarms", "label": label, "lines": lines}] if lines else []
-    return alarms + ([{"kind": "warning", "text": warning}] if stand_ins else [])
-
-
-def _findings(
-    chapters: Sequence[Chapter], described: Sequence[list[dict[str, Any]]], *, figures: bool
-) -> list[dict[str, Any]]:
-    """For each notebook its chapter, one sentence, and its key figure if those are wanted."""
-    blocks: list[dict[str, Any]] = [{"kind": "unnumbered", "level": 2, "text": "Chapter by chapter"}]
-    for number, (chapter, its_blocks) in enumerate(zip(chapters, described, strict=True), 1):
+    blocks += [{"kind": "warning", "text": warning}] if stand_ins else []
+    for number, chapter in enumerate(chapters, 1):
         document = chapter.document
-        about = {"title": document.title, "state": f"Failed. {_failure(document)}" if document.failed else ""}
-        sentence = finding(document)
-        drawn = [block for block in its_blocks if figures and block["kind"] == "figure" and "number" in block]
-        chosen = [figure for figure in drawn if fnmatch.fnmatchcase(figure["name"], document.key_figure)]
-        key = {"figure": (chosen or drawn)[0]} if drawn else {}
-        blocks.append({"kind": "finding", "chapter": number, "text": sentence, "format": "markdown", **about, **key})
+        state = f"Failed. {_failure(document)}" if document.failed else ""
+        about = {"chapter": number, "title": document.title, "state": state}
+        blocks += [{"kind": "finding", "text": finding(document), "format": "markdown", **about}]
     return blocks
 
 

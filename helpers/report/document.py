@@ -161,31 +161,25 @@ class Document:
     key_figure: str = ""  # names of the figure and the numbers that stand for the notebook, as its metadata say
     key_numbers: tuple[str, ...] = ()
     incomplete: str = ""  # what of a report over others is missing (see `record.opening`)
-    left_out: dict[str, int | str] = field(default_factory=dict)  # "fig-NAME" and "tbl-NAME" of the full edition only
+    left_out: tuple[str, ...] = ()  # "fig-NAME" and "tbl-NAME" of the full edition only
 
 
 def selected(document: Document, *, code: str = "all", edition: str = "full") -> Document:
     """The part of the document that a reader gets to see.
 
     The full edition has everything. The one that is handed in lacks cells tagged "detail", and questions that nobody
-    has answered; it counts the figures and tables that it has from 1 on, and `Document.left_out` has the full edition's
-    numbers of the others.
+    has answered; it counts the figures and tables that it has from 1 on, and `Document.left_out` names the others.
 
     Args:
         code: that of "all" cells, of "none", or of those tagged "key" (all where none is).
         edition: "full" or "hand-in".
     """
-    blocks, left_out = document.blocks, {}
+    blocks, left_out = document.blocks, ()
     if code == "none" or (code == "key" and any(isinstance(block, Code) and KEY in block.tags for block in blocks)):
         blocks = [block for block in blocks if not isinstance(block, Code) or (code == "key" and KEY in block.tags)]
     if edition == "hand-in":
         kept = _answered([block for block in blocks if DETAIL not in block.tags])
-        names = {id(block) for block in kept}
-        left_out = {
-            f"{'fig' if isinstance(block, Figure) else 'tbl'}-{block.name}": block.number
-            for block in blocks
-            if isinstance(block, Figure | Table) and id(block) not in names
-        }
+        left_out = tuple(_references(blocks) - _references(kept))
         counts = {Figure: itertools.count(1), Table: itertools.count(1)}
         blocks = [
             replace(block, number=next(counts[type(block)])) if type(block) in counts else block for block in kept
@@ -194,20 +188,24 @@ def selected(document: Document, *, code: str = "all", edition: str = "full") ->
     return replace(document, blocks=blocks, left_out=left_out)
 
 
+def _references(blocks: list[Block]) -> set[str]:
+    kinds = {Figure: "fig", Table: "tbl"}
+    return {f"{kinds[type(block)]}-{block.name}" for block in blocks if type(block) in kinds}
+
+
 def _answered(blocks: list[Block]) -> list[Block]:
     """The blocks without questions that no answer follows, and without a heading of nothing but those."""
     kept: list[Block] = []
-    waiting: list[Block] = []
-    for block in blocks:
-        if ANSWER in block.tags and isinstance(block, Markdown):
-            if block.text:
-                kept += [*waiting, block]
-            waiting = [] if block.text else [each for each in waiting if is_heading(each)]
-        elif QUESTION in block.tags:
-            waiting.append(block)
-        else:
+    answered = answered_below = False
+    for block in reversed(blocks):
+        is_answer = ANSWER in block.tags and isinstance(block, Markdown)
+        if is_answer:
+            answered = bool(block.text)
+            answered_below |= answered
+        asked_in_vain = not (answered_below if is_heading(block) else answered)
+        if not (asked_in_vain and (is_answer or QUESTION in block.tags)):
             kept.append(block)
-    return kept
+    return kept[::-1]
 
 
 def is_heading(block: Block) -> bool:

@@ -116,7 +116,6 @@ def _plain(text: str, document: Document) -> str:
     def number(found: re.Match[str]) -> str:
         return f"{'Figure' if found[1] == 'fig' else 'Table'} {numbers.get(found[2], found[2])}"
 
-    text = re.sub(r"(?<![\w-])-(?=\d)", "−", text)
     return re.sub(r"[*`]", "", re.sub(r"@(fig|tbl)-(\w+(?:-\w+)*)", number, text))
 
 
@@ -205,22 +204,22 @@ def write_page(reports: Path, figures: Path, profile: str) -> None:
 def _link(reports: Path, cards: Sequence[dict[str, Any]]) -> None:
     """Writes the links into the pages that lack some or have others."""
     pages = [card for card in cards if card["page"].endswith(".html")]
-    for i, card in enumerate(pages):
-        own = [_anchor(file["path"], file["text"]) for file in card["files"] if file["text"] in PAGES_LINKS]
-        near = [(pages[i - 1 : i] if i else [], "prev", "Previous"), (pages[i + 1 : i + 2], "next", "Next")]
-        others = [
-            _anchor(other["page"], f"{label}: {other['title']}", f' rel="{rel}"')
-            for found, rel, label in near
-            for other in found
-        ]
-        others = ['<nav class="neighbours" aria-label="Other notebooks">', *others, "</nav>"] if others else []
+    for before, card, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
+        near = [(other, rel) for other, rel in ((before, "prev"), (after, "next")) if other]
+        titles = {"prev": "Previous", "next": "Next"}
+        links = {
+            "files": [_anchor(file["path"], file["text"]) for file in card["files"] if file["text"] in PAGES_LINKS],
+            "neighbours": [
+                _anchor(other["page"], f"{titles[rel]}: {other['title']}", f' rel="{rel}"') for other, rel in near
+            ],
+        }
         path = reports / unquote(card["page"])
-        before = text = path.read_text(encoding="utf-8")
-        for mark, links in (("files", own), ("neighbours", others)):
-            start, _, rest = text.partition(f"<!--{mark}-->")
-            _, end, rest = rest.partition(f"<!--/{mark}-->")
-            text = f"{start}<!--{mark}-->{''.join(links)}{end}{rest}" if end else text
-        if text != before:
+        found = text = path.read_text(encoding="utf-8")
+        for mark, anchors in links.items():
+            start, opened, rest = text.partition(f"<!--{mark}-->")
+            _, closed, end = rest.partition(f"<!--/{mark}-->")
+            text = "".join([start, opened, *anchors, closed, end]) if closed else text
+        if text != found:
             write(path, text)
 
 

@@ -39,8 +39,6 @@ TEXT_SHOWN = 100_000
 """Characters of printed text that a page shows of one output; the notebook has them all."""
 LINE_COLUMNS = 94
 """Characters of 8 pt code that fit the width of a PDF's page."""
-FIRST_ROWS, LAST_ROWS = 150, 10
-"""Of a longer HTML table, only the first and last rows stand in a PDF."""
 WIDE_FIGURE = 560
 """CSS pixels: a wider figure is scrolled on a phone, so that its letters stay legible."""
 PICTURES = {suffix: f"image/{suffix}" for suffix in ("png", "jpeg", "gif", "webp")}
@@ -114,7 +112,7 @@ def pdf(document: parts.Document, cover: "Cover | None" = None) -> bytes:
 
 
 def unknown(document: parts.Document) -> list[str]:
-    """References and citations that lead nowhere, such as "@fig-loss" and "@he2016"; each once, in reading order."""
+    """References and citations that lead nowhere, such as "@fig-loss" and "@he2016"; each once."""
     texts = [block.text for block in document.blocks if isinstance(block, parts.Markdown | parts.Reading)]
     names = {block.name for block in document.blocks if isinstance(block, parts.Figure | parts.Table)}
     # What stands in code or in an address is no reference; pandoc is asked only where that matters.
@@ -137,9 +135,6 @@ def described(document: parts.Document, pictures: "Pictures", *, paper: bool, ch
     blocks = [block for block in document.blocks if not isinstance(block, parts.Provenance)]
     sources = [block for block in document.blocks if isinstance(block, parts.Provenance)]
     made = []
-    if document.left_out:
-        names = {name: f"{chapter}.{number}" if chapter else str(number) for name, number in document.left_out.items()}
-        made.append({"kind": "elsewhere", "chapter": chapter or 1, "names": names})
     for block in [*(sources if paper else []), *blocks]:
         about = _described(block, pictures, paper)
         if about is None:
@@ -149,12 +144,12 @@ def described(document: parts.Document, pictures: "Pictures", *, paper: bool, ch
         if about["kind"] == last["kind"] == "reading" and about["detail"] == last["detail"]:
             last["text"] += f"\n\n{about['text']}"  # conclusions in a row share a box
             continue
-        # On paper a figure or a table and the conclusion below it stay together.
-        about["below"] = last["opens"] = paper and about["kind"] == "reading" and "number" in last
         made.append(about)
         if "number" in about:
             number = f"{chapter}.{about['number']}" if chapter else str(about["number"])
             about |= {"number": number, "anchor": f"{about['kind']}-{number}"}
+    if document.left_out:
+        made.append({"kind": "elsewhere", "chapter": chapter or 1, "names": document.left_out})
     return made if paper else _folded(made)
 
 
@@ -213,26 +208,13 @@ def _output(block: parts.Output, pictures: "Pictures", paper: bool) -> dict[str,
         return {"kind": "figure", "alt": f"Picture shown by code cell {block.cell}", **drawn}
     if block.mime == "text/latex":
         return {"kind": "text", **_text(block.content), "format": "latex"}
-    text = pictures.settled(block.content) if block.mime == "text/html" else ""
-    if text:
-        text = _fewer_rows(text) if paper else text
-        return {"kind": "html", "text": text}
+    if block.mime == "text/html":
+        return {"kind": "html", "text": pictures.settled(block.content)}
     return {"kind": "printed", "text": shortened(block.content) if paper else _cut(block.content)}
 
 
 def _text(text: str) -> dict[str, str]:
     return {"text": _formulas_on_one_line(text), "format": "markdown"}
-
-
-def _fewer_rows(text: str) -> str:
-    """The HTML with the first and last rows of its tables, and a row that says so; reading millions takes minutes."""
-    rows = re.split(r"(?=<tr\b)", text)
-    first = FIRST_ROWS + 1 + ("</thead>" in text)
-    left_out = len(rows) - first - LAST_ROWS
-    if left_out <= 1:
-        return text
-    note = f"<tr><td>… {left_out:,} more rows …</td></tr>"
-    return "".join([*rows[:first], note, *rows[-LAST_ROWS:]])
 
 
 def _cut(text: str) -> str:
@@ -251,44 +233,33 @@ def shortened(text: str, *, first: int = 14, last: int = 4) -> str:
     return "\n".join(printed)
 
 
-_ENVIRONMENTS = "align|alignat|aligned|array|cases|eqnarray|equation|gather|multline|split|[bpvBV]?matrix"
-_NO_BLANK_LINE = r"(?:(?!\n[ \t]*\n).){1,2000}?"
+_PARAGRAPH = r"(?:(?!\n[ >]*\n).){1,2000}?"
 _FORMULA = re.compile(
-    rf"\$\${_NO_BLANK_LINE}\$\$"
-    rf"|\\\\\[{_NO_BLANK_LINE}\\\\\]"
-    rf"|\\\\\({_NO_BLANK_LINE}\\\\\)"
-    rf"|\\begin\{{(?P<name>(?:{_ENVIRONMENTS})\*?)\}}{_NO_BLANK_LINE}\\end\{{(?P=name)\}}",
-    re.DOTALL,
+    rf"(?P<kept>^[ >]*(?P<fence>```+|~~~+).*?(?:^[ >]*(?P=fence)|\Z)|(?P<tick>`+){_PARAGRAPH}(?P=tick)|\$[^$\n]+\$)"
+    rf"|\$\$(?P<display>{_PARAGRAPH})\$\$|\\\\\[(?P<bracket>{_PARAGRAPH})\\\\\]|\\\\\((?P<inline>{_PARAGRAPH})\\\\\)"
+    rf"|(?P<bare>\\begin\{{(?P<name>[a-zA-Z]+\*?)\}}{_PARAGRAPH}\\end\{{(?P=name)\}})",
+    re.DOTALL | re.MULTILINE,
 )
-_FENCED = re.compile(r"(^[ >]*(?P<fence>`{3,}|~{3,}).*?(?:^[ >]*(?P=fence)[`~]*[ \t]*$|\Z))", re.MULTILINE | re.DOTALL)
 
 
 def _formulas_on_one_line(text: str) -> str:
-    """Each displayed formula on one line and between dollars, except in blocks of code.
+    """Each displayed formula on one line and between dollars, except in code.
 
     Jupyter takes formulas out before it reads Markdown; pandoc would see a list where a formula's line starts with
     "-". Environments without dollars are formulas in Jupyter, too.
     """
-    pieces = _FENCED.split(text)
-    # re.split gives text, code, fence, text, code, fence …, text.
-    for i in range(0, len(pieces), 3):
-        pieces[i] = _FORMULA.sub(_one_line, pieces[i])
-    return "".join(piece for i, piece in enumerate(pieces) if i % 3 != 2)
 
+    def one_line(found: re.Match[str]) -> str:
+        if found["kept"] or "\n>" in found[0]:  # or in a quotation
+            return found[0]
+        if found["inline"]:
+            return f"${found['inline'].strip()}$"
+        formula = found["display"] or found["bracket"] or found["bare"]
+        # On one line, a comment would take the rest of the formula along.
+        lines = [re.sub(r"(?<!\\)%.*", "", line).strip() for line in formula.split("\n")]
+        return f"$${' '.join(lines)}$$"
 
-def _one_line(found: re.Match[str]) -> str:
-    if "\n>" in found[0]:
-        return found[0]  # in a quotation
-    lines = found[0].split("\n")
-    if len(lines) > 1:  # on one line, a comment would take the rest of the formula along
-        lines = [re.sub(r"(?<!\\)%.*", "", line) for line in lines]
-    joined = " ".join(line.strip() for line in lines)
-    if joined.startswith("$"):
-        return joined
-    if joined.startswith("\\begin"):
-        return f"$${joined}$$"
-    dollars = "$$" if joined.startswith("\\\\[") else "$"
-    return dollars + joined[3:-3].strip() + dollars
+    return _FORMULA.sub(one_line, text)
 
 
 class Pictures:

@@ -5,7 +5,6 @@
 
 local MARKDOWN = "gfm-emoji-yaml_metadata_block"  -- GitHub's is what Jupyter shows
 local LABELS = {fig = "Figure", tbl = "Table"}
-local MINUS_AFTER = {"%(", "%[", "{", '"', "'", "=", "<", ">", "~", ",", ";", ":", "|", "“", "‘", "≈", "≤", "≥", "±", "→"}
 local LONG_WORD, PART_OF_WORD = 30, 15
 local stringify = pandoc.utils.stringify
 local order, typst  -- what is to be made, and whether for Typst
@@ -99,11 +98,8 @@ local function read(text, format)
   return document.blocks
 end
 
---- A Str with references and minus signs in it; `starts` tells whether a blank or nothing comes before it.
-local function polished(str, starts, names)
-  local text = str.text
-  if starts then text = text:gsub("^%-(%.?%d)", "−%1") end
-  for _, sign in ipairs(MINUS_AFTER) do text = text:gsub("(" .. sign .. ")%-(%.?%d)", "%1−%2") end
+--- A text with references in it, and whether it begins a sentence.
+local function polished(text, begins, names)
   local result, last = pandoc.Inlines({}), 1
   local function say(piece) if piece ~= "" then result:insert(shown(piece)) end end
   for start, kind, name, stop in text:gmatch("()@(%a+)%-([%w_\x80-\xBF\xC3-\xDF][%w_%-\xC3-\xDF]*)()") do
@@ -112,8 +108,9 @@ local function polished(str, starts, names)
       local name_only = name:gsub("%-+$", "")
       local place = names[kind .. "-" .. name_only]
       say(text:sub(last, start - 1))
-      if place and place.elsewhere then
-        result:insert(shown(LABELS[kind] .. "\u{A0}" .. place.elsewhere .. " of the full edition"))
+      if place == "elsewhere" then
+        -- Without a number: in the full edition, and here, others have it.
+        result:insert(shown((begins and start == 1 and "A " or "a ") .. LABELS[kind]:lower() .. " of the full edition"))
       elseif place then
         result:insert(pandoc.Link(LABELS[kind] .. "\u{A0}" .. place.number, "#" .. place.anchor))
       else
@@ -129,10 +126,15 @@ end
 
 local function polish(names)
   return function(inlines)
-    local result, starts = pandoc.Inlines({}), true
+    local result, begins = pandoc.Inlines({}), true
     for _, element in ipairs(inlines) do
-      if element.t == "Str" then result:extend(polished(element, starts, names)) else result:insert(element) end
-      starts = element.t == "Space" or element.t == "SoftBreak" or element.t == "LineBreak"
+      if element.t == "Str" then
+        result:extend(polished(element.text, begins, names))
+        begins = element.text:match("[.!?:]$")
+      else
+        result:insert(element)
+        begins = begins and (element.t == "Space" or element.t == "SoftBreak")
+      end
     end
     return result
   end
@@ -445,11 +447,6 @@ local html = {
   failure = function() return {} end,  -- the template's: it ends the page
 }
 
---- A call whose last argument is the conclusion that follows, if one does: it closes the bracket.
-local function with_below(b, name, ...)
-  return raw("#wb." .. name .. "(" .. table.concat({...}, ", ") .. ")" .. (b.opens and "[" or "[]"))
-end
-
 local paper = {
   elsewhere = function() return {} end,
   works = function(b)
@@ -463,20 +460,19 @@ local paper = {
   answer = function(b) return fenced("#wb.answer(" .. tostring(runs_right_to_left(b.text)) .. ")[", text_of(b), "]") end,
   text = text_of,
   html = text_of,
-  reading = function(b) return fenced("#wb.reading[", text_of(b), b.below and "]]" or "]") end,
-  figure = function(b) return {with_below(b, "drawing", value(b), image_of(b))} end,
+  reading = function(b) return fenced("#wb.reading[", text_of(b), "]") end,
+  figure = function(b) return {call("drawing", value(b), image_of(b))} end,
   table = function(b)
     local about = {number = b.number, caption = b.caption, anchor = b.anchor}
-    return {with_below(b, "sheet", value(about), table_arguments(to_typst(pandoc.Blocks({recorded_table(b)}))[1]))}
+    return {call("sheet", value(about), table_arguments(to_typst(pandoc.Blocks({recorded_table(b)}))[1]))}
   end,
   chapter = function(b)
     local numbering = order.chapters[b.chapter].numbered and '"1.1"' or "none"
     return {raw('#set heading(numbering: "1.1")'), call("chapter", value(b)), raw("#set heading(numbering: " .. numbering .. ")")}
   end,
   finding = function(b)
-    local about = {number = b.chapter, title = b.title, state = b.state, figure = b.figure}
-    local image = b.figure and image_of(b.figure) or "none"
-    return fenced("#wb.finding(" .. value(about) .. ", " .. image .. ")[", text_of(b), "]")
+    local about = {number = b.chapter, title = b.title, state = b.state}
+    return fenced("#wb.finding(" .. value(about) .. ")[", text_of(b), "]")
   end,
 }
 -- Typst has a function for each other kind, which takes all that is known of the block.
@@ -498,7 +494,7 @@ local function prepare(blocks)
       chapter.names[name] = chapter.names[name] or b
       chapter.anchors[b.anchor] = true
     end
-    for name, number in pairs(b.names or {}) do chapter.names[name] = {elsewhere = number} end
+    for _, name in ipairs(b.names or {}) do chapter.names[name] = "elsewhere" end
     if TEXTS[b.kind] or (typst and b.kind == "html") then
       -- A conclusion's numbers look as in tables: no line ends before a per-cent sign.
       local text = b.kind == "text" and b.text or b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%")

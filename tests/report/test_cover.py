@@ -46,10 +46,9 @@ def test_fields_come_from_pyproject_and_over_them_from_a_file(folder):
     [
         ("author: Sara", "'author'; did you mean 'authors'"),
         ("logo: nowhere.png", "logo cannot be used.*nowhere.png"),
-        ("logo: cover.yaml", "cover.yaml is no picture"),
+        ("logo: cover.yaml", r"logo cannot be used: .*cover\.yaml"),
         ("course: [a]", "course cannot be used: .* is no text"),
         ("authors: [{name: Sara, no: 1}]", "authors cannot be used"),
-        ("just words", "has to be fields"),
         ("a: [", "cannot read the cover"),
     ],
 )
@@ -59,11 +58,10 @@ def test_what_cannot_be_used_is_refused_and_named(folder, content, named):
         read(folder, folder / "cover.yaml")
 
 
-def test_old_and_damaged_settings_are_refused(folder):
-    for content, named in (("[tool.workbook]\nauthor = 'x'\n", "author in .tool.workbook. is unknown"), ("[", "read")):
-        (folder / "pyproject.toml").write_text(content)
-        with pytest.raises(UnusableCover, match=named):
-            read(folder)
+def test_damaged_settings_are_refused(folder):
+    (folder / "pyproject.toml").write_text("[tool.workbook]\nauthor = 'x'\n")
+    with pytest.raises(UnusableCover, match=r"author in .tool.workbook. is unknown"):
+        read(folder)
 
 
 def drawn(cover: Cover | None):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from helpers.report import render
 from helpers.report.document import Code, Failure, Markdown, Output, Provenance, Reading, Table
-from tests.report.documents import LOREM, document, figure, page, pages_of, pdf, pdf_text, table
+from tests.report.documents import document, figure, page, pages_of, pdf, pdf_text, table
 
 NASTY = (
     '\\ " # $ \' `code` <lab> @ref *b* _i_ ~ #import "x" #panic("y") \x00\x07\x1b[31m red \ud800 😀 سلام /* // ] ) } {'
@@ -71,20 +71,7 @@ def test_the_first_page_opens_with_title_warning_provenance_and_contents():
     assert text.count("STAND-IN") == 1
 
 
-def test_contents_name_the_pages_on_which_the_sections_stand():
-    pages = pages_of(
-        pdf(*[Markdown(f"## Section {name}\n\n### Part {name}\n\n" + (LOREM + "\n\n") * 6) for name in "ABC"])
-    )
-    entries = re.findall(r"^(\d) Section (\w)[ .]+(\d+)$", pages[0], re.MULTILINE)
-    assert [(number, name) for number, name, _ in entries] == [("1", "A"), ("2", "B"), ("3", "C")]
-    for number, name, place in entries:
-        assert [i for i, text in enumerate(pages) if f"{number} Section {name}\n" in text] == [int(place) - 1]
-    assert len({place for *_, place in entries}) > 1
-    assert "2.1 Part B" in pages[0]
-
-
 def test_headings_are_numbered_from_the_highest_unless_they_have_numbers_of_their_own():
-    assert "Contents" not in pdf_text(Markdown("## Only one\n\ntext"))
     assert "1.1 Inner" in pdf_text(Markdown("### Outer\n\n#### Inner\n\ntext"))
     text = pdf_text(Markdown("## 1. Data\n\ntext"), Markdown("## 2. Results\n\ntext"))
     assert "Contents" in text and "1 1." not in text
@@ -115,13 +102,10 @@ def test_figures_are_vectors_with_numbered_captions():
     assert "/Form" in {entry.get_object()["/Subtype"] for entry in drawn["/Resources"]["/XObject"].values()}
 
 
-def test_text_goes_on_around_a_figure_that_does_not_fit_and_two_of_half_a_page_share_one():
-    blocks = [figure(1, size=(6, 6)), Reading("It falls."), Reading("It stays low."), Markdown("After.")]
-    first, second = pages_of(pdf(Markdown((LOREM + "\n\n") * 3), *blocks))
-    assert "Figure" not in first and "After." in first
-    assert in_order(second, ["Figure 1.", "Reading", "It falls.", "It stays low."]) and second.count("Reading") == 1
-    _, second = pages_of(pdf(Markdown((LOREM + "\n\n") * 5), *[figure(i, size=(6, 4.6)) for i in (1, 2)]))
-    assert "Figure 1." in second and "Figure 2." in second
+def test_figures_and_readings_stand_in_their_place():
+    for lines in (10, 30):
+        blocks = [*[Markdown("A line.")] * lines, figure(size=(6, 4.5)), Reading("It falls."), Markdown("The last.")]
+        assert in_order(pdf_text(*blocks), ["A line.", "Figure 1.", "Reading", "It falls.", "The last."])
 
 
 # Tables
@@ -149,12 +133,6 @@ def test_a_wide_table_gets_smaller_and_lies_on_its_side_where_that_would_be_too_
     assert_inside_margins(ink(*made))
 
 
-def test_a_reading_stands_on_a_page_with_its_table():
-    for lines in (28, 33):
-        pages = pages_of(pdf(*[Markdown("A line of text.")] * lines, table(4, 3), Reading("What it says.")))
-        assert all(("Table 1." in text) == ("What it says." in text) for text in pages)
-
-
 def test_numbers_are_right_aligned_and_texts_left_aligned():
     made = Table("t", "c", ["name", "value"], [["a", "1"], ["bbbbb", "10000"]], ["left", "right"], [], 1)
     starts = {}
@@ -174,9 +152,6 @@ def test_data_frames_of_outputs_are_tables():
     text = pdf_text(Output("text/html", frame.to_html(), 1), Output("text/html", frame.style.to_html(), 1))
     for wanted in ("A B", "P R P R", "1 100 101 102 103", "2 112 113 114 115"):
         assert text.count(wanted) == 2
-    long = pdf_text(Output("text/html", pd.DataFrame({"value": range(5000)}).to_html(), 1))
-    assert "… 4,840 more rows …" in " ".join(long.split())
-    assert "149 149" in long and "4999 4999" in long and "150 150" not in long
 
 
 # Code and printed text
@@ -232,14 +207,8 @@ def test_a_formula_that_typst_refuses_is_shown_as_tex_and_the_others_as_formulas
 
 
 def test_tables_lists_footnotes_and_quotations():
-    text = pdf_text(
-        Markdown(
-            "| layer | count |\n|:--|--:|\n| `conv1_1` | 1,792 |\n\n- one\n  - nested **bold**\n\n"
-            "1. first\n\n> quoted\n\nA note[^1].\n\n[^1]: its text\n\n---\n\n- [x] done"
-        )
-    )
-    for part in ("layer count", "conv1_1 1,792", "nested bold", "1. first", "quoted", "its text", "☒ done"):
-        assert part in text.replace("•", "").replace("–", "")
+    text = pdf_text(Markdown("| a | b |\n|:--|--:|\n| `c_1` | 1 |\n\n- one\n  - **two**\n\n> quoted[^1]\n\n[^1]: note"))
+    assert all(part in text for part in ("a b", "c_1 1", "two", "quoted", "note"))
 
 
 def test_links_lead_to_headings_and_addresses_and_others_become_text():
@@ -283,14 +252,10 @@ def test_text_is_never_read_as_markup():
         Output("text/latex", NASTY, 1),  # TeX itself ends at the first sign that it doesn't know
         Failure(NASTY, NASTY, NASTY, None),
     ]
-    text = re.sub(r"[\n\u200b]", "", pdf_text(*blocks, Markdown("The end."), title=NASTY))
+    typst_in_markdown = '```{=typst}\n#panic("a")\n```\n\n`#panic("b")`{=typst}\n\n<raw>#panic("c")</raw>'
+    text = re.sub(r"[\n\u200b]", "", pdf_text(*blocks, Markdown(typst_in_markdown), Markdown("The end."), title=NASTY))
     assert "The end." in text
-    assert text.count("#panic") >= 15
-
-
-def test_markdown_cannot_inject_typst():
-    text = pdf_text(Markdown('```{=typst}\n#panic("a")\n```\n\n`#panic("b")`{=typst}\n\n<raw>#panic("c")</raw>'))
-    assert all(f'#panic("{name}")' in text for name in "ab")
+    assert text.count("#panic") >= 17
 
 
 def test_no_file_outside_the_report_is_read(tmp_path):

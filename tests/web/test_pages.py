@@ -19,13 +19,11 @@ A paragraph with $a<b$, `code`, a [link](https://example.org), **bold** and *sla
 
 ## The data
 
-1. one
-2. two, with
+1. one with
 
    > a quotation and a [link](#the-data) in it
 
 - [x] done
-- [ ] not done
 
 ### Details
 
@@ -34,10 +32,6 @@ $$\\sum_{i=1}^{n} x_i^2 + \\int_0^1 f(x)\\,dx = 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 
 | name | score |
 |:--|--:|
 | first | 0.91 |
-
-```python
-for image in images: print(image, "a line of code that is longer than a telephone is wide, by far and far")
-```
 
 #### Smaller still
 
