@@ -63,7 +63,8 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     names = [name for name, (_, package) in CONTESTANTS.items() if find_spec(package)]
     print(f"Not installed: {', '.join(sorted({*CONTESTANTS} - {*names})) or 'none'}")
-    print(f"{choose_compute('cpu').description}, Python {platform.python_version()}, torch {torch.__version__}")
+    processor = choose_compute("cpu").description.split(",")[0]
+    print(f"{processor}, {os.cpu_count()} threads each, Python {platform.python_version()}, torch {torch.__version__}")
     rows = []
     with tempfile.TemporaryDirectory() as images:
         num_classes = _link(options.data, Path(images), options.images)
