@@ -103,7 +103,7 @@ def postscript(path: Path) -> None:
         truncated,
         postscript,
         lambda path: path.write_text("text"),
-        lambda path: Image.new("1", (14_000, 14_000)).save(path),
+        lambda path: Image.new("1", (14_000, 14_000)).save(path),  # 196 megapixels
         lambda path: save(path, np.full((2, 2), 300, np.uint16)),
     ],
 )

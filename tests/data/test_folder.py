@@ -95,6 +95,10 @@ def test_folders_without_usable_classes_are_named(tmp_path: Path, files: list[st
         read(write(tmp_path / "set", files))
     with pytest.raises(MissingDataError, match="train/<class>"):
         read(tmp_path / "nowhere")
+    if any(name.endswith(".png") for name in files):  # shapes stand in for what is not there, not for what is wrong
+        (tmp_path / "set").rename(tmp_path / "photographs")
+        with pytest.raises(DataError):
+            data.load("auto", own="photographs", root=tmp_path)
 
 
 def test_different_sizes_ask_for_image_size(pets: Path) -> None:
