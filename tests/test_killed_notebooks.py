@@ -1,38 +1,60 @@
-"""A notebook that is killed ends with the numbers of one that is not: the benchmark that does this for all, on one."""
+"""A notebook whose kernel and whose command are killed in a training ends with the numbers of one that is not."""
 
-import importlib
+import json
+import signal
+import subprocess
 
 import pytest
 
 from helpers import ROOT
+from helpers.report import cli
+from tests.command import report_command, write_notebook
 
 pytestmark = pytest.mark.slow
 
+TRAINS = """\
+from helpers import data, models, train
+images = data.load("shapes", own="three_animals", train_per_class=12, test_per_class=4, image_size=16, num_classes=3)
+network = models.arc3(3, mean=(0.5,) * 3, std=(0.25,) * 3, image_size=16, dropout=0.3, seed=SEED)
+options = {"epochs": 5, "batch_size": 8, "compute": train.choose_compute("cpu", "float32")}
+result = train.fit(network, images.train, images.test, checkpoint=CHECKPOINT, **options)
+history = result.history.drop(columns="seconds")"""
+DIES = """\
+import os, signal, time
+from pathlib import Path
 
-@pytest.fixture
-def benchmark(monkeypatch):
-    """Found as ``tests.benchmarks`` whatever folder and command pytest was started from."""
-    monkeypatch.syspath_prepend(ROOT)
-    return importlib.import_module("tests.benchmarks.killed_notebooks")
-
-
-def test_a_killed_notebook_ends_with_the_same_numbers(benchmark, tmp_path):
-    """The report command or the kernel is killed in the midst of a training."""
-    options = ["--profile", "smoke", "--format", "html"]
-    trial = benchmark.try_notebook(tmp_path, "01_cnn_on_a", options, kills=1, seed=7)
-    assert trial.differences == []
-    assert trial.compared > 100
-    (hit,) = trial.hits
-    assert 0 < hit.begun <= trial.trainings and hit.cell not in ("", "the end")
+lives, replace, saved, CHECKPOINT = Path("lives"), os.replace, [], Path("checkpoints")
+lives.mkdir(exist_ok=True)
 
 
-def test_a_difference_in_the_last_digit_is_found_and_durations_are_none(benchmark):
-    def measured(accuracy=0.1, loss=0.0, seconds=1.0):
-        numbers = {"accuracy": {"value": accuracy, "unit": "%"}, "time": {"value": seconds, "unit": "s"}}
-        values = [["a", seconds, loss], ["seconds an epoch", seconds, seconds]]
-        table = {"columns": ["network", "s/epoch", "loss"], "values": values}
-        return benchmark.measured({"status": "ok", "numbers": numbers, "tables": {"test": table}})
+def dies_after_checkpoints(source, target):
+    replace(source, target)
+    if str(target).endswith(".pt"):
+        saved.append(target)
+        life = len(list(lives.iterdir()))
+        if len(saved) == 2 - life:
+            (lives / str(life)).touch()
+            os.kill([os.getpid(), os.getppid()][life], signal.SIGKILL)
+            time.sleep(600)  # a kernel without its command ends itself
 
-    assert benchmark.differences(measured(), measured(seconds=3.0)) == []
-    assert len(benchmark.differences(measured(), measured(accuracy=0.1 + 2**-56))) == 1
-    assert benchmark.differences(measured(), measured(loss=-0.0)) == ["/tables/test/0/loss: 0.0 and -0.0"]
+
+os.replace = dies_after_checkpoints"""
+RECORDS = """\
+from helpers import record
+print("resumed from", result.resumed_from)
+record.numbers([record.Number(name, name, history[name].iloc[-1]) for name in history], "last", "The last epoch.")"""
+
+
+def test_a_killed_notebook_ends_with_the_same_numbers(tmp_path):
+    quiet = {"SEED": 3, "CHECKPOINT": None}
+    exec(TRAINS, quiet)
+    write_notebook(tmp_path, "01_trains", DIES, TRAINS, RECORDS)
+    report = tmp_path / "reports" / "quick" / "01_trains.json"
+    assert cli.main(["--format", "html"], root=tmp_path) == 1
+    assert json.loads(report.read_text(encoding="utf-8"))["error"]["name"] == "KernelDied"
+    command = subprocess.run(report_command(tmp_path, "--format", "html"), cwd=ROOT, capture_output=True, text=True)
+    assert command.returncode == -signal.SIGKILL, command.stderr
+    assert cli.main(["--format", "html"], root=tmp_path) == 0
+    assert "resumed from 3" in report.with_suffix(".ipynb").read_text(encoding="utf-8")
+    numbers = json.loads(report.read_text(encoding="utf-8"))["numbers"]
+    assert {name: number["value"] for name, number in numbers.items()} == quiet["history"].iloc[-1].to_dict()

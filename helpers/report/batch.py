@@ -109,8 +109,8 @@ def run_all(
             pool.shutdown(wait=False, cancel_futures=True)
             return False
         finally:
-            for run in running.values():  # after Ctrl-C, or an error of ours
-                watches[run.name].stop()
+            for watch in watches.values():  # after Ctrl-C, or an error of ours, some are under way
+                watch.stop()
     return True
 
 

@@ -1,10 +1,9 @@
 """The report command: ``python -m helpers.report``."""
 
 import argparse
-import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from helpers.files import print_anything
 from helpers.report.clean import printable
 from helpers.report.parameters import defaults, plan
 from helpers.report.workspace import (
-    BOOK,
     CODE,
     EDITIONS,
     FORMATS,
@@ -59,7 +57,8 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     workspace = Workspace(root.resolve())
     try:
         if options.list:
-            _print_to_the_end(_list(workspace, options.notebooks))
+            for line in _list(workspace, options.notebooks):
+                print(printable(line))
             return OK
         # Everything that can be refused is, before the first notebook runs.
         workspace.check_profile(options.profile)
@@ -86,14 +85,15 @@ def _parser() -> argparse.ArgumentParser:
     add("notebooks", nargs="*", metavar="NOTEBOOK", help=notebook)
     add("--list", action="store_true", help="lists notebooks, their parameters and profiles, and ends")
 
-    add = parser.add_argument_group("parameters").add_argument
+    group = parser.add_argument_group("parameters")
+    add, points = group.add_argument, group.add_mutually_exclusive_group().add_argument
     add("--profile", default=QUICK, metavar="NAME", help="quick (the default), smoke, real or full")
     assignment = {"nargs": 2, "action": "append", "default": [], "metavar": ("NAME", "VALUE")}
     add("-p", dest="assignments", help="sets a parameter", **assignment)
     add("-f", type=Path, dest="file", metavar="FILE.yaml", help="sets the parameters in a YAML file")
     grid = "runs one notebook at each point of a grid: values parted by commas, or a range such as 0..4"
-    add("--sweep", nargs="+", action="extend", default=[], metavar="NAME=VALUES", help=grid)
-    add("--sweep-file", type=Path, metavar="FILE.yaml", help="the same at each of a list of parameter sets")
+    points("--sweep", nargs="+", action="extend", default=[], metavar="NAME=VALUES", help=grid)
+    points("--sweep-file", type=Path, metavar="FILE.yaml", help="the same at each of a list of parameter sets")
 
     group = parser.add_argument_group("execution")
     group.add_argument("--force", action="store_true", help="runs also what has not changed, and trains anew")
@@ -178,17 +178,16 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
     for note in notes:
         _say(f"note: {note}")
     runs = [workspace.run(options.profile, notebook, values[notebook]) for notebook in notebooks]
-    all_ended = _carry_out(runs, settings, before)
+    page = reports / "index.html"
 
     def write_over_all() -> str:
-        has_index = (reports / "index.html").is_file()
-        if not any(run.has_ended for run in runs) and has_index and not book.is_outdated(reports, settings):
+        if not any(run.has_ended for run in runs) and page.is_file() and not book.is_outdated(reports, settings):
             return ""
         problem = book.write_book(reports, settings)
         index.write_page(reports, figures, options.profile)
         return problem
 
-    return _end(runs, all_ended, write_over_all, reports, ("index.html", BOOK))
+    return _carry_out(runs, settings, before, write_over_all, page)
 
 
 def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
@@ -211,20 +210,47 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
     )
     make_folder(runs[0].reports)
     make_folder(runs[0].figures.parent)
-    all_ended = _carry_out(runs, settings, {})
 
     def write_over_all() -> str:
         """Also after Ctrl-C: what an earlier command wrote would show other numbers than the points' reports."""
         over = sweep.summary(workspace, options.profile, runs)
-        _carry_out([over], replace(settings, jobs=1, scheduler="", anew=0.0), {})
+        _run([over], replace(settings, jobs=1, scheduler="", anew=0.0), {})
         runs.append(over)
         index.write_page(workspace.reports(options.profile), workspace.figures(options.profile), options.profile)
         return ""
 
-    return _end(runs, all_ended, write_over_all, runs[0].reports, sweep.FILES)
+    return _carry_out(runs, settings, {}, write_over_all, runs[0].reports / f"{sweep.SUMMARY}.{settings.formats[0]}")
 
 
-def _carry_out(runs: Sequence[Run], settings: Settings, before: Mapping[str, Sequence[str]]) -> bool:
+def _carry_out(
+    runs: Sequence[Run],
+    settings: Settings,
+    before: Mapping[str, Sequence[str]],
+    write_over_all: Callable[[], str],
+    page: Path,
+) -> int:
+    """Does what there is to do, writes what stands over the reports, tells how all went, and gives the exit status."""
+    all_ended = _run(runs, settings, before)
+    try:
+        problem = write_over_all()
+    except OSError as error:
+        problem = f"what stands over the reports could not be written: {error.strerror}"
+    rows = [("notebook", "state", "run s", "report s")]
+    rows += [_row(run) for run in runs if run.has_ended or not run.is_due]
+    width = max(len(row[0]) for row in rows)
+    for name, state, execute_seconds, render_seconds in rows:
+        print(printable(f"{name:{width}}  {state:10}  {execute_seconds:>8}  {render_seconds:>8}"))
+    print(printable(f"over all: {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}"))
+    if problem:
+        _say(f"error: {problem}")
+    if not all_ended:
+        stopped = ", ".join(run.name for run in runs if run.is_due and not run.has_ended)
+        _say(f"interrupted: {stopped} did not end; kernels were stopped, what was finished is kept")
+        return INTERRUPTED
+    return FAILED if problem or any(run.error for run in runs) else OK
+
+
+def _run(runs: Sequence[Run], settings: Settings, before: Mapping[str, Sequence[str]]) -> bool:
     """Does what there is to do, and says what and why; whether all ended, and not Ctrl-C."""
     from helpers.report.batch import run_all
     from helpers.report.incremental import look
@@ -239,37 +265,6 @@ def _carry_out(runs: Sequence[Run], settings: Settings, before: Mapping[str, Seq
     return run_all([run for run in runs if run.is_due], before, settings, finished)
 
 
-def _end(
-    runs: Sequence[Run], all_ended: bool, write_over_all: Callable[[], str], folder: Path, over: Sequence[str]
-) -> int:
-    """Writes the files ``over`` the reports in a folder, tells how all went, and gives the exit status."""
-    try:
-        problem = write_over_all()
-    except OSError as error:
-        problem = f"what stands over the reports could not be written: {error.strerror}"
-    _print_table(runs)
-    place = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    names = " and ".join(", ".join(name for name in over if (folder / name).is_file()).rsplit(", ", 1))
-    print(printable(f"in {place}{f', with {names} over them' if names else ''}"))
-    if problem:
-        _say(f"error: {problem}")
-    if not all_ended:
-        stopped = ", ".join(run.name for run in runs if run.is_due and not run.has_ended)
-        _say(f"interrupted: {stopped} did not end; kernels were stopped, what was finished is kept")
-        return INTERRUPTED
-    return FAILED if problem or any(run.error for run in runs) else OK
-
-
-def _print_table(runs: Sequence[Run]) -> None:
-    """One line for each notebook that ended or had nothing to do."""
-    rows = [("notebook", "state", "run s", "report s", "files")]
-    rows += [_row(run) for run in runs if run.has_ended or not run.is_due]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>><", widths, strict=True)]
-        print(printable("  ".join(cells)).rstrip())
-
-
 def _why(run: Run) -> str:
     """What is done with a notebook, and why."""
     if not run.is_due:
@@ -282,15 +277,9 @@ def _why(run: Run) -> str:
 
 def _row(run: Run) -> tuple[str, ...]:
     if not run.is_due:
-        return run.name, "unchanged", "–", "–", ""
-    suffixes = ",".join(path.name.removeprefix(f"{run.name}.") for path in run.files)
-    return (
-        run.name,
-        "FAILED" if run.error else "ok" if run.has_run else "drawn anew",
-        f"{run.execute_seconds:.1f}" if run.has_run else "–",
-        f"{run.render_seconds:.1f}",
-        suffixes and f"{run.name}.{{{suffixes}}}",
-    )
+        return run.name, "unchanged", "–", "–"
+    state = "FAILED" if run.error else "ok" if run.has_run else "drawn anew"
+    return run.name, state, f"{run.execute_seconds:.1f}" if run.has_run else "–", f"{run.render_seconds:.1f}"
 
 
 def _say(text: str) -> None:
@@ -298,17 +287,6 @@ def _say(text: str) -> None:
     from tqdm import tqdm
 
     tqdm.write(printable(text), file=sys.stderr)
-
-
-def _print_to_the_end(lines: Iterable[str]) -> None:
-    """Prints the lines, unless whoever reads them, such as ``head``, has had enough."""
-    try:
-        for line in lines:
-            print(printable(line))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # At its end Python flushes what is left, and would complain once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _list(workspace: Workspace, names: Sequence[str]) -> Iterator[str]:

@@ -83,7 +83,6 @@ class Cluster:
         device = {**defaults(read(run.notebook), name=run.name), **run.parameters}.get("DEVICE", "")
         needs_gpu, lost, give_up = str(device).startswith("cuda"), 0, float("-inf")
         refusals: dict[str, str] = {}  # address -> why that worker could not
-        failed: NotebookNode | None = None  # executed by the last of them
         while not watch.is_stopped:
             workers = self._workers()
             reasons = {address: refusals.get(address) or self._why_unfit(address) for address in workers}
@@ -91,8 +90,6 @@ class Cluster:
                 if needs_gpu and not about["resources"].get("GPU"):
                     reasons[address] = reasons[address] or "it offers no GPU: start it with --resources GPU=1"
             able = [address for address, reason in reasons.items() if not reason]
-            if not able and failed is not None:
-                return failed  # the report of a run that failed says more than that nobody takes it
             # Where a worker that it ran on has gone others may come, but not for ever.
             if not able and reasons and time.monotonic() > give_up:
                 raise NotRun(f"no worker takes it. {'; '.join(f'{one}: {why}' for one, why in reasons.items())}")
@@ -105,15 +102,14 @@ class Cluster:
             finally:
                 with self._lock:
                     self._given[address] -= 1
-            if answer is None:
+            if isinstance(answer, str):
+                refusals[address], give_up = answer, float("-inf")
+            elif answer is not None:
+                return answer
+            else:
                 lost, give_up = lost + 1, time.monotonic() + WAIT_FOR_WORKERS
                 if lost > MOST_WORKERS_LOST:
                     raise NotRun(f"{lost} workers were lost while they ran it, one after the other")
-            elif not answer[1]:
-                return answer[0]
-            else:
-                failed, refusals[address] = answer
-                give_up = float("-inf")
         return None
 
     def _take(self, able: Iterable[str], workers: dict[str, dict[str, Any]]) -> str:
@@ -128,8 +124,8 @@ class Cluster:
 
     def _ask(
         self, address: str, source: str, run: Run, settings: Settings, watch: Watch, needs_gpu: bool
-    ) -> tuple[NotebookNode | None, str] | None:
-        """What a worker makes of a notebook, and why another should be asked; None if the worker is lost."""
+    ) -> NotebookNode | str | None:
+        """What a worker makes of a notebook, or why another should be asked; None if the worker is lost."""
         resources = {"GPU": 1} if needs_gpu else None
         future: Future = self._executor.submit(
             _execute_there, source, run, settings, workers=[address], resources=resources
@@ -167,8 +163,8 @@ def identity() -> str:
     return stamp.digest(stamp.tree(ROOT / "helpers", "*.py"), stamp.tree(ROOT / REPORTED))
 
 
-def _execute_there(source: str, run: Run, settings: Settings) -> tuple[NotebookNode | None, str]:
-    """Runs a notebook on this worker, called by Dask in one of its threads: the notebook, and why to ask another."""
+def _execute_there(source: str, run: Run, settings: Settings) -> NotebookNode | str:
+    """Runs a notebook on this worker, called by Dask in one of its threads: the notebook, or why to ask another."""
     watch, ended = Watch(run.name, shown=False), threading.Event()
     worker, key = get_worker(), get_worker().get_current_task()
 
@@ -185,6 +181,8 @@ def _execute_there(source: str, run: Run, settings: Settings) -> tuple[NotebookN
     finally:
         ended.set()
     errors = {o.ename: o.evalue for c in executed.cells for o in c.get("outputs", []) if o.output_type == "error"}
-    if kernel.KernelNotStarted.__name__ in errors:
-        return None, f"its kernel doesn't start: {errors[kernel.KernelNotStarted.__name__]}"
-    return executed, "it lacks the data set" if LACKS_DATA in errors else ""
+    reasons = {kernel.KernelNotStarted.__name__: "its kernel doesn't start", LACKS_DATA: "it lacks the data set"}
+    for name, why in reasons.items():
+        if name in errors:
+            return f"{why}: {errors[name]}"
+    return executed

@@ -79,7 +79,7 @@ def complete(executed: "NotebookNode", run: Run, settings: Settings) -> None:
     made |= _of_notebook(executed, run)
     made["machine"] = {"threads": str(settings.threads)}
     if settings.scheduler:
-        project = ("helpers/", "workbook/", "./")  # which is the same there, and may have changed here meanwhile
+        project = ("workbook/", "./")  # which is the same there, and may have changed here meanwhile
         others = [name for name in made["files"] if not name.startswith(project)]
         made["files"] |= {name: stamp.state(name, run.root) for name in others}
         made["libraries"] = stamp.versions(made["libraries"])

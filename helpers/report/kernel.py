@@ -55,16 +55,9 @@ class KernelNotStarted(WorkbookError):
 
 
 def execute(source: str, run: Run, settings: Settings, watch: Watch) -> NotebookNode:
-    """Runs a notebook.
+    """The executed notebook, however the run ended: an error is in the outputs of the cell that it ended in.
 
-    Args:
-        source: its content; the file itself may lie on another machine.
-        run: whose parameters, and whose root the kernel works in.
-        settings: the time limit and the number of threads.
-        watch: shows and may stop it.
-
-    Returns:
-        The executed notebook, however the run ended: an error is in the outputs of the cell that it ended in.
+    ``source`` is its content, since the file itself may lie on another machine.
     """
     notebook = load_notebook_node(nbformat.reads(source, as_version=4))
     if run.parameters:

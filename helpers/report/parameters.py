@@ -36,12 +36,8 @@ def plan(
 ) -> tuple[dict[Path, Values], list[str]]:
     """The parameters of each notebook's run.
 
-    Args:
-        workspace: where the profiles lie.
-        notebooks: the chosen ones.
-        profile: ``notebooks/profiles/<profile>/<notebook>.yaml`` applies, if it isn't quick.
-        file: a YAML file for all chosen notebooks, over the profile.
-        assignments: (name, text) of the command line, over everything.
+    Over its own defaults counts the profile, over that the YAML file for all notebooks, over everything the command
+    line's assignments, (name, text).
 
     Returns:
         The values that override each notebook's own, and notes: which names not all of them take.
@@ -71,11 +67,7 @@ def plan(
 
 
 def defaults(notebook: Mapping[str, Any], *, name: str) -> Values:
-    """What the notebook's cell tagged ``parameters`` assigns, in its order; {} without such a cell.
-
-    Raises:
-        UnreadableNotebook: if there are two such cells, or one does more than assign literals to upper-case names.
-    """
+    """What the notebook's cell tagged ``parameters`` assigns, in its order; {} without such a cell."""
     sources = [cell["source"] for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", [])]
     if len(sources) > 1:
         raise UnreadableNotebook(f"{name}: {len(sources)} cells are tagged 'parameters'; papermill knows one only")

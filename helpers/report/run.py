@@ -38,7 +38,7 @@ def report(run: Run, settings: Settings, executed: "NotebookNode | None") -> Non
         _forget_folders(notebook, run)
         write_report(notebook, run, settings)
     finally:
-        if executed is not None and not run.files:
+        if executed is not None and not run.is_written:
             keep_interrupted(executed, run)
         run.render_seconds = time.monotonic() - started
 
@@ -114,7 +114,7 @@ def write_report(executed: "NotebookNode", run: Run, settings: Settings) -> None
     }
     for suffix, content in contents.items():
         write(run.file(suffix), content)
-        run.files.append(run.file(suffix))
+    run.is_written = True
 
 
 def _draw(document: "Document", run: Run, settings: Settings) -> tuple[dict[str, str | bytes], list[str]]:

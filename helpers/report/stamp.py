@@ -18,7 +18,6 @@ import sys
 import sysconfig
 import time
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatch
@@ -37,8 +36,7 @@ CHANGED = "changed while it ran"
 """The state of what never is good again: nobody knows which of its states the run has seen."""
 
 _SMALL = 2**20
-_MANY = 50
-"""Bytes up to which a file counts by its content, and files of one folder up to which each counts by itself."""
+"""Bytes up to which a file counts by its content."""
 _HEARD = {"open", "os.rename", "os.listdir", "os.scandir", "workbook.note"}
 
 Kinds = dict[str, dict[str, str]]
@@ -66,16 +64,10 @@ def leave(file: str) -> None:
 
 
 def state(name: str, root: Path) -> str:
-    """The state of a file or folder of a stamp, as it is now.
+    """The state of a file or folder of a stamp, as it is now; `ABSENT` also where no name fits the pattern.
 
-    Args:
-        name: as the stamp has it.
-        root: the folder that notebooks are run in.
-
-    Returns:
-        `ABSENT`, also where no name fits the pattern; of Python's sources a hash of what they do, of other small files
-        one of their content, of large ones size and time; of folders a hash of what is in them, by names, sizes and
-        times.
+    Of Python's sources it is a hash of what they do, of other small files one of their content, of large ones size and
+    time; of folders a hash of what is in them, by names, sizes and times.
     """
     first, _, rest = name.partition("/")
     places = _places(root)
@@ -107,9 +99,8 @@ def versions(libraries: Iterable[str]) -> dict[str, str]:
 def does(source: str, *, is_cell: bool = False) -> str:
     """The same text for sources that differ in comments, layout and docstrings only.
 
-    Args:
-        source: of a module, or of a cell: there a text that stands alone is shown, a semicolon at the end hides a
-            value, and what isn't plain Python, as IPython's magics, counts as it is written.
+    In a cell a text that stands alone is shown, a semicolon at the end hides a value, and what isn't plain Python, as
+    IPython's magics, counts as it is written.
     """
     try:
         with warnings.catch_warnings():
@@ -144,10 +135,9 @@ class _Kernel:
     def __init__(self) -> None:
         self._root, self._search = Path.cwd(), list(sys.path)
         self._loaded, self._begun = _packages(), time.time_ns()
-        # Place -> when it was first read, listed, noted or written, in nanoseconds.
-        self._read: dict[str, int] = {}
-        self._listed: dict[str, int] = {}
-        self._noted: dict[str, int] = {}
+        self._used: dict[str, int] = {}  # place -> when it was first opened, listed or noted, in nanoseconds
+        self._listed: set[str] = set()
+        self._noted: set[str] = set()
         self._written: dict[str, int] = {}
 
     def hear(self, event: str, arguments: tuple) -> None:
@@ -159,15 +149,15 @@ class _Kernel:
                 path, _, flags = arguments
                 writes = flags & (os.O_WRONLY | os.O_RDWR)
                 if writes != os.O_WRONLY and not flags & (os.O_TRUNC | os.O_EXCL):
-                    _put(self._read, path)
+                    _put(self._used, path)
                 if writes:
                     _put(self._written, path)
             elif event == "os.rename":
                 _put(self._written, arguments[1])
             elif event == "workbook.note":
-                _put(self._noted, os.path.join(*arguments))
+                self._noted.add(_put(self._used, os.path.join(*arguments)))
             elif "importlib" not in sys._getframe(1).f_code.co_filename:  # which looks for modules everywhere
-                _put(self._listed, arguments[0] or ".")
+                self._listed.add(_put(self._used, arguments[0] or "."))
 
     def used(self) -> Kinds:
         """The kernel's part of the stamp."""
@@ -180,39 +170,43 @@ class _Kernel:
             shown = name.encode(errors="backslashreplace").decode()
             files[shown] = CHANGED if has_changed else state(name, self._root)
         sys.path[:] = self._search  # as the command has it, which looks for the same libraries later
-        return {"files": files, "libraries": versions(_distributions(_packages() - self._loaded, self._root))}
+        known = metadata.packages_distributions()
+        libraries = [library for package in _packages() - self._loaded for library in known.get(package, [])]
+        return {"files": files, "libraries": versions(libraries)}
 
     def _inputs(self) -> dict[str, int]:
         """The places that decide what the run gives, and when each was first looked at.
 
-        A folder that was listed, or many of whose files were opened, counts for the files in it.
+        A folder that was listed counts for the files in it.
         """
-        read = {place: when for place, when in self._read.items() if not place.endswith(".pyc")}
+        used = {place: when for place, when in self._used.items() if not place.endswith(".pyc")}
         for module in list(sys.modules.values()):  # also what was imported before, or from bytecode
             file = getattr(module, "__file__", None)
             if isinstance(file, str) and os.path.isabs(file) and file != __file__:
-                read.setdefault(file, self._begun)
-        foreign, kept = _foreign(self._root)
-        opened = Counter(os.path.dirname(place) for place in read if _is_summed_up(place))
-        listed = {*self._listed, *(folder for folder, count in opened.items() if count > _MANY)}
+                used.setdefault(file, self._begun)
+        foreign = _foreign(self._root)
         noted = {str(_folder(Path(place))[0]) for place in self._noted}
-        inputs = dict(self._noted)
-        for place, when in [*self._listed.items(), *read.items()]:
-            is_own = self._written.get(place, sys.maxsize) <= when
-            is_foreign = _below(place, foreign) and not _below(place, kept)
-            is_temporary = not (os.path.exists(place) or _below(place, (self._root, DATA)))
-            is_only_opened = place not in self._listed and os.path.isdir(place)
-            if place in noted or place in self._noted or is_own or is_foreign or is_temporary or is_only_opened:
-                continue
-            folder = os.path.dirname(place)
-            counted = folder if folder in listed and _is_summed_up(place) else place
-            inputs[counted] = min(when, inputs.get(counted, when))
+        inputs: dict[str, int] = {}
+        for place, when in used.items():
+            if place not in self._noted:
+                is_own = self._written.get(place, sys.maxsize) <= when
+                is_temporary = not (os.path.exists(place) or _below(place, (self._root, DATA)))
+                is_only_opened = place not in self._listed and os.path.isdir(place)
+                if place in noted or is_own or is_temporary or is_only_opened or _below(place, foreign):
+                    continue
+                if os.path.dirname(place) in self._listed and _is_summed_up(place):
+                    place = os.path.dirname(place)
+            inputs[place] = min(when, inputs.get(place, when))
         return inputs
 
 
-def _put(first: dict[str, int], path: Any) -> None:
-    if not isinstance(path, int):  # a file that is open already
-        first.setdefault(os.path.abspath(os.fsdecode(path)), time.time_ns())
+def _put(first: dict[str, int], path: Any) -> str:
+    """Keeps when a place was first met; of a file that is open already, by its number, nothing."""
+    if isinstance(path, int):
+        return ""
+    place = os.path.abspath(os.fsdecode(path))
+    first.setdefault(place, time.time_ns())
+    return place
 
 
 def _is_summed_up(place: str) -> bool:
@@ -253,32 +247,21 @@ def _packages() -> set[str]:
     return {name.partition(".")[0] for name in sys.modules}
 
 
-def _distributions(packages: Iterable[str], root: Path) -> set[str]:
-    """What pip calls packages, but for those that lie in the project."""
-    foreign, _ = _foreign(root)
-    known = metadata.packages_distributions()
-    found = set()
-    for package in packages:
-        file = getattr(sys.modules.get(package), "__file__", None)
-        if not isinstance(file, str) or _below(file, foreign) or not _below(file, (root, ROOT)):
-            found.update(known.get(package, []))
-    return found
+def _foreign(root: Path) -> list[Path]:
+    """Folders of Python, the system, Jupyter and caches: their files count by their library's version, or not at all.
 
-
-def _foreign(root: Path) -> tuple[list[Path], list[Path]]:
-    """Folders of Python, the system, Jupyter and caches, whose files count by their library's version or not at all;
-    and folders in them whose files count all the same."""
+    Weights in caches count all the same: whoever looks for them notes it.
+    """
     home = Path(os.path.expanduser("~"))
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    python = [*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages()]
+    caches = os.environ.get("XDG_CACHE_HOME") or home / ".cache"
+    python = [sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), site.getusersitepackages()]
     system = ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/lib", "/usr/lib", "/usr/lib64", "/usr/share"]
     system += ["/proc", "/sys", "/dev", "/etc", "/run"]
     jupyter = [home / ".ipython", home / ".jupyter", home / ".local/share/jupyter"]
-    folders = map(Path, [*python, *system, *jupyter, sys.prefix, sys.base_prefix, caches, DATA / "cache"])
-    foreign = [folder for folder in folders if folder not in (Path("/usr"), Path("/usr/local"))]
-    # A project may lie in Python's folder, as it does in some containers.
-    foreign = [folder for folder in foreign if not any(own.is_relative_to(folder) for own in (root, ROOT, DATA))]
-    return foreign, [caches / "torch", caches / "huggingface" / "hub"]
+    folders = map(Path, [*python, *system, *jupyter, caches, DATA / "cache"])
+    # A project may lie in Python's folder, as it does in some containers, and data in the system's.
+    places = (root, ROOT, DATA, Path("/usr/local"))
+    return [folder for folder in folders if not any(place.is_relative_to(folder) for place in places)]
 
 
 def _below(place: str, folders: Iterable[Path]) -> bool:
@@ -289,7 +272,7 @@ def _below(place: str, folders: Iterable[Path]) -> bool:
 def _places(root: Path) -> dict[str, Path]:
     """Folders, and what stamps call them; all else is named as seen from ``root``. A stamp is handed on."""
     home = Path(os.path.expanduser("~"))
-    return {"data": DATA, "helpers": ROOT / "helpers", ".": root, "workbook": ROOT, "~": home}
+    return {"data": DATA, ".": root, "workbook": ROOT, "~": home}
 
 
 def _name(place: str, root: Path) -> str:

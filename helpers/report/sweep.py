@@ -22,7 +22,6 @@ from helpers.report.workspace import FORCED, QUICK, Refused, Run, Workspace, nea
 
 SUMMARY = "sweep"
 """The notebook over a sweep's points, and the name of its reports."""
-FILES = tuple(f"{SUMMARY}.{suffix}" for suffix in ("html", "pdf", "csv"))
 MOST_POINTS = 10_000
 LONGEST_NAME = 100
 """Characters: suffixes and temporary names must fit into the 255 bytes that file systems allow."""
@@ -38,60 +37,40 @@ def points(
     grid: Sequence[str] = (),
     sweep_file: Path | None = None,
 ) -> list[Run]:
-    """The runs of a sweep: each set of values in the file with each combination of the grid's values.
+    """The runs of a sweep over a notebook's parameters: at each point of a grid, or of a file's list.
 
     Their reports lie in one folder, the drawings of each in a folder of its own. The same values have the same name in
-    every sweep.
+    every sweep. Profile, file and assignments apply below the points' own values, see `helpers.report.parameters.plan`.
 
     Args:
         workspace: where the profiles lie.
         notebook: whose parameters vary.
-        profile: below the points' own values, as `helpers.report.parameters.plan` has it.
-        file: likewise, over the profile.
-        assignments: (name, text) of -p, likewise, over the file.
         grid: "NAME=VALUES" each, such as "SEED=0..4" or "LEARNING_RATE=1e-3,3e-4": a YAML list without its brackets,
             in which "0..4" stands for 0, 1, 2, 3 and 4. The last parameter changes first from point to point.
-        sweep_file: YAML. A list of maps: each one a point, with whatever parameters it sets; {} is the notebook as it
-            is. A map: a grid, from parameters to their values, as a list or as a text that the command line would take.
+        sweep_file: instead, a YAML list of maps: each one a point, with whatever parameters it sets; {} is the notebook
+            as it is.
 
     Raises:
-        Refused: for no points or more than 10,000, a parameter that is given twice or that the notebook doesn't have, a
-            value of another kind than the default's, two points that are the same run, texts and files that cannot be
-            read so.
+        Refused: for what is no sweep, and two points that are the same run.
     """
     known = defaults(read(notebook), name=notebook.stem)
     fixed = plan(workspace, [notebook], profile=profile, file=file, assignments=assignments)[0][notebook]
-    axes, sets = _of_file(sweep_file, known) if sweep_file else ({}, [{}])
-    taken = [*dict(assignments), *axes, *dict.fromkeys(name for own in sets for name in own)]
-    for text in grid:
-        name, equals, values = (part.strip() for part in text.partition("="))
-        if not equals:
-            raise Refused(f"--sweep takes NAME=VALUES, such as SEED=0..4 or LEARNING_RATE=1e-3,3e-4, not {text!r}")
-        axes[name] = _values(name, values, known, where="--sweep")
-        taken.append(name)
-    if twice := next((name for name in taken if taken.count(name) > 1), None):
-        raise Refused(f"{twice} is given in two places, of -p, --sweep and the sweep's file: write its values in one")
-    count = math.prod(map(len, axes.values())) * len(sets) if grid or sweep_file else 0
-    if not 0 < count <= MOST_POINTS:
-        raise Refused(
-            f"a sweep has 1 to {MOST_POINTS:,} points, this one {count:,}: "
-            "name parameters and their values, such as --sweep SEED=0..4"
-        )
+    sets = _of_file(sweep_file, known) if sweep_file else _of_grid(grid, known)
+    if twice := {name for own in sets for name in own} & dict(assignments).keys():
+        raise Refused(f"{min(twice)} is given in two places, -p and the sweep: write its values in one")
     reports, figures = (
         folder / "sweeps" / notebook.stem for folder in (workspace.reports(profile), workspace.figures(profile))
     )
     runs, seen = [], {}
-    for own in sets:
-        for values in product(*axes.values()):
-            varied = {**own, **dict(zip(axes, values, strict=True))}
-            name, parameters, number = _name(varied), {**fixed, **varied}, len(runs) + 1
-            # By their values, named or not: a mean over seeds would count one twice.
-            first = seen.setdefault(json.dumps({**known, **parameters}, sort_keys=True), number)
-            if first != number:
-                said = ", ".join(f"{name} = {value!r}" for name, value in varied.items()) or "the notebook as it is"
-                raise Refused(f"points {first} and {number} are the same run: {said}")
-            over = f"{SUMMARY}.html"
-            runs.append(Run(notebook, parameters, name, reports, figures / name, workspace.root, over, varied))
+    for number, varied in enumerate(sets, 1):
+        name, parameters = _name(varied), {**fixed, **varied}
+        # By their values, named or not: a mean over seeds would count one twice.
+        first = seen.setdefault(json.dumps({**known, **parameters}, sort_keys=True), number)
+        if first != number:
+            said = ", ".join(f"{name} = {value!r}" for name, value in varied.items()) or "the notebook as it is"
+            raise Refused(f"points {first} and {number} are the same run: {said}")
+        over = f"{SUMMARY}.html"
+        runs.append(Run(notebook, parameters, name, reports, figures / name, workspace.root, over, varied))
     return runs
 
 
@@ -112,28 +91,31 @@ def summary(workspace: Workspace, profile: str, runs: Sequence[Run]) -> Run:
     write(folder / "points.json", text)
     write(folder / f"{SUMMARY}.csv", _csv(found))
     place = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
-    # The hash tells one state of the points from another: the notebook runs again when it is another one.
-    parameters = {"RESULTS": place.as_posix(), "CONTENT": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
     (over,) = workspace.choose([SUMMARY])
-    return Run(
-        over, parameters, SUMMARY, folder, runs[0].figures.with_name(SUMMARY), workspace.root, "../../index.html"
-    )
+    figures = runs[0].figures.with_name(SUMMARY)
+    return Run(over, {"RESULTS": place.as_posix()}, SUMMARY, folder, figures, workspace.root, "../../index.html")
 
 
-def _of_file(path: Path, known: Values) -> tuple[dict[str, list[Any]], list[Values]]:
-    """The file's grid, with one empty set of values; or no grid, and its sets of values."""
+def _of_file(path: Path, known: Values) -> list[Values]:
     content = read_yaml(path)
-    if isinstance(content, dict):
-        return {name: _values(name, given, known, where=str(path)) for name, given in content.items()}, [{}]
-    if not isinstance(content, list) or not all(isinstance(own, dict) for own in content):
-        raise Refused(
-            f"{path} must hold a list of points, such as '- {{SEED: 0, EPOCHS: 2}}' on each line, "
-            "or a map from parameters to lists of values, such as 'SEED: [0, 1, 2]'"
-        )
-    return {}, [
+    if not content or not isinstance(content, list) or not all(isinstance(own, dict) for own in content):
+        raise Refused(f"{path} must hold a list of points, such as '- {{SEED: 0, EPOCHS: 2}}' on each line")
+    return [
         {name: checked(name, value, _default(name, known), where=f"{path}, point {i}") for name, value in own.items()}
         for i, own in enumerate(content, 1)
     ]
+
+
+def _of_grid(grid: Sequence[str], known: Values) -> list[Values]:
+    axes: dict[str, list[Any]] = {}
+    for text in grid:
+        name, equals, values = (part.strip() for part in text.partition("="))
+        if not equals or name in axes:
+            raise Refused(f"--sweep takes NAME=VALUES, each once, such as SEED=0..4 or RATE=1e-3,3e-4, not {text!r}")
+        axes[name] = _of_text(name, values, _default(name, known))
+    if math.prod(map(len, axes.values())) > MOST_POINTS:
+        raise Refused(f"a sweep has {MOST_POINTS:,} points at most: name fewer values")
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 
 def _default(name: str, known: Values) -> Any:
@@ -142,61 +124,46 @@ def _default(name: str, known: Values) -> Any:
     return known[name]
 
 
-def _values(name: str, given: Any, known: Values, *, where: str) -> list[Any]:
-    """A parameter's values, from a list or from a text as it is typed behind --sweep."""
-    default = _default(name, known)
-    values = _of_text(given, default, where) if isinstance(given, str) else given
-    if not isinstance(values, list) or not values:
-        raise Refused(f"{where}: {name} needs values, such as {name}=1,2 or, in a file, {name}: [1, 2]")
-    return [checked(name, value, default, where=where) for value in values]
-
-
-def _of_text(text: str, default: Any, where: str) -> list[Any]:
+def _of_text(name: str, text: str, default: Any) -> list[Any]:
+    """A parameter's values from a text as it is typed behind --sweep."""
     import yaml
 
     try:
         items = yaml.load(f"[{text}]", yaml.BaseLoader)  # texts as they were typed, for `checked` to read
-    except yaml.YAMLError as error:
+    except yaml.YAMLError:
+        items = []
+    if not items:
         why = "a part is empty, or needs quotes, as a text does with any of , : # [ ] { } in it"
-        raise Refused(f"{where}: {text!r} isn't a list of values: {why}") from error
+        raise Refused(f"--sweep: {text!r} isn't a list of values: {why}")
     is_number = default is None or type(default) in (int, float)
-    return [each for item in items for each in (_range(item, where) if is_number and ".." in item else [item])]
+    values = [each for item in items for each in (_range(item) if is_number and ".." in item else [item])]
+    return [checked(name, value, default, where="--sweep") for value in values]
 
 
-def _range(text: str, where: str) -> list[int]:
+def _range(text: str) -> list[int]:
     """The whole numbers from one to another."""
     ends = re.fullmatch(r"([+-]?\d+)\.\.([+-]?\d+)", text)
     first, last = map(int, ends.groups()) if ends else (0, -1)
     if not first <= last < first + MOST_POINTS:
-        raise Refused(f"{where}: {text!r} isn't a range of 1 to {MOST_POINTS:,} whole numbers, such as 0..4")
+        raise Refused(f"--sweep: {text!r} isn't a range of 1 to {MOST_POINTS:,} whole numbers, such as 0..4")
     return list(range(first, last + 1))
 
 
 def _name(varied: Values) -> str:
     """A readable file name, such as "LEARNING_RATE=0.001,SEED=0": unique, and the same on every machine and day.
 
-    What file names cannot say exactly (blanks, slashes, letters beyond ASCII, capitals, which some file systems don't
-    tell apart from small ones, or more than 100 characters) becomes hyphens or is cut; a hash of the values follows.
+    Texts, lists and maps, which file names cannot say exactly, are followed by a hash of the values, as is what is cut
+    after 100 characters.
     """
     if not varied:
         return "as_it_is"
-    full = ",".join(f"{name}={_readable(value)}" for name, value in sorted(varied.items()))
-    safe = re.sub(r"[^A-Za-z0-9._=,+-]+", "-", private(full))
-    if safe == full and len(safe) <= LONGEST_NAME and all(map(_is_plain, varied.values())):
-        return safe
+    full = ",".join(f"{name}={value}" for name, value in sorted(varied.items()))
+    if len(full) <= LONGEST_NAME and all(value is None or isinstance(value, int | float) for value in varied.values()):
+        return full
+    readable = re.sub(r"[][{}'\"]", "", private(full)).replace(", ", "+")
+    safe = re.sub(r"[^A-Za-z0-9._=,+-]+", "-", readable)
     digest = hashlib.sha256(json.dumps(varied, sort_keys=True).encode()).hexdigest()[:10]
     return f"{safe[: LONGEST_NAME - len(digest) - 1]}~{digest}"
-
-
-def _readable(value: Any) -> str:
-    return "+".join(map(_readable, value)) if isinstance(value, list) else str(value)
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether `_readable` says exactly what the value is, to those who know the parameter's kind."""
-    if isinstance(value, list):
-        return bool(value) and all(_is_plain(entry) and not isinstance(entry, list) for entry in value)
-    return re.fullmatch(r"[a-z0-9._-]+", value) is not None if isinstance(value, str) else not isinstance(value, dict)
 
 
 def _result(run: Run, values: Values) -> dict[str, Any]:
@@ -215,8 +182,8 @@ def _result(run: Run, values: Values) -> dict[str, Any]:
         cell = f" (cell {error['cell']})" if error["cell"] else ""
         why = f"{': '.join(filter(None, [error['name'], error['message']]))}{cell}"
         return result | {"state": "FAILED", "why": why, "seconds": content["duration_seconds"]}
-    # An end without files left the report of an earlier run.
-    if {*run.reasons} - {FORCED} and not run.files:
+    # A run that wrote nothing left the report of an earlier one.
+    if {*run.reasons} - {FORCED} and not run.is_written:
         return result | {"state": "outdated", "why": "its report is of an earlier run, and something has changed since"}
     given = {key: content[key] for key in ("title", "stand_in", "provenance", "key_numbers", "numbers")}
     return result | given | {"state": "ok", "why": "", "seconds": content["duration_seconds"]}

@@ -74,7 +74,7 @@ class Run:
     has_run: bool = False  # it was executed, and not only drawn anew
     execute_seconds: float = 0.0
     render_seconds: float = 0.0
-    files: list[Path] = field(default_factory=list)  # of the report; [] if that is still the one of an earlier run
+    is_written: bool = False  # its report is; if not, that is still the one of an earlier run
 
     @property
     def is_due(self) -> bool:
@@ -121,13 +121,10 @@ class Workspace:
         figures = self.figures(profile) / notebook.stem
         return Run(notebook, parameters, notebook.stem, self.reports(profile), figures, self.root)
 
-    def numbered(self) -> list[Path]:
-        """Every notebook whose file name starts with a digit, in the order of these numbers."""
-        return sorted(self.notebooks.glob("[0-9]*.ipynb"), key=lambda path: (_number(path.stem), path.name))
-
     def choose(self, names: Sequence[str]) -> list[Path]:
         """The notebooks that numbers, names or paths mean, each once, in their order; all numbered ones for none."""
-        chosen = list(dict.fromkeys(self._find(name) for name in names)) if names else self.numbered()
+        numbered = sorted(self.notebooks.glob("[0-9]*.ipynb"), key=lambda path: (_number(path.stem), path.name))
+        chosen = list(dict.fromkeys(self._find(name) for name in names)) if names else numbered
         if not chosen:
             raise Refused(f"there is no notebook in {self.notebooks}")
         # Some file systems don't tell capitals from small letters.

@@ -68,16 +68,38 @@ def page(root: Path, name: str) -> str:
     return (root / "reports" / "quick" / f"{name}.html").read_text()
 
 
-def test_only_what_changed_runs(tmp_path, report):
+def test_only_what_changed_runs_and_is_drawn_and_the_book_follows(tmp_path, report):
+    book, both = tmp_path / "reports" / "quick" / "workbook.pdf", ("--format", "html,pdf")
+
+    def cover() -> tuple[str, str]:
+        found = pypdf.PdfReader(book).metadata
+        return found.title, found.author or ""
+
     write(tmp_path, "01_one")
-    write(tmp_path, "02_two", "x = 1")
-    assert report() == {"01_one": "runs: never run before", "02_two": "runs: never run before"}
-    assert report() == {"01_one": "unchanged", "02_two": "unchanged"}
-    write(tmp_path, "02_two", "x  =  1  # a comment")
-    assert report() == {"01_one": "unchanged", "02_two": "is drawn anew: prose"}
-    assert report("02", "-p", "SEED", "4") == {"02_two": "runs: parameter SEED: 3 → 4"}
+    write(tmp_path, "02_two", "import os\nassert os.path.exists('there')")
+    first = report(*both, status=1)
+    assert first == {"01_one": "runs: never run before", "02_two": "runs: never run before"}
+    (tmp_path / "there").touch()
+    assert report(*both) == {"01_one": "unchanged", "02_two": "runs: its last run failed"}
+    assert cover() == ("Experiments in image classification", "")
+    before = book.stat().st_mtime_ns
+    assert set(report(*both).values()) == {"unchanged"} and book.stat().st_mtime_ns == before
+    # As after a command that was killed before it came to the book.
+    os.utime(book, ns=(0, 0))
+    assert set(report(*both).values()) == {"unchanged"} and book.stat().st_mtime_ns > 0
+
+    (tmp_path / "cover.yaml").write_text("title: Mine\nauthors: Me\n")
+    covered = report(*both, "--cover", str(tmp_path / "cover.yaml"))
+    assert set(covered.values()) == {"is drawn anew: layout"} and cover() == ("Mine", "Me")
+    write(tmp_path, "02_two", "import  os\nassert os.path.exists('there')  # a comment")
+    assert report(*both)["02_two"] == "is drawn anew: prose, layout"
     write(tmp_path, "02_two", "x = 2")
-    assert report() == {"01_one": "unchanged", "02_two": "runs: code of cell 2, parameter SEED: 4 → 3"}
+    assert report(*both, "02", "-p", "SEED", "4") == {"02_two": "runs: code of cell 2, parameter SEED: 3 → 4"}
+    for path in book.parent.glob("02_two.*"):
+        path.unlink()
+    assert book.exists()
+    report(*both, "01")
+    assert not book.exists()
 
 
 def test_new_prose_is_drawn_without_running(one, report):
@@ -107,14 +129,6 @@ def test_what_was_deleted_or_damaged_is_written_again_without_a_run(one, report)
     assert report() == {"01_one": "unchanged"} and (reports / "index.html").is_file()
 
 
-def test_a_failed_run_is_never_good(tmp_path, report):
-    write(tmp_path, "01_one", "import os\nassert os.path.exists('there'), 'not there'")
-    assert report(status=1)["01_one"] == "runs: never run before"
-    (tmp_path / "there").write_text("")
-    assert report()["01_one"] == "runs: its last run failed"
-    assert report()["01_one"] == "unchanged"
-
-
 def test_a_mistake_in_prose_costs_no_run_nor_does_a_page_that_could_not_be_drawn(one, report, monkeypatch):
     before = finished(one, "01_one")
     retell(one, "See @tbl-reslts.")
@@ -128,33 +142,3 @@ def test_a_mistake_in_prose_costs_no_run_nor_does_a_page_that_could_not_be_drawn
     assert report() == {"01_one": "is drawn anew: its last report was not finished"}
     assert "did not record" not in page(one, "01_one") and finished(one, "01_one") == before
     assert report() == {"01_one": "unchanged"}
-
-
-def test_the_book_is_made_anew_when_its_settings_or_chapters_change(tmp_path, report):
-    write(tmp_path, "01_one")
-    write(tmp_path, "02_two")
-    book = tmp_path / "reports" / "quick" / "workbook.pdf"
-    both = ("--format", "html,pdf")
-
-    def about() -> tuple[str, str]:
-        found = pypdf.PdfReader(book).metadata
-        return found.title, found.author or ""
-
-    report(*both)
-    assert about() == ("Experiments in image classification", "")
-    before = book.stat().st_mtime_ns
-    assert set(report(*both).values()) == {"unchanged"} and book.stat().st_mtime_ns == before
-    cover = tmp_path / "cover.yaml"
-    cover.write_text("title: Mine\nauthors: Me\n")
-    assert set(report(*both, "--cover", str(cover)).values()) == {"is drawn anew: layout"}
-    assert about() == ("Mine", "Me")
-    report(*both)
-    assert about() == ("Experiments in image classification", "")
-    # As after a command that was killed before it came to the book.
-    os.utime(book, ns=(0, 0))
-    before = book.stat().st_mtime_ns
-    assert set(report(*both).values()) == {"unchanged"} and book.stat().st_mtime_ns > before
-    for path in book.parent.glob("02_two.*"):
-        path.unlink()
-    report(*both, "01")
-    assert not book.exists()

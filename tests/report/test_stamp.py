@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from helpers.report import cli, stamp
+from helpers.report import cli, cover, stamp
+from helpers.report.incremental import look
+from helpers.report.parameters import plan
+from helpers.report.workspace import Settings, Workspace
 from tests import command
 
 pytestmark = pytest.mark.slow
@@ -53,17 +56,17 @@ def write_notebook(root: Path, cells: list[str], *, name: str = "01_one", prose:
 class Workbook:
     """A workbook whose notebooks have run once; see `says`."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture) -> None:
+    def __init__(self, folder: Path) -> None:
         self.root, self.data, self.site = folder / "workbook", folder / "data", folder / "site"
-        self.capsys = capsys
 
-    def says(self, *arguments: str, name: str = "01_one") -> str:
-        """What a command would do with a notebook; it does nothing."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("helpers.report.batch.run_all", lambda *_: True)
-            assert cli.main(["--format", "html", *arguments, name], root=self.root) == 0
-        lines = (line.split("  ", 1) for line in self.capsys.readouterr().err.splitlines())
-        return next(what for first, what in lines if first == name)
+    def says(self, *, name: str = "01_one", profile: str = "quick", threads: int = 1) -> dict[str, list[str]]:
+        """Why a command would run a notebook or draw it anew; it does nothing."""
+        workspace = Workspace(self.root)
+        notebook = workspace.notebooks / f"{name}.ipynb"
+        values, _ = plan(workspace, [notebook], profile=profile)
+        run = workspace.run(profile, notebook, values[notebook])
+        look([run], Settings(profile, formats=("html",), threads=threads, cover=cover.read(self.root, None)))
+        return {key: words for key, words in (("runs", run.reasons), ("is drawn anew", run.redraw)) if words}
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +112,11 @@ def executed(tmp_path_factory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def workbook(executed, capsys) -> Iterator[Workbook]:
+def workbook(executed) -> Iterator[Workbook]:
     """The executed workbook; what a test changes is as it was when it ends."""
     kept = executed.with_name("kept")
     shutil.copytree(executed, kept, symlinks=True)
-    yield Workbook(executed, capsys)
+    yield Workbook(executed)
     for folder in ("workbook", "data", "site", "elsewhere", "TORCH_HOME"):
         shutil.rmtree(executed / folder, ignore_errors=True)
         if (kept / folder).is_dir():
@@ -182,15 +185,14 @@ CHANGES = {
 @pytest.mark.parametrize("cause", CHANGES)
 def test_whatever_a_run_used_demands_another_one_and_is_named(workbook, cause):
     CHANGES[cause](workbook)
-    said = workbook.says()
-    assert said == f"runs: {cause}"
+    assert ", ".join(workbook.says()["runs"]) == cause
 
 
 def test_a_profile_counts_and_so_does_the_number_of_threads(workbook):
     write(workbook.root / "notebooks/profiles/smoke/01_one.yaml", "SEED: 4\n")
     shutil.copytree(workbook.root / "reports/quick", workbook.root / "reports/smoke")
-    assert workbook.says("--profile", "smoke") == "runs: parameter SEED: 3 → 4"
-    assert workbook.says("--threads", "2") == "runs: threads: 1 → 2"
+    assert workbook.says(profile="smoke")["runs"] == ["parameter SEED: 3 → 4"]
+    assert workbook.says(threads=2)["runs"] == ["threads: 1 → 2"]
 
 
 SAME = {
@@ -208,18 +210,17 @@ SAME = {
 @pytest.mark.parametrize("what", SAME)
 def test_what_changes_no_result_runs_nothing(workbook, what):
     SAME[what](workbook)
-    assert workbook.says() == "unchanged"
+    assert workbook.says() == {}
 
 
 def test_words_alone_are_drawn_anew(workbook):
-    write_notebook(workbook.root, CELLS, prose="Other text.")
-    assert workbook.says() == "is drawn anew: prose"
-    write_notebook(workbook.root, [f"{CELLS[0]}  # a comment", *CELLS[1:]])
-    assert workbook.says() == "is drawn anew: prose"
+    for cells, prose in ((CELLS, "Other text."), ([f"{CELLS[0]}  # a comment", *CELLS[1:]], "Text.")):
+        write_notebook(workbook.root, cells, prose=prose)
+        assert workbook.says() == {"is drawn anew": ["prose"]}
 
 
 def test_what_somebody_changes_while_a_notebook_runs_is_not_taken_for_what_it_has_run_with(workbook):
-    assert workbook.says(name="02_late") == "runs: kit/late.py (changed while it ran)"
+    assert workbook.says(name="02_late")["runs"] == ["kit/late.py (changed while it ran)"]
 
 
 def test_the_stamp_does_not_tell_where_this_machine_keeps_its_files(workbook):
@@ -228,10 +229,10 @@ def test_the_stamp_does_not_tell_where_this_machine_keeps_its_files(workbook):
     assert str(workbook.root.parent) not in told and sys.prefix not in told and str(Path.home()) not in told
 
 
-@pytest.mark.parametrize("damage", [None, {}, {"code": {}}, [], "text"])
+@pytest.mark.parametrize("damage", [None, {"code": {}}, "text"])
 def test_without_a_stamp_it_runs(workbook, damage):
     path = workbook.root / "reports/quick/01_one.ipynb"
     notebook = json.loads(path.read_text())
     notebook["metadata"]["workbook"]["stamp"] = damage
     path.write_text(json.dumps(notebook))
-    assert workbook.says() == "runs: its last run left no stamp"
+    assert workbook.says() == {"runs": ["its last run left no stamp"]}
