@@ -19,7 +19,7 @@ scikit-learn is imported where it is used: it takes over a second, which a noteb
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -133,30 +133,6 @@ def worst_confusions(matrix: NDArray[Any], class_names: Sequence[str], top: int 
     frame["share"] = counts[rows, columns] / counts.sum(axis=1)[rows]
     # A stable sort keeps the order of the classes among equals.
     return frame.sort_values(["count", "share"], ascending=False, kind="stable", ignore_index=True).head(top)
-
-
-def group_accuracy(logits: Array, labels: Array, groups: Mapping[str, Sequence[int]]) -> pd.DataFrame:
-    """Accuracy on groups of classes, each image scored over all K logits.
-
-    Args:
-        groups: name -> its classes, 0 … K-1; at least one group, and they may overlap.
-
-    Returns:
-        One row a group, the index named "group": ``images`` (whose true class is in the group), ``accuracy`` (NaN
-        without images), ``predicted`` (images of the whole set whose predicted class is in the group).
-    """
-    scores, truth = _checked(logits, labels)
-    if not groups:
-        raise EvaluationError('no groups: give a mapping such as {"A": range(80), "B": range(80, 100)}')
-    guesses, rows = scores.argmax(axis=1), {}
-    for name, members in groups.items():
-        wrong = [member for member in members if not 0 <= member < scores.shape[1]]
-        if wrong:
-            raise EvaluationError(f"group {name!r} has class {wrong[0]}, but the logits have {scores.shape[1]} columns")
-        inside = np.isin(truth, list(members))
-        right = float(np.mean(guesses[inside] == truth[inside])) if inside.any() else math.nan
-        rows[name] = int(inside.sum()), right, int(np.isin(guesses, list(members)).sum())
-    return pd.DataFrame(rows.values(), columns=["images", "accuracy", "predicted"], index=pd.Index(rows, name="group"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -376,10 +352,8 @@ class Overfitting(NamedTuple):
         train_accuracy, val_accuracy: shares (0 to 1) after the last epoch.
         gap: training less validation accuracy, as a share: 0.05 are five points.
         lowest_loss: the lowest validation loss, a median of some epochs.
-        lowest_epoch: the last of those epochs; of equal medians the last one's.
-        last_loss: the validation loss at the end, likewise a median.
-        rise: by what share of the lowest the validation loss has risen since: 0 or more, infinite where the lowest is
-            0. NaN where only one epoch has a finite loss: nothing can be said then.
+        rise: by what share of the lowest the validation loss, likewise a median, lies over it at the end: 0 or more,
+            infinite where the lowest is 0. NaN where only one epoch has a finite loss: nothing can be said then.
         gap_error, loss_error: standard errors over the validation images, of their accuracy and their loss; 0 where
             the losses were not given.
         verdict: "overfits", "gap only", "rise only" or "no overfitting".
@@ -389,8 +363,6 @@ class Overfitting(NamedTuple):
     val_accuracy: float
     gap: float
     lowest_loss: float
-    lowest_epoch: int
-    last_loss: float
     rise: float
     gap_error: float
     loss_error: float
@@ -439,8 +411,6 @@ def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Arr
         val_accuracy=validated,
         gap=train_accuracy - validated,
         lowest_loss=lowest,
-        lowest_epoch=int(medians[::-1].idxmin()),  # the last of equals: that is where a rise began
-        last_loss=last,
         rise=rise,
         gap_error=gap_error,
         loss_error=loss_error,

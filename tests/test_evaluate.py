@@ -97,15 +97,6 @@ def test_macro_roc_is_the_mean_of_the_class_curves():
     assert np.trapezoid(curves.macro.tpr, curves.macro.fpr) == pytest.approx(curves.macro.auc, abs=2e-3)
 
 
-def test_group_accuracy_counts_each_group_alone():
-    frame = evaluate.group_accuracy(LOGITS, LABELS, {"old": [0, 1], "new": [2], "none": [3]})
-    assert frame["accuracy"].tolist() == [pytest.approx(2 / 3), 0.5, pytest.approx(np.nan, nan_ok=True)]
-    assert frame["images"].tolist() == [3, 2, 0] and frame["predicted"].tolist() == [4, 1, 0]
-    for groups in ({}, {"A": [0, 4]}, {"A": [0], "B": [-1]}):
-        with pytest.raises(EvaluationError):
-            evaluate.group_accuracy(LOGITS, LABELS, groups)
-
-
 @pytest.mark.parametrize(
     ("logits", "labels", "message"),
     [
@@ -245,18 +236,18 @@ def test_a_gap_and_a_rise_within_the_noise_of_few_images_are_none():
 
 
 @pytest.mark.parametrize(
-    ("val_loss", "lowest_epoch", "rise"),
+    ("val_loss", "lowest", "rise"),
     [
-        (FALLS_AND_RISES, 12, 0.3),  # medians of five epochs: 1.0 of those that end at 8 to 12, 1.3 of the last five
-        ([*[1.0] * 9, 5.0], 10, 0),  # a single bad or lucky epoch is no rise
-        ([*[1.0] * 4, 0.1, *[1.0] * 5], 10, 0),
+        (FALLS_AND_RISES, 1, 0.3),  # medians of five epochs: 1.3 of the last five
+        ([*[1.0] * 9, 5.0], 1, 0),  # a single bad or lucky epoch is no rise
+        ([*[1.0] * 4, 0.1, *[1.0] * 5], 1, 0),
         ([1.0], 1, np.nan),  # of short runs medians of a third of their epochs
         ([1.0, 3.0], 1, 2),
-        ([3.0, 1.0], 2, 0),
+        ([3.0, 1.0], 1, 0),
         ([1.0, 2.0, 9.0], 1, 8),
-        ([np.nan, 1.0, np.inf], 2, np.nan),
+        ([np.nan, 2.0, np.inf], 2, np.nan),
     ],
 )
-def test_the_rise_is_from_the_lowest_median_to_the_last_one(val_loss, lowest_epoch, rise):
+def test_the_rise_is_from_the_lowest_median_to_the_last_one(val_loss, lowest, rise):
     judged = evaluate.overfitting(run(val_loss), train_accuracy=0.9)
-    assert (judged.lowest_epoch, judged.rise) == (lowest_epoch, pytest.approx(rise, nan_ok=True))
+    assert (judged.lowest_loss, judged.rise) == (lowest, pytest.approx(rise, nan_ok=True))

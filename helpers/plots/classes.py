@@ -48,7 +48,7 @@ def confusion(matrix: NDArray[Any], class_names: Sequence[str], *, ax: Axes | No
     style.tidy(ax, grid=None)
     ax.spines[:].set(visible=True, color=style.GREY, linewidth=0.6)
     if not (numbered and style.in_panels(ax)):
-        style.colour_bar(image, value, [ax], fraction=0.04, shrink=0.85)
+        style.colour_bar(image, value)
     if size <= MOST_NAMED and (cell > 0.2 or not style.in_panels(ax)):
         unit, places, labels = "class", range(size), [style.shortened(name, LONGEST_NAME) for name in names]
     else:

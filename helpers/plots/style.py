@@ -185,14 +185,14 @@ def tidy(ax: Axes, *, grid: str | None = "both", no_ticks: str | None = None) ->
         ax.grid(True, axis=grid, color=LIGHT, linewidth=0.6)
 
 
-def colour_bar(image: AxesImage, label: str, axes: Sequence[Axes], **where: Any) -> None:
-    """What the colours of ``image`` mean, beside the axes; of `panels` once for all."""
-    if in_panels(axes[0]):
-        if hasattr(image.figure, "colours"):
+def colour_bar(image: AxesImage, label: str) -> None:
+    """What the colours of ``image`` mean, beside its axes; of `panels` once for all."""
+    figure, axes, where = image.figure, [image.axes], {"fraction": 0.04, "shrink": 0.85}
+    if in_panels(image.axes):
+        if hasattr(figure, "colours"):
             return
-        image.figure.colours, axes = True, image.figure.axes
-        where = {"location": "bottom", "shrink": 0.5, "aspect": 40}
-    bar = image.figure.colorbar(image, ax=axes, pad=0.02, **where)
+        figure.colours, axes, where = True, figure.axes, {"location": "bottom", "shrink": 0.5, "aspect": 40}
+    bar = figure.colorbar(image, ax=axes, pad=0.02, **where)
     bar.set_label(label, fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     bar.outline.set_visible(False)
