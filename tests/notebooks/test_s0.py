@@ -97,7 +97,7 @@ def check_second(space) -> None:
     for count, learned in space["few"].items():
         (part,) = {id(o["train"]): o["train"] for _, _, o, _ in on_b if len(o["train"]) == 2 * count}.values()
         assert part.labels.bincount()[border:].tolist() == [count] * (space["num_classes"] - border)
-        for (method, _, _), (network, _) in learned.items():
+        for (method, _, _), (network, *_) in learned.items():
             accuracy = space["few_hits"][method, count][space["inside"]["B"]].mean()
             assert accuracy == pytest.approx(plain_accuracy(network, images.test, groups["b"]))
 
