@@ -486,14 +486,19 @@ class Comparison:
     @property
     def short(self) -> str:
         """A difference of shares, in points, and half of its interval: "+3.2 ± 4.2"."""
-        return f"{say('{points:+.1f}', points=100 * self.difference)} ± {100 * self.half:.1f}"
+        return say("{points:+.1f} ± {half:.1f}", points=100 * self.difference, half=100 * self.half)
 
     @property
     def points(self) -> str:
         """A difference of shares in words, such as "+3.2 points (95 % interval over runs and images: −1.0 to +7.4)"."""
         difference, low, high = (100 * value for value in (self.difference, self.low, self.high))
-        template = "{difference:+.1f} points (95 % interval over {sampled}: {low:+.1f} to {high:+.1f})"
-        return say(template, difference=difference, low=low, high=high, sampled=self.sampled)
+        return say(
+            "{difference:+.1f} points (95 % interval over {sampled}: {low:+.1f} to {high:+.1f})",
+            difference=difference,
+            low=low,
+            high=high,
+            sampled=self.sampled,
+        )
 
 
 def compare(a: Array, b: Array, *, paired: bool = True, comparisons: int = 1) -> Comparison:

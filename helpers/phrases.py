@@ -4,6 +4,8 @@ import math
 import re
 import string
 import unicodedata
+from collections.abc import Iterable
+from functools import reduce
 from typing import Any
 
 
@@ -24,6 +26,12 @@ def say(template: str, **values: Any) -> Said:
     said = Said(_Sentence().vformat(template, (), {name: _joined(value) for name, value in values.items()}))
     said.phrase = [template, {name: _kept(value) for name, value in values.items()}]
     return said
+
+
+def sentences(texts: Iterable[str]) -> str:
+    """Several texts as one, without those that are empty."""
+    told = list(filter(None, texts))
+    return reduce(lambda one, other: say("{one} {other}", one=one, other=other), told) if told else ""
 
 
 def plain(value: Any) -> Any:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers import ROOT, WorkbookError
-from helpers.phrases import Said, plain, say, with_minus
+from helpers.phrases import Said, plain, say, sentences, with_minus
 
 MIME = "application/vnd.workbook.v1+json"
 VERSIONS_SHOWN = ("torch", "torchvision", "timm", "scikit-learn", "pandas", "matplotlib")
@@ -501,7 +501,7 @@ def _data_warning(sources: Sequence[Any]) -> str:
     """One warning over all stand-ins; "" where all images are real."""
     stand_ins = [source for source in sources if source.warning]
     if len(stand_ins) < 2 or len({source.title for source in stand_ins}) > 1:
-        return " ".join(source.warning for source in stand_ins)
+        return sentences(source.warning for source in stand_ins)
     names = " or ".join(dict.fromkeys(source.stands_in_for for source in stand_ins))
     return replace(stand_ins[0], stands_in_for=names.replace(" or ", ", ", names.count(" or ") - 1)).warning
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from helpers import WorkbookError, storage
-from helpers.phrases import say
+from helpers.phrases import say, sentences
 
 _CHUNK = 1024  # images that are worked on at once: few enough that floating point copies of them stay small
 _IN_WORDS = {"train": "training", "val": "validation", "test": "test"}
@@ -67,7 +67,7 @@ class Source:
             what=what,
             wanted=wanted,
         )
-        return say("{one} {other}", one=stand_in, other=copies) if stand_in and copies else stand_in or copies
+        return sentences([stand_in, copies])
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from helpers import evaluate
+from helpers.phrases import say, sentences
 from helpers.plots import style
 from helpers.plots.bars import means_and_spread, tidy_means
 from helpers.plots.style import PlotError, drawn, styled
@@ -47,9 +48,12 @@ def learning_curves(
         axes = plt.subplots(1, 2, figsize=(style.WIDTH, 2.6), layout="constrained")[1]
     marks = _marks(history, patience, resume_epoch)
     said = {
-        "best": "Best: the highest validation accuracy.",
-        "stop": f"Stop: the epoch that early stopping would go back to after {patience} epochs in which the validation "
-        "loss had not fallen.",
+        "best": say("Best: the highest validation accuracy."),
+        "stop": say(
+            "Stop: the epoch that early stopping would go back to after {patience} epochs in which the validation loss "
+            "had not fallen.",
+            patience=patience,
+        ),
     }
     for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
         splits = [column.removesuffix(f"_{metric}") for column in history if str(column).endswith(f"_{metric}")]
@@ -77,7 +81,7 @@ def marks(axes: Any) -> str:
     for ax in np.ravel(axes):
         drawn_here = " ".join(ax.workbook["frame"].get("marked", pd.Series(dtype=str)).dropna())
         said |= {sentence: None for name, sentence in ax.workbook["marks"].items() if name in drawn_here}
-    return " ".join(said)
+    return sentences(said)
 
 
 @styled

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from helpers.phrases import Said, say
 from helpers.report import clean, render
 from helpers.report.cover import Cover
 from helpers.report.document import (
@@ -19,9 +20,9 @@ from helpers.report.document import (
     with_failure,
 )
 from helpers.report.index import finding
+from helpers.report.language import Language, translated
 from helpers.report.workspace import BOOK, Settings, UnreadableNotebook, load, write
 
-DEFAULT_TITLE = "Experiments in image classification"
 FEWEST_CHAPTERS = 2
 
 
@@ -79,7 +80,8 @@ def chapters(reports: Path, how: Settings) -> list[Chapter]:
         how: whose code is shown, and in which edition.
     """
     read = {path.stem: _document(path) for path in executed(reports)}
-    return [Chapter(name, selected(each, code=how.show_code, edition=how.edition)) for name, each in read.items()]
+    parts = {name: selected(each, code=how.show_code, edition=how.edition) for name, each in read.items()}
+    return [Chapter(name, translated(each, Language(how.language, name))) for name, each in parts.items()]
 
 
 def executed(reports: Path) -> list[Path]:
@@ -117,7 +119,8 @@ def pdf(chapters: Sequence[Chapter], how: Settings) -> bytes:
     """
 
     def make(pictures: render.Pictures) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        blocks = _summary(chapters)
+        language = Language(how.language)
+        blocks = _summary(chapters, language)
         for number, chapter in enumerate(chapters, 1):
             document = chapter.document
             line = " · ".join(filter(None, [chapter.name, render.facts(document)]))
@@ -125,49 +128,55 @@ def pdf(chapters: Sequence[Chapter], how: Settings) -> bytes:
             blocks += [{"kind": "chapter", "chapter": number, **opening}]
             blocks += render.described(document, pictures, paper=True, chapter=number)
         cover = how.cover or Cover()
-        title = cover.title or DEFAULT_TITLE
-        about = {"title": title, "cover": cover.described(pictures, title), "facts": _facts(chapters, how.profile)}
+        title = language.known(cover.title) or language.told("Experiments in image classification")
+        facts = _facts(chapters, how.profile, language)
+        about = {"title": title, "cover": cover.described(pictures, title, language), "facts": facts}
         return {**about, "book": True, "full": how.edition == "full"}, blocks
 
-    return render.typeset(make, level=2)
+    return render.typeset(make, level=2, language=how.language)
 
 
-def _facts(chapters: Sequence[Chapter], profile: str) -> str:
+def _facts(chapters: Sequence[Chapter], profile: str, language: Language) -> str:
     """The last line of the title page: when, and how much of it failed or rests on stand-in data."""
     documents = [chapter.document for chapter in chapters]
     failed = sum(document.failed for document in documents)
     stand_ins = sum(_is_stand_in(document) for document in documents)
     newest = max((document.finished for document in documents if document.finished), default="")
+    count = len(chapters)
     facts = [
-        render.day(newest) if newest else "",
-        f"{len(chapters)} notebooks{f', of which {failed} failed' if failed else ''}",
-        f"profile {profile}",
-        f"stand-in data in {stand_ins} of {len(chapters)} chapters" if stand_ins else "",
+        language.day(newest) if newest else "",
+        say(
+            "{count} notebooks, of which {failed} failed" if failed else "{count} notebooks", count=count, failed=failed
+        ),
+        say("profile {profile}", profile=profile),
+        say("stand-in data in {some} of {count} chapters", some=stand_ins, count=count) if stand_ins else "",
     ]
-    return " · ".join(filter(None, facts))
+    return " · ".join(language.told(fact) if isinstance(fact, Said) else fact for fact in facts if fact)
 
 
-def _summary(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
+def _summary(chapters: Sequence[Chapter], language: Language) -> list[dict[str, Any]]:
     """Which notebooks failed, how much rests on stand-in data, and for each its chapter and what it found."""
-    blocks: list[dict[str, Any]] = [{"kind": "unnumbered", "level": 1, "text": "Summary"}]
+    blocks: list[dict[str, Any]] = [{"kind": "unnumbered", "level": 1, "text": language.told("Summary")}]
     count = len(chapters)
     lines = [
-        f"Chapter {number}, {chapter.name}. {_failure(chapter.document)}"
+        f"{language.told('Chapter')} {number}, {chapter.name}. {_failure(chapter.document)}"
         for number, chapter in enumerate(chapters, 1)
         if chapter.document.failed
     ]
     if lines:
-        blocks += [{"kind": "alarms", "label": f"{len(lines)} of {count} notebooks failed", "lines": lines}]
+        label = language.told(say("{some} of {count} notebooks failed", some=len(lines), count=count))
+        blocks += [{"kind": "alarms", "label": label, "lines": lines}]
     stand_ins = sum(_is_stand_in(chapter.document) for chapter in chapters)
-    where = "all chapters" if stand_ins == count else f"{stand_ins} of {count} chapters"
-    warning = (
-        f"STAND-IN DATA in {where}. Such numbers say how the methods behave, nothing about the data sets that the "
-        "images stand in for."
+    warning = say(
+        "STAND-IN DATA in {some} of {count} chapters. Such numbers say how the methods behave, nothing about the data "
+        "sets that the images stand in for.",
+        some=stand_ins,
+        count=count,
     )
-    blocks += [{"kind": "warning", "text": warning}] if stand_ins else []
+    blocks += [{"kind": "warning", "text": language.told(warning)}] if stand_ins else []
     for number, chapter in enumerate(chapters, 1):
         document = chapter.document
-        state = f"Failed. {_failure(document)}" if document.failed else ""
+        state = f"{language.told('Failed')}. {_failure(document)}" if document.failed else ""
         about = {"chapter": number, "title": document.title, "state": state}
         blocks += [{"kind": "finding", "text": finding(document), "format": "markdown", **about}]
     return blocks

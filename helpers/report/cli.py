@@ -1,9 +1,10 @@
 """The report command: ``python -m helpers.report``."""
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,16 @@ from helpers.report.parameters import defaults, plan
 from helpers.report.workspace import (
     CODE,
     EDITIONS,
+    ENGLISH,
     FORMATS,
     QUICK,
     Refused,
     Run,
     Settings,
     Workspace,
+    check_language,
+    configured,
+    load,
     make_folder,
     read,
 )
@@ -57,14 +62,21 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     workspace = Workspace(root.resolve())
     try:
         if options.list:
-            for line in _list(workspace, options.notebooks):
-                print(printable(line))
+            _print(_list(workspace, options.notebooks))
+            return OK
+        if options.catalogues:
+            _print(_write_catalogues(workspace, options.notebooks, options.catalogues))
             return OK
         # Everything that can be refused is, before the first notebook runs.
         workspace.check_profile(options.profile)
-        if options.sweep or options.sweep_file:
-            return _sweep(workspace, options)
-        return _reports(workspace, options)
+        options.lang = options.lang or configured(workspace.root).get("language", ENGLISH)
+        check_language(str(options.lang))
+        if options.verify:
+            return _verify(workspace, options)
+        make = _sweep if options.sweep or options.sweep_file else _reports
+        status = make(workspace, options)
+        _tell_untranslated(options.lang)
+        return status
     except Refused as error:
         _say(f"error: {error}")
         return REFUSED
@@ -83,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     notebook = "a number (01), a name or a path; all numbered ones if none is given"
     add("notebooks", nargs="*", metavar="NOTEBOOK", help=notebook)
+    catalogues = "writes the catalogues of a language, with an entry for each text of the notebooks, and ends"
+    add("--catalogues", metavar="CODE", help=catalogues)
     add("--list", action="store_true", help="lists notebooks, their parameters and profiles, and ends")
 
     group = parser.add_argument_group("parameters")
@@ -94,6 +108,11 @@ def _parser() -> argparse.ArgumentParser:
     grid = "runs one notebook at each point of a grid: values parted by commas, or a range such as 0..4"
     points("--sweep", nargs="+", action="extend", default=[], metavar="NAME=VALUES", help=grid)
     points("--sweep-file", type=Path, metavar="FILE.yaml", help="the same at each of a list of parameter sets")
+
+    verify = (
+        "runs executed notebooks that were handed in once more, or all in a folder, and says what is not as computed"
+    )
+    add("--verify", nargs="+", type=Path, metavar="FILE", help=verify)
 
     group = parser.add_argument_group("execution")
     group.add_argument("--force", action="store_true", help="runs also what has not changed, and trains anew")
@@ -112,6 +131,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", help="which pages to make (both)", **formats)
     code = "whose code the PDF shows: no cell's, that of the cells tagged key (the default), or all; HTML folds it"
     add("--show-code", choices=CODE, default="key", help=code)
+    language = "the language of the reports: en, or one of notebooks/languages; counts before [tool.workbook] language"
+    add("--lang", metavar="CODE", help=language)
     edition = "which PDFs to make: what one hands in (the default), or all that HTML has, cells tagged detail too"
     add("--edition", choices=EDITIONS, default="hand-in", help=edition)
     cover = "what stands on the first page of the PDFs; counts before [tool.workbook.cover] in pyproject.toml"
@@ -153,6 +174,7 @@ def _settings(workspace: Workspace, options: argparse.Namespace) -> Settings:
         time_limit=default_limit if options.timeout is None else options.timeout or None,
         show_code=options.show_code,
         edition=options.edition,
+        language=options.lang,
         cover=cover.read(workspace.root, options.cover),
         jobs=options.jobs or jobs_for(options.threads),
         scheduler=options.scheduler,
@@ -184,7 +206,7 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
         if not any(run.has_ended for run in runs) and page.is_file() and not book.is_outdated(reports, settings):
             return ""
         problem = book.write_book(reports, settings)
-        index.write_page(reports, figures, options.profile)
+        index.write_page(reports, figures, settings)
         return problem
 
     return _carry_out(runs, settings, before, write_over_all, page)
@@ -216,10 +238,31 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
         over = sweep.summary(workspace, options.profile, runs)
         _run([over], replace(settings, jobs=1, scheduler="", anew=0.0), {})
         runs.append(over)
-        index.write_page(workspace.reports(options.profile), workspace.figures(options.profile), options.profile)
+        index.write_page(workspace.reports(options.profile), workspace.figures(options.profile), settings)
         return ""
 
     return _carry_out(runs, settings, {}, write_over_all, runs[0].reports / f"{sweep.SUMMARY}.{settings.formats[0]}")
+
+
+def _verify(workspace: Workspace, options: argparse.Namespace) -> int:
+    """A line for each hand-in, and what is wrong with it."""
+    from helpers.report.verify import verify
+
+    if options.notebooks or options.assignments or options.file or options.sweep or options.sweep_file:
+        raise Refused(
+            "--verify takes the parameters that the hand-ins hold, and no notebook, -p, -f or --sweep beside it"
+        )
+    paths = [
+        path for given in options.verify for path in (sorted(given.glob("*.ipynb")) if given.is_dir() else [given])
+    ]
+    if missing := [str(path) for path in paths or options.verify if not path.is_file()]:
+        raise Refused(f"there is no executed notebook {missing[0]}")
+    are_good = True
+    settings = replace(_settings(workspace, options), time_limit=options.timeout or None)
+    for verdict in verify(paths, settings, workspace.root):
+        print("\n".join(map(printable, verdict.lines())), end="\n\n", flush=True)
+        are_good = are_good and verdict.is_good
+    return OK if are_good else FAILED
 
 
 def _carry_out(
@@ -282,11 +325,52 @@ def _row(run: Run) -> tuple[str, ...]:
     return run.name, state, f"{run.execute_seconds:.1f}" if run.has_run else "–", f"{run.render_seconds:.1f}"
 
 
+def _tell_untranslated(code: str) -> None:
+    from helpers.report.language import Language
+
+    missing = sorted(Language.missing)
+    Language.missing.clear()
+    if missing:
+        where, example = f"notebooks/languages/{code}", missing[0][:60]
+        _say(f"note: {len(missing)} texts have no entry in {where} and stay English, such as {example!r}")
+
+
 def _say(text: str) -> None:
     """A line to stderr above those of the notebooks under way. What notebooks say must not move a terminal's cursor."""
     from tqdm import tqdm
 
     tqdm.write(printable(text), file=sys.stderr)
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Prints the lines, unless whoever reads them, such as ``head``, has had enough."""
+    try:
+        for line in lines:
+            print(printable(line), flush=True)
+    except BrokenPipeError:
+        # At its end Python flushes what is left, and would complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write_catalogues(workspace: Workspace, names: Sequence[str], code: str) -> Iterator[str]:
+    from babel import Locale, UnknownLocaleError
+
+    from helpers.report import document, language
+
+    try:
+        is_known = code != ENGLISH and Locale.parse(code) is not None
+    except (UnknownLocaleError, ValueError):
+        is_known = False
+    if not is_known:
+        raise Refused(f"{code!r} is no other language than English that Babel knows, such as fa or de")
+    texts = {language.OWN: language.own_messages()}
+    for notebook in workspace.choose(names):
+        runs = sorted(workspace.root.glob(f"reports/*/{notebook.stem}.ipynb"))
+        executed = [document.read(load(path), name=notebook.stem) for path in runs]
+        texts[notebook.stem] = language.messages(notebook, executed)
+    for name, found in texts.items():
+        count, missing = language.update(code, name, found)
+        yield f"{name}.po: {count} entries, {missing} without a translation"
 
 
 def _list(workspace: Workspace, names: Sequence[str]) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """The cover of the book and of a notebook's PDF: what a course wants to read on a report that is handed in."""
 
 import datetime
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -11,11 +10,8 @@ import yaml
 
 from helpers.report import render
 from helpers.report.clean import printable
-from helpers.report.workspace import Refused, nearest
-
-
-class UnusableCover(Refused):
-    """A field of the cover, or a file with these, that cannot be used."""
+from helpers.report.language import Language
+from helpers.report.workspace import Refused, configured, nearest
 
 
 @dataclass(frozen=True)
@@ -32,11 +28,12 @@ class Cover:
     assignment: str = ""
     title: str = ""  # of the book; the PDF of one notebook has that one's
     authors: tuple[tuple[str, str], ...] = ()  # name and student number
-    date: str = ""
+    date: str | datetime.date = ""
 
-    def described(self, pictures: render.Pictures, title: str) -> dict[str, Any]:
+    def described(self, pictures: render.Pictures, title: str, language: Language) -> dict[str, Any]:
         """As workbook.typ takes it; its "given" tells whether there is more to say than the title."""
         texts = {each.name: getattr(self, each.name) for each in fields(self) if each.type is str}
+        texts["date"] = self.date if isinstance(self.date, str) else language.day(self.date.isoformat())
         authors = [{"name": name, "number": number} for name, number in self.authors]
         logo = pictures.add("", self.logo) if self.logo else ""
         return {**texts, "title": title, "authors": authors, "logo": logo, "given": self != Cover(title=self.title)}
@@ -49,48 +46,38 @@ def read(root: Path, file: Path | None = None) -> Cover:
     relative to the file that names it; "authors" is a list of names, or of tables with "name" and "number".
 
     Raises:
-        UnusableCover: for whatever cannot be used, with its reason.
+        Refused: for whatever cannot be used, with its reason.
     """
-    path = root / "pyproject.toml"
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8") if path.is_file() else "").get("tool", {})
-        table = settings.get("workbook", {}).get("cover", {})
-        unknown = settings.get("workbook", {}).keys() - {"cover"}
-    except (OSError, ValueError, AttributeError) as error:
-        raise UnusableCover(f"cannot read [tool.workbook.cover] in {path.name}: {error}") from error
-    if unknown:
-        raise UnusableCover(f"{path.name}: {min(unknown)} in [tool.workbook] is unknown; write it below its cover")
-    cover = _with(Cover(), table, path)
+    cover = _with(Cover(), configured(root).get("cover", {}), root / "pyproject.toml")
     if file is None:
         return cover
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UnusableCover(f"cannot read the cover {file}: {' '.join(str(error).split())}") from error
+        raise Refused(f"cannot read the cover {file}: {' '.join(str(error).split())}") from error
     return _with(cover, content or {}, file)
 
 
 def _with(cover: Cover, given: Any, file: Path) -> Cover:
     """The cover with the fields that the file gives."""
     if not isinstance(given, Mapping):
-        raise UnusableCover(f"{file.name}: the cover has to be fields and their texts, such as course: Deep learning")
+        raise Refused(f"{file.name}: the cover has to be fields and their texts, such as course: Deep learning")
     names = [each.name for each in fields(Cover)]
     for name, value in given.items():
         if name not in names:
-            raise UnusableCover(f"{file.name}: the cover has no field {name!r}{nearest(str(name), names)}")
+            raise Refused(f"{file.name}: the cover has no field {name!r}{nearest(str(name), names)}")
         try:
-            made: Any = _authors(value) if name == "authors" else _text(value)
+            is_day = name == "date" and isinstance(value, datetime.date)
+            made: Any = _authors(value) if name == "authors" else value if is_day else _text(value)
             if name == "logo":
                 made = _logo(file.parent / made) if made else b""
             cover = replace(cover, **{name: made})
         except (TypeError, ValueError, OSError) as error:
-            raise UnusableCover(f"{file.name}: the cover's {name} cannot be used: {error}") from error
+            raise Refused(f"{file.name}: the cover's {name} cannot be used: {error}") from error
     return cover
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, datetime.date):
-        return render.day(value.isoformat())
     if isinstance(value, bool) or not isinstance(value, str | int | None):
         raise TypeError(f"{value!r} is no text")
     return printable("" if value is None else str(value)).strip()

@@ -28,6 +28,8 @@ PICTURES = tuple(f"image/{kind}" for kind in ("svg+xml", "png", "jpeg", "gif", "
 BEST_FIRST = (*PICTURES, "text/html", "text/markdown", "text/latex", "text/plain")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 _TITLE = re.compile(r"^#[ \t]+(\S[^\n]*)\n?", re.MULTILINE)
+# The heading of the section that says what was found.
+_END = re.compile(r"^#+\s+(?:Conclusions?|Discussion)\b", re.MULTILINE)
 # What an expression statement at a cell's end shows of an object without a text of its own.
 _BARE_OBJECT = re.compile(r"\[?<[^<>\n]{0,200}(?: at 0x[0-9a-fA-F]+|: >|\bAxes)[^<>\n]{0,100}>")
 
@@ -67,14 +69,11 @@ class Provenance(Block):
 
     rows: list[tuple[str, str]]
     warning: str  # said loudly: that images are a stand-in, or that some are there more than once; else ""
+    stand_in: bool = False
 
     def in_hand_in(self) -> "Provenance":
         """What a lecturer asks about; the rest is for whoever wants the same digits once more."""
         return replace(self, rows=[row for row in self.rows if row[0] not in ("Precision", "Versions", "Git commit")])
-
-    @property
-    def stand_in(self) -> bool:
-        return "STAND-IN DATA" in self.warning
 
 
 @dataclass(frozen=True)
@@ -162,6 +161,8 @@ class Document:
     key_numbers: tuple[str, ...] = ()
     incomplete: str = ""  # what of a report over others is missing (see `record.opening`)
     left_out: tuple[str, ...] = ()  # "fig-NAME" and "tbl-NAME" of the full edition only
+    finding: str = ""  # the reading that says what was found: the first of the conclusion, else the last
+    language: str = "en"  # that its texts are in
 
 
 def selected(document: Document, *, code: str = "all", edition: str = "full") -> Document:
@@ -296,6 +297,7 @@ class _Reader:
             key_figure=str(self._about.get("key_figure", "")),
             key_numbers=tuple(map(str, self._about.get("key_numbers", []))),
             incomplete=self._incomplete,
+            finding=_finding(self._blocks),
         )
 
     def _markdown(self, cell: "NotebookNode", tags: set[str]) -> None:
@@ -353,7 +355,9 @@ class _Reader:
             self._parameters = private(content["parameters"])
             self._title, self._incomplete = content.get("title") or self._title, content.get("incomplete", "")
             rows = [(label, clean.private(text)) for label, text in content["rows"]]
-            self._blocks.append(Provenance(rows, clean.private(content["warning"])))
+            warning = clean.private(content["warning"])
+            about = {"stand_in": "STAND-IN DATA" in warning, "phrases": content.get("phrases", {})}
+            self._blocks.append(Provenance(rows, warning, **about))
         elif kind == "reading":
             self._blocks.append(Reading(content["text"], phrases=content.get("phrases", {})))
         elif kind == "figure" and self._claim("figure", content["name"]):
@@ -382,6 +386,13 @@ class _Reader:
             self._misnamed = Failure(error, message, "", self._cell)
         self._names.add((kind, str(name)))
         return is_name(name)
+
+
+def _finding(blocks: list[Block]) -> str:
+    headings = [i for i, block in enumerate(blocks) if isinstance(block, Markdown) and _END.search(block.text)]
+    below = blocks[headings[-1] :] if headings else []
+    found, others = ([block.text for block in part if isinstance(block, Reading)] for part in (below, blocks))
+    return found[0] if found else others[-1] if others else ""
 
 
 def _with_texts(content: Any, change: Callable[[str], str]) -> Any:

@@ -17,7 +17,7 @@ from helpers import ROOT, WorkbookError
 from helpers.report import clean, stamp
 from helpers.report.parameters import defaults
 from helpers.report.stamp import ABSENT, CHANGED, Kinds, digest
-from helpers.report.workspace import FORCED, Run, Settings, read
+from helpers.report.workspace import FORCED, LANGUAGES, Run, Settings, read
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -43,12 +43,12 @@ def look(runs: Iterable[Run], settings: Settings) -> None:
         if then is None:
             run.reasons.append(_why_unknown(run))
             continue
-        now = _of_notebook(notebook(run.notebook), run) | {
+        now = of_notebook(notebook(run.notebook), run) | {
             "files": {name: state(name, run.root) for name in then["files"]},
             "libraries": versions(tuple(then["libraries"])),
             "machine": {"threads": str(settings.threads)},
         }
-        run.reasons += _changes(then, now)
+        run.reasons += changes(then, now)
         if page_then is None:
             run.redraw = ["its last report was not finished"]
         else:
@@ -76,7 +76,7 @@ def complete(executed: "NotebookNode", run: Run, settings: Settings) -> None:
     made = executed.metadata.get("workbook", {}).get("stamp")
     if made is None:
         return
-    made |= _of_notebook(executed, run)
+    made |= of_notebook(executed, run)
     made["machine"] = {"threads": str(settings.threads)}
     if settings.scheduler:
         project = ("workbook/", "./")  # which is the same there, and may have changed here meanwhile
@@ -97,7 +97,9 @@ def page(notebook: Mapping[str, Any], settings: Settings, layout: str | None = N
     written = json.dumps([cells, about, workbook], sort_keys=True, ensure_ascii=False)
     return {
         "prose": digest(written),
-        "layout": digest(layout or _layout(), settings.show_code, settings.edition, repr(settings.cover)),
+        "layout": digest(
+            layout or _layout(), settings.show_code, settings.edition, settings.language, repr(settings.cover)
+        ),
     }
 
 
@@ -135,7 +137,7 @@ def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "Noteboo
     return renewed
 
 
-def _of_notebook(notebook: Mapping[str, Any], run: Run) -> Kinds:
+def of_notebook(notebook: Mapping[str, Any], run: Run) -> Kinds:
     """The kinds "code" and "parameters"."""
     # papermill replaces a cell that it injected itself in an earlier run; without parameters it leaves it there.
     cells = [cell for cell in notebook["cells"] if not (run.parameters and _is_injected(cell))]
@@ -183,11 +185,11 @@ def _value(value: Any) -> str:
 
 
 def _layout() -> str:
-    works = stamp.tree(ROOT / "notebooks", "*.bib")
-    return digest(stamp.tree(Path(__file__).parent), works, repr(stamp.versions(_DRAWING)))
+    works, texts = stamp.tree(ROOT / "notebooks", "*.bib"), stamp.tree(LANGUAGES)
+    return digest(stamp.tree(Path(__file__).parent), works, texts, repr(stamp.versions(_DRAWING)))
 
 
-def _changes(then: Kinds, now: Kinds) -> list[str]:
+def changes(then: Kinds, now: Kinds) -> list[str]:
     """What differs, in words: "code of cell 7", "parameter EPOCHS: 3 → 5", "helpers/train/fit.py" …"""
     words = []
     for kind, new in now.items():

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from helpers.phrases import say
 from helpers.record import is_name, telling
 from helpers.report import render
-from helpers.report.document import Document, Failure, Figure, Markdown, Provenance, Reading, Table
-from helpers.report.workspace import BOOK, write
+from helpers.report.document import DamagedNotebook, Document, Failure, Figure, Provenance, Table, read
+from helpers.report.language import Language, translated
+from helpers.report.workspace import BOOK, ENGLISH, Settings, UnreadableNotebook, load, write
 
 NUMBERS_SHOWN = 4
 _SENTENCE = re.compile(r"(?:(?!\n[ \t]*\n).)*?(?<! vs)(?<!Fig)[.!?؟](?=\s+[^\sa-z]|\s*\Z)", re.DOTALL)
 """A text's first one: it ends before a blank and a capital letter, a digit or a mark."""
-_END = re.compile(r"^#+\s+(?:Conclusions?|Discussion)\b", re.MULTILINE)
-"""The heading of the section that says what was found."""
 THUMBNAIL_BYTES = 600_000
 """A larger drawing is not shown on its card: thirty of them would make the page slow."""
 FILES = {
@@ -91,17 +91,8 @@ def numbers(document: Document, *, name: str, profile: str) -> dict[str, Any]:
 
 
 def finding(document: Document) -> str:
-    """What the notebook found: the first sentence of the first reading of its conclusion or discussion, or else of its
-    last reading.
-
-    Returns:
-        Markdown that the run computed; "" where it has no reading, or failed.
-    """
-    headings = [i for i, block in enumerate(document.blocks) if isinstance(block, Markdown) and _END.search(block.text)]
-    below = document.blocks[headings[-1] :] if headings else []
-    readings = [[block.text for block in part if isinstance(block, Reading)] for part in (below, document.blocks)]
-    found = next(iter(readings[0]), readings[1][-1] if readings[1] else "")
-    return "" if document.failed else first_sentence(found)
+    """What the notebook found: a sentence in Markdown that the run computed; "" where it has none, or failed."""
+    return "" if document.failed else first_sentence(document.finding)
 
 
 def first_sentence(text: str) -> str:
@@ -111,10 +102,11 @@ def first_sentence(text: str) -> str:
 
 def _plain(text: str, document: Document) -> str:
     """The Markdown of a sentence without its marks, references with their numbers."""
+    language = Language(document.language)
     numbers = {block.name: block.number for block in document.blocks if isinstance(block, Figure | Table)}
 
     def number(found: re.Match[str]) -> str:
-        return f"{'Figure' if found[1] == 'fig' else 'Table'} {numbers.get(found[2], found[2])}"
+        return f"{language.told('Figure' if found[1] == 'fig' else 'Table')} {numbers.get(found[2], found[2])}"
 
     return re.sub(r"[*`]", "", re.sub(r"@(fig|tbl)-(\w+(?:-\w+)*)", number, text))
 
@@ -135,12 +127,13 @@ def key_numbers(numbers: Numbers, patterns: Sequence[str]) -> list[Mapping[str, 
     return [numbers[name] for name in named] or first
 
 
-def compared(numbers: Numbers, patterns: Sequence[str]) -> list[list[str]]:
+def compared(numbers: Numbers, patterns: Sequence[str], language: Language) -> list[list[str]]:
     """The numbers for which an earlier report gave a figure, beside it; where it gave none, the key ones.
 
     Args:
         numbers: of a run.
         patterns: names of its key numbers.
+        language: of the units behind the labels.
 
     Returns:
         Texts: what it is, with its unit; the earlier figure, this run's and their difference, without ("–" where there
@@ -150,12 +143,13 @@ def compared(numbers: Numbers, patterns: Sequence[str]) -> list[list[str]]:
     rows = []
     for number in reported or key_numbers(numbers, patterns):
         texts = [number["shown"][key] for key in ("reported", "value", "difference")]
-        label = f"{number['label']}, {number['unit']}" if number["unit"] else number["label"]
+        unit = f"{language.known(', ')}{language.known(number['unit'])}" if number["unit"] else ""
+        label = number["label"] + unit
         rows.append([label, *(text.removesuffix(f" {number['unit']}").removesuffix(" points") for text in texts)])
     return rows
 
 
-def write_page(reports: Path, figures: Path, profile: str) -> None:
+def write_page(reports: Path, figures: Path, how: Settings) -> None:
     """Writes ``index.html``: a card for each notebook that left its numbers, and one table of the results.
 
     The notebooks' pages get links to their neighbours' and to their own files, those that exist now.
@@ -163,12 +157,14 @@ def write_page(reports: Path, figures: Path, profile: str) -> None:
     Args:
         reports: the folder of a profile's reports, whichever command made them; the page's links lead to files there.
         figures: the folder of the same profile's drawings, one folder for each notebook.
-        profile: the profile's name.
+        how: the profile and the language.
     """
+    language = Language(how.language)
     found = {path.stem: content for path in sorted(reports.glob("*.json")) if (content := _content(path)) is not None}
+    found = {name: _told(content, reports, language.code) for name, content in found.items()}
     failed = [name for name, content in found.items() if content["status"] != "ok"]
     stand_ins = sum(bool(content["stand_in"]) for content in found.values())
-    tables = [compared(content["numbers"], content.get("key_numbers", [])) for content in found.values()]
+    tables = [compared(content["numbers"], content.get("key_numbers", []), language) for content in found.values()]
     columns = list(zip(*itertools.chain(*tables), strict=True))
     kept, note = telling(COMPARED, columns, "", fixed=[0, 2]) if columns else ([], "")
     groups = [
@@ -181,36 +177,50 @@ def write_page(reports: Path, figures: Path, profile: str) -> None:
         if rows
     ]
     meta = {
-        "title": f"Reports, {profile} profile",
-        "profile": profile,
-        "count": f"{len(found)} notebook{'' if len(found) == 1 else 's'}",
-        "duration": render.in_words(sum(content["duration_seconds"] or 0 for content in found.values())),
+        "title": language.told(say("Reports, {profile} profile", profile=how.profile)),
+        "profile": how.profile,
+        "count": language.told(say("{count} notebook" if len(found) == 1 else "{count} notebooks", count=len(found))),
+        "duration": language.told(render.in_words(sum(content["duration_seconds"] or 0 for content in found.values()))),
         "failed": {"count": str(len(failed)), "names": ", ".join(failed)} if failed else None,
-        "stand_ins": f"{stand_ins} of {len(found)}" if stand_ins else "",
-        "links": _links(reports),
-        "cards": [{"number": str(i), **_card(reports, *each)} for i, each in enumerate(found.items())],
-        "columns": [COMPARED[j] for j in kept[1:]],
+        "stand_ins": language.told(say("{some} of {all}", some=stand_ins, all=len(found))) if stand_ins else "",
+        "links": _links(reports, language),
+        "cards": [{"number": str(i), **_card(reports, language, *each)} for i, each in enumerate(found.items())],
+        "columns": [language.told(COMPARED[j]) for j in kept[1:]],
         "width": str(len(kept)),
         "note": note,
         "compared": groups,
     }
     thumbnails = [_thumbnail(content, figures / name) for name, content in found.items()]
-    page = render.page(meta, "index.html")
+    page = render.page(meta, "index.html", language.code)
     page = re.sub(r"<!--thumbnail (\d+)-->", lambda place: thumbnails[int(place[1])], page)
     write(reports / "index.html", page)
-    _link(reports, meta["cards"])
+    _link(reports, meta["cards"], language)
 
 
-def _link(reports: Path, cards: Sequence[dict[str, Any]]) -> None:
+def _told(content: dict[str, Any], reports: Path, code: str) -> dict[str, Any]:
+    """What a notebook left, in another language than English: told by its executed notebook, where that is there."""
+    path = reports / f"{content['notebook']}.ipynb"
+    if code == ENGLISH or not path.is_file():
+        return content
+    try:
+        document = translated(read(load(path)), Language(code, path.stem))
+    except (UnreadableNotebook, DamagedNotebook):
+        return content
+    made = numbers(document, name=path.stem, profile=content["profile"])
+    return content | {key: made[key] for key in ("title", "finding", "numbers", "provenance", "figures")}
+
+
+def _link(reports: Path, cards: Sequence[dict[str, Any]], language: Language) -> None:
     """Writes the links into the pages that lack some or have others."""
     pages = [card for card in cards if card["page"].endswith(".html")]
     for before, card, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
         near = [(other, rel) for other, rel in ((before, "prev"), (after, "next")) if other]
         titles = {"prev": "Previous", "next": "Next"}
         links = {
-            "files": [_anchor(file["path"], file["text"]) for file in card["files"] if file["text"] in PAGES_LINKS],
+            "files": [_anchor(file["path"], file["text"]) for file in card["files"] if file["kind"] in PAGES_LINKS],
             "neighbours": [
-                _anchor(other["page"], f"{titles[rel]}: {other['title']}", f' rel="{rel}"') for other, rel in near
+                _anchor(other["page"], f"{language.told(titles[rel])}: {other['title']}", f' rel="{rel}"')
+                for other, rel in near
             ],
         }
         path = reports / unquote(card["page"])
@@ -236,34 +246,38 @@ def _content(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and {"notebook", "status", "figures"} <= set(content) else None
 
 
-def _links(reports: Path) -> list[dict[str, str]]:
+def _links(reports: Path, language: Language) -> list[dict[str, str]]:
     """What else lies in ``reports``: the book and each sweep's page."""
-    found = {BOOK: "The whole book (PDF)"} if (reports / BOOK).is_file() else {}
+    found = {BOOK: language.told("The whole book (PDF)")} if (reports / BOOK).is_file() else {}
     sweeps = sorted(path.parent.name for path in reports.glob("sweeps/*/sweep.html"))
-    found |= {f"sweeps/{name}/sweep.html": f"Sweep of {name}" for name in sweeps}
+    found |= {f"sweeps/{name}/sweep.html": language.told(say("Sweep of {name}", name=name)) for name in sweeps}
     return [{"path": quote(path), "text": text} for path, text in found.items()]
 
 
-def _card(reports: Path, name: str, content: dict[str, Any]) -> dict[str, Any]:
-    files = [(text, f"{name}.{suffix}") for suffix, text in FILES.items() if (reports / f"{name}.{suffix}").is_file()]
+def _card(reports: Path, language: Language, name: str, content: dict[str, Any]) -> dict[str, Any]:
+    suffixes = [suffix for suffix in FILES if (reports / f"{name}.{suffix}").is_file()]
+    files = [
+        {"kind": FILES[suffix], "text": language.told(FILES[suffix]), "path": quote(f"{name}.{suffix}")}
+        for suffix in suffixes
+    ]
     seconds, error = content["duration_seconds"], content["error"]
-    data = content["provenance"].get("Data set", "")
+    data = next(iter(content["provenance"].values()), "")
     state, badge = ("warn", "Stand-in data") if content["stand_in"] else ("plain", "Real data")
     failed = content["status"] != "ok"
     return {
         "title": content["title"],
         "finding": content.get("finding", ""),
         "state": "bad" if failed else "good",
-        "badge": "Failed" if failed else "Complete",
+        "badge": language.told("Failed" if failed else "Complete"),
         "error": {"name": error["name"], "message": error["message"][:200]} if error else None,
-        "data": {"text": data, "state": state, "badge": badge} if data else None,
-        "duration": "" if seconds is None else render.in_words(seconds),
+        "data": {"text": data, "state": state, "badge": language.told(badge)} if data else None,
+        "duration": "" if seconds is None else language.told(render.in_words(seconds)),
         "numbers": [
             {"label": number["label"], "text": number["shown"]["value"]}
             for number in key_numbers(content["numbers"], content.get("key_numbers", []))
         ],
-        "page": quote(files[0][1]),
-        "files": [{"text": text, "path": quote(file)} for text, file in files],
+        "page": files[0]["path"],
+        "files": files,
     }
 
 

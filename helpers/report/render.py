@@ -4,6 +4,7 @@ Both pages come from the same blocks by the same reader. Nothing is fetched, no 
 only pictures that lie in the workbook are read.
 """
 
+import atexit
 import base64
 import functools
 import hashlib
@@ -15,15 +16,16 @@ import subprocess
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from helpers import ROOT, WorkbookError
+from helpers.phrases import Said, say
 from helpers.report import document as parts
 from helpers.report import foreign
 from helpers.report.clean import printable
+from helpers.report.language import TEMPLATES, Language
 
 if TYPE_CHECKING:
     from helpers.report.cover import Cover
@@ -42,7 +44,7 @@ LINE_COLUMNS = 94
 WIDE_FIGURE = 560
 """CSS pixels: a wider figure is scrolled on a phone, so that its letters stay legible."""
 PICTURES = {suffix: f"image/{suffix}" for suffix in ("png", "jpeg", "gif", "webp")}
-PICTURES |= {"jpg": "image/jpeg", "svg": "image/svg+xml", "pdf": "application/pdf"}
+PICTURES |= {"ttf": "font/ttf", "jpg": "image/jpeg", "svg": "image/svg+xml", "pdf": "application/pdf"}
 _DATA_URI = re.compile(r"data:(image/[a-z+]+);base64,([A-Za-z0-9+/=]+)")
 _BESIDE = re.compile(r"""(?<=\]\()[^\s():"]+\.\w+(?=[\s)])|(?<=src=['"])[^'":]+\.\w+(?=['"])""")
 _EMPTY_HEADER = re.compile(r'<th((?: [\w-]+="[^"<>]*")*)>(?:\s|&nbsp;)*</th>')
@@ -61,6 +63,7 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
         profile: the profile of the run, such as "quick".
         overview: where the page over all notebooks is, relative to this one.
     """
+    language = Language(document.language)
     token = "w" + hashlib.sha256(repr(document).encode("utf-8", "surrogatepass")).hexdigest()[:16]
     pictures = Pictures(token)
     blocks = described(document, pictures, paper=False)
@@ -70,11 +73,11 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
         "name": name,
         "profile": profile,
         "overview": overview,
-        "badge": "Failed" if failure else document.incomplete or "Complete",
+        "badge": language.told("Failed") if failure else document.incomplete or language.told("Complete"),
         "state": "bad" if failure else "warn" if document.incomplete else "good",
-        "duration": "" if document.duration is None else in_words(document.duration),
+        "duration": "" if document.duration is None else language.told(in_words(document.duration)),
         "stamp": document.finished or "",
-        "finished": day(document.finished, "%H:%M") + " UTC" if document.finished else "",
+        "finished": language.day(document.finished, time=True) if document.finished else "",
         "failure": failure or {},
         "sources": [
             {"warning": block.warning, "rows": [{"label": label, "text": text} for label, text in block.rows]}
@@ -82,7 +85,8 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
             if isinstance(block, parts.Provenance)
         ],
     }
-    page = convert({"to": "html", "mark": f"<!--{token}", "meta": meta, "blocks": blocks}, pictures, "page.html")
+    order = {"to": "html", "language": document.language, "mark": f"<!--{token}", "meta": meta, "blocks": blocks}
+    page = convert(order, pictures, "page.html")
     head, _, rest = page.partition("<!--body-->")
     body, _, end = rest.rpartition("<!--end-->")
     # Our own pieces and the notebook's take turns, parted by marks that say what follows.
@@ -93,7 +97,7 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
     body = _EMPTY_HEADER.sub(r"<td\1></td>", "".join(pieces[::2]))
     source = re.compile(rf'(?<=src="|ref="){token}-[\w.]+')
     body = source.sub(lambda found: data_uri(found[0], pictures.files.get(found[0], b"")), body)
-    return _with_style(head + body + end)
+    return _with_style(head + body + end, document.language)
 
 
 def pdf(document: parts.Document, cover: "Cover | None" = None) -> bytes:
@@ -105,10 +109,10 @@ def pdf(document: parts.Document, cover: "Cover | None" = None) -> bytes:
 
     def make(pictures: Pictures) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         meta = {"title": document.title, "facts": facts(document), "failed": document.failed}
-        front = cover.described(pictures, document.title) if cover else {"given": False}
+        front = cover.described(pictures, document.title, Language(document.language)) if cover else {"given": False}
         return {**meta, "cover": front}, described(document, pictures, paper=True)
 
-    return typeset(make, level=1)
+    return typeset(make, level=1, language=document.language)
 
 
 def unknown(document: parts.Document) -> list[str]:
@@ -120,7 +124,8 @@ def unknown(document: parts.Document) -> list[str]:
     if all(name in names for name in named):
         return []
     pictures = Pictures("picture")
-    order = {"to": "html", "mark": "<!--", "meta": {}, "blocks": described(document, pictures, paper=False)}
+    blocks = described(document, pictures, paper=False)
+    order = {"to": "html", "language": "en", "mark": "<!--", "meta": {}, "blocks": blocks}
     missing = json.loads(convert(order, pictures, to="json"))["meta"].get("missing", {"c": []})["c"]
     return list(dict.fromkeys(name["c"] for name in missing))
 
@@ -132,6 +137,7 @@ def described(document: parts.Document, pictures: "Pictures", *, paper: bool, ch
         paper: for a PDF, where printed text is cut and provenance comes first.
         chapter: of a book, whose figures are numbered by it; 0 for a report of its own.
     """
+    language = Language(document.language)
     blocks = [block for block in document.blocks if not isinstance(block, parts.Provenance)]
     sources = [block for block in document.blocks if isinstance(block, parts.Provenance)]
     made = []
@@ -147,13 +153,14 @@ def described(document: parts.Document, pictures: "Pictures", *, paper: bool, ch
         made.append(about)
         if "number" in about:
             number = f"{chapter}.{about['number']}" if chapter else str(about["number"])
-            about |= {"number": number, "anchor": f"{about['kind']}-{number}"}
+            shown = ".".join(map(language.signs, number.split(".")))
+            about |= {"number": shown, "anchor": f"{about['kind']}-{number}"}
     if document.left_out:
         made.append({"kind": "elsewhere", "chapter": chapter or 1, "names": document.left_out})
-    return made if paper else _folded(made)
+    return made if paper else _folded(made, language)
 
 
-def _folded(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _folded(blocks: list[dict[str, Any]], language: Language) -> list[dict[str, Any]]:
     """The blocks, those of neighbouring detail cells between a "fold", which says what they are, and an "unfold"."""
     made: list[dict[str, Any]] = []
     for is_detail, group in itertools.groupby(blocks, key=lambda block: block["detail"]):
@@ -161,7 +168,9 @@ def _folded(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if is_detail and any(block["kind"] != "code" for block in found):  # code is folded by itself
             headings = [re.match(r"#+\s+(.*)", block.get("text", "")) for block in found if block["kind"] == "text"]
             title = next((re.sub(r"[`*]", "", heading[1]) for heading in headings if heading), "")
-            numbers = [f"{block['kind'].title()} {block['number']}" for block in found if "number" in block]
+            numbers = [
+                f"{language.told(block['kind'].title())} {block['number']}" for block in found if "number" in block
+            ]
             more = f"{', '.join(numbers[:2])} …{numbers[-1]}" if len(numbers) > 4 else ", ".join(numbers)
             if not title and not more:
                 text = next((block["text"] for block in found if block["kind"] in ("text", "reading")), "")
@@ -319,10 +328,11 @@ def convert(order: dict[str, Any], pictures: Pictures, template: str = "", *, to
     import pypandoc
 
     files = {"files": dict.fromkeys(pictures.files, True), "refused": dict.fromkeys(pictures.refused, True)}
-    command = [pypandoc.get_pandoc_path(), "-f", str(HERE / "workbook.lua"), "-t", to or order["to"]]
+    here = _templates(order["language"])
+    command = [pypandoc.get_pandoc_path(), "-f", str(here / "workbook.lua"), "-t", to or order["to"]]
     command += ["--wrap=none", "--mathml", "--syntax-highlighting=none"]
     if template:
-        command += ["--standalone", f"--template={HERE / template}"]
+        command += ["--standalone", f"--template={here / template}"]
     if any("[@" in block.get("text", "") for block in order["blocks"]) and BIBLIOGRAPHY.is_file():
         files["bibliography"] = BIBLIOGRAPHY.read_text(encoding="utf-8")
     for longest in (1_000_000, 1000, 0):
@@ -334,6 +344,17 @@ def convert(order: dict[str, Any], pictures: Pictures, template: str = "", *, to
         else:
             return run.stdout.decode()
     raise WorkbookError(f"pandoc could not make the page: {(fault.stderr or b'').decode()[:500]}")
+
+
+@functools.cache
+def _templates(language: str) -> Path:
+    """A folder of the templates in a language, for as long as this process lasts."""
+    folder = tempfile.TemporaryDirectory(prefix="workbook-templates-")
+    atexit.register(folder.cleanup)
+    for file in HERE.iterdir():
+        if file.suffix in TEMPLATES:
+            (Path(folder.name) / file.name).write_text(Language(language).template(file), encoding="utf-8")
+    return Path(folder.name)
 
 
 def _clean(content: Any) -> Any:
@@ -353,21 +374,32 @@ def data_uri(name: str, content: bytes) -> str:
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 
-def page(variables: dict[str, Any], template: str) -> str:
+def page(variables: dict[str, Any], template: str, language: str = "en") -> str:
     """A page that is made of a template alone, with the style sheet in it; texts are escaped."""
-    return _with_style(convert({"to": "html", "mark": "", "meta": variables, "blocks": []}, Pictures(""), template))
+    order = {"to": "html", "language": language, "mark": "", "meta": variables, "blocks": []}
+    return _with_style(convert(order, Pictures(""), template), language)
 
 
-def _with_style(page: str) -> str:
-    return page.replace("/*style*/", (HERE / "style.css").read_text(encoding="utf-8"), 1)
+def _with_style(page: str, language: str) -> str:
+    style = (_templates(language) / "style.css").read_text(encoding="utf-8")
+    if Language(language).direction == "rtl":  # whose letters not every machine has
+        for weight in ("Regular", "Bold"):
+            font = data_uri("x.ttf", (HERE / "fonts" / f"Vazirmatn-{weight}.ttf").read_bytes())
+            style += f"@font-face {{ font-family: Vazirmatn; font-weight: {weight.lower()}; src: url({font}); }}\n"
+            style = style.replace("weight: regular", "weight: normal")
+        style += ":root { --text: Vazirmatn, serif; --plain: Vazirmatn, sans-serif; }\n"
+    return page.replace("/*style*/", style, 1)
 
 
-def typeset(make: Callable[[Pictures], tuple[dict[str, Any], list[dict[str, Any]]]], *, level: int) -> bytes:
+def typeset(
+    make: Callable[[Pictures], tuple[dict[str, Any], list[dict[str, Any]]]], *, level: int, language: str = "en"
+) -> bytes:
     """The PDF of what ``make`` makes, with as many formulas and pictures as Typst takes.
 
     Args:
         make: the variables and the blocks; it adds the pictures.
         level: of the highest headings.
+        language: of the report's own words.
 
     Raises:
         PdfError: if Typst complains about something else, or of too much.
@@ -378,11 +410,14 @@ def typeset(make: Callable[[Pictures], tuple[dict[str, Any], list[dict[str, Any]
     while True:
         pictures = Pictures("picture", refused)
         meta, blocks = make(pictures)
-        order = {"to": "typst", "mark": "", "meta": meta, "blocks": blocks, "level": level}
+        order = {"to": "typst", "language": language, "mark": "", "meta": meta, "blocks": blocks, "level": level}
         source = convert(order, pictures)
         with tempfile.TemporaryDirectory(prefix="workbook-pdf-") as folder:
             # All that the source reads lies in one folder, which is Typst's root: it can open nothing else.
-            for name, content in {**pictures.files, "workbook.typ": (HERE / "workbook.typ").read_bytes()}.items():
+            for name, content in {
+                **pictures.files,
+                "workbook.typ": (_templates(language) / "workbook.typ").read_bytes(),
+            }.items():
                 (Path(folder) / name).write_bytes(content)
             main = Path(folder) / "main.typ"
             main.write_text(source, encoding="utf-8")
@@ -419,21 +454,20 @@ def _fonts() -> Any:
 
 def facts(document: parts.Document) -> str:
     """When the run finished and how long it took, in words; "" where the notebook says neither."""
-    took = "" if document.duration is None else f"took {in_words(document.duration)}"
-    finished = f"Run finished on {day(document.finished, '%H:%M')} UTC" if document.finished else ""
-    return " · ".join(filter(None, [finished, took]))
+    language, facts = Language(document.language), []
+    if document.finished:
+        facts.append(say("Run finished on {day}", day=language.day(document.finished, time=True)))
+    if document.duration is not None:
+        facts.append(say("took {duration}", duration=in_words(document.duration)))
+    return " · ".join(map(language.told, facts))
 
 
-def day(stamp: str, time: str = "") -> str:
-    """An ISO 8601 time in UTC as "22 November 2026", with its time of day in the form ``time`` behind it."""
-    moment = datetime.fromisoformat(stamp)
-    return f"{moment.day} {moment:%B %Y}" + (f", {moment:{time}}" if time else "")
-
-
-def in_words(seconds: float) -> str:
+def in_words(seconds: float) -> Said:
     """``seconds`` (0 or more) as a reader says them: "3.9 s", "2 min 54 s" or "1 h 2 min"."""
     if seconds < 59.95:
-        return f"{seconds:.1f} s"
+        return say("{seconds:.1f} s", seconds=seconds)
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    if hours:
+        return say("{hours} h {minutes} min", hours=hours, minutes=minutes)
+    return say("{minutes} min {seconds} s", minutes=minutes, seconds=rest)

@@ -4,7 +4,11 @@
 -- them. For Typst every text becomes a string literal or pandoc's escaped markup: a notebook cannot inject Typst.
 
 local MARKDOWN = "gfm-emoji-yaml_metadata_block"  -- GitHub's is what Jupyter shows
-local LABELS = {fig = "Figure", tbl = "Table"}
+local LABELS = {fig = "@{Figure}", tbl = "@{Table}"}
+local ELSEWHERE = {
+  fig = {"@{A figure of the full edition}", "@{a figure of the full edition}"},
+  tbl = {"@{A table of the full edition}", "@{a table of the full edition}"},
+}
 local LONG_WORD, PART_OF_WORD = 30, 15
 local stringify = pandoc.utils.stringify
 local order, typst  -- what is to be made, and whether for Typst
@@ -56,13 +60,13 @@ local function value(content, longest)
   return "(" .. table.concat(items, " ") .. ")"
 end
 
---- Whether the first letter that has a direction is Hebrew or Arabic.
+--- Whether the first letter that has a direction is Hebrew or Arabic; in a report that runs so, whether any is.
 local function runs_right_to_left(text)
   for _, code in utf8.codes(text) do
     local digit = (code >= 0x660 and code <= 0x669) or (code >= 0x6F0 and code <= 0x6F9)
     if (code >= 0x5D0 and code <= 0x8FF and not digit) or (code >= 0xFB1D and code <= 0xFEFC) then return true end
     local letter = (code >= 65 and code <= 90) or (code >= 97 and code <= 122) or (code >= 0xC0 and code < 0x2000)
-    if (letter and not digit) or code >= 0x2C00 then return false end
+    if "@[direction]" == "ltr" and ((letter and not digit) or code >= 0x2C00) then return false end
   end
   return false
 end
@@ -110,12 +114,12 @@ local function polished(text, begins, names)
       say(text:sub(last, start - 1))
       if place == "elsewhere" then
         -- Without a number: in the full edition, and here, others have it.
-        result:insert(shown((begins and start == 1 and "A " or "a ") .. LABELS[kind]:lower() .. " of the full edition"))
+        result:insert(shown(ELSEWHERE[kind][begins and start == 1 and 1 or 2]))
       elseif place then
         result:insert(pandoc.Link(LABELS[kind] .. "\u{A0}" .. place.number, "#" .. place.anchor))
       else
         order.missing:insert("@" .. kind .. "-" .. name_only)
-        result:extend({pandoc.Str(LABELS[kind]:lower() .. " "), pandoc.Code(name_only), pandoc.Str(" (not recorded)")})
+        result:extend({pandoc.Str(LABELS[kind]:lower() .. " "), pandoc.Code(name_only), pandoc.Str(" @{(not recorded)}")})
       end
       last = stop - (#name - #name_only)
     end
@@ -177,7 +181,7 @@ local function bibliography()
       for _, citation in ipairs(block.content[1].citations) do
         if not known[citation.id] then
           order.missing:insert("@" .. citation.id)
-          order.cites[i] = pandoc.Inlines({pandoc.Code(citation.id), pandoc.Str(" (not in references.bib)")})
+          order.cites[i] = pandoc.Inlines({pandoc.Code(citation.id), pandoc.Str(" @{(not in references.bib)}")})
         end
       end
     else
@@ -344,9 +348,10 @@ end
 local function call(name, ...) return raw("#wb." .. name .. "(" .. table.concat({...}, ", ") .. ")") end
 
 local function directed(block)
-  if not runs_right_to_left(stringify(block)) then return nil end
-  if typst then return {raw("#wb.directed(true)["), block, raw("]")} end
-  return {raw('<div dir="rtl">'), block, raw("</div>")}
+  local text = stringify(block)
+  if direction(text) == "@[direction]" then return nil end
+  if typst then return {raw("#wb.directed(" .. tostring(runs_right_to_left(text)) .. ")["), block, raw("]")} end
+  return {raw('<div dir="' .. direction(text) .. '">'), block, raw("</div>")}
 end
 
 local function to_typst(blocks)
@@ -379,7 +384,7 @@ local function text_of(b)
   end
   blocks = blocks:walk({
     BulletList = directed, OrderedList = directed, BlockQuote = directed,
-    Table = function(tbl) return scrolled(pandoc.Blocks({tbl}), "Table") end,
+    Table = function(tbl) return scrolled(pandoc.Blocks({tbl}), LABELS.tbl) end,
   })
   return fenced(order.mark .. "text-->", blocks, order.mark .. "-->")
 end
@@ -391,7 +396,7 @@ end
 
 --- A drawing of several panels, which stand below each other on a narrow screen: parts of one picture, which is here once.
 local function panels(b)
-  local id, said = "drawing-" .. b.number, ' role="img" aria-label="' .. escaped(b.alt) .. '"'
+  local id, said = "drawing-" .. b.anchor, ' role="img" aria-label="' .. escaped(b.alt) .. '"'
   local parts = pandoc.List(b.panels):map(function(p)
     local box = ("%.1f %.1f %.1f %.1f"):format(p[1] * b.width, p[2] * b.height, p[3] * b.width, p[4] * b.height)
     return '<svg viewBox="' .. box .. '"><use href="#' .. id .. '"/></svg>'
@@ -404,7 +409,7 @@ end
 
 local html = {
   fold = function(b)
-    local title = b.title ~= "" and ("Details: <b>" .. escaped(b.title) .. "</b>") or "<b>Details</b>"
+    local title = b.title ~= "" and ("@{Details:} <b>" .. escaped(b.title) .. "</b>") or "<b>@{Details}</b>"
     local more = b.more ~= "" and ' <span class="quiet">' .. escaped(b.more) .. "</span>" or ""
     return {raw('<details class="more"><summary dir="auto">' .. title .. more .. "</summary>")}
   end,
@@ -415,34 +420,34 @@ local html = {
     return fenced('<div class="text answer" dir="' .. direction(b.text) .. '">', text_of(b), "</div>")
   end,
   text = function(b) return fenced('<div class="text">', text_of(b), "</div>") end,
-  reading = function(b) return fenced('<div class="reading"><p class="label">Reading</p>', text_of(b), "</div>") end,
+  reading = function(b) return fenced('<div class="reading"><p class="label">@{Reading}</p>', text_of(b), "</div>") end,
   html = function(b)
-    local box = '<div class="output" tabindex="0" role="group" aria-label="Shown by code cell %s">'
+    local box = '<div class="output" tabindex="0" role="group" aria-label="@{Shown by code cell %s}">'
     local marked = raw(order.mark .. "output-->" .. b.text .. order.mark .. "-->")
     return {raw(box:format(b.cell)), marked, raw("</div>")}
   end,
   code = function(b)
     local code = written({pandoc.Plain({pandoc.Code(b.text, {class = b.lang})})}, "html")  -- which colours it
     local lines = select(2, b.text:gsub("\n", "")) + 1
-    local summary = ('<summary>Code <span class="quiet">%d line%s</span></summary>'):format(lines, lines == 1 and "" or "s")
+    local summary = ('<summary>@{Code} <span class="quiet">%s</span></summary>'):format((lines == 1 and "@{%d line}" or "@{%d lines}"):format(lines))
     return {raw('<details class="code">' .. summary .. '<pre dir="ltr" tabindex="0">' .. code .. "</pre></details>")}
   end,
   printed = function(b)
-    local about = '<pre class="output printed" dir="ltr" tabindex="0" role="group" aria-label="Printed by code cell %s">'
+    local about = '<pre class="output printed" dir="ltr" tabindex="0" role="group" aria-label="@{Printed by code cell %s}">'
     return {raw(about:format(b.cell) .. escaped(b.text) .. "</pre>")}
   end,
   figure = function(b)
-    local reached = b.wide and ' tabindex="0" role="group" aria-label="Figure"' or ""
+    local reached = b.wide and ' tabindex="0" role="group" aria-label="@{Figure}"' or ""
     local size = (b.width and (' width="%s" height="%s"'):format(b.width, b.height) or "") .. (b.wide and ' class="wide"' or "")
     local image = ('<div class="scroll paper"%s><img src="%s" alt="%s"%s></div>'):format(reached, b.file, escaped(b.alt), size)
     if b.panels and #b.panels > 0 and b.width then image = panels(b) end
     if not b.number then return {raw('<div class="output">' .. image .. "</div>")} end
-    return {raw('<figure id="figure-' .. b.number .. '">' .. image), figcaption("Figure", b), raw("</figure>")}
+    return {raw('<figure id="' .. b.anchor .. '">' .. image), figcaption(LABELS.fig, b), raw("</figure>")}
   end,
   table = function(b)
-    local more = #b.rows > 20 and (' <span class="on-screen">(%d rows: scroll to see all.)</span>'):format(#b.rows) or ""
-    local box = scrolled(pandoc.Blocks({recorded_table(b)}), "Table " .. b.number)
-    return fenced('<figure class="table" id="table-' .. b.number .. '">', pandoc.Blocks({figcaption("Table", b, more)}) .. box, "</figure>")
+    local more = #b.rows > 20 and (' <span class="on-screen">@{(%d rows: scroll to see all.)}</span>'):format(#b.rows) or ""
+    local box = scrolled(pandoc.Blocks({recorded_table(b)}), LABELS.tbl .. " " .. b.number)
+    return fenced('<figure class="table" id="' .. b.anchor .. '">', pandoc.Blocks({figcaption(LABELS.tbl, b, more)}) .. box, "</figure>")
   end,
   failure = function() return {} end,  -- the template's: it ends the page
 }
@@ -467,8 +472,8 @@ local paper = {
     return {call("sheet", value(about), table_arguments(to_typst(pandoc.Blocks({recorded_table(b)}))[1]))}
   end,
   chapter = function(b)
-    local numbering = order.chapters[b.chapter].numbered and '"1.1"' or "none"
-    return {raw('#set heading(numbering: "1.1")'), call("chapter", value(b)), raw("#set heading(numbering: " .. numbering .. ")")}
+    local numbering = order.chapters[b.chapter].numbered and '"@[1].@[1]"' or "none"
+    return {raw('#set heading(numbering: "@[1].@[1]")'), call("chapter", value(b)), raw("#set heading(numbering: " .. numbering .. ")")}
   end,
   finding = function(b)
     local about = {number = b.chapter, title = b.title, state = b.state}
@@ -509,8 +514,8 @@ local function prepare(blocks)
   if #order.cites > 0 then
     local last = blocks[#blocks].chapter
     local works = {kind = "works", chapter = last, read = bibliography()}
-    local title = {kind = "text", chapter = last, read = {pandoc.Header(order.chapters[last].top, "References")}}
-    if order.meta.book then title = {kind = "unnumbered", level = 1, text = "References"} end
+    local title = {kind = "text", chapter = last, read = {pandoc.Header(order.chapters[last].top, "@{References}")}}
+    if order.meta.book then title = {kind = "unnumbered", level = 1, text = "@{References}"} end
     blocks[#blocks + 1], blocks[#blocks + 2] = title, works
   end
   for _, b in ipairs(blocks) do

@@ -4,12 +4,13 @@ import difflib
 import json
 import re
 import tempfile
+import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers import WorkbookError, files
+from helpers import ROOT, WorkbookError, files
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -25,6 +26,9 @@ CODE = ("none", "key", "all")
 EDITIONS = ("hand-in", "full")
 TAKEN = ("index", "workbook")
 """What stands over the reports is called so."""
+ENGLISH = "en"
+LANGUAGES = ROOT / "notebooks" / "languages"
+"""A folder of catalogues for each other language."""
 FORCED = "--force"
 """A reason to run where nothing has changed."""
 
@@ -46,6 +50,7 @@ class Settings:
     time_limit: float | None = None  # seconds for all cells of one notebook together
     show_code: str = "key"  # from `CODE`
     edition: str = "hand-in"  # of the PDFs, from `EDITIONS`
+    language: str = ENGLISH
     cover: "Cover | None" = None  # of the PDFs
     jobs: int = 1  # notebooks that run at a time on this machine
     scheduler: str = ""  # address of a Dask scheduler whose workers run them instead
@@ -153,6 +158,26 @@ class Workspace:
         if not found:
             raise Refused(f"there is no notebook {name!r}{nearest(path.stem, [path.stem for path in candidates])}")
         return found[0]
+
+
+def configured(root: Path) -> dict[str, Any]:
+    """What the table ``[tool.workbook]`` of a workbook's pyproject.toml says: its "cover" and its "language"."""
+    path = root / "pyproject.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8") if path.is_file() else "").get("tool", {})
+        given = dict(table.get("workbook", {}))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise Refused(f"cannot read [tool.workbook] in {path.name}: {error}") from error
+    if unknown := given.keys() - {"cover", "language"}:
+        raise Refused(f"{path.name}: {min(unknown)} in [tool.workbook] is unknown; write it below its cover")
+    return given
+
+
+def check_language(code: str) -> None:
+    """Refused if reports can't be drawn in it."""
+    known = [ENGLISH, *sorted(path.name for path in LANGUAGES.glob("*") if path.is_dir())]
+    if code not in known:
+        raise Refused(f"there is no language {code!r}{nearest(code, known)}")
 
 
 def make_folder(folder: Path) -> None:

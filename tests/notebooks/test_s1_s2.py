@@ -198,12 +198,23 @@ def check_depths(space):
         depth: [results[depth, seed].history["val_accuracy"].iloc[-1] for seed in space["RUNS"][depth]]
         for depth in depths.values()
     }
-    assert np.mean(validated[space["chosen"]]) == max(np.mean(values) for values in validated.values())
+    highest = max(np.mean(values) for values in validated.values())
+    ties = [depth for depth, values in validated.items() if np.mean(values) == pytest.approx(highest)]
+    assert space["tied"] == ties and space["chosen"] == ties[0], "of equal ones the smallest depth"
     hits, head = space["hits"], space["head"]
     check_comparisons(table(space, "comparisons"), [(hits[name], hits[head]) for name in space["named"]])
     for key, name in {"frozen": depths[0], "unfrozen": depths[1], "sgd": "SGD", "vgg16": "other"}.items():
         losses = [results[name, seed].history["train_loss"].iloc[1] for seed in space["RUNS"][name]]
         assert length == 2 and space["shown"][f"{key}_loss_2_of_2"] == pytest.approx(np.mean(losses))
+
+    rows, seeds = table(space, "backbones"), space["SEEDS"]
+    for row, name in zip(rows, (depths[0], "other"), strict=True):
+        on_train, on_val = (
+            np.mean([plain_hits(space["networks"][name, seed], split).mean() for seed in seeds])
+            for split in (images.train, images.val)
+        )
+        assert row["gap"] == pytest.approx(on_train - on_val)
+    assert space["wider"].difference == pytest.approx(rows[1]["gap"] - rows[0]["gap"]), "the table's gaps"
 
     with torch.no_grad():  # the last stage's maps, averaged over their places, are the body's output
         features = [space["backbone"].body.cpu().eval()(split.images).numpy() for split in (images.train, images.val)]

@@ -1,5 +1,6 @@
 """The cover: what its fields may be, what is refused, and how it stands before a report."""
 
+import datetime
 import io
 from dataclasses import replace
 
@@ -8,8 +9,9 @@ import pytest
 from PIL import Image
 
 from helpers.report import render
-from helpers.report.cover import Cover, UnusableCover, read
+from helpers.report.cover import Cover, read
 from helpers.report.document import Markdown
+from helpers.report.workspace import Refused
 from tests.report.documents import LOREM, document, pages_of
 
 FIELDS = """
@@ -36,7 +38,7 @@ def test_fields_come_from_pyproject_and_over_them_from_a_file(folder):
     assert read(folder) == Cover()
     (folder / "pyproject.toml").write_text('[tool.workbook.cover]\nterm = "spring"\ncourse = "Deep learning"\n')
     made = read(folder, folder / "cover.yaml")
-    assert (made.course, made.term, made.date) == ("Deep learning", "1404", "29 November 2026")
+    assert (made.course, made.term, made.date) == ("Deep learning", "1404", datetime.date(2026, 11, 29))
     assert made.authors == (("سارا مرادی", "401123"), ("Ali Rad", ""))
     assert made.logo == (folder / "logo.png").read_bytes()
 
@@ -54,13 +56,13 @@ def test_fields_come_from_pyproject_and_over_them_from_a_file(folder):
 )
 def test_what_cannot_be_used_is_refused_and_named(folder, content, named):
     (folder / "cover.yaml").write_text(content)
-    with pytest.raises(UnusableCover, match=named):
+    with pytest.raises(Refused, match=named):
         read(folder, folder / "cover.yaml")
 
 
 def test_damaged_settings_are_refused(folder):
     (folder / "pyproject.toml").write_text("[tool.workbook]\nauthor = 'x'\n")
-    with pytest.raises(UnusableCover, match=r"author in .tool.workbook. is unknown"):
+    with pytest.raises(Refused, match=r"author in .tool.workbook. is unknown"):
         read(folder)
 
 
@@ -71,7 +73,10 @@ def drawn(cover: Cover | None):
 
 def test_a_cover_opens_a_report_and_its_head_lines_name_title_and_authors(folder):
     first, second, third = drawn(read(folder, folder / "cover.yaml"))
-    assert all(word in first for word in ("University of Example", "The report", "401123", "Ali Rad", "1404"))
+    assert all(
+        word in first
+        for word in ("University of Example", "The report", "401123", "Ali Rad", "1404", "29 November 2026")
+    )
     assert LOREM[:20] in second and "1 / 2" in second
     assert "The report" in third and "Ali Rad" in third and "2 / 2" in third
 

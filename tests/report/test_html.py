@@ -34,7 +34,7 @@ EVERYTHING = (
     Markdown("Text with $a<b$, a [link](https://example.org) and\n\n- a list\n- of two\n\n## The data\n\n### Details"),
     Code("def f(x):\n    return x @ x.T  # a <comment>", 1),
     Code("secret = 1", 2, shown=False),
-    Provenance([("Data set", NASTY), ("Seed", "0")], f"STAND-IN DATA: {NASTY}"),
+    Provenance([("Data set", NASTY), ("Seed", "0")], f"STAND-IN DATA: {NASTY}", stand_in=True),
     Output("text/plain", f"printed {NASTY}", 1),
     Output("text/html", '<table border="1" class="dataframe"><tr><th>a</th><td>1</td></tr></table>', 1),
     Output("text/latex", r"$\displaystyle \frac{1}{2}$", 1),

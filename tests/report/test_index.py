@@ -6,9 +6,13 @@ from urllib.parse import unquote, urljoin, urlsplit
 import html5lib
 import pytest
 from bs4 import BeautifulSoup
+from nbformat.v4 import new_markdown_cell, new_notebook
 
+from helpers import record
 from helpers.report import index, render
-from helpers.report.document import Markdown, Reading
+from helpers.report.document import read
+from helpers.report.workspace import Settings
+from tests.command import executed_cell
 from tests.report.documents import document, figure
 
 NASTY = "<script>alert('x')</script> & \"quoted\""
@@ -52,7 +56,7 @@ def folders(tmp_path):
 
 
 def written(reports, figures):
-    index.write_page(reports, figures, "quick")
+    index.write_page(reports, figures, Settings("quick"))
     return (reports / "index.html").read_text(encoding="utf-8")
 
 
@@ -124,12 +128,20 @@ def test_one_table_holds_all_results_reported_earlier(text):
 
 
 def test_the_finding_opens_the_conclusion_or_is_the_last_reading():
-    early, end, last = (Reading(f"The **{word}** of @fig-f. More of it.") for word in ("first", "result", "last"))
-    texts = [Markdown("## Conclusion\n\nWords."), Markdown("## Questions")]
-    assert index.finding(document(early, texts[0], end, texts[1], last)) == "The **result** of @fig-f."
-    assert index.finding(document(early, last)) == "The **last** of @fig-f."
-    assert index.finding(document(Markdown("text"))) == ""
-    made = index.numbers(document(figure(), early), name="01_a", profile="p")
+    def found(*texts: str) -> str:
+        """Texts in capitals are headings, others readings."""
+        read_out = [
+            new_markdown_cell(f"## {text.title()}\n\nWords.")
+            if text.isupper()
+            else executed_cell(lambda text=text: record.reading(f"The **{text}** of @fig-f. More of it."))
+            for text in texts
+        ]
+        return index.finding(read(new_notebook(cells=read_out)))
+
+    assert found("first", "CONCLUSION", "result", "QUESTIONS", "last") == "The **result** of @fig-f."
+    assert found("first", "last") == "The **last** of @fig-f."
+    assert found("QUESTIONS") == ""
+    made = index.numbers(document(figure(), finding="The **first** of @fig-f. More."), name="01_a", profile="p")
     assert made["finding"] == "The first of Figure 1."
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from helpers.report import index, render
 from helpers.report.document import Code, Document, Failure, Figure, Markdown, Output, Provenance, Reading, Table
+from helpers.report.workspace import Settings
 
 pytestmark = pytest.mark.slow
 PERSIAN = "این یک پاراگراف فارسی است و باید از راست به چپ خوانده شود"
@@ -121,7 +122,7 @@ def made(blocks, **changes):
 def persian_blocks():
     rows = [[PERSIAN, "1.5"], ["دقت", "2.5"]]
     return [
-        Provenance([("Data set", PERSIAN)], f"STAND-IN DATA: {PERSIAN}"),
+        Provenance([("Data set", PERSIAN)], f"STAND-IN DATA: {PERSIAN}", stand_in=True),
         Markdown(f"{PERSIAN}\n\n## {PERSIAN}\n\n- {PERSIAN}\n\n> {PERSIAN}"),
         Figure("f", PERSIAN, PERSIAN, drawing(9)[0], b"%PDF", 1),
         Table("t", PERSIAN, [PERSIAN, "دقت"], rows, ["left", "right"], [(1, 1)], 1),
@@ -152,7 +153,7 @@ def pages(tmp_path_factory):
         for block in document.blocks:
             if isinstance(block, Figure):
                 (figures / name / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")
-    index.write_page(reports, figures, "quick")
+    index.write_page(reports, figures, Settings("quick"))
     return {name: (reports / f"{name}.html").read_text(encoding="utf-8") for name in NAMES}
 
 

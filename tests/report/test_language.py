@@ -1,0 +1,177 @@
+"""A report in another language, from a run that is there."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from babel.messages.pofile import read_po
+from nbformat.v4 import new_markdown_cell, new_notebook
+
+from helpers import ROOT, record
+from helpers.report import language
+from helpers.report.document import Markdown, Reading, Table, read
+from tests.command import executed_cell, write_notebook
+from tests.report.documents import figure, page, pdf_text, table
+
+NOTEBOOKS = ROOT / "notebooks"
+
+ENTRIES = """\
+msgid "0123456789.,%"
+msgstr "۰۱۲۳۴۵۶۷۸۹٫٬٪"
+
+msgid ", "
+msgstr "، "
+
+msgid "%"
+msgstr "٪"
+
+msgid "A title"
+msgstr "عنوان"
+
+msgid "What it is: a network (@fig-x)."
+msgstr "چیست: یک شبکه (@fig-x)."
+
+msgid "It reaches {accuracy:.1%} after {n:,} steps with {network}."
+msgstr "{network} پس از {n:,} گام به {accuracy:.1%} می‌رسد."
+
+msgid " It is {how} of {others}."
+msgstr " از {others} {how} است."
+
+msgid "ahead"
+msgstr "جلوتر"
+
+msgid "accuracy"
+msgstr "دقت"
+
+msgid "Means over {runs} runs."
+msgstr "میانگین {runs} اجرا."
+
+msgid "It falls by {loss:.2f}."
+msgstr "{loss:.2f} کم می‌شود."
+
+msgid "Broken {here}."
+msgstr "شکسته {there}."
+
+#, fuzzy
+msgid "An old sentence."
+msgstr "جمله‌ای کهنه."
+"""
+
+
+@pytest.fixture
+def persian(tmp_path, monkeypatch):
+    monkeypatch.setattr(language, "LANGUAGES", tmp_path)
+    monkeypatch.setattr(language.Language, "missing", set())
+    (tmp_path / "fa").mkdir()
+    (tmp_path / "fa" / "01_a.po").write_text(ENTRIES, encoding="utf-8")
+    language._entries.cache_clear()
+    yield language.Language("fa", "01_a")
+    language._entries.cache_clear()
+
+
+def executed(show, text="# A title\n\nWhat it is:\na network (@fig-x).\n\n```\nAn old\n\nsentence.\n```"):
+    return read(new_notebook(cells=[new_markdown_cell(text), executed_cell(show)]))
+
+
+def test_texts_templates_and_their_values_are_told_in_the_language_of_the_catalogue(persian):
+    first = "It reaches {accuracy:.1%} after {n:,} steps with {network}."
+    frame = pd.DataFrame({"network": ["ResNet-18", "ahead"], "accuracy": [0.5, 0.25]})
+
+    def show():
+        values = {"accuracy": np.float64(0.913), "n": 12000, "network": "VGG16", "how": "ahead", "others": ["A", "B"]}
+        record.reading(first + " It is {how} of {others}.", **values)
+        record.table(frame, "t", record.say("Means over {runs} runs.", runs=3), formats={"accuracy": "{:.1%}"})
+
+    made = language.translated(executed(show), persian)
+    assert made.title == "عنوان"
+    code = "```\nAn old\n\nsentence.\n```"
+    assert [b.text for b in made.blocks if isinstance(b, Markdown)] == [f"چیست: یک شبکه (@fig-x).\n\n{code}"]
+    (said,) = [block.text for block in made.blocks if isinstance(block, Reading)]
+    # The parts of a sentence that was put together each have an entry; names are set apart from the letters around.
+    assert said == "\u2068VGG16\u2069 پس از ۱۲٬۰۰۰ گام به ۹۱٫۳٪ می‌رسد. از \u2068A\u2069، \u2068B\u2069 جلوتر است."
+    (table,) = [block for block in made.blocks if isinstance(block, Table)]
+    assert table.caption == "میانگین ۳ اجرا." and table.columns == ["network", "دقت، ٪"]
+    assert table.rows == [["ResNet-18", "50.0"], ["جلوتر", "25.0"]]
+
+
+def test_a_sign_stands_left_of_its_number_and_what_cannot_be_filled_in_stays_english(persian):
+    def show():
+        record.reading("It falls by {loss:.2f}.", loss=-0.25)
+        record.reading("It falls by {loss:.2f}.", loss=float("nan"))
+        record.reading("Broken {here}.", here="x")
+
+    said = [block.text for block in language.translated(executed(show), persian).blocks if isinstance(block, Reading)]
+    assert said == ["\u200e−۰٫۲۵ کم می‌شود.", "It falls by nan.", "Broken x."]
+
+
+def test_what_has_no_entry_or_a_stale_one_stays_english_and_is_counted(persian):
+    made = language.translated(
+        executed(lambda: record.reading("{n} are new.", n=2), "# A title\n\nAn old sentence."), persian
+    )
+    assert [made.blocks[0].text, made.blocks[-1].text] == ["An old sentence.", "2 are new."]
+    assert language.Language.missing == {"An old sentence.", "{n} are new."}
+
+
+def test_pages_in_persian_run_from_right_to_left_and_have_persian_words_and_numbers():
+    blocks = [Markdown("متن @fig-f و @tbl-t"), figure(caption="خط."), table(2, 2), Reading("نتیجه.")]
+    about = {"language": "fa", "finished": "2026-11-29T10:05:00+00:00", "title": "عنوان"}
+    found = page(*blocks, **about)
+    assert (found.html["lang"], found.html["dir"]) == ("fa", "rtl")
+    assert found.select_one("#figure-1 figcaption b").get_text() == "شکل ۱."
+    assert found.select_one("a[href='#table-1']").get_text() == "جدول\u00a0۱"
+    assert "۸ آذر ۱۴۰۵، ۱۰:۰۵ UTC" in found.get_text() and found.select_one(".reading .label").get_text() == "برداشت"
+    assert "@font-face" in str(found.style) and "font-src data:" in str(found.head)
+    printed = pdf_text(*blocks, **about)
+    assert "شکل" in printed and "جدول" in printed and "Figure" not in printed
+
+
+def catalogues():
+    return sorted((ROOT / "notebooks" / "languages").glob("*/*.po"))
+
+
+@pytest.mark.parametrize("path", catalogues(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_catalogues_are_complete_and_their_entries_fit(path):
+    with path.open("rb") as stream:
+        entries = {entry.id: entry for entry in read_po(stream, locale=path.parent.name) if entry.id}
+    notebook = NOTEBOOKS / f"{path.stem}.ipynb"
+    wanted = language.messages(notebook) if notebook.is_file() else language.own_messages()
+    assert not {*wanted} - {*entries}, "run: python -m helpers.report --catalogues " + path.parent.name
+    for text, entry in entries.items():
+        assert entry.string and not entry.fuzzy, text
+        for pattern in (
+            r"\{(\w+)[^{}]*\}",
+            r"@(?:fig|tbl)-\w+",
+            r"\[@[^\]]+\]",
+            r"`[^`]+`",
+            r"\$\w+(?:\.\w+)*\$",
+            r"%[ds]\b",
+        ):
+            said = [{*re.findall(pattern, re.sub(r"\$[^$]*\\[^$]*\$", "", each))} for each in (text, entry.string)]
+            assert said[0] == said[1], text
+        assert not re.search(r"[يك]|\\u200c|[\u0600-\u06ff],", entry.string), text
+
+
+def test_there_is_a_catalogue_for_each_notebook():
+    names = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")} | {language.OWN}
+    for folder in (NOTEBOOKS / "languages").iterdir():
+        assert {path.stem for path in folder.glob("*.po")} == names
+
+
+def test_a_catalogue_has_each_text_of_the_notebook_and_keeps_what_is_translated(persian, tmp_path):
+    code = '''"""Not this."""
+said = "ahead of all" if good else "far behind"
+record.reading("It reaches {accuracy:.1%} after {n:,} steps with {network}.", accuracy=f"{1} is no text")
+print(frame["accuracy"])'''
+    path = write_notebook(
+        tmp_path, "01_a", code, text="# A title\n\nWhat it is: a network\n(@fig-x).\n\n- An older sentence."
+    )
+    texts = language.messages(path)
+    assert texts == [
+        *("A title", "What it is: a network (@fig-x).", "- An older sentence.", "ahead of all", "far behind"),
+        "It reaches {accuracy:.1%} after {n:,} steps with {network}.",
+    ]
+    assert language.update("fa", "01_a", texts) == (6, 3)
+    language._entries.cache_clear()
+    again = language.Language("fa", "01_a")
+    assert again.told("A title") == "عنوان" and again.told("far behind") == "far behind"
