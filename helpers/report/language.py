@@ -33,7 +33,7 @@ LISTED = (
     *("Git commit", "Quantity", "Where", "Reported earlier", "This run", "Difference", "Difference (of %: points)"),
     *("claim", "where", "this run", "verdict", "what would change it", "Drawn shapes"),
     *("Page", "PDF", "Notebook", "Numbers", "Last good page", "Last good PDF", "Previous", "Next"),
-    *("Real data", "Stand-in data", "drawn by helpers.data.shapes from the seed"),
+    *("Real data", "Stand-in data", "drawn by helpers.data.shapes from the seed", "none", "random"),
 )
 """What tables, sentences and provenance say that is written in no template."""
 UNITS = ("%", "points", "s", "images/s", "MiB")
