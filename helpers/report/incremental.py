@@ -8,7 +8,7 @@ is looked at again. What only pages depend on is there as ``workbook.page``.
 import copy
 import json
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,11 +43,7 @@ def look(runs: Iterable[Run], settings: Settings) -> None:
         if then is None:
             run.reasons.append(_why_unknown(run))
             continue
-        now = of_notebook(notebook(run.notebook), run) | {
-            "files": {name: state(name, run.root) for name in then["files"]},
-            "libraries": versions(tuple(then["libraries"])),
-            "machine": {"threads": str(settings.threads)},
-        }
+        now = of_notebook(notebook(run.notebook), run) | of_machine(then, run.root, settings, state, versions)
         run.reasons += changes(then, now)
         if page_then is None:
             run.redraw = ["its last report was not finished"]
@@ -90,7 +86,7 @@ def page(notebook: Mapping[str, Any], settings: Settings, layout: str | None = N
     cells = [
         [cell["cell_type"], cell["source"], _told(cell["metadata"]), cell.get("attachments")]
         for cell in notebook["cells"]
-        if not _is_injected(cell)
+        if not is_injected(cell)
     ]
     about = _told(notebook["metadata"])
     workbook = {key: value for key, value in about.pop("workbook", {}).items() if key not in _OF_A_WORKBOOKS_RUN}
@@ -114,12 +110,12 @@ def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "Noteboo
         WorkbookError: unless the code cells that do something are the same, one after the other.
     """
     renewed, executed = copy.deepcopy(source), copy.deepcopy(executed)
-    renewed.cells = [cell for cell in renewed.cells if not _is_injected(cell)]
+    renewed.cells = [cell for cell in renewed.cells if not is_injected(cell)]
     for cell in renewed.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     now, then = (
-        [cell for cell in notebook.cells if _does(cell) and not _is_injected(cell)] for notebook in (renewed, executed)
+        [cell for cell in notebook.cells if _does(cell) and not is_injected(cell)] for notebook in (renewed, executed)
     )
     if [_does(cell) for cell in now] != [_does(cell) for cell in then]:
         raise WorkbookError("the notebook's code is not that of its earlier run: execute it again")
@@ -129,7 +125,7 @@ def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "Noteboo
         if _is_parameters(new) and stamp.does(new.source) != stamp.does(old.source):
             new.source = old.source
     place = next((index + 1 for index, cell in enumerate(renewed.cells) if _is_parameters(cell)), 0)
-    renewed.cells[place:place] = [cell for cell in executed.cells if _is_injected(cell)]
+    renewed.cells[place:place] = [cell for cell in executed.cells if is_injected(cell)]
     renewed.metadata |= {key: executed.metadata[key] for key in _OF_A_RUN if key in executed.metadata}
     about = executed.metadata.get("workbook", {})
     kept = {key: about[key] for key in _OF_A_WORKBOOKS_RUN if key in about}
@@ -140,13 +136,24 @@ def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "Noteboo
 def of_notebook(notebook: Mapping[str, Any], run: Run) -> Kinds:
     """The kinds "code" and "parameters"."""
     # papermill replaces a cell that it injected itself in an earlier run; without parameters it leaves it there.
-    cells = [cell for cell in notebook["cells"] if not (run.parameters and _is_injected(cell))]
+    cells = [cell for cell in notebook["cells"] if not (run.parameters and is_injected(cell))]
     code = enumerate((cell for cell in cells if cell["cell_type"] == "code"), start=1)
     does = {str(number): _does(cell) for number, cell in code if not _is_parameters(cell)}
     values = {**defaults(notebook, name=run.name), **run.parameters}
     return {
         "code": {number: digest(what) for number, what in does.items() if what},
         "parameters": {name: _value(value) for name, value in sorted(values.items())},
+    }
+
+
+def of_machine(
+    then: Kinds, root: Path, settings: Settings, state: Callable = stamp.state, versions: Callable = stamp.versions
+) -> Kinds:
+    """The kinds "files", "libraries" and "machine" of an earlier stamp, as they are now."""
+    return {
+        "files": {name: state(name, root) for name in then["files"]},
+        "libraries": versions(tuple(then["libraries"])),
+        "machine": {"threads": str(settings.threads)},
     }
 
 
@@ -168,7 +175,7 @@ def _is_parameters(cell: Mapping[str, Any]) -> bool:
     return "parameters" in _tags(cell)
 
 
-def _is_injected(cell: Mapping[str, Any]) -> bool:
+def is_injected(cell: Mapping[str, Any]) -> bool:
     return "injected-parameters" in _tags(cell)
 
 

@@ -383,10 +383,9 @@ def page(variables: dict[str, Any], template: str, language: str = "en") -> str:
 def _with_style(page: str, language: str) -> str:
     style = (_templates(language) / "style.css").read_text(encoding="utf-8")
     if Language(language).direction == "rtl":  # whose letters not every machine has
-        for weight in ("Regular", "Bold"):
-            font = data_uri("x.ttf", (HERE / "fonts" / f"Vazirmatn-{weight}.ttf").read_bytes())
-            style += f"@font-face {{ font-family: Vazirmatn; font-weight: {weight.lower()}; src: url({font}); }}\n"
-            style = style.replace("weight: regular", "weight: normal")
+        for name, weight in (("Regular", "normal"), ("Bold", "bold")):
+            font = data_uri("x.ttf", (HERE / "fonts" / f"Vazirmatn-{name}.ttf").read_bytes())
+            style += f"@font-face {{ font-family: Vazirmatn; font-weight: {weight}; src: url({font}); }}\n"
         style += ":root { --text: Vazirmatn, serif; --plain: Vazirmatn, sans-serif; }\n"
     return page.replace("/*style*/", style, 1)
 

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from helpers.record import SHARES
-from helpers.report import incremental, stamp
+from helpers.report import incremental
 from helpers.report.clean import printable
 from helpers.report.document import Document, Failure, Figure, Output, Provenance, Reading, Table, read
 from helpers.report.parameters import defaults
@@ -100,12 +100,7 @@ def _hold_against_a_run(path: Path, verdict: Verdict, settings: Settings, root: 
             return
         verdict.edited = incremental.changes(then, incremental.of_notebook(handed_in, run))
         # Before the run, which may leave files that the first one looked for in vain.
-        now = {
-            "files": {name: stamp.state(name, root) for name in then["files"]},
-            "libraries": stamp.versions(then["libraries"]),
-            "machine": {"threads": str(settings.threads)},
-        }
-        verdict.elsewhere = incremental.changes(then, now)
+        verdict.elsewhere = incremental.changes(then, incremental.of_machine(then, root, settings))
     executed = kernel.execute(_source(handed_in), run, settings, Watch(path.stem))
     with _alone:
         given = read(executed, name=path.stem)
@@ -125,7 +120,7 @@ def _injected(notebook: "NotebookNode") -> dict[str, Any]:
     cells = [
         {"source": cell.source, "metadata": {"tags": ["parameters"]}}
         for cell in notebook.cells
-        if "injected-parameters" in cell.metadata.get("tags", [])
+        if incremental.is_injected(cell)
     ]
     return defaults({"cells": cells}, name="the cell of injected parameters")
 
@@ -134,7 +129,7 @@ def _source(notebook: "NotebookNode") -> str:
     """The notebook before it ran; papermill puts the parameters in again."""
     import nbformat
 
-    cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    cells = [cell for cell in notebook.cells if not incremental.is_injected(cell)]
     for cell in cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
