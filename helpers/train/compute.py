@@ -14,6 +14,10 @@ from torch import nn
 
 from helpers import WorkbookError
 from helpers.reprs import Row, TableRepr
+from helpers.train.augment import RandomAffine
+
+FAST_FLOAT16 = [(6, 0), (7, 0), (7, 5)]
+"""Compute capabilities of GPUs before Ampere that are faster in float16: P100, V100, T4."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Compute(TableRepr):
 
     Attributes:
         device: the torch device.
-        precision: "float32", or "bfloat16" for autocast (weights and optimizer stay float32).
+        precision: "float32", or "bfloat16" or "float16" for autocast (weights and optimizer stay float32).
         description: the device in words, for the report.
         precision_description: the precision in words, and why.
         automatic: whether the precision was chosen by the rule, and not by the user.
@@ -36,7 +40,19 @@ class Compute(TableRepr):
 
     def autocast(self) -> torch.autocast:
         """The context in which to run a network; loss and metrics belong outside, in float32."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        dtype = torch.float16 if self.precision == "float16" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype, enabled=self.precision != "float32")
+
+    def scaler(self, state: dict[str, float]) -> torch.amp.GradScaler:
+        """Scales losses and gradients in float16, where they would often be 0; in other precisions it does nothing.
+
+        Args:
+            state: of an earlier one's ``state_dict()``, to go on from; or empty.
+        """
+        scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
+        if state:
+            scaler.load_state_dict(state)
+        return scaler
 
     def for_network(self, network: nn.Module) -> "Compute":
         """As the rule has it for this network: float32 where a processor trains depthwise convolutions.
@@ -59,34 +75,43 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
     and trainings side by side don't wait for each other; the variable OMP_NUM_THREADS sets more.
 
     Args:
-        device: "auto" (the first GPU if there is one, else the processor), "cpu", "cuda", "cuda:1", "mps" …
-        precision: "auto", "float32" or "bfloat16". "auto" takes bfloat16 where dense convolutions are faster in it: on
-            GPUs from Ampere on and on processors with AMX or AVX-512-bf16 (nearly twice as fast there); else float32.
-            `Compute.for_network` then looks at the network too.
+        device: "auto" (the first GPU if there is one, Apple's if all that experiments compute runs on it, else the
+            processor), "cpu", "cuda", "cuda:1", "mps" …
+        precision: "auto", "float32", "bfloat16" or "float16". "auto" takes bfloat16 where dense convolutions are faster
+            in it: on GPUs from Ampere on and on processors with AMX or AVX-512-bf16 (nearly twice as fast there);
+            float16 on older GPUs that have units for it (T4, V100, P100); else float32. `Compute.for_network` then
+            looks at the network too.
 
     Raises:
         WorkbookError: an unknown name, or a device that this machine does not have.
     """
-    chosen = _device(device)
+    chosen, why_not = _device(device)
     if chosen.type == "cpu":
         _reuse_freed_memory()
         if "OMP_NUM_THREADS" not in os.environ:
             threadpool_limits(1)
             torch.set_num_threads(1)
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise WorkbookError(f"PRECISION is 'auto', 'float32' or 'bfloat16', not {precision!r}")
+    if precision not in ("auto", "float32", "bfloat16", "float16"):
+        raise WorkbookError(f"PRECISION is 'auto', 'float32', 'bfloat16' or 'float16', not {precision!r}")
     why, automatic = "as asked", precision == "auto"
     if automatic:
         precision, why = _precision_rule(chosen)
-    words = "bfloat16 autocast, weights in float32" if precision == "bfloat16" else "float32"
+    words = "float32" if precision == "float32" else f"{precision} autocast, weights in float32"
     if automatic and precision == "bfloat16" and chosen.type == "cpu":
         why += "; float32 where depthwise convolutions are trained"
-    return Compute(chosen, precision, _describe(chosen), f"{words} ({why})", automatic)
+    return Compute(chosen, precision, _describe(chosen) + why_not, f"{words} ({why})", automatic)
 
 
-def _device(name: str) -> torch.device:
+def _device(name: str) -> tuple[torch.device, str]:
+    """The device, and why it is not Apple's GPU where there is one."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda"), ""
+        if not torch.backends.mps.is_available():
+            return torch.device("cpu"), ""
+        if lacks := _lacks("mps"):
+            return torch.device("cpu"), f" (not the GPU, which lacks something: {lacks})"
+        return torch.device("mps"), ""
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -97,7 +122,21 @@ def _device(name: str) -> torch.device:
     }
     if missing.get(device.type, False):
         raise WorkbookError(f"this machine has no device {name!r}; DEVICE = 'auto' takes what there is")
-    return device
+    return device, ""
+
+
+@lru_cache
+def _lacks(device: str) -> str:
+    """What goes wrong where a device runs what experiments compute: a step with augmentation; "" where nothing does."""
+    layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(), nn.Flatten()]
+    try:
+        network = nn.Sequential(*layers, nn.Linear(36, 2)).to(device, memory_format=torch.channels_last)
+        images = RandomAffine(degrees=5)(torch.zeros(2, 3, 8, 8, dtype=torch.uint8, device=device))
+        nn.functional.cross_entropy(network(images), torch.tensor([0, 1], device=device)).backward()
+        torch.optim.Adam(network.parameters(), fused=True).step()
+    except (NotImplementedError, RuntimeError) as error:
+        return str(error).splitlines()[0]
+    return ""
 
 
 @lru_cache
@@ -118,7 +157,9 @@ def _precision_rule(device: torch.device) -> tuple[str, str]:
     if device.type == "cuda":
         if torch.cuda.get_device_capability(device) >= (8, 0):
             return "bfloat16", "the GPU has bfloat16 units"
-        return "float32", "the GPU is older than Ampere"
+        if torch.cuda.get_device_capability(device) in FAST_FLOAT16:
+            return "float16", "the GPU has units for it, and none for bfloat16"
+        return "float32", "the GPU has no units of half precision"
     if device.type == "cpu":
         for unit, name in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX-512-bf16")):
             if unit in _processor("flags").split():

@@ -36,7 +36,9 @@ class Diverged(WorkbookError):
     """A training whose loss is no longer finite, such as one with too high a learning rate."""
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+LOSSES: dict[str, Loss] = {
     "cross_entropy": F.cross_entropy,
     # The mean absolute difference between the outputs and the one-hot targets.
     "l1": lambda logits, labels: F.l1_loss(logits, F.one_hot(labels, logits.shape[1]).to(logits.dtype)),
@@ -50,7 +52,7 @@ def fit(
     *,
     epochs: int,
     batch_size: int = 128,
-    loss: str = "cross_entropy",
+    loss: str | Loss = "cross_entropy",
     optimizer: str | Callable[[nn.Module], torch.optim.Optimizer] = "adam",
     learning_rate: float = 1e-3,
     momentum: float = 0.9,
@@ -75,7 +77,8 @@ def fit(
         val: the split to choose by.
         epochs: how often to go through `train`, in all: a resumed training does what is missing.
         batch_size: images a step. A last batch of a single image is left out, since BatchNorm can't train on it.
-        loss: "cross_entropy", or "l1" on one-hot targets.
+        loss: "cross_entropy", "l1" on one-hot targets, or a function from logits, float32 (N, K), and labels, int64
+            (N,), to their mean loss, as ``nn.CrossEntropyLoss(label_smoothing=0.1)`` is. All splits are measured by it.
         optimizer: "sgd", "adam", "adamw", or a function from the network to an optimizer (with groups of its own).
         learning_rate: of the named optimizers.
         momentum: of "sgd".
@@ -106,7 +109,9 @@ def fit(
         raise WorkbookError("Extra splits need names other than 'train' and 'val'.")
     model.to(compute.device, memory_format=torch.channels_last)
     _check(model, data, epochs, batch_size, loss, checkpoint_every, learning_rate)
-    optim = _optimizer(model, optimizer, learning_rate, momentum, weight_decay)
+    # Fused, SGD starts from a momentum of chance where float16's scaling leaves out the first step (torch 2.14).
+    fused = compute.precision != "float16"
+    optim = _optimizer(model, optimizer, learning_rate, momentum, weight_decay, fused)
     hashes = {name: hash_tensors(split.images, split.labels) for name, split in data.items()}
     chosen = {"data": hashes, "batch size": batch_size, "loss": loss, "seed": seed, "precision": compute.precision}
     chosen |= {"device": compute.device.type, "moving statistics": move_frozen_statistics}
@@ -127,7 +132,18 @@ def fit(
             cached_layers, rest, images, cache_seconds = cached_front(model, images, hashes, compute)
     splits = {name: _Split(images[name], split.labels.to(compute.device)) for name, split in data.items()}
     training = _Training(
-        model, rest, splits, optim, LOSSES[loss], augment, batch_size, seed, compute, move_frozen_statistics, progress
+        model,
+        rest,
+        splits,
+        optim,
+        LOSSES[loss] if isinstance(loss, str) else loss,
+        augment,
+        batch_size,
+        seed,
+        compute,
+        move_frozen_statistics,
+        progress,
+        compute.scaler(progress.scale),
     )
     with memory_advice(train.images.shape[1:], batch_size):
         _run_epochs(training, epochs, kept, checkpoint_every, label)
@@ -162,6 +178,7 @@ class _Progress:
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     best_state: dict[str, Tensor] = field(default_factory=dict)
+    scale: dict[str, float] = field(default_factory=dict)  # of float16's gradients
 
 
 class _Training(NamedTuple):
@@ -171,13 +188,14 @@ class _Training(NamedTuple):
     rest: nn.Module  # its layers but for leading frozen ones, which ran before
     splits: dict[str, _Split]
     optim: torch.optim.Optimizer
-    loss_function: Callable[[Tensor, Tensor], Tensor]
+    loss_function: Loss
     augment: Callable[[Tensor], Tensor] | None
     batch_size: int
     seed: int
     compute: Compute
     move_frozen_statistics: bool
     progress: _Progress
+    scaler: torch.amp.GradScaler  # does nothing but in float16
 
     @property
     def num_used(self) -> int:
@@ -218,6 +236,7 @@ def _run_epochs(training: _Training, epochs: int, kept: Checkpoint, checkpoint_e
             progress.seconds += time.perf_counter() - started
             if progress.batch == num_batches:
                 _finish_epoch(training)
+            progress.scale = training.scaler.state_dict()
             if stop.is_set() or progress.epoch % checkpoint_every == 0 or progress.epoch == epochs:
                 kept.save(progress)
 
@@ -241,8 +260,9 @@ def _steps(training: _Training) -> Iterator[None]:
             logits = training.rest(channels_last(images))
         value = training.loss_function(logits.float(), labels)
         training.optim.zero_grad()
-        value.backward()
-        training.optim.step()
+        training.scaler.scale(value).backward()
+        training.scaler.step(training.optim)
+        training.scaler.update()
 
         progress.losses[progress.batch] = value.detach()
         progress.correct += (logits.argmax(dim=1) == labels).sum()
@@ -298,6 +318,7 @@ def _optimizer(
     learning_rate: float,
     momentum: float,
     weight_decay: float,
+    fused: bool,
 ) -> torch.optim.Optimizer:
     """The named optimizer over the parameters that require a gradient, or what the given function makes."""
     if callable(optimizer):
@@ -309,7 +330,7 @@ def _optimizer(
     if optimizer not in kinds:
         raise WorkbookError(f"optimizer is one of {', '.join(kinds)}, or a function; not {optimizer!r}")
     # One fused kernel for all parameters; the same numbers in every run.
-    options = {"lr": learning_rate, "weight_decay": weight_decay, "fused": True}
+    options = {"lr": learning_rate, "weight_decay": weight_decay, "fused": fused}
     return kinds[optimizer](parameters, **options, **({"momentum": momentum} if optimizer == "sgd" else {}))
 
 
@@ -318,7 +339,7 @@ def _check(
     data: Mapping[str, ImageData],
     epochs: int,
     batch_size: int,
-    loss: str,
+    loss: str | Loss,
     checkpoint_every: int,
     learning_rate: float,
 ) -> None:
@@ -328,8 +349,8 @@ def _check(
             raise WorkbookError(f"{name} is a whole number from 1 on, not {value!r}")
     if not (learning_rate > 0 and math.isfinite(learning_rate)):
         raise WorkbookError(f"learning_rate is a positive number, not {learning_rate!r}")
-    if loss not in LOSSES:
-        raise WorkbookError(f"loss is one of {', '.join(LOSSES)}; not {loss!r}")
+    if not callable(loss) and loss not in LOSSES:
+        raise WorkbookError(f"loss is one of {', '.join(LOSSES)}, or a function; not {loss!r}")
     for name, split in data.items():
         if len(split) == 0:
             raise WorkbookError(f"The split {name!r} has no images.")

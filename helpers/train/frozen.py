@@ -89,8 +89,9 @@ def run(layers: nn.Module, images: Tensor, compute: Compute) -> Tensor:
             with torch.inference_mode():
                 # A copy in any case: a layer that works in place would change the images themselves.
                 batch = images[start : start + batch_size].clone()
-                # What frozen layers made in bfloat16 goes on in float32 where a network is evaluated.
-                batch = batch.float() if batch.dtype == torch.bfloat16 and compute.precision == "float32" else batch
+                # What frozen layers made in half precision goes on in float32 where a network is evaluated.
+                is_half = batch.dtype in (torch.bfloat16, torch.float16)
+                batch = batch.float() if is_half and compute.precision == "float32" else batch
                 output = layers(channels_last(batch))
             if outputs is None:  # filled batch by batch: joining them at the end would need the memory twice
                 shape, on_cpu = (len(images), *output.shape[1:]), output.device.type == "cpu"

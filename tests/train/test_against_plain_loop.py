@@ -23,7 +23,9 @@ def mix(*numbers: int) -> int:
 def plain_loss(name, logits, labels):
     if name == "l1":
         return (logits - torch.eye(logits.shape[1])[labels]).abs().mean()
-    return -torch.log_softmax(logits, dim=1)[range(len(labels)), labels].mean()
+    smoothing = getattr(name, "label_smoothing", 0)
+    targets = torch.eye(logits.shape[1])[labels] * (1 - smoothing) + smoothing / logits.shape[1]
+    return -(torch.log_softmax(logits, dim=1) * targets).sum(dim=1).mean()
 
 
 def plain_loop(network, splits, options, optimizer):
@@ -88,6 +90,7 @@ ONE_OPTION_EACH = [
     {"optimizer": "adamw", "weight_decay": 0.1, "seed": 1},
     {"optimizer": two_rates},
     {"loss": "l1"},
+    {"loss": nn.CrossEntropyLoss(label_smoothing=0.2)},
     {"epochs": 2, "batch_size": 17},  # of 35 images the last would be alone
     {"augment": train.RandomAffine(degrees=20, zoom=(0.8, 1.2), shift=0.1)},
     {"frozen": 3},  # of the network's layers
@@ -136,6 +139,20 @@ def test_losses_and_evaluations_are_in_float32_whatever_the_network_trains_in(ma
     assert history.loc[1, "train_loss"] == pytest.approx(expected, rel=1e-5)
     exact = F.cross_entropy(network(images.images), images.labels).item()
     assert history.loc[1, "val_loss"] == pytest.approx(exact, rel=1e-5) != pytest.approx(expected, rel=1e-5)
+
+
+def test_small_gradients_are_scaled_in_float16(make_images):
+    """A millionth of the loss at a million times the rate is the same training, if no gradient is lost on the way."""
+    images, losses = make_images(8), []
+    for precision, tiny in (("float32", 1.0), ("float16", 1e-6)):
+        options = {"epochs": 3, "optimizer": "sgd", "learning_rate": 0.01 / tiny, "batch_size": 8}
+        options["loss"] = lambda logits, labels, tiny=tiny: tiny * F.cross_entropy(logits, labels)
+        compute = train.choose_compute("cpu", precision)
+        network = models.cnn_on_a(4, image_size=8, width=4, seed=0)
+        history = train.fit(network, images, images, compute=compute, **options).history
+        losses.append(history["train_loss"] / tiny)
+    assert losses[0].iloc[-1] < 0.9 * losses[0].iloc[0]
+    assert losses[1].tolist() == pytest.approx(losses[0].tolist(), rel=0.02)
 
 
 class Watched(nn.Linear):

@@ -14,7 +14,7 @@ def test_unknown_devices_and_precisions_are_refused():
     with pytest.raises(WorkbookError, match="DEVICE"):
         train.choose_compute("gpu3")
     with pytest.raises(WorkbookError, match="PRECISION"):
-        train.choose_compute("cpu", "float16")
+        train.choose_compute("cpu", "float8")
     with pytest.raises(WorkbookError, match="no device 'cuda:99'"):
         train.choose_compute("cuda:99")
 
@@ -31,9 +31,30 @@ def test_the_rule_follows_the_processor_alone(monkeypatch, flags, precision):
     assert train.choose_compute("cpu", "float32").precision == "float32"
 
 
+@pytest.mark.parametrize(
+    ("capability", "precision"),
+    [((8, 0), "bfloat16"), ((12, 0), "bfloat16"), ((7, 5), "float16"), ((6, 0), "float16"), ((6, 1), "float32")],
+)
+def test_the_rule_follows_the_kind_of_gpu(monkeypatch, capability, precision):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
+    chosen = train.choose_compute()
+    assert (str(chosen.device), chosen.precision) == ("cuda", precision)
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="where Apple's GPU is, it may lack nothing")
+def test_a_gpu_that_lacks_an_operation_is_passed_over_and_the_report_says_so(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)  # it can't compute a thing here
+    chosen = train.choose_compute()
+    assert chosen.device.type == "cpu" and "not the GPU, which lacks something: " in chosen.description
+    assert "mps" in chosen.description.lower()
+
+
 def test_autocast_computes_in_the_precision():
     layer, ones = torch.nn.Linear(4, 4), torch.ones(2, 4)
-    for name, dtype in (("bfloat16", torch.bfloat16), ("float32", torch.float32)):
+    for name, dtype in (("bfloat16", torch.bfloat16), ("float16", torch.float16), ("float32", torch.float32)):
         with train.choose_compute("cpu", name).autocast():
             assert layer(ones).dtype == dtype
 

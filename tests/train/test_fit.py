@@ -51,7 +51,8 @@ def test_evaluation_agrees_with_the_whole_set_at_once(make_images, cpu):
     [
         (False, 1, "1, after 1", "adam", "float32"),
         (True, 6, "2, after 2", "adam", "float32"),
-        (True, 11, "3, after 3", "sgd", "bfloat16"),
+        (True, 10, "3, after 2", "sgd", "bfloat16"),
+        (True, 11, "3, after 3", "sgd", "float16"),
     ],
 )
 def test_ctrl_c_stops_after_a_batch_and_a_new_network_goes_on_from_its_checkpoint(
@@ -60,6 +61,8 @@ def test_ctrl_c_stops_after_a_batch_and_a_new_network_goes_on_from_its_checkpoin
     images, val, whole, network = make_images(8, size=12), make_images(3, size=12), dropout_network(), dropout_network()
     options = {"epochs": 3, "batch_size": 8, "optimizer": optimizer, "augment": train.RandomAffine(degrees=10)}
     options["compute"] = train.choose_compute("cpu", precision)
+    if precision == "float16":  # steps are left out until the gradients' scale fits
+        options |= {"loss": lambda logits, labels: 1000 * F.cross_entropy(logits, labels), "learning_rate": 1e-6}
     expected = train.fit(whole, images, val, **options)
     options["checkpoint"] = tmp_path if with_file else None
     at_step(step, press_ctrl_c)
@@ -118,6 +121,8 @@ def test_another_training_is_never_resumed(make_images, cpu, tmp_path):
     assert resumed() == 0
     for name, value in CHANGES.items():
         assert resumed(**{name: value}) == 0, name
+    losses = [torch.nn.CrossEntropyLoss(label_smoothing=share) for share in (0.1, 0.2)]
+    assert resumed(loss=losses[0]) == resumed(loss=losses[1]) == 0 and resumed(loss=losses[0]) == 1
     assert resumed(training=others) == resumed(val=others) == resumed(extra={"b": images}) == 0
     assert resumed(small_network(seed=1)) == 0
     for optimizer in ("sgd", lambda model: torch.optim.Adam(model.parameters())):  # also one that holds frozen parts
