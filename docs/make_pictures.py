@@ -60,9 +60,7 @@ def key_page(report: Path) -> int:
     about = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
     figure = about["figures"].get(about["key_figure"])
     if figure is None:
-        raise SystemExit(
-            f"error: the metadata of {report.stem} names no key figure (workbook.key_figure); choose another"
-        )
+        raise SystemExit(f"error: {report.stem} names no key figure (record.provenance); choose another")
     caption = without_spaces(figure["caption"])
     for number, page in enumerate(PdfReader(report).pages, 1):
         if caption in without_spaces(page.extract_text()):

@@ -147,7 +147,15 @@ def reported(name: str) -> Reported:
         raise RecordError(f"{path.name} needs a title, figures and claims: {type(error).__name__}: {error}") from error
 
 
-def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights: str) -> None:
+def provenance(
+    namespace: Mapping[str, Any],
+    *,
+    data: Any,
+    compute: Any,
+    weights: str,
+    key_figure: str = "",
+    key_numbers: Sequence[str] = (),
+) -> None:
     """Shows where the numbers of this notebook come from: the first output of every notebook.
 
     Args:
@@ -156,6 +164,9 @@ def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights
             several data sets a mapping, {"dogs": …}: from what to call each.
         compute: what ``helpers.train.choose_compute`` returned.
         weights: where the networks' initial weights come from, in words; of pretrained ones a backbone's ``origin``.
+        key_figure: name of the figure that stands for the notebook on the page over all; the first one if not given.
+        key_numbers: names of the numbers that do, or patterns such as "*_test"; the first four if not given. A run that
+            records no figure or number of such a name has failed.
 
     From here on `numbers` and `compared` show differences to earlier reports, unless images stand in for others, or
     random weights for pretrained ones: what differs would be the images.
@@ -176,7 +187,8 @@ def provenance(namespace: Mapping[str, Any], *, data: Any, compute: Any, weights
         ["Versions", ", ".join([f"Python {platform.python_version()}", *versions, system])],
         ["Git commit", _git_commit()],
     ]
-    _show_provenance(rows, _data_warning([part.source for part in sets.values()]), parameters=parameters)
+    key = {"key_figure": key_figure, "key_numbers": list(key_numbers)}
+    _show_provenance(rows, _data_warning([part.source for part in sets.values()]), parameters=parameters, **key)
 
 
 def opening(title: str, rows: Mapping[str, str], *, warning: str = "", incomplete: str = "") -> None:

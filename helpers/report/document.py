@@ -157,7 +157,7 @@ class Document:
     duration: float | None  # seconds that the run took; None where the notebook does not say
     finished: str | None  # ISO 8601 in UTC to the second
     failed: bool  # whether the last block is a Failure
-    key_figure: str = ""  # names of the figure and the numbers that stand for the notebook, as its metadata say
+    key_figure: str = ""  # names of the figure and the numbers that stand for the notebook, see `record.provenance`
     key_numbers: tuple[str, ...] = ()
     incomplete: str = ""  # what of a report over others is missing (see `record.opening`)
     left_out: tuple[str, ...] = ()  # "fig-NAME" and "tbl-NAME" of the full edition only
@@ -257,8 +257,8 @@ class _Reader:
 
     def __init__(self, notebook: "NotebookNode") -> None:
         self._notebook = notebook
-        self._about = notebook.metadata.get("workbook", {})
-        self._title = self._incomplete = ""
+        self._title = self._incomplete = self._key_figure = ""
+        self._key_numbers: tuple[str, ...] = ()
         self._blocks: list[Block] = []
         self._numbers: dict[str, dict[str, Any]] = {}
         self._parameters: dict[str, Any] = {}
@@ -294,8 +294,8 @@ class _Reader:
             duration=run.get("duration"),
             finished=_utc(run["end_time"]) if run.get("end_time") else None,
             failed=failure is not None,
-            key_figure=str(self._about.get("key_figure", "")),
-            key_numbers=tuple(map(str, self._about.get("key_numbers", []))),
+            key_figure=self._key_figure,
+            key_numbers=self._key_numbers,
             incomplete=self._incomplete,
             finding=_finding(self._blocks),
         )
@@ -354,6 +354,8 @@ class _Reader:
         if kind == "provenance":
             self._parameters = private(content["parameters"])
             self._title, self._incomplete = content.get("title") or self._title, content.get("incomplete", "")
+            self._key_figure = str(content.get("key_figure", ""))
+            self._key_numbers = tuple(map(str, content.get("key_numbers", [])))
             rows = [(label, clean.private(text)) for label, text in content["rows"]]
             warning = clean.private(content["warning"])
             about = {"stand_in": "STAND-IN DATA" in warning, "phrases": content.get("phrases", {})}

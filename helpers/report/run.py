@@ -86,7 +86,7 @@ def write_report(executed: "NotebookNode", run: Run, settings: Settings) -> None
     from helpers.report.incremental import page
 
     ran = read(executed, name=run.name)
-    problem = "" if ran.failed else missing_results(executed, ran)
+    problem = "" if ran.failed else missing_results(ran)
     document = with_failure(ran, "MissingResults", problem) if problem else ran
     pages, faults = _draw(document, run, settings)
     if faults and not document.failed:
@@ -155,13 +155,11 @@ def _make_room(run: Run, *, failed: bool) -> None:
     run.file("interrupted.ipynb").unlink(missing_ok=True)
 
 
-def missing_results(notebook: "NotebookNode", document: "Document") -> str:
+def missing_results(document: "Document") -> str:
     """What a run that finished should have recorded and did not, in words; "" if nothing is missing.
 
-    That are the figures, tables and numbers in the metadata ``workbook.expects``, ``key_figure`` and ``key_numbers``,
-    those that the text names as ``@fig-NAME`` and ``@tbl-NAME``, and works in references.bib, named as ``[@KEY]``. In
-    the metadata, names may be patterns, "*_roc" say, where a parameter decides how many there are; one result at least
-    has to match.
+    That are its key figure and numbers (see `record.provenance`), the figures and tables that the text names as
+    ``@fig-NAME`` and ``@tbl-NAME``, and works in references.bib, named as ``[@KEY]``.
     """
     from helpers.report import render
     from helpers.report.document import Figure, Table
@@ -169,11 +167,9 @@ def missing_results(notebook: "NotebookNode", document: "Document") -> str:
     recorded = {block.name for block in document.blocks if isinstance(block, Figure | Table)} | set(document.numbers)
     if not recorded:
         return "the notebook recorded no figure, table or number (helpers.record does that)"
-    key_figure = [document.key_figure] if document.key_figure else []
-    expected = [*notebook.metadata.get("workbook", {}).get("expects", []), *key_figure, *document.key_numbers]
-    missing = [name for name in dict.fromkeys(expected) if not fnmatch.filter(recorded, name)]
-    if missing:
-        return f"the notebook's metadata expects results that the run did not record: {', '.join(missing)}"
+    key = filter(None, [document.key_figure, *document.key_numbers])
+    if missing := [name for name in key if not fnmatch.filter(recorded, name)]:
+        return f"record.provenance names key results that the run did not record: {', '.join(missing)}"
     unknown = render.unknown(document)
     if unknown:
         return f"the text refers to what the run did not record, or references.bib lacks: {', '.join(unknown)}"

@@ -104,19 +104,17 @@ def test_parameters_are_hidden_only_where_a_provenance_lists_them():
         assert [block.shown for block in of_kind(made, Code)] == [shown_too, shown_too, True]
 
 
-def test_metadata_give_parameters_times_and_what_matters_most():
+def test_metadata_give_parameters_and_times():
     run = {"parameters": {"EPOCHS": 1}, "duration": 61.5, "end_time": "2026-03-01T12:30:15.123456+03:30"}
-    made = read(code("x"), papermill=run, workbook={"key_figure": "curves", "key_numbers": ["accuracy", "time"]})
+    made = read(code("x"), papermill=run)
     assert (made.parameters, made.duration, made.finished) == ({"EPOCHS": 1}, 61.5, "2026-03-01T09:00:15+00:00")
-    assert (made.key_figure, made.key_numbers) == ("curves", ("accuracy", "time"))
     made = read(code("x"))
     assert (made.parameters, made.duration, made.finished, made.failed) == ({}, None, None, False)
-    assert (made.key_figure, made.key_numbers) == ("", ())
 
 
 def test_what_cannot_be_read_is_damage_and_named():
     with pytest.raises(document.DamagedNotebook, match="the notebook 01_x is damaged"):
-        read(code("x"), workbook=3)
+        read(code("x", shown({MIME: {"kind": "provenance"}})))
 
 
 def test_provenance_parameters_and_error_name_no_folder_of_this_machine():

@@ -16,7 +16,7 @@ QUICK = Settings("quick")
 
 
 def new_source(*cells) -> nbformat.NotebookNode:
-    return nbformat.v4.new_notebook(cells=list(cells), metadata={"workbook": {"expects": ["results"]}})
+    return nbformat.v4.new_notebook(cells=list(cells), metadata={"workbook": {"after": ["01_a"]}})
 
 
 def parameters_cell(source=PARAMETERS):
@@ -79,10 +79,10 @@ def test_pages_depend_on_prose_on_metadata_and_on_what_they_show():
 def test_parameters_and_metadata_are_those_of_the_run_where_it_left_some():
     source = retold()
     source.cells[1].source = "EPOCHS = 7"
-    source.metadata.workbook = {"expects": ["other"]}
+    source.metadata.workbook = {"after": ["02_b"]}
     renewed = with_new_prose(make_executed(), source)
     assert [cell.source for cell in renewed.cells][1:3] == [PARAMETERS, "EPOCHS = 5"]
-    assert renewed.metadata.workbook == {"expects": ["other"], "stamp": {"code": {}}, "page": {}}
+    assert renewed.metadata.workbook == {"after": ["02_b"], "stamp": {"code": {}}, "page": {}}
     assert renewed.metadata.papermill == {"duration": 60}
     assert renewed.cells[-2].metadata == {"tags": ["key"], "papermill": {"duration": 5}}
 

@@ -1,22 +1,13 @@
 """``@fig-NAME`` and ``@tbl-NAME`` in texts: numbers with links on every page, and a complaint about unknown names."""
 
-import fnmatch
-import re
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers import ROOT
 from helpers.report import render
 from helpers.report.document import Markdown, Reading, Table, read, selected
 from helpers.report.run import missing_results
-from helpers.report.workspace import load
 from tests.report.documents import document, figure, page, pdf, pdf_text
-
-NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if path.stem != "sweep")
-SAMPLES = {"classes", "samples", "dogs_samples", "animals_samples", "claims"}
 
 
 def table(name: str, number: int) -> Table:
@@ -107,35 +98,7 @@ def test_a_run_whose_text_names_what_nobody_recorded_or_listed_has_failed():
     recorded = {"kind": "table", "name": "t", "caption": "c", "columns": [], "rows": [], "align": [], "bold": []}
     shown = new_output("display_data", {"application/vnd.workbook.v1+json": recorded})
     cells = [new_markdown_cell("# T\n\n@tbl-t and `@fig-x`"), new_code_cell("x", outputs=[shown])]
-    good = new_notebook(cells=cells)
-    assert missing_results(good, read(good)) == ""
-    bad = new_notebook(cells=[*cells, new_markdown_cell("as @fig-loss and [@nobody1900; @he2016] show")])
-    assert missing_results(bad, read(bad)).endswith(": @nobody1900, @fig-loss")
-    assert "nobody1900 (not in references.bib)" in page(*read(bad).blocks).get_text()
-
-
-def named_in(notebook) -> set[str]:
-    """The names that a notebook's text speaks of, and its code in f-strings, where a "{…}" stands as "*"."""
-    expected = notebook.metadata.get("workbook", {}).get("expects", [])
-    texts = [re.sub(r"\{[^{}]*\}", "*", cell.source) for cell in notebook.cells]
-    pairs = [pair for text in texts for pair in re.findall(r"@(?:fig|tbl)-([\w*]+) to @(?:fig|tbl)-([\w*]+)", text)]
-    # "@fig-a to @fig-c" speaks of all between them, too: the metadata lists them in reading order.
-    listed = [(expected.index(start), expected.index(end)) for start, end in pairs if {start, end} <= {*expected}]
-    between = {name for start, end in listed for name in expected[start:end]}
-    return between | {name for text in texts for name in re.findall(r"@(?:fig|tbl)-([\w*]+)", text)}
-
-
-def agree(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(pattern, name)
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
-def test_notebooks_refer_to_every_result(path: Path):
-    """Whoever reads the text is led to each figure and table; only sample pictures, the table of claims and what folded
-    details show speak for themselves."""
-    notebook = load(path)
-    details = [cell.source for cell in notebook.cells if "detail" in cell.metadata.get("tags", [])]
-    folded = {name for code in details for name in re.findall(r'"([\w*]+)", ', re.sub(r"\{[^{}]*\}", "*", code))}
-    named = named_in(notebook) | folded
-    results = {*notebook.metadata.workbook.expects, "results"} - SAMPLES
-    assert {result for result in results if not any(agree(name, result) for name in named)} == set()
+    assert missing_results(read(new_notebook(cells=cells))) == ""
+    bad = read(new_notebook(cells=[*cells, new_markdown_cell("as @fig-loss and [@nobody1900; @he2016] show")]))
+    assert missing_results(bad).endswith(": @nobody1900, @fig-loss")
+    assert "nobody1900 (not in references.bib)" in page(*bad.blocks).get_text()
