@@ -270,8 +270,8 @@ def table(
         formats: column -> format string, such as "{:.1%}"; with a sign ("{:+.1%}"), or with "points" behind it, for
             differences of shares, which are in points. Other floats get three decimals. NaN is shown as "–".
         best: column -> "max" or "min": the best entry of that column is set in bold.
-        stds: a DataFrame with the same index and some of the columns: standard deviations, shown behind a "±" where
-            they aren't NaN.
+        stds: a DataFrame with the same index and some of the columns: what is shown behind a "±" where it isn't NaN:
+            standard deviations, or half of an interval. The caption says which.
         links: for each row the address, relative to the report, that its first cell leads to; "" for none.
         detail: columns that a report which is handed in leaves to its full edition.
 
@@ -296,7 +296,7 @@ def table(
         columns.append(texts if "e}" in (form or "") else _same_decimals(texts))
         behind.append([heading, *column])
         if any(deviation is not None for deviation in deviations):
-            behind.append([f"{heading} (std)", *deviations])
+            behind.append([f"{heading} (±)", *deviations])
     kept, caption = telling(headings, columns, caption, fixed=[0] if len(links) else [])
     sides = ["right" if all(map(_SHOWN.fullmatch, column)) else "left" for column in columns]
     content = {

@@ -318,7 +318,7 @@ def test_means_stand_with_their_deviations_and_differences_of_shares_in_points(s
         ["y", "25.0", "1.00", "+0.0 ± 0.0", "–"],
     ]
     assert made.values == [["x", 0.5, 0.125, -0.125, 0.02], ["y", 0.25, 1.0, 0.0, None]]
-    assert lines_of(shown)[:2] == ["method,A,A (std),B,gap,gap (std),error", "x,0.5,0.0125,0.125,-0.125,0.0125,0.02"]
+    assert lines_of(shown)[:2] == ["method,A,A (±),B,gap,gap (±),error", "x,0.5,0.0125,0.125,-0.125,0.0125,0.02"]
 
 
 def test_texts_of_numbers_are_treated_like_numbers(shown):

@@ -5,7 +5,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from helpers.phrases import say
 from helpers.record import is_name, telling
 from helpers.report import render
-from helpers.report.document import DamagedNotebook, Document, Failure, Figure, Provenance, Table, read
+from helpers.report.document import DamagedNotebook, Document, Failure, Figure, Provenance, Reading, Table, read
 from helpers.report.language import Language, translated
 from helpers.report.workspace import BOOK, ENGLISH, Settings, UnreadableNotebook, load, write
 
@@ -53,8 +53,9 @@ def numbers(document: Document, *, name: str, profile: str) -> dict[str, Any]:
         Keys in a fixed order: "notebook", "profile", "title", "status" ("ok" or "failed"), "error" (None, or its
         "name", "message" and "cell"), "duration_seconds", "finished", "stand_in" (a warning, or ""), "provenance",
         "parameters", "numbers" (by name: "label", "value", "std", "runs", "reported", "unit", "shown"), "tables" (by
-        name: "caption", "columns", "values"), "figures" (by name: "caption", "alt"), "finding" (a
-        sentence, or ""), "key_figure" (a name, or "") and "key_numbers" (names). None stands for NaN and infinities.
+        name: "caption", "columns", "values"), "figures" (by name: "caption", "alt"), "sentences" (a list: what they are
+        "of", "text", "template" and its "values", as `helpers.phrases` keeps them), "finding" (a sentence, or ""),
+        "key_figure" (a name, or "") and "key_numbers" (names). None stands for NaN and infinities.
     """
 
     def those(kind: type) -> list[Any]:
@@ -83,11 +84,21 @@ def numbers(document: Document, *, name: str, profile: str) -> dict[str, Any]:
             for block in tables
         },
         "figures": {block.name: {"caption": block.caption, "alt": block.alt} for block in those(Figure)},
+        "sentences": list(_sentences(document)),
         "finding": _plain(finding(document), document),
         "key_figure": document.key_figure,
         "key_numbers": document.key_numbers,
     }
     return _strict(made)
+
+
+def _sentences(document: Document) -> Iterator[dict[str, Any]]:
+    """Conclusions, and what captions, tables and provenance tell by a template."""
+    for block in document.blocks:
+        told = {block.text: [block.text, {}]} if isinstance(block, Reading) else {}
+        of = " ".join([type(block).__name__.lower(), *filter(None, [getattr(block, "name", "")])])
+        for text, (template, values) in (told | block.phrases).items():
+            yield {"of": of, "text": text, "template": template, "values": values}
 
 
 def finding(document: Document) -> str:

@@ -24,6 +24,8 @@ PERSIAN = "fa"
 OWN = "report"
 """The catalogue of the report's own words."""
 LEFT_TO_RIGHT = "\u200e"
+# A number and its deviation or half interval, in any language's digits.
+_WITH_SPREAD = re.compile(r"(?<![\d.,٫٬])(\u200e?[+−]?\d[\d.,٫٬]*[%٪]?) ± (\d[\d.,٫٬]*[%٪]?)")
 SIGNS = "0123456789.,%"
 """An entry of every catalogue of own words: how numbers are written in running text."""
 LISTED = (
@@ -141,7 +143,9 @@ class Language(string.Formatter):
         return None
 
     def _filled(self, template: str, values: Mapping[str, Any]) -> str:
-        return self.vformat(template, (), {name: self._value(value) for name, value in values.items()})
+        said = self.vformat(template, (), {name: self._value(value) for name, value in values.items()})
+        # Letters that run from right to left would put the deviation before its number.
+        return _WITH_SPREAD.sub("\u2066\\1\u00a0±\u00a0\\2\u2069", said) if self.direction == "rtl" else said
 
     def _value(self, value: Any) -> Any:
         match value:

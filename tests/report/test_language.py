@@ -50,6 +50,9 @@ msgstr "میانگین {runs} اجرا."
 msgid "It falls by {loss:.2f}."
 msgstr "{loss:.2f} کم می‌شود."
 
+msgid "It reaches {mean:.1%} ± {std:.1%}."
+msgstr "به {mean:.1%} ± {std:.1%} می‌رسد."
+
 msgid "Broken {here}."
 msgstr "شکسته {there}."
 
@@ -95,14 +98,16 @@ def test_texts_templates_and_their_values_are_told_in_the_language_of_the_catalo
     assert table.rows == [["ResNet-18", "50.0"], ["جلوتر", "25.0"]]
 
 
-def test_a_sign_stands_left_of_its_number_and_what_cannot_be_filled_in_stays_english(persian):
+def test_numbers_keep_their_order_between_persian_words_and_what_cannot_be_filled_in_stays_english(persian):
     def show():
         record.reading("It falls by {loss:.2f}.", loss=-0.25)
+        record.reading("It reaches {mean:.1%} ± {std:.1%}.", mean=0.913, std=0.012)
         record.reading("It falls by {loss:.2f}.", loss=float("nan"))
         record.reading("Broken {here}.", here="x")
 
     said = [block.text for block in language.translated(executed(show), persian).blocks if isinstance(block, Reading)]
-    assert said == ["\u200e−۰٫۲۵ کم می‌شود.", "It falls by nan.", "Broken x."]
+    assert said[:2] == ["\u200e−۰٫۲۵ کم می‌شود.", "به \u2066۹۱٫۳٪\u00a0±\u00a0۱٫۲٪\u2069 می‌رسد."]
+    assert said[2:] == ["It falls by nan.", "Broken x."]
 
 
 def test_what_has_no_entry_or_a_stale_one_stays_english_and_is_counted(persian):

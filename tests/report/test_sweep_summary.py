@@ -146,7 +146,7 @@ def test_a_damaged_file_is_no_result(make):
 def test_means_over_seeds_leave_out_what_did_not_end_well(mixed, of_mixed):
     found, _ = of_mixed
     means = frame(found["means"]).set_index("LEARNING_RATE")
-    deviations = pd.read_csv(io.StringIO(found["means"]["csv"])).set_index("LEARNING_RATE")[f"{ACCURACY} (std)"]
+    deviations = pd.read_csv(io.StringIO(found["means"]["csv"])).set_index("LEARNING_RATE")[f"{ACCURACY} (±)"]
     for rate, seeds in {0.0001: [0, 1, 2, 3], 0.001: [0, 2, 3], 0.01: [0, 2, 3]}.items():
         values = [100 * accuracy(seed, rate) for seed in seeds]
         assert means.loc[rate, "n"] == len(seeds)
