@@ -2,7 +2,9 @@
 
 import ast
 import io
+import itertools
 import json
+import math
 import os
 import re
 import shutil
@@ -11,6 +13,8 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 from pypdf import PdfReader
 
@@ -102,6 +106,120 @@ def test_a_network_goes_from_one_notebook_to_the_next(reports, name, words):
     executed = nbformat.read(reports / f"{name}.ipynb", as_version=4)
     outputs = [output for cell in executed.cells for output in cell.get("outputs", []) if "data" in output]
     assert any(words in output.data.get("text/plain", "") for output in outputs)
+
+
+def filled(template, values):
+    """A sentence put together by this rule: phrases within it first, lists with commas, a true minus sign."""
+
+    def plain(value):
+        match value:
+            case {"phrase": [inner, given]}:
+                return filled(inner, given)
+            case {"listed": entries}:
+                return ", ".join(str(plain(entry)) for entry in entries)
+        return value
+
+    parts = re.split(r"(\{\w+(?::[^{}]*)?\})", template)
+    for i, field in itertools.islice(enumerate(parts), 1, None, 2):
+        value = plain(values[field[1:-1].partition(":")[0]])
+        parts[i] = field.format(**{field[1:-1].partition(":")[0]: value})
+        if not isinstance(value, str):
+            parts[i] = parts[i].replace("-", "−" if re.search("[1-9]", parts[i]) else "")
+    return "".join(parts).replace("{{", "{").replace("}}", "}")
+
+
+def floats(values):
+    """The values of a sentence that are no counts."""
+    for value in values.values() if isinstance(values, dict) else values:
+        match value:
+            case {"phrase": [_, inner]} | {"listed": inner}:
+                yield from floats(inner)
+            case float() if not value.is_integer():
+                yield value
+
+
+def stored(reports, name):
+    """A run's numbers, and its tables and the figures' CSV files as frames."""
+    content = json.loads((reports / f"{name}.json").read_text())
+    tables = {key: pd.DataFrame(table["values"], columns=table["columns"]) for key, table in content["tables"].items()}
+    folder = reports.parents[1] / "figures" / "smoke" / name
+    drawn = {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")}
+    return content, {key: number["value"] for key, number in content["numbers"].items()}, tables, drawn
+
+
+@pytest.mark.slow
+@each
+def test_sentences_are_their_values_and_most_of_these_are_stored_results(reports, path):
+    content, _, tables, drawn = stored(reports, path.stem)
+    for sentence in content["sentences"]:
+        assert filled(sentence["template"], sentence["values"]) == sentence["text"]
+    numbers = pd.DataFrame(list(content["numbers"].values()))[["value", "std", "reported"]].T
+    frames = [*tables.values(), *drawn.values(), numbers]
+    columns = [pd.to_numeric(frame[key], "coerce").dropna().to_numpy(float) for frame in frames for key in frame]
+    differences = [np.subtract.outer(column, column).ravel() for column in columns if len(column) < 500]
+    known = np.concatenate([*columns, *differences, [column.mean() for column in columns if len(column)]])
+    said = [value for sentence in content["sentences"] for value in floats(sentence["values"])]
+    found = [np.isclose(known, value).any() or np.isclose(100 * known, value).any() for value in said]
+    # Others are settings, and intervals and ratios of what is stored.
+    assert np.mean(found) > 0.4 or len(said) < 10
+
+
+def worked_out(name, numbers, tables, drawn):
+    """How templates begin, and values in their sentences, worked out again from what is stored."""
+    verdicts = tables["claims"]["verdict"].tolist() if "claims" in tables else []
+    match name[:2]:
+        case "01":
+            loss = drawn["learning_curves"].dropna(subset="loss").pivot(index="epoch", columns="split", values="loss")
+            best, gap = loss["validation"].idxmin(), loss["validation"] - loss["training"]
+            yield "Validation loss is lowest at", {"best": best, "at_best": gap[best], "at_end": gap.iloc[-1]}
+            yield "The network of the chosen epoch", {"accuracy": numbers["test_accuracy"]}
+            sizes = tables["layers"].set_index("layer")["parameters"]
+            yield "The network has", {"parameters": sizes.sum(), "share": sizes["fc1"] / sizes.sum()}
+            error = tables["calibration"].eval("images * abs(confidence - right)").sum()
+            yield "The expected calibration error", {"error": 100 * error / tables["calibration"]["images"].sum()}
+        case "02":
+            moved = drawn["layers"].query("quantity == '1: everything' and layer.str.startswith('conv')")
+            longest = moved.loc[moved["relative change"].idxmax()]
+            yield "Method 1 moves", {"most": longest["layer"], "longest": longest["relative change"]}
+            yield "{on_all}", {"held": verdicts.count("holds here"), "claims": len(verdicts)}
+        case "03":
+            yield "- **Losses of", {"nothing": math.log(196), "train_each": 132.2082 / 32}
+        case "04":
+            probes = drawn["probe_accuracy"].query("quantity == 'as given'")["validation accuracy"]
+            yield "The accuracy is highest after", {"highest": probes.max()}
+            losses = drawn["optimizers_train_loss"].groupby("run")["training loss"].mean()
+            means = {"adam": losses.filter(like="Adam").item(), "sgd": losses.filter(like="SGD").item()}
+            yield "The mean training loss over", means | {"difference": means["sgd"] - means["adam"]}
+            seconds = tables["depths"].set_index("depth")["s an epoch"]
+            yield "An epoch with the last stage", {"ratio": seconds["layer4"] / seconds["head alone"]}
+        case "05":
+            changed = {key: 100 * (numbers[f"{key}_8"] - numbers["totv_32"]) for key in ("totv", "tvtv")}
+            yield "From {sharpest} to", changed | {"gained": 100 * (numbers["tvtv_8"] - numbers["totv_8"])}
+            before, after = 100 * tables["riddle"].eval("recall - `false alarms`")
+            yield "“{name}” is the answer to", {"j_before": before, "j_after": after}
+        case "06":
+            losses = drawn["curves"].query("panel == 'Arc2 Adam' and split == 'validation'")["loss"].dropna()
+            yield "From epoch {late} to", {"arc2_adam": losses.iloc[-1] - losses.iloc[-2]}
+            yield "In {apart} of its", {"apart": tables["table_9"]["F1 wrong"].sum()}
+        case "07":
+            areas = drawn["auc"].pivot(index="class", columns="network", values="AUC")
+            more = areas["OptimizedCNNModel"] - areas["CNNModel2"]
+            yield "lower in {lower} of", {"lower": (more < 0).sum(), "difference": more.mean()}
+            yield "Of these", {"refuted": verdicts.count("does not hold here"), "claims": len(verdicts)}
+        case "08":
+            yield "Of these", {"open": sum("hold" not in verdict for verdict in verdicts)}
+            quality = tables["quality"].set_index("network")["test"]
+            yield "Training the last convolution", {"test": quality["CNNModel, dogs, fc"]}
+
+
+@pytest.mark.slow
+@each
+def test_values_of_sentences_follow_from_what_is_stored(reports, path):
+    content, *results = stored(reports, path.stem)
+    for beginning, values in worked_out(path.stem, *results):
+        said = [s["values"] for s in content["sentences"] if s["template"].startswith(beginning)]
+        assert said, beginning
+        assert {key: said[0][key] for key in values} == pytest.approx(values), beginning
 
 
 @pytest.mark.slow
