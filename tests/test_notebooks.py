@@ -60,7 +60,7 @@ def reports(tmp_path_factory):
 
 
 def test_there_are_notebooks():
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07", "08", "te"]
+    assert {"01", "02", "03", "04", "05", "06", "07", "08", "te"} <= {path.stem[:2] for path in NOTEBOOKS}
 
 
 @pytest.mark.slow

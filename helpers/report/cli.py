@@ -64,6 +64,10 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
         if options.list:
             _print(_list(workspace, options.notebooks))
             return OK
+        if options.new:
+            made = [path.relative_to(workspace.root) for path in workspace.add_notebook(*options.new)]
+            _print([*map(str, made), f"its report: python -m helpers.report {options.new[0]}"])
+            return OK
         if options.catalogues:
             _print(_write_catalogues(workspace, options.notebooks, options.catalogues))
             return OK
@@ -98,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     catalogues = "writes the catalogues of a language, with an entry for each text of the notebooks, and ends"
     add("--catalogues", metavar="CODE", help=catalogues)
     add("--list", action="store_true", help="lists notebooks, their parameters and profiles, and ends")
+    new = "begins a notebook of your own: copies the template and its profiles under a free number and a name, and ends"
+    add("--new", nargs=2, metavar=("NUMBER", "NAME"), help=new)
 
     group = parser.add_argument_group("parameters")
     add, points = group.add_argument, group.add_mutually_exclusive_group().add_argument

@@ -393,7 +393,10 @@ class _Reader:
 def _finding(blocks: list[Block]) -> str:
     headings = [i for i, block in enumerate(blocks) if isinstance(block, Markdown) and _END.search(block.text)]
     below = blocks[headings[-1] :] if headings else []
-    found, others = ([block.text for block in part if isinstance(block, Reading)] for part in (below, blocks))
+    found, others = (
+        [block.text for block in part if isinstance(block, Reading) and QUESTION not in block.tags]
+        for part in (below, blocks)
+    )
     return found[0] if found else others[-1] if others else ""
 
 

@@ -139,6 +139,22 @@ class Workspace:
                 raise Refused(f"the report of {path.stem} would overwrite another of this name: rename the notebook")
         return chosen
 
+    def add_notebook(self, number: str, name: str) -> list[Path]:
+        """Copies the template and its profiles under a number and a name; the files that it wrote."""
+        title = " ".join(name.replace("_", " ").split())
+        stem = f"{number}_{title.replace(' ', '_')}"
+        if not re.fullmatch(r"[0-9]+_[\w\u200c-]+", stem):
+            raise Refused(f"--new takes a number and a name of letters and digits: 09 label_smoothing, say; not {stem}")
+        if taken := [path.stem for path in self.notebooks.glob("*.ipynb") if _number(path.stem) == int(number)]:
+            raise Refused(f"{number} is the number of {taken[0]}: choose another")
+        written = []
+        for template in [self.notebooks / "template.ipynb", *sorted(self.notebooks.glob("profiles/*/template.yaml"))]:
+            text = template.read_text(encoding="utf-8").replace('\\"template\\"', f'\\"{stem}\\"')
+            heading = f"# {title[0].upper()}{title[1:]}"
+            written.append(template.with_stem(stem))
+            write(written[-1], text.replace("# Template: a small experiment", heading))
+        return written
+
     def check_profile(self, profile: str) -> None:
         if profile not in self.profiles():
             raise Refused(f"there is no profile {profile!r}{nearest(profile, self.profiles())}")

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,6 +132,29 @@ def test_mistakes_are_refused_before_anything_runs(root, runs, capsys, arguments
     assert message in printed.err
     assert runs.asked == []
     assert not (root / "reports").exists()
+
+
+def test_a_new_notebook_is_a_copy_of_the_template_under_a_name_of_its_own(root, runs, capsys):
+    copied = ["template.ipynb", "profiles/smoke/template.yaml"]
+    for name in copied:
+        shutil.copy(ROOT / "notebooks" / name, root / "notebooks" / name)
+    assert (
+        cli.main(["--new", "09", "label_smoothing"], root=root)
+        == cli.main(["--new", "10", "برچسب نرم"], root=root)
+        == 0
+    )
+    assert capsys.readouterr().out.split("\n")[2] == "its report: python -m helpers.report 09"
+    for stem, title in (("09_label_smoothing", "Label smoothing"), ("10_برچسب_نرم", "برچسب نرم")):
+        made, template = (nbformat.read(root / "notebooks" / f"{name}.ipynb", 4) for name in (stem, "template"))
+        different = [pair for pair in zip(made.cells, template.cells, strict=True) if pair[0] != pair[1]]
+        assert [f"# {title}\n" in different[0][0].source, f'CHECKPOINTS / "{stem}"' in different[1][0].source] == [
+            True
+        ] * 2
+        assert len(different) == 2
+    assert cli.main(["09", "10", "--profile", "smoke", "--jobs", "1"], root=root) == 0 and len(runs.asked) == 2
+    for number, name, message in (("1", "x", "1 is the number of 01_cnn_on_a"), ("11", "a/b", "a name of letters")):
+        assert cli.main(["--new", number, name], root=root) == 2
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", ["--format docx", "--timeout soon", "--jobs 0", "--jobs 1 --scheduler tcp://a:1"])

@@ -141,6 +141,9 @@ def test_the_finding_opens_the_conclusion_or_is_the_last_reading():
     assert found("first", "CONCLUSION", "result", "QUESTIONS", "last") == "The **result** of @fig-f."
     assert found("first", "last") == "The **last** of @fig-f."
     assert found("QUESTIONS") == ""
+    asked = executed_cell(lambda: record.reading("Why is the interval 2 points wide?"))
+    asked.metadata.tags = ["question"]
+    assert index.finding(read(new_notebook(cells=[asked]))) == ""
     made = index.numbers(document(figure(), finding="The **first** of @fig-f. More."), name="01_a", profile="p")
     assert made["finding"] == "The first of Figure 1."
 
