@@ -263,12 +263,16 @@ def _verify(workspace: Workspace, options: argparse.Namespace) -> int:
     ]
     if missing := [str(path) for path in paths or options.verify if not path.is_file()]:
         raise Refused(f"there is no executed notebook {missing[0]}")
-    are_good = True
+    are_good: list[bool] = []
     settings = replace(_settings(workspace, options), time_limit=options.timeout or None)
-    for verdict in verify(paths, settings, workspace.root):
-        print("\n".join(map(printable, verdict.lines())), end="\n\n", flush=True)
-        are_good = are_good and verdict.is_good
-    return OK if are_good else FAILED
+    try:
+        for verdict in verify(paths, settings, workspace.root):
+            print("\n".join(map(printable, verdict.lines())), end="\n\n", flush=True)
+            are_good.append(verdict.is_good)
+    except KeyboardInterrupt:
+        _say(f"interrupted: {len(are_good)} of {len(paths)} hand-ins were compared; kernels were stopped")
+        return INTERRUPTED
+    return OK if all(are_good) else FAILED
 
 
 def _carry_out(

@@ -46,9 +46,7 @@ class Verdict:
     elsewhere: list[str] = field(default_factory=list)  # what of device, libraries, helpers and data is another here
     equal: int = 0
     near: list[str] = field(default_factory=list)
-    unclear: list[str] = field(
-        default_factory=list
-    )  # texts and figures that are others here, as another machine may explain
+    unclear: list[str] = field(default_factory=list)  # texts and figures that another machine may explain
     different: list[str] = field(default_factory=list)
 
     @property
@@ -74,20 +72,26 @@ def verify(paths: Sequence[Path], settings: Settings, root: Path) -> Iterator[Ve
 
     Their code runs in ``root``, as whoever hands in has written it. Nothing is written under their names.
     """
+    watches = [Watch(path.stem) for path in paths]
     with ThreadPoolExecutor(settings.jobs) as pool:
-        yield from pool.map(lambda path: _verify(path, settings, root), paths)
+        try:
+            yield from pool.map(lambda path, watch: _verify(path, watch, settings, root), paths, watches)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for watch in watches:  # after Ctrl-C, some are under way
+                watch.stop()
 
 
-def _verify(path: Path, settings: Settings, root: Path) -> Verdict:
+def _verify(path: Path, watch: Watch, settings: Settings, root: Path) -> Verdict:
     verdict = Verdict(str(path))
     try:
-        _hold_against_a_run(path, verdict, settings, root)
+        _hold_against_a_run(path, watch, verdict, settings, root)
     except Exception as error:  # a hand-in may hold anything, and others wait for their verdict
         verdict.error = printable(str(error) if isinstance(error, UnreadableNotebook) else f"it is damaged: {error!r}")
     return verdict
 
 
-def _hold_against_a_run(path: Path, verdict: Verdict, settings: Settings, root: Path) -> None:
+def _hold_against_a_run(path: Path, watch: Watch, verdict: Verdict, settings: Settings, root: Path) -> None:
     from helpers.report import kernel
 
     with _alone:
@@ -101,7 +105,7 @@ def _hold_against_a_run(path: Path, verdict: Verdict, settings: Settings, root: 
         verdict.edited = incremental.changes(then, incremental.of_notebook(handed_in, run))
         # Before the run, which may leave files that the first one looked for in vain.
         verdict.elsewhere = incremental.changes(then, incremental.of_machine(then, root, settings))
-    executed = kernel.execute(_source(handed_in), run, settings, Watch(path.stem))
+    executed = kernel.execute(_source(handed_in), run, settings, watch)
     with _alone:
         given = read(executed, name=path.stem)
         if given.failed:

@@ -2,13 +2,16 @@
 
 import copy
 import shutil
+import signal
+import subprocess
 
 import nbformat
+import psutil
 import pytest
 
-from helpers import record
+from helpers import ROOT, record
 from helpers.report import cli
-from tests.command import write_notebook
+from tests.command import RESULT, report_command, write_notebook
 
 CODE = """\
 import matplotlib.pyplot as plt
@@ -128,3 +131,23 @@ def test_on_another_machine_results_may_differ_a_little_and_a_damaged_hand_in_st
     assert "near.ipynb  as computed: " in near and "nearly equal: number accuracy" in near
     assert "threads: 64 → 1" in near
     assert "far.ipynb  NOT AS COMPUTED" in far and "number accuracy: 0.6 is shown, the code gives 0.63" in far
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it(tmp_path):
+    code = "import pathlib\nwhile pathlib.Path('waits').exists():\n    pass"
+    write_notebook(tmp_path, "01_small", RESULT, code)
+    assert cli.main(["01", "--format", "html"], root=tmp_path) == 0
+    (tmp_path / "waits").touch()
+    command = report_command(tmp_path, "--verify", str(tmp_path / "reports" / "quick"))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
+        try:
+            next(line for line in process.stderr if "cell 3/3" in line)
+            kernels = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 130 and said == "interrupted: 0 of 1 hand-ins were compared; kernels were stopped\n"
+    assert kernels and not psutil.wait_procs(kernels, timeout=120)[1]
