@@ -373,14 +373,15 @@ def _write_catalogues(workspace: Workspace, names: Sequence[str], code: str) -> 
         is_known = False
     if not is_known:
         raise Refused(f"{code!r} is no other language than English that Babel knows, such as fa or de")
-    texts = {language.OWN: language.own_messages()}
+    texts = {language.OWN: (language.own_messages(), True)}
     for notebook in workspace.choose(names):
         runs = sorted(workspace.root.glob(f"reports/*/{notebook.stem}.ipynb"))
         executed = [document.read(load(path), name=notebook.stem) for path in runs]
-        texts[notebook.stem] = language.messages(notebook, executed)
-    for name, found in texts.items():
-        count, missing = language.update(code, name, found)
-        yield f"{name}.po: {count} entries, {missing} without a translation"
+        texts[notebook.stem] = language.messages(notebook, executed), bool(runs)
+    for name, (found, knows_all) in texts.items():
+        count, missing = language.update(code, name, found, knows_all=knows_all)
+        kept = "" if knows_all else "; no run is here that says which old ones its tables need: all stay"
+        yield f"{name}.po: {count} entries, {missing} without a translation{kept}"
 
 
 def _list(workspace: Workspace, names: Sequence[str]) -> Iterator[str]:

@@ -321,10 +321,11 @@ def _of_code(source: str) -> Iterator[str]:
             yield node.value
 
 
-def update(code: str, name: str, texts: Iterable[str]) -> tuple[int, int]:
+def update(code: str, name: str, texts: Iterable[str], *, knows_all: bool = True) -> tuple[int, int]:
     """Writes a catalogue anew: an entry for each text, with the translations that there are.
 
-    Entries of texts that have changed a little keep their old translation, marked as fuzzy: they aren't used.
+    Entries of texts that have changed a little keep their old translation, marked as fuzzy: they aren't used. Others
+    go, if ``texts`` are all: without a run it is unknown what tables say.
 
     Returns:
         How many entries there are, and how many of them nobody has translated.
@@ -340,6 +341,8 @@ def update(code: str, name: str, texts: Iterable[str]) -> tuple[int, int]:
     if path.is_file():
         with path.open("rb") as stream:
             catalogue = read_po(stream, locale=code)
+    for entry in [] if knows_all else catalogue:
+        template.add(entry.id)
     catalogue.update(template)
     catalogue.fuzzy = False
     path.parent.mkdir(parents=True, exist_ok=True)

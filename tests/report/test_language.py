@@ -176,6 +176,7 @@ print(frame["accuracy"])'''
         *("A title", "What it is: a network (@fig-x).", "- An older sentence.", "ahead of all", "far behind"),
         "It reaches {accuracy:.1%} after {n:,} steps with {network}.",
     ]
+    assert language.update("fa", "01_a", texts, knows_all=False) == (17, 4)
     assert language.update("fa", "01_a", texts) == (6, 3)
     language._entries.cache_clear()
     again = language.Language("fa", "01_a")
