@@ -31,10 +31,7 @@ MOST_AT_ONCE = 200
 def predecessors(notebooks: Sequence[Path], workspace: Workspace) -> dict[str, list[str]]:
     """The names of the notebooks that have to run before each, as its metadata say (``workbook.after``).
 
-    Those that aren't to run at all are left out.
-
-    Raises:
-        Refused: for a name that no notebook has, or if notebooks wait for each other.
+    Those that aren't to run at all are left out; a name that no notebook has, or a circle, is refused.
     """
     before = {}
     stems = [notebook.stem for notebook in notebooks]
@@ -72,9 +69,7 @@ def run_all(
 
     A thread carries out each run: it waits for a kernel, which is a process of its own, or for a cluster's worker.
     A run begins when all those ``before`` it have ended; ``finished`` is called when it has ended itself, however.
-
-    Returns:
-        Whether all ended: False after Ctrl-C, when those under way were stopped, and their cells kept.
+    Returns whether all ended: False after Ctrl-C, when those under way were stopped, and their cells kept.
     """
     by_name = {run.name: run for run in runs}
     sorter = TopologicalSorter({name: [b for b in before.get(name, ()) if b in by_name] for name in by_name})

@@ -1,53 +1,31 @@
 """All notebooks of a profile as one book, ``workbook.pdf``: cover, contents, a summary, a chapter for each."""
 
-import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from helpers.phrases import Said, say
 from helpers.report import clean, render
 from helpers.report.cover import Cover
-from helpers.report.document import (
-    DamagedNotebook,
-    Document,
-    Failure,
-    Provenance,
-    read,
-    selected,
-    with_failure,
-)
+from helpers.report.document import Document, Failure, Provenance, read, selected, with_failure
 from helpers.report.index import finding
 from helpers.report.language import Language, translated
-from helpers.report.workspace import BOOK, Settings, UnreadableNotebook, load, write
+from helpers.report.workspace import BOOK, Settings, UnreadableNotebook, left, load, write
 
 FEWEST_CHAPTERS = 2
 
 
-@dataclass(frozen=True)
-class Chapter:
-    """One notebook: its file name without the suffix, and what its last run left."""
-
-    name: str
-    document: Document
-
+Chapters = Mapping[str, Document]
+"""Notebooks' names, and what their last runs left, in their order."""
 
 # The file in a profile's folder
 
 
 def write_book(reports: Path, how: Settings) -> str:
-    """Writes ``workbook.pdf`` from the executed notebooks in a profile's folder of reports.
+    """Writes ``workbook.pdf`` from the executed notebooks in a profile's folder; returns why it could not, or "".
 
-    A book of earlier runs goes where there is none now: it would show other numbers than the reports.
-
-    Args:
-        reports: the folder.
-        how: the reports are made; without the format "pdf" there is no book.
-
-    Returns:
-        Why it could not be made, or "". One notebook makes no book.
+    One notebook makes no book. One of earlier runs goes in any case: it would show other numbers than the reports.
     """
     (reports / BOOK).unlink(missing_ok=True)
     if "pdf" not in how.formats:
@@ -70,18 +48,14 @@ def is_outdated(reports: Path, how: Settings) -> bool:
     return any(path.stat().st_mtime_ns > book.stat().st_mtime_ns for path in found)
 
 
-def chapters(reports: Path, how: Settings) -> list[Chapter]:
-    """The chapters from the executed notebooks in a profile's folder of reports, in the order of their numbers.
+def chapters(reports: Path, how: Settings) -> Chapters:
+    """The chapters from the executed notebooks in a profile's folder of reports.
 
     A notebook that cannot be read is a chapter, too, that failed and says so: nothing is left out in silence.
-
-    Args:
-        reports: ``reports/<profile>``.
-        how: whose code is shown, and in which edition.
     """
     read = {path.stem: _document(path) for path in executed(reports)}
     parts = {name: selected(each, code=how.show_code, edition=how.edition) for name, each in read.items()}
-    return [Chapter(name, translated(each, Language(how.language, name))) for name, each in parts.items()]
+    return {name: translated(each, Language(how.language, name)) for name, each in parts.items()}
 
 
 def executed(reports: Path) -> list[Path]:
@@ -93,56 +67,44 @@ def executed(reports: Path) -> list[Path]:
 def _document(path: Path) -> Document:
     try:
         document = read(load(path), name=path.stem)
-    except (UnreadableNotebook, DamagedNotebook) as error:
+    except UnreadableNotebook as error:
         message = f"its executed notebook cannot be read: {type(error.__cause__).__name__}; run it again"
         document = Document(path.stem, [], {}, {}, duration=None, finished=None, failed=False)
         return with_failure(document, type(error).__name__, message)
-    try:  # a failure that showed only when the report was written, which its numbers tell of
-        error = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["error"]
-        return document if document.failed else with_failure(document, error["name"], error["message"])
-    except (OSError, ValueError, KeyError, TypeError):  # none, or nothing that a run left
-        return document
+    # A failure that showed only when the report was written, which its numbers tell of.
+    error = None if document.failed else left(path.with_suffix(".json")).get("error")
+    return with_failure(document, error["name"], error["message"]) if error else document
 
 
 # Its pages
 
 
-def pdf(chapters: Sequence[Chapter], how: Settings) -> bytes:
-    """The book as a PDF on A4 paper; the same chapters give the same bytes.
-
-    Args:
-        chapters: in their order, numbered from 1; figures and tables are numbered by chapter.
-        how: the cover, the profile of the runs, and the edition: the full one lists figures and tables.
-
-    Raises:
-        PdfError: if Typst could not set it.
-    """
+def pdf(chapters: Chapters, how: Settings) -> bytes:
+    """The book as a PDF on A4 paper, its figures and tables numbered by chapter; the full edition lists them."""
 
     def make(pictures: render.Pictures) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         language = Language(how.language)
         blocks = _summary(chapters, language)
-        for number, chapter in enumerate(chapters, 1):
-            document = chapter.document
-            line = " · ".join(filter(None, [chapter.name, render.facts(document)]))
+        for number, (name, document) in enumerate(chapters.items(), 1):
+            line = " · ".join(filter(None, [name, render.facts(document)]))
             opening = {"title": document.title, "facts": line, "failed": document.failed}
             blocks += [{"kind": "chapter", "chapter": number, **opening}]
             blocks += render.described(document, pictures, paper=True, chapter=number)
         cover = how.cover or Cover()
         title = language.known(cover.title) or language.told("Experiments in image classification")
-        facts = _facts(chapters, how.profile, language)
+        facts = _facts([*chapters.values()], how.profile, language)
         about = {"title": title, "cover": cover.described(pictures, title, language), "facts": facts}
         return {**about, "book": True, "full": how.edition == "full"}, blocks
 
     return render.typeset(make, level=2, language=how.language)
 
 
-def _facts(chapters: Sequence[Chapter], profile: str, language: Language) -> str:
+def _facts(documents: Sequence[Document], profile: str, language: Language) -> str:
     """The last line of the title page: when, and how much of it failed or rests on stand-in data."""
-    documents = [chapter.document for chapter in chapters]
     failed = sum(document.failed for document in documents)
-    stand_ins = sum(_is_stand_in(document) for document in documents)
+    stand_ins = sum(map(_is_stand_in, documents))
     newest = max((document.finished for document in documents if document.finished), default="")
-    count = len(chapters)
+    count = len(documents)
     facts = [
         language.day(newest) if newest else "",
         say(
@@ -154,19 +116,19 @@ def _facts(chapters: Sequence[Chapter], profile: str, language: Language) -> str
     return " · ".join(language.told(fact) if isinstance(fact, Said) else fact for fact in facts if fact)
 
 
-def _summary(chapters: Sequence[Chapter], language: Language) -> list[dict[str, Any]]:
+def _summary(chapters: Chapters, language: Language) -> list[dict[str, Any]]:
     """Which notebooks failed, how much rests on stand-in data, and for each its chapter and what it found."""
     blocks: list[dict[str, Any]] = [{"kind": "unnumbered", "level": 1, "text": language.told("Summary")}]
     count = len(chapters)
     lines = [
-        f"{language.told('Chapter')} {number}, {chapter.name}. {_failure(chapter.document)}"
-        for number, chapter in enumerate(chapters, 1)
-        if chapter.document.failed
+        f"{language.told('Chapter')} {number}, {name}. {_failure(document)}"
+        for number, (name, document) in enumerate(chapters.items(), 1)
+        if document.failed
     ]
     if lines:
         label = language.told(say("{some} of {count} notebooks failed", some=len(lines), count=count))
         blocks += [{"kind": "alarms", "label": label, "lines": lines}]
-    stand_ins = sum(_is_stand_in(chapter.document) for chapter in chapters)
+    stand_ins = sum(map(_is_stand_in, chapters.values()))
     warning = say(
         "STAND-IN DATA in {some} of {count} chapters. Such numbers say how the methods behave, nothing about the data "
         "sets that the images stand in for.",
@@ -174,8 +136,7 @@ def _summary(chapters: Sequence[Chapter], language: Language) -> list[dict[str, 
         count=count,
     )
     blocks += [{"kind": "warning", "text": language.told(warning)}] if stand_ins else []
-    for number, chapter in enumerate(chapters, 1):
-        document = chapter.document
+    for number, document in enumerate(chapters.values(), 1):
         state = f"{language.told('Failed')}. {_failure(document)}" if document.failed else ""
         about = {"chapter": number, "title": document.title, "state": state}
         blocks += [{"kind": "finding", "text": finding(document), "format": "markdown", **about}]

@@ -124,17 +124,17 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--force", action="store_true", help="runs also what has not changed, and trains anew")
     where = group.add_mutually_exclusive_group()
     jobs = "runs N notebooks at a time on this machine (as many as it has cores and memory for)"
-    where.add_argument("--jobs", type=_count, metavar="N", help=jobs)
+    where.add_argument("--jobs", type=int, default=0, metavar="N", help=jobs)
     scheduler = "runs them on the workers of a Dask scheduler, such as tls://host:8786"
     where.add_argument("--scheduler", default="", metavar="ADDRESS", help=scheduler)
     threads = "computes with N threads in each notebook, and other last digits of the results than with 1, the default"
-    group.add_argument("--threads", type=_count, default=1, metavar="N", help=threads)
+    group.add_argument("--threads", type=int, default=1, metavar="N", help=threads)
     limit = "stops a notebook that takes longer; 0 for no limit (smoke 600, quick 3600, others none)"
-    group.add_argument("--timeout", type=_seconds, metavar="SECONDS", help=limit)
+    group.add_argument("--timeout", type=float, metavar="SECONDS", help=limit)
 
     add = parser.add_argument_group("reports").add_argument
-    formats = {"type": _formats, "default": FORMATS, "dest": "formats", "metavar": "html,pdf"}
-    add("--format", help="which pages to make (both)", **formats)
+    formats = (*FORMATS, ",".join(FORMATS))
+    add("--format", choices=formats, default=formats[-1], metavar=formats[-1], help="which pages to make (both)")
     code = "whose code the PDF shows: no cell's, that of the cells tagged key (the default), or all; HTML folds it"
     add("--show-code", choices=CODE, default="key", help=code)
     language = "the language of the reports: en, or one of notebooks/languages; counts before [tool.workbook] language"
@@ -146,45 +146,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _formats(text: str) -> tuple[str, ...]:
-    formats = tuple(part.strip().lower() for part in text.split(","))
-    if not set(formats) <= set(FORMATS):
-        raise argparse.ArgumentTypeError(f"{text!r} isn't html, pdf or html,pdf")
-    return formats
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} isn't a whole number from 1 on")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} isn't a number of seconds")
-    return seconds
-
-
 def _settings(workspace: Workspace, options: argparse.Namespace) -> Settings:
     from helpers.report import cover
     from helpers.report.batch import jobs_for
 
-    default_limit = TIME_LIMITS.get(options.profile)
+    default_limit, threads = TIME_LIMITS.get(options.profile), max(1, options.threads)
     return Settings(
         profile=options.profile,
-        formats=options.formats,
+        formats=options.format.split(","),
         time_limit=default_limit if options.timeout is None else options.timeout or None,
         show_code=options.show_code,
         edition=options.edition,
         language=options.lang,
         cover=cover.read(workspace.root, options.cover),
-        jobs=options.jobs or jobs_for(options.threads),
+        jobs=options.jobs or jobs_for(threads),
         scheduler=options.scheduler,
-        threads=options.threads,
+        threads=threads,
         anew=time.time() if options.force else 0.0,
     )
 

@@ -39,11 +39,7 @@ for _part in ("", ".client", ".core", ".batched", ".comm"):
 
 
 class Cluster:
-    """Runs notebooks on the workers of the Dask scheduler at ``address``, such as "tls://host:8786".
-
-    Raises:
-        Refused: if nothing answers there, or no worker has come within a minute.
-    """
+    """Runs notebooks on the workers of the Dask scheduler at ``address``, such as "tls://host:8786"."""
 
     def __init__(self, address: str) -> None:
         try:
@@ -74,11 +70,7 @@ class Cluster:
     def execute(self, source: str, run: Run, settings: Settings, watch: Watch) -> NotebookNode | None:
         """Has a worker execute a notebook, as `kernel.execute` does; another one where the first can't, or is lost.
 
-        Returns:
-            The executed notebook; None if it was stopped.
-
-        Raises:
-            NotRun: no worker takes it, or the scheduler has gone.
+        Returns None if it was stopped; raises `NotRun` where no worker takes it, or the scheduler has gone.
         """
         device = {**defaults(read(run.notebook), name=run.name), **run.parameters}.get("DEVICE", "")
         needs_gpu, lost, give_up = str(device).startswith("cuda"), 0, float("-inf")

@@ -6,11 +6,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from helpers.report import render
 from helpers.report.clean import printable
 from helpers.report.language import Language
+from helpers.report.parameters import read_yaml
 from helpers.report.workspace import Refused, configured, nearest
 
 
@@ -43,19 +42,11 @@ def read(root: Path, file: Path | None = None) -> Cover:
     """The cover in the table ``[tool.workbook.cover]`` of ``root/pyproject.toml``, and over that in a YAML file.
 
     Every field is optional: a text, or a number or a date where that reads well; "logo" is the path of a picture,
-    relative to the file that names it; "authors" is a list of names, or of tables with "name" and "number".
-
-    Raises:
-        Refused: for whatever cannot be used, with its reason.
+    relative to the file that names it; "authors" is a list of names, or of tables with "name" and "number". What cannot
+    be used is refused, with its reason.
     """
     cover = _with(Cover(), configured(root).get("cover", {}), root / "pyproject.toml")
-    if file is None:
-        return cover
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise Refused(f"cannot read the cover {file}: {' '.join(str(error).split())}") from error
-    return _with(cover, content or {}, file)
+    return _with(cover, read_yaml(file) or {}, file) if file else cover
 
 
 def _with(cover: Cover, given: Any, file: Path) -> Cover:
@@ -67,14 +58,21 @@ def _with(cover: Cover, given: Any, file: Path) -> Cover:
         if name not in names:
             raise Refused(f"{file.name}: the cover has no field {name!r}{nearest(str(name), names)}")
         try:
-            is_day = name == "date" and isinstance(value, datetime.date)
-            made: Any = _authors(value) if name == "authors" else value if is_day else _text(value)
-            if name == "logo":
-                made = _logo(file.parent / made) if made else b""
-            cover = replace(cover, **{name: made})
+            cover = replace(cover, **{name: _field(name, value, file.parent)})
         except (TypeError, ValueError, OSError) as error:
             raise Refused(f"{file.name}: the cover's {name} cannot be used: {error}") from error
     return cover
+
+
+def _field(name: str, value: Any, folder: Path) -> Any:
+    if name == "authors":
+        return _authors(value)
+    if name == "date" and isinstance(value, datetime.date):
+        return value
+    text = _text(value)
+    if name != "logo":
+        return text
+    return _logo(folder / text) if text else b""
 
 
 def _text(value: Any) -> str:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from helpers import WorkbookError
 from helpers.record import MIME, NAMES, csv_text, is_name
 from helpers.report import clean
+from helpers.report.workspace import UnreadableNotebook
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -32,10 +32,6 @@ _TITLE = re.compile(r"^#[ \t]+(\S[^\n]*)\n?", re.MULTILINE)
 _END = re.compile(r"^#+\s+(?:Conclusions?|Discussion)\b", re.MULTILINE)
 # What an expression statement at a cell's end shows of an object without a text of its own.
 _BARE_OBJECT = re.compile(r"\[?<[^<>\n]{0,200}(?: at 0x[0-9a-fA-F]+|: >|\bAxes)[^<>\n]{0,100}>")
-
-
-class DamagedNotebook(WorkbookError):
-    """A notebook whose cells or outputs aren't as Jupyter and ``helpers.record`` write them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,11 +165,8 @@ def selected(document: Document, *, code: str = "all", edition: str = "full") ->
     """The part of the document that a reader gets to see.
 
     The full edition has everything. The one that is handed in lacks cells tagged "detail", and questions that nobody
-    has answered; it counts the figures and tables that it has from 1 on, and `Document.left_out` names the others.
-
-    Args:
-        code: that of "all" cells, of "none", or of those tagged "key" (all where none is).
-        edition: "full" or "hand-in".
+    has answered; it counts the figures and tables that it has from 1 on, and `Document.left_out` names the others. Code
+    is that of "all" cells, of "none", or of those tagged "key" (all where none is).
     """
     blocks, left_out = document.blocks, ()
     if code == "none" or (code == "key" and any(isinstance(block, Code) and KEY in block.tags for block in blocks)):
@@ -232,13 +225,13 @@ def read(notebook: "NotebookNode", *, name: str = "") -> Document:
         name: the title where the notebook has no level-1 heading.
 
     Raises:
-        DamagedNotebook: if something isn't where it belongs.
+        UnreadableNotebook: if something isn't where it belongs.
     """
     try:
         return _Reader(notebook).document(name)
     except Exception as error:  # nbformat only warns of what is missing or wrong, and it may be anything.
         why = f"{type(error).__name__}: {error}"
-        raise DamagedNotebook(f"the notebook {name} is damaged ({why}): run it again") from error
+        raise UnreadableNotebook(f"the notebook {name} is damaged ({why}): run it again") from error
 
 
 def title(notebook: Mapping[str, Any], *, name: str) -> str:

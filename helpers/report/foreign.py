@@ -62,10 +62,8 @@ _PROPERTIES = _words("text-align vertical-align font-weight font-style white-spa
 def cleaned(html: str, *, ids: bool = True, picture: str = "") -> str:
     """A fragment of HTML without scripts, event handlers, forms, embedded pages, unsafe styles or anything that loads.
 
-    Args:
-        html: any text, well formed or not.
-        ids: whether it keeps those of headings, footnotes and cited works; others could be twice on a page.
-        picture: how the names of the page's own pictures begin; others are kept where they are data URIs.
+    Of ids, those of headings, footnotes and cited works may stay (others could be twice on a page); of pictures, data
+    URIs and those of the page itself, whose names begin with ``picture``.
     """
 
     def settled(tag: str, name: str, value: str) -> str | None:

@@ -104,10 +104,8 @@ def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "Noteboo
 
     Text, the order of the cells, metadata, and the code's comments and layout are of ``source``; outputs, the cell that
     papermill injected and what the run left in the metadata are of ``executed``. The parameters cell is the run's, too,
-    if its values have changed since: they don't belong to these results.
-
-    Raises:
-        WorkbookError: unless the code cells that do something are the same, one after the other.
+    if its values have changed since: they don't belong to these results. The code cells that do something have to be
+    the same, one after the other.
     """
     renewed, executed = copy.deepcopy(source), copy.deepcopy(executed)
     renewed.cells = [cell for cell in renewed.cells if not is_injected(cell)]

@@ -2,7 +2,6 @@
 
 import fnmatch
 import itertools
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +13,9 @@ from urllib.parse import quote, unquote
 from helpers.phrases import say
 from helpers.record import is_name, telling
 from helpers.report import render
-from helpers.report.document import DamagedNotebook, Document, Failure, Figure, Provenance, Reading, Table, read
+from helpers.report.document import Document, Failure, Figure, Provenance, Reading, Table, read
 from helpers.report.language import Language, translated
-from helpers.report.workspace import BOOK, ENGLISH, Settings, UnreadableNotebook, load, write
+from helpers.report.workspace import BOOK, ENGLISH, Settings, UnreadableNotebook, left, load, write
 
 NUMBERS_SHOWN = 4
 _SENTENCE = re.compile(r"(?:(?!\n[ \t]*\n).)*?(?<! vs)(?<!Fig)[.!?؟](?=\s+[^\sa-z]|\s*\Z)", re.DOTALL)
@@ -43,11 +42,6 @@ Numbers = Mapping[str, Mapping[str, Any]]
 
 def numbers(document: Document, *, name: str, profile: str) -> dict[str, Any]:
     """Everything that ``document`` recorded, unrounded, as strict JSON has it: the content of ``<name>.json``.
-
-    Args:
-        document: what ``document.read`` returned.
-        name: the notebook's file name without its suffix.
-        profile: the profile of the run.
 
     Returns:
         Keys in a fixed order: "notebook", "profile", "title", "status" ("ok" or "failed"), "error" (None, or its
@@ -141,14 +135,7 @@ def key_numbers(numbers: Numbers, patterns: Sequence[str]) -> list[Mapping[str, 
 def compared(numbers: Numbers, patterns: Sequence[str], language: Language) -> list[list[str]]:
     """The numbers for which an earlier report gave a figure, beside it; where it gave none, the key ones.
 
-    Args:
-        numbers: of a run.
-        patterns: names of its key numbers.
-        language: of the units behind the labels.
-
-    Returns:
-        Texts: what it is, with its unit; the earlier figure, this run's and their difference, without ("–" where there
-        is none, or the run's images or weights are stand-ins).
+    Each row says what it is, with its unit; the earlier figure, this run's and their difference are without.
     """
     reported = [number for number in numbers.values() if number["reported"] is not None]
     rows = []
@@ -161,18 +148,13 @@ def compared(numbers: Numbers, patterns: Sequence[str], language: Language) -> l
 
 
 def write_page(reports: Path, figures: Path, how: Settings) -> None:
-    """Writes ``index.html``: a card for each notebook that left its numbers, and one table of the results.
+    """Writes ``index.html``: a card for each notebook that left its numbers in ``reports``, and one table of these.
 
     The notebooks' pages get links to their neighbours' and to their own files, those that exist now.
-
-    Args:
-        reports: the folder of a profile's reports, whichever command made them; the page's links lead to files there.
-        figures: the folder of the same profile's drawings, one folder for each notebook.
-        how: the profile and the language.
     """
     language = Language(how.language)
-    found = {path.stem: content for path in sorted(reports.glob("*.json")) if (content := _content(path)) is not None}
-    found = {name: _told(content, reports, language.code) for name, content in found.items()}
+    contents = {path.stem: left(path) for path in sorted(reports.glob("*.json"))}
+    found = {name: _told(made, reports, language.code) for name, made in contents.items() if "status" in made}
     failed = [name for name, content in found.items() if content["status"] != "ok"]
     stand_ins = sum(bool(content["stand_in"]) for content in found.values())
     tables = [compared(content["numbers"], content.get("key_numbers", []), language) for content in found.values()]
@@ -215,7 +197,7 @@ def _told(content: dict[str, Any], reports: Path, code: str) -> dict[str, Any]:
         return content
     try:
         document = translated(read(load(path)), Language(code, path.stem))
-    except (UnreadableNotebook, DamagedNotebook):
+    except UnreadableNotebook:
         return content
     made = numbers(document, name=path.stem, profile=content["profile"])
     return content | {key: made[key] for key in ("title", "finding", "numbers", "provenance", "figures")}
@@ -246,15 +228,6 @@ def _link(reports: Path, cards: Sequence[dict[str, Any]], language: Language) ->
 
 def _anchor(path: str, text: str, more: str = "") -> str:
     return f'<a href="{path}"{more} dir="auto">{escape(text)}</a>'
-
-
-def _content(path: Path) -> dict[str, Any] | None:
-    """What a notebook's last run left; None for a file that isn't that."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) and {"notebook", "status", "figures"} <= set(content) else None
 
 
 def _links(reports: Path, language: Language) -> list[dict[str, str]]:

@@ -37,10 +37,8 @@ def plan(
     """The parameters of each notebook's run.
 
     Over its own defaults counts the profile, over that the YAML file for all notebooks, over everything the command
-    line's assignments, (name, text).
-
-    Returns:
-        The values that override each notebook's own, and notes: which names not all of them take.
+    line's assignments, (name, text). Returns the values that override each notebook's own, and notes: which names not
+    all of them take.
     """
     known = {notebook: defaults(read(notebook), name=notebook.stem) for notebook in notebooks}
     given: list[tuple[str, Sequence[Path], Values]] = []  # where it is given, to whom, and what
@@ -141,7 +139,7 @@ def read_yaml(path: Path) -> Any:
     try:
         return _yaml(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
-        raise Refused(f"cannot read the parameters in {path}: {error.strerror}") from error
+        raise Refused(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise Refused(f"{path} isn't YAML: {error}") from error
 

@@ -35,8 +35,6 @@ NOTEBOOKS = ROOT / "notebooks"
 BIBLIOGRAPHY = NOTEBOOKS / "references.bib"
 SECONDS = 30
 """For one run of pandoc; where it needs more, or fails, long texts and then all are shown as they were typed."""
-MOST_REFUSED = 5
-"""Formulas and pictures of one document that Typst may refuse, before all formulas are shown as code."""
 TEXT_SHOWN = 100_000
 """Characters of printed text that a page shows of one output; the notebook has them all."""
 LINE_COLUMNS = 94
@@ -57,11 +55,7 @@ class PdfError(WorkbookError):
 def html(document: parts.Document, *, name: str, profile: str, overview: str = "index.html") -> str:
     """The page of one notebook: HTML5 with everything inside, whose only relative links are to other pages.
 
-    Args:
-        document: what ``document.read`` returned; ``document.selected`` says before whose code it shows.
-        name: the notebook's file name without its suffix.
-        profile: the profile of the run, such as "quick".
-        overview: where the page over all notebooks is, relative to this one.
+    One of these is ``overview``, the page over all notebooks.
     """
     language = Language(document.language)
     token = "w" + hashlib.sha256(repr(document).encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -101,11 +95,7 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
 
 
 def pdf(document: parts.Document, cover: "Cover | None" = None) -> bytes:
-    """The document as a PDF on A4 paper, behind its cover; the same document gives the same bytes.
-
-    Raises:
-        PdfError: if Typst could not set the page even with what it refused shown as code, or as a line that names it.
-    """
+    """The document as a PDF on A4 paper, behind its cover; the same document gives the same bytes."""
 
     def make(pictures: Pictures) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         meta = {"title": document.title, "facts": facts(document), "failed": document.failed}
@@ -133,9 +123,7 @@ def unknown(document: parts.Document) -> list[str]:
 def described(document: parts.Document, pictures: "Pictures", *, paper: bool, chapter: int = 0) -> list[dict[str, Any]]:
     """The blocks as workbook.lua takes them, their pictures added to ``pictures``.
 
-    Args:
-        paper: for a PDF, where printed text is cut and provenance comes first.
-        chapter: of a book, whose figures are numbered by it; 0 for a report of its own.
+    On paper, printed text is cut and provenance comes first; figures are numbered by a book's chapter, if it is one's.
     """
     language = Language(document.language)
     blocks = [block for block in document.blocks if not isinstance(block, parts.Provenance)]
@@ -393,15 +381,9 @@ def _with_style(page: str, language: str) -> str:
 def typeset(
     make: Callable[[Pictures], tuple[dict[str, Any], list[dict[str, Any]]]], *, level: int, language: str = "en"
 ) -> bytes:
-    """The PDF of what ``make`` makes, with as many formulas and pictures as Typst takes.
+    """The PDF of the variables and blocks that ``make`` makes, with as many formulas and pictures as Typst takes.
 
-    Args:
-        make: the variables and the blocks; it adds the pictures.
-        level: of the highest headings.
-        language: of the report's own words.
-
-    Raises:
-        PdfError: if Typst complains about something else, or of too much.
+    The highest headings become those of a level. Raises `PdfError` if Typst complains about something else.
     """
     import typst
 
@@ -427,8 +409,6 @@ def typeset(
                 if not culprits:
                     raise PdfError(f"the PDF could not be set: {printable(str(error))}") from error
                 refused |= culprits
-                if len(refused) > MOST_REFUSED:
-                    refused.update(re.findall(r"/\*(formula-\d+)\*/", source))
 
 
 def _culprits(source: str, error: Any) -> set[str]:

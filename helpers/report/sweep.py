@@ -39,19 +39,12 @@ def points(
 ) -> list[Run]:
     """The runs of a sweep over a notebook's parameters: at each point of a grid, or of a file's list.
 
-    Their reports lie in one folder, the drawings of each in a folder of its own. The same values have the same name in
-    every sweep. Profile, file and assignments apply below the points' own values, see `helpers.report.parameters.plan`.
+    A grid is "NAME=VALUES" each, such as "SEED=0..4" or "LEARNING_RATE=1e-3,3e-4": a YAML list without its brackets, in
+    which "0..4" stands for 0, 1, 2, 3 and 4. The last parameter changes first. A file is a YAML list of maps, each a
+    point with whatever it sets; {} is the notebook as it is. Profile, file and assignments apply below these values.
 
-    Args:
-        workspace: where the profiles lie.
-        notebook: whose parameters vary.
-        grid: "NAME=VALUES" each, such as "SEED=0..4" or "LEARNING_RATE=1e-3,3e-4": a YAML list without its brackets,
-            in which "0..4" stands for 0, 1, 2, 3 and 4. The last parameter changes first from point to point.
-        sweep_file: instead, a YAML list of maps: each one a point, with whatever parameters it sets; {} is the notebook
-            as it is.
-
-    Raises:
-        Refused: for what is no sweep, and two points that are the same run.
+    Reports lie in one folder, the drawings of each in one of its own. The same values have the same name in every
+    sweep; two points that are the same run are refused.
     """
     known = defaults(read(notebook), name=notebook.stem)
     fixed = plan(workspace, [notebook], profile=profile, file=file, assignments=assignments)[0][notebook]

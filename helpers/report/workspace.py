@@ -89,12 +89,7 @@ class Run:
         return self.reports / f"{self.name}.{suffix}"
 
     def numbers(self) -> dict[str, Any]:
-        """What the last run left in its numbers file; {} if there is none that can be read."""
-        try:
-            content = json.loads(self.file("json").read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
+        return left(self.file("json"))
 
 
 @dataclass(frozen=True)
@@ -230,6 +225,15 @@ def read(path: Path) -> Any:
         why = " ".join(str(error).split())[:200]
         raise UnreadableNotebook(f"cannot read the notebook {path}: {why}") from error
     return notebook
+
+
+def left(path: Path) -> dict[str, Any]:
+    """What a run left in its numbers file; {} if there is none that can be read."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def load(path: Path) -> "NotebookNode":

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers.report import book
-from helpers.report.book import Chapter, chapters
+from helpers.report.book import chapters
 from helpers.report.cover import Cover
 from helpers.report.document import Block, Code, Document, Failure, Markdown, Provenance, Reading, Table
 from helpers.report.workspace import Settings
@@ -29,7 +29,7 @@ def results(*rows: list[str]) -> Table:
 
 
 def render(*documents: Document, edition: str = "hand-in", **options: object) -> pypdf.PdfReader:
-    made = [Chapter(f"{i:02}_notebook", document) for i, document in enumerate(documents, 1)]
+    made = {f"{i:02}_notebook": document for i, document in enumerate(documents, 1)}
     how = Settings("quick", cover=Cover(**{"title": "The book", **options}), edition=edition)
     return pypdf.PdfReader(io.BytesIO(book.pdf(made, how)))
 
@@ -158,21 +158,19 @@ def test_chapters_are_the_executed_notebooks_in_the_order_of_their_numbers(tmp_p
     for name in ("10_last", "2_second", "01_first", "03_x.interrupted", "template", ".04_y.running"):
         nbformat.write(executed(f"Title of {name}"), tmp_path / f"{name}.ipynb")
     made = chapters(tmp_path, Settings("quick"))
-    assert [chapter.name for chapter in made] == ["01_first", "2_second", "10_last"]
-    assert made[0].document.title == "Title of 01_first"
-    (code,) = [block for block in made[0].document.blocks if isinstance(block, Code)]
+    assert [*made] == ["01_first", "2_second", "10_last"]
+    assert made["01_first"].title == "Title of 01_first"
+    (code,) = [block for block in made["01_first"].blocks if isinstance(block, Code)]
     assert code.source == "key = 1"
-    (first, *_) = chapters(tmp_path, Settings("quick", show_code="none"))
-    assert not [block for block in first.document.blocks if isinstance(block, Code)]
 
 
 @pytest.mark.parametrize("content", ["{", '{"nbformat": 4, "nbformat_minor": 5, "cells": [{}]}'])
 def test_a_damaged_notebook_is_a_chapter_that_says_so(tmp_path, content):
     (tmp_path / "01_damaged.ipynb").write_text(content)
     nbformat.write(executed("Good"), tmp_path / "02_good.ipynb")
-    damaged, good = chapters(tmp_path, Settings("quick"))
-    assert damaged.document.failed and not good.document.failed
-    text = "\n".join(pages_of(render(damaged.document, good.document)))
+    damaged, good = chapters(tmp_path, Settings("quick")).values()
+    assert damaged.failed and not good.failed
+    text = "\n".join(pages_of(render(damaged, good)))
     assert "its executed notebook cannot be read" in text
     assert "printed" in text
     assert str(tmp_path) not in text

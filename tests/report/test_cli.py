@@ -157,7 +157,7 @@ def test_a_new_notebook_is_a_copy_of_the_template_under_a_name_of_its_own(root, 
         assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", ["--format docx", "--timeout soon", "--jobs 0", "--jobs 1 --scheduler tcp://a:1"])
+@pytest.mark.parametrize("arguments", ["--format docx", "--timeout soon", "--jobs 1 --scheduler tcp://a:1"])
 def test_a_malformed_command_line_ends_with_the_usage(root, runs, capsys, arguments):
     with pytest.raises(SystemExit, match="2"):
         cli.main(arguments.split(), root=root)

@@ -51,7 +51,7 @@ def test_fields_come_from_pyproject_and_over_them_from_a_file(folder):
         ("logo: cover.yaml", r"logo cannot be used: .*cover\.yaml"),
         ("course: [a]", "course cannot be used: .* is no text"),
         ("authors: [{name: Sara, no: 1}]", "authors cannot be used"),
-        ("a: [", "cannot read the cover"),
+        ("a: [", "cover.yaml isn't YAML"),
     ],
 )
 def test_what_cannot_be_used_is_refused_and_named(folder, content, named):

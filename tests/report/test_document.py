@@ -11,6 +11,7 @@ from helpers import ROOT
 from helpers.record import MIME
 from helpers.report import document
 from helpers.report.document import Code, Failure, Figure, Markdown, Output, Provenance, Reading, Table
+from helpers.report.workspace import UnreadableNotebook
 
 
 def read(*cells, name="01_x", **metadata):
@@ -113,7 +114,7 @@ def test_metadata_give_parameters_and_times():
 
 
 def test_what_cannot_be_read_is_damage_and_named():
-    with pytest.raises(document.DamagedNotebook, match="the notebook 01_x is damaged"):
+    with pytest.raises(UnreadableNotebook, match="the notebook 01_x is damaged"):
         read(code("x", shown({MIME: {"kind": "provenance"}})))
 
 

@@ -178,5 +178,5 @@ def test_a_value_of_another_kind_and_an_unknown_name_are_refused(values_of, name
 def test_a_file_that_is_no_map_of_parameters_is_refused(values_of, workspace, notebook, content, message):
     with pytest.raises(Refused, match=f"mine.yaml.*{message}"):
         values_of(file=content)
-    with pytest.raises(Refused, match=r"cannot read the parameters in .*full.01_cnn_on_a.yaml: No such file"):
+    with pytest.raises(Refused, match=r"cannot read .*full.01_cnn_on_a.yaml: No such file"):
         plan(workspace, [notebook], profile="full")

@@ -282,12 +282,12 @@ def test_key_results_that_are_missing_fail_the_run(executing, reports):
     # It is told by the page and the book, and not by the executed notebook, whose results are good.
     executed = nbformat.read(reports / "01_fake.ipynb", as_version=4)
     assert not [output for cell in executed.cells for output in cell.outputs if output.output_type == "error"]
-    (chapter,) = book.chapters(reports, Settings("quick"))
-    assert chapter.document.failed and "did not record: curve" in chapter.document.blocks[-1].message
+    (chapter,) = book.chapters(reports, Settings("quick")).values()
+    assert chapter.failed and "did not record: curve" in chapter.blocks[-1].message
     assert executing(naming("a_curves", "loss"), *cells) == ""
     numbers = json.loads((reports / "01_fake.json").read_text(encoding="utf-8"))
     assert (numbers["key_figure"], numbers["key_numbers"]) == ("a_curves", ["loss"])
-    assert not book.chapters(reports, Settings("quick"))[0].document.failed
+    assert not book.chapters(reports, Settings("quick"))["01_fake"].failed
 
 
 def test_numbers_that_are_not_finite_and_runs_without_any_fail(executing):
