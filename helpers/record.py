@@ -25,6 +25,8 @@ from typing import Any
 from helpers import ROOT, WorkbookError
 from helpers.phrases import Said, plain, say, sentences, with_minus
 
+__all__ = ["Number", "claims", "compared", "figure", "literal", "numbers", "provenance", "reading", "reported", "say"]
+__all__ += ["table"]
 MIME = "application/vnd.workbook.v1+json"
 VERSIONS_SHOWN = ("torch", "torchvision", "timm", "scikit-learn", "pandas", "matplotlib")
 NAMES = "names a file: use lower-case ASCII letters, digits and _, such as 'test_accuracy', 100 at most"

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -280,6 +281,12 @@ def test_each_profile_fits_its_notebook(file):
     notebook = ROOT / "notebooks" / f"{file.stem}.ipynb"
     chosen, _ = plan(Workspace(ROOT), [notebook], profile=file.parent.name, file=None, assignments=[])
     assert "DATASET" in chosen[notebook] or file.stem == "template"
+
+
+def test_the_page_of_what_helpers_offer_is_that_of_their_docstrings():
+    script = ROOT / "docs" / "make_helpers.py"
+    page = (ROOT / "docs" / "helpers.md").read_text(encoding="utf-8")
+    assert page == runpy.run_path(str(script))["page"](), f"run: python {script.relative_to(ROOT)}"
 
 
 def test_profiles_belong_to_notebooks():

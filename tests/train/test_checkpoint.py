@@ -1,14 +1,16 @@
 """Checkpoints on a disk that is full, files that are damaged or not ours, and which files a folder keeps."""
 
 import errno
+import math
 import os
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from helpers import WorkbookError, train
+from helpers import ROOT, WorkbookError, train
 from helpers.train import checkpoint
 
 
@@ -100,6 +102,26 @@ def test_a_file_that_is_damaged_or_not_ours_is_set_aside(fit, tmp_path, damage):
         assert fit(folder).history["val_loss"].equals(expected)
     assert sorted(each.suffix for each in folder.iterdir()) == [".pt", ".unusable"]
     assert not marker.exists()
+
+
+def test_the_schedule_of_the_readme_is_taken_up_where_it_was(fit, make_images, tmp_path):
+    code = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\nSTEPS")[1].split("```")[0]
+    names = {"math": math, "torch": torch, "images": SimpleNamespace(train=make_images(4))}
+    names |= {"EPOCHS": 4, "BATCH_SIZE": 8, "LEARNING_RATE": 0.5}
+    exec(f"STEPS{code}", names)
+
+    def by_pytorch(network):
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.5, momentum=0.9)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, names["STEPS"])
+        optimizer.register_step_post_hook(lambda *_: schedule.step())
+        return optimizer
+
+    mine = {"batch_size": 8, "optimizer": names["annealed_sgd"]}
+    fit(tmp_path, epochs=2, **mine)
+    resumed = fit(tmp_path, epochs=4, **mine)
+    at_once, pytorchs = fit(None, epochs=4, **mine), fit(None, epochs=4, batch_size=8, optimizer=by_pytorch)
+    losses = [result.history["val_loss"].tolist() for result in (resumed, at_once, pytorchs)]
+    assert resumed.resumed_from == 2 and losses[0] == losses[1] == pytest.approx(losses[2])
 
 
 @pytest.mark.parametrize("earlier", [True, False])
