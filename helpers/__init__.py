@@ -15,7 +15,28 @@ a relative path counts from the root."""
 
 
 class WorkbookError(Exception):
-    """Base of every error that these helpers raise on purpose: its message says what to do about it."""
+    """Base of every error that these helpers raise on purpose: its message says what to do about it.
+
+    In place of a traceback a notebook shows the message, and the lines of its own that led there.
+    """
+
+    def _render_traceback_(self) -> list[str]:  # IPython calls it
+        import traceback
+
+        walked = zip(traceback.walk_tb(self.__traceback__), traceback.extract_tb(self.__traceback__), strict=True)
+        own = [line for (frame, _), line in walked if frame.f_globals.get("__name__") == "__main__"]
+        return [_in_red(self), *(f"    line {line.lineno}, in {line.name.strip('<>')}: {line.line}" for line in own)]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or a front end's Stop, ended what these helpers were doing; a notebook shows the message alone."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [_in_red(self)]
+
+
+def _in_red(error: BaseException) -> str:
+    return f"\x1b[31m{type(error).__name__}\x1b[0m: {error}"
 
 
 CHECKPOINTS = DATA / "cache" / "checkpoints"

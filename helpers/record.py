@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from helpers import ROOT, WorkbookError
+from helpers import ROOT, WorkbookError, reprs
 from helpers.phrases import Said, plain, say, sentences, with_minus
 
 __all__ = ["Number", "claims", "compared", "figure", "literal", "numbers", "provenance", "reading", "reported", "say"]
@@ -52,6 +52,32 @@ _FIXED = re.compile(r"[+−]?([\d,]+)(?:\.(\d+))?|–")
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
+# Of figures and tables only the kernel knows the numbers. In JupyterLab this writes them into Markdown cells too, from
+# the captions; elsewhere a reader finds the names there.
+_NUMBER_REFERENCES = """<script>
+setTimeout((script) => {
+  const notebook = script.closest(".jp-Notebook"), numbers = {};
+  if (!notebook || notebook.hasNumbers) return;
+  notebook.hasNumbers = true;
+  const renew = () => {
+    for (const caption of notebook.querySelectorAll("[data-reference]"))
+      numbers[caption.dataset.reference] = caption.textContent;
+    for (const text of notebook.querySelectorAll(".jp-RenderedMarkdown"))
+      for (let node, nodes = document.createTreeWalker(text, NodeFilter.SHOW_TEXT); (node = nodes.nextNode()); ) {
+        node.written ??= node.data;
+        node.data = node.written.replace(/@(?:fig|tbl)-\\w+/g, (name) => numbers[name] ?? name);
+      }
+  };
+  let timer;
+  new MutationObserver(() => {
+    clearTimeout(timer);
+    timer = setTimeout(renew, 100);
+  }).observe(notebook, {childList: true, subtree: true});
+  renew();
+}, 0, document.currentScript);
+</script>"""
+
+_numbered: dict[str, str] = {}  # figures and tables that were shown since `provenance`, as texts refer to them
 _comparable = False  # whether `provenance` named real images, and no random weights in the place of pretrained ones
 
 Write = Callable[[float], str]  # a number as it is said, with its unit
@@ -206,10 +232,10 @@ def opening(title: str, rows: Mapping[str, str], *, warning: str = "", incomplet
 
 
 def _show_provenance(rows: list[list[str]], warning: str, **more: Any) -> None:
-    html = "".join(f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in rows)
+    _numbered.clear()
     banner = f"<p><strong>{escape(warning)}</strong></p>" if warning else ""
     lines = [*filter(None, [warning]), *(f"{label}: {text}" for label, text in rows)]
-    bundle = {"text/html": f"{banner}<table>{html}</table>", "text/plain": "\n".join(lines)}
+    bundle = {"text/html": f"{banner}{reprs.table(rows)}{_NUMBER_REFERENCES}", "text/plain": "\n".join(lines)}
     _show({"kind": "provenance", "rows": rows, "warning": warning, **more}, bundle)
 
 
@@ -248,6 +274,7 @@ def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None, dat
     content = {"kind": "figure", "name": name, "caption": caption, "alt": alt or _in_words(notes) or caption}
     bundle = {"image/svg+xml": files["svg"].decode(), "application/pdf": base64.b64encode(files["pdf"]).decode()}
     _show({**content, "csv": _csv_behind(notes, data), "panels": panels}, {"text/plain": caption, **bundle})
+    _show({"kind": "caption"}, {"text/html": _caption("fig", name, caption), "text/plain": caption})
 
 
 def table(
@@ -457,7 +484,8 @@ def reading(text: str, **values: Any) -> None:
         values: what stands in the template.
     """
     said = say(text, **values) if values else text
-    _show({"kind": "reading", "text": said}, {"text/markdown": said, "text/plain": unescape(said)})
+    shown = re.sub(r"@(?:fig|tbl)-\w+", lambda name: _numbered.get(name[0], name[0]), said)
+    _show({"kind": "reading", "text": said}, {"text/markdown": shown, "text/plain": unescape(shown)})
 
 
 def literal(name: str) -> str:
@@ -564,8 +592,17 @@ def _show_table(kind: str, name: str, caption: str, content: dict[str, Any]) -> 
         texts = enumerate(map(escape, row))
         body.append(line("td", (f"<b>{text}</b>" if [i, j] in content["bold"] else text for j, text in texts)))
     head = line("th", map(escape, content["columns"]))
-    html = f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
+    html = f"{_caption('tbl', name, caption)}<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
     _show({"kind": kind, "name": name, "caption": caption, **content}, {"text/html": html, "text/plain": caption})
+
+
+def _caption(kind: str, name: str, caption: str) -> str:
+    """As HTML, with the number that the figure or table has in the full report too, and how texts refer to it."""
+    label, reference = {"fig": "Figure", "tbl": "Table"}[kind], f"@{kind}-{name}"
+    count = 1 + sum(other.startswith(f"@{kind}-") for other in _numbered)
+    number = _numbered.setdefault(reference, f"{label} {count}")
+    about = f'<b data-reference="{reference}">{number}</b> <small style="opacity: 0.6">{reference}</small>'
+    return f'<p dir="auto">{about} {escape(caption)}</p>'
 
 
 # What a figure shows, as numbers and in words: from what its plots noted (see `helpers.plots.style.drawn`)

@@ -1,10 +1,21 @@
 """How objects of the workbook look as the last line of a notebook's cell: a small table in HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 Row = tuple[str, str]
 """What something is called, and what it is."""
+
+
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """Rows of what something is called and what it is, as HTML."""
+    # Names may be Persian: each cell runs in the direction of its own first letter.
+    cells = "".join(
+        f'<tr><th style="text-align:left">{escape(label)}</th>'
+        f'<td style="text-align:left" dir="auto">{escape(text)}</td></tr>'
+        for label, text in rows
+    )
+    return f"<table><tbody>{cells}</tbody></table>"
 
 
 class TableRepr:
@@ -19,10 +30,4 @@ class TableRepr:
         return ""
 
     def _repr_html_(self) -> str:
-        # Names may be Persian: each cell runs in the direction of its own first letter.
-        rows = "".join(
-            f'<tr><th style="text-align:left">{escape(label)}</th>'
-            f'<td style="text-align:left" dir="auto">{escape(text)}</td></tr>'
-            for label, text in self._rows()
-        )
-        return f"<table><tbody>{rows}</tbody></table>{self._below()}"
+        return f"{table(self._rows())}{self._below()}"

@@ -25,9 +25,14 @@ NAMES = ("circle", "square", "گربه")
 
 @pytest.fixture
 def shown(monkeypatch):
-    """The MIME bundles that were displayed."""
+    """The MIME bundles that were displayed, without those of figures' captions."""
     bundles = []
-    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: bundles.append(bundle))
+
+    def display(bundle, raw):
+        if bundle[record.MIME]["kind"] != "caption":
+            bundles.append(bundle)
+
+    monkeypatch.setattr("IPython.display.display", display)
     provenance()
     bundles.clear()
     yield bundles
@@ -230,6 +235,22 @@ def test_long_texts_end_between_two_values(shown):
     assert said.removesuffix(" …").endswith((" at 1", " at 2", " at 3"))
 
 
+def test_captions_have_the_number_and_the_name_that_texts_refer_to_and_readings_the_number(monkeypatch):
+    bundles = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: bundles.append(bundle))
+    for _ in range(2):  # a cell that runs again keeps its numbers
+        record.figure(plots.learning_curves(LOSSES), "curves", "Loss & more.")
+        record.table(pd.DataFrame({"n": [1, 2]}), "n", "All.")
+    record.reading("@fig-curves and @tbl-n, not @tbl-later")
+    texts = [BeautifulSoup(bundle.get("text/html", ""), "html.parser").text for bundle in bundles]
+    assert texts[1] == texts[4] == "Figure 1 @fig-curves Loss & more." and texts[2].startswith("Table 1 @tbl-n All.")
+    assert bundles[-1]["text/markdown"] == "Figure 1 and Table 1, not @tbl-later"
+    outputs = [new_output("display_data", bundle) for bundle in bundles[-3:]]
+    made = document.read(new_notebook(cells=[new_code_cell("", outputs=outputs)]))
+    assert [type(block).__name__ for block in made.blocks] == ["Table", "Reading"]
+    assert made.blocks[-1].text == "@fig-curves and @tbl-n, not @tbl-later"
+
+
 # Tables
 
 
@@ -255,7 +276,7 @@ def test_a_table_keeps_values_and_shows_them_formatted(shown):
     assert made.csv == "name,share,count,ok\na <b>,0.12345,1234,True\n'=c,,5,False\n"
     assert made.align == ["left", "right", "right", "left"] and made.bold == [(0, 2)]
     html = BeautifulSoup(shown[-1]["text/html"], "html.parser")
-    assert html.td.text == "a <b>" and html.b.text == "1,234"
+    assert html.td.text == "a <b>" and html.table.b.text == "1,234"
 
 
 def test_what_is_missing_is_a_dash_and_a_named_index_a_column(shown):

@@ -1,11 +1,13 @@
-"""Objects as the last line of a cell: their HTML and plain text."""
+"""Objects as the last line of a cell, their HTML and plain text; and errors."""
 
 import pandas as pd
 import pytest
 import torch
 from bs4 import BeautifulSoup
 from IPython.core.formatters import DisplayFormatter
+from IPython.core.interactiveshell import InteractiveShell
 
+from helpers.report import clean
 from helpers.train import Result, choose_compute
 
 
@@ -52,3 +54,23 @@ def test_a_result_sums_up_its_training():
         ["Frozen layers", "7 run once over the data, 1.2 s"],
     ]
     assert repr(result()).startswith("<Result: epochs finished: 3; best epoch: 2, validation accuracy 62.5%; ")
+
+
+def test_an_error_of_ours_is_a_sentence_and_the_notebooks_own_lines(monkeypatch):
+    cell = "from helpers import data\ndef mine():\n    data.load('nowhere', own='cifar10')\nmine()"
+    sentence, *lines = traceback_of(cell, monkeypatch)
+    assert sentence.startswith("DataError: ") and "\n" not in sentence
+    assert lines == ["    line 4, in module: mine()", "    line 3, in mine: data.load('nowhere', own='cifar10')"]
+
+
+def test_a_bug_of_ones_own_keeps_its_traceback(monkeypatch):
+    text = "\n".join(traceback_of("def mine():\n    return 1 / 0\nmine()", monkeypatch))
+    assert "Traceback" in text and "return 1 / 0" in text and text.endswith("ZeroDivisionError: division by zero")
+
+
+def traceback_of(source: str, monkeypatch) -> list[str]:
+    """What a notebook shows of the error of a cell."""
+    shell, shown = InteractiveShell(), []
+    monkeypatch.setattr(shell, "_showtraceback", lambda kind, error, lines: shown.extend(lines))
+    shell.run_cell(source)
+    return [clean.printable(line) for line in shown]

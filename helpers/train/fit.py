@@ -21,14 +21,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
-from helpers import WorkbookError
+from helpers import Interrupted, WorkbookError
 from helpers.data import ImageData
 from helpers.train.checkpoint import Checkpoint, hash_tensors
 from helpers.train.compute import Compute, choose_compute, memory_advice
 from helpers.train.frozen import answers, cached_front, channels_last, train_mode
-from helpers.train.live import live_curves
+from helpers.train.live import live_curves, progress_bar, show_result
 from helpers.train.result import Result, TrainingStopped
 
 
@@ -150,7 +149,9 @@ def fit(
     model.eval()
     columns = ["epoch", *(f"{name}_{metric}" for name in data for metric in ("loss", "accuracy")), "seconds"]
     history = pd.DataFrame(progress.history, columns=columns).set_index("epoch")
-    result = Result(history, progress.best_epoch, progress.best_state, resumed_from, cached_layers, cache_seconds)
+    best = progress.best_epoch, progress.best_state
+    result = Result(history, *best, resumed_from, cached_layers, cache_seconds, label)
+    show_result(result)
     if progress.epoch < epochs:
         where = f"epoch {progress.epoch + 1}, after {progress.batch} of its {training.num_batches} batches"
         hint = " Make the network anew and train it with the same arguments to go on from there." if kept.path else ""
@@ -211,13 +212,16 @@ class _Training(NamedTuple):
 def _run_epochs(training: _Training, epochs: int, kept: Checkpoint, checkpoint_every: int, label: str) -> None:
     """Trains for the epochs that are left, or until Ctrl-C, which is heeded after a batch."""
     progress, num_batches = training.progress, training.num_batches
-    done = progress.epoch * num_batches + progress.batch
+    # An evaluation takes about a third of the time of a training on as many images: it counts as steps, too.
+    evaluated = sum(len(split.labels) for name, split in training.splits.items() if name != "train")
+    evaluation = round(evaluated / training.batch_size / 3)
+    num_steps = num_batches + evaluation
     generators = [training.compute.device] if training.compute.device.type == "cuda" else []
     with (
         torch.random.fork_rng(generators),
         ctrl_c() as stop,
-        tqdm(total=epochs * num_batches, initial=done, leave=False) as bar,
         live_curves() as show,
+        progress_bar(total=epochs * num_steps, initial=progress.epoch * num_steps + progress.batch) as bar,
     ):
         while progress.epoch < epochs and not stop.is_set():
             show(progress.history)
@@ -236,6 +240,7 @@ def _run_epochs(training: _Training, epochs: int, kept: Checkpoint, checkpoint_e
             progress.seconds += time.perf_counter() - started
             if progress.batch == num_batches:
                 _finish_epoch(training)
+                bar.update(evaluation)
             progress.scale = training.scaler.state_dict()
             if stop.is_set() or progress.epoch % checkpoint_every == 0 or progress.epoch == epochs:
                 kept.save(progress)
@@ -378,7 +383,7 @@ def ctrl_c() -> Iterator[threading.Event]:
 
     def on_signal(*_: object) -> None:
         if stop.is_set() and multiprocessing.parent_process() is None:
-            raise KeyboardInterrupt
+            raise Interrupted("stopped within a batch: make the network anew to train it again")
         stop.set()
 
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""The learning curves of a training: while it lasts, where somebody looks on, and afterwards in its `Result`."""
+"""What a training shows where somebody looks on: the time left and its curves while it lasts, then its `Result`."""
 
 import base64
 import io
@@ -8,13 +8,63 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from tqdm import tqdm
+
+from helpers.record import MIME
+
+if TYPE_CHECKING:
+    from helpers.train.result import Result
 
 FRONT_ENDS = ("JPY_SESSION_NAME", "COLAB_RELEASE_TAG")
 """Variables of a kernel that a front end started: jupyter_server's (JupyterLab, Notebook) and Colab's."""
 VS_CODE = "__vsc_ipynb_file__"
 """What VS Code adds to a notebook's names."""
+
+_last: tuple[int, Any, str] | None = None  # the result shown last: its cell's number, its place and its HTML
+
+
+def progress_bar(**options: Any) -> tqdm:
+    """A tqdm bar that goes at its end. In a front end it isn't on standard error, which is red there and stays.
+
+    The time left is that of the mean speed until now: no step counts more than others.
+    """
+    return tqdm(**options, leave=False, smoothing=0, file=_Line() if in_front_end() else None)
+
+
+class _Line:
+    """A file that shows the last line written to it, in place of the one before; nothing where that is blank."""
+
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        self._area = _Area()
+
+    def write(self, text: str) -> None:
+        line = text.strip()
+        self._area.show({"text/plain": line} if line else {})
+
+    def flush(self) -> None:
+        pass
+
+
+class _Area:
+    """A place below a cell for what changes. Whatever goes wrong with it, training goes on."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def show(self, content: dict[str, Any]) -> None:
+        with suppress(Exception):
+            from IPython.display import display
+
+            if self._handle is not None:
+                self._handle.update(content, raw=True)
+            elif content:
+                self._handle = display(content, raw=True, display_id=True)
 
 
 @contextmanager
@@ -22,42 +72,60 @@ def live_curves() -> Iterator[Callable[[list[dict[str, float]]], None]]:
     """Gives a function that draws the curves of finished epochs below a cell, in place of those before; none stay.
 
     Under papermill and nbconvert, in scripts and terminals it shows nothing; the variable WORKBOOK_LIVE decides
-    otherwise: 0 for never, 1 for in every notebook's kernel. Whatever goes wrong with it, training goes on.
+    otherwise: 0 for never, 1 for in every notebook's kernel.
     """
-    area, next_time = None, -math.inf
+    area, next_time = _Area(), -math.inf
+    if in_front_end():
+        from helpers import plots  # noqa: F401  # now, and not while the time left is measured
 
     def show(history: list[dict[str, float]]) -> None:
-        nonlocal area, next_time
+        nonlocal next_time
         if not history or time.perf_counter() < next_time or not in_front_end():
             return
         started = time.perf_counter()
         with suppress(Exception):
-            from IPython.display import display
-
-            content = {"text/html": picture(pd.DataFrame(history).set_index("epoch"))}
-            if area is None:
-                area = display(content, raw=True, display_id=True)
-            else:
-                area.update(content, raw=True)
+            area.show({"text/html": picture(pd.DataFrame(history).set_index("epoch"))})
         now = time.perf_counter()
         next_time = now + max(1.0, 20 * (now - started))  # it takes at most a twentieth of the time
 
     try:
         yield show
     finally:
-        if area is not None:
-            with suppress(Exception):
-                area.update({}, raw=True)
+        area.show({})
+
+
+def show_result(result: "Result") -> None:
+    """Shows a training's result below the cell, if somebody looks on; folded once the cell shows another one's.
+
+    No report shows it: a notebook records what its reader is to see.
+    """
+    global _last
+    if not in_front_end():
+        return
+
+    def content(html: str, is_open: str) -> dict[str, Any]:
+        return {MIME: {"kind": "training"}, "text/html": f"<details{is_open}>{html}</details>", "text/plain": ""}
+
+    with suppress(Exception):
+        cell = getattr(_shell(), "execution_count", None)
+        if _last and _last[0] == cell:
+            _last[1].show(content(_last[2], ""))
+        _last = cell, _Area(), f"<summary>{escape(result.label)}</summary>{result._repr_html_()}"
+        _last[1].show(content(_last[2], " open"))
 
 
 def in_front_end() -> bool:
     """Whether this is the kernel of a notebook that somebody looks at."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    shell = _shell()
     if not hasattr(shell, "kernel"):
         return False
     if wish := os.environ.get("WORKBOOK_LIVE"):
         return wish != "0"
     return VS_CODE in shell.user_ns or any(name in os.environ for name in FRONT_ENDS)
+
+
+def _shell() -> Any:
+    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
 
 
 def picture(history: pd.DataFrame, resume_epoch: int | None = None) -> str:

@@ -22,13 +22,13 @@ import cloudpickle
 import psutil
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 import helpers
-from helpers import WorkbookError
+from helpers import Interrupted, WorkbookError
 from helpers.train import checkpoint
 from helpers.train.compute import choose_compute
 from helpers.train.fit import ctrl_c
+from helpers.train.live import progress_bar, show_result
 from helpers.train.result import Result, TrainingStopped
 
 MEMORY = 2 * 2**30
@@ -75,11 +75,15 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
         for warning in caught:
             warnings.warn(warning, stacklevel=2)
         outcomes.append(outcome)
+        result = outcome.result if isinstance(outcome, TrainingStopped) else outcome
+        for part in result if isinstance(result, tuple) else (result,):
+            if isinstance(part, Result):
+                show_result(part)
     for outcome in outcomes:
         if isinstance(outcome, TrainingStopped):
             raise outcome
     if len(outcomes) < len(trainings):
-        raise KeyboardInterrupt(f"stopped after {len(outcomes)} of {len(trainings)} trainings")
+        raise Interrupted(f"stopped after {len(outcomes)} of {len(trainings)} trainings")
     return outcomes
 
 
@@ -104,7 +108,7 @@ def _run(trainings: Sequence[partial[Result]], num_processes: int) -> list[Futur
     running: set[Future] = set()
     shared: dict[int, tuple[Tensor, Path]] = {}
     about = f"{len(trainings)} trainings, {num_processes} at a time"
-    with _folder() as folder, ctrl_c() as stop, tqdm(total=len(trainings), desc=about, leave=False) as bar:
+    with _folder() as folder, ctrl_c() as stop, progress_bar(total=len(trainings), desc=about) as bar:
         try:
             while running or (len(futures) < len(trainings) and not stop.is_set()):
                 while len(running) < num_processes and len(futures) < len(trainings) and not stop.is_set():

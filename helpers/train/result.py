@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 from torch import Tensor
 
+from helpers import Interrupted
 from helpers.reprs import Row, TableRepr
 from helpers.train.live import picture
 
@@ -13,7 +14,8 @@ from helpers.train.live import picture
 class Result(TableRepr):
     """What a training gives back; the trained weights are in the network that was passed in.
 
-    As the last line of a notebook's cell it shows a summary and its learning curves.
+    As the last line of a notebook's cell it shows a summary and its learning curves; below the cell that trains, a
+    front end has these in any case.
 
     Attributes:
         history: one row for each finished epoch, indexed by "epoch" from 1: train_loss and train_accuracy (means over
@@ -27,6 +29,7 @@ class Result(TableRepr):
             a sequence inside the network counts on its own.
         cache_seconds: how long that took, also where an earlier training's activations served again; no part of the
             epochs' seconds.
+        label: what its progress bar called it.
     """
 
     history: pd.DataFrame
@@ -35,6 +38,7 @@ class Result(TableRepr):
     resumed_from: int
     cached_layers: int
     cache_seconds: float
+    label: str = "training"
 
     @property
     def last(self) -> pd.Series:
@@ -75,7 +79,7 @@ class Result(TableRepr):
         return picture(self.history, self.resumed_from if resumed_inside else None)
 
 
-class TrainingStopped(KeyboardInterrupt):
+class TrainingStopped(Interrupted):
     """Ctrl-C stopped a training, at the end of a batch: nothing is lost.
 
     It ends the cell, as Ctrl-C should. The next call of `fit` with the same network (or a new one, and a checkpoint)
