@@ -75,8 +75,15 @@ def locked(path: Path) -> Iterator[bool]:
     try:
         yield True
     finally:
-        path.unlink(missing_ok=True)  # whoever opened it before and gets it now notices, and makes another
+        with suppress(PermissionError):  # Windows removes no open file; there `release` does it
+            path.unlink(missing_ok=True)  # whoever opened it before and gets it now notices, and makes another
         lock.release()
+
+
+def start_in_utf8() -> None:
+    """Starts this program once more where Python reads file names as anything but UTF-8, as an old locale has it."""
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONUTF8": "1"})
 
 
 def print_anything() -> None:

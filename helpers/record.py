@@ -29,7 +29,7 @@ __all__ = ["Number", "claims", "compared", "figure", "literal", "numbers", "prov
 __all__ += ["table"]
 MIME = "application/vnd.workbook.v1+json"
 VERSIONS_SHOWN = ("torch", "torchvision", "timm", "scikit-learn", "pandas", "matplotlib")
-NAMES = "names a file: use lower-case ASCII letters, digits and _, such as 'test_accuracy', 100 at most"
+NAMES = "names a file: use lower-case ASCII letters, digits and _, such as 'test_accuracy', 100 at most, not 'aux'"
 NONE = "–"  # shown where there is no value
 NO_BREAK = "\u00a0"
 SHARES = ("%", "points")  # units of shares and of differences of shares, which are shown times 100
@@ -495,7 +495,8 @@ def literal(name: str) -> str:
 
 def is_name(name: Any) -> bool:
     """Whether a figure, table or number can be called so: its files have this name."""
-    return isinstance(name, str) and re.fullmatch(r"[a-z_][a-z0-9_]{,99}", name) is not None
+    kept_by_windows = r"con|prn|aux|nul|(com|lpt)[0-9]"  # for devices, whatever the suffix
+    return isinstance(name, str) and re.fullmatch(rf"(?!({kept_by_windows})$)[a-z_][a-z0-9_]{{,99}}", name) is not None
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:
@@ -550,7 +551,7 @@ def _data_warning(sources: Sequence[Any]) -> str:
 
 def _git_commit() -> str:
     """The checkout's commit, and whether files were changed since; "not a git checkout" where git cannot say."""
-    run = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 10, "check": True}
+    run = {"cwd": ROOT, "capture_output": True, "encoding": "utf-8", "timeout": 10, "check": True}
     try:
         # Unpacked within another project's checkout, its files are none of that commit's.
         subprocess.run(["git", "ls-files", "--error-unmatch", "."], **run)

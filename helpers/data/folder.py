@@ -15,6 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -244,9 +245,11 @@ def _images(root: Path, files: Sequence[FileStamp], how: dict[str, Any], cache: 
                     os.posix_fallocate(stream.fileno(), 0, os.path.getsize(stream.name))
                 _decode_into(pixels, root, paths, how, workers)
                 pixels.flush()
+                del pixels  # Windows renames no file that is mapped
             for older in file.parent.glob(f"{file.name.partition('-')[0]}-*"):
                 if older.stem != file.stem:
-                    older.unlink(missing_ok=True)
+                    with suppress(OSError):  # under Windows, another notebook may have it open
+                        older.unlink()
             if (kept := _cached(file, len(files))) is not None:
                 return kept
         except OSError as error:

@@ -1,6 +1,7 @@
 """All runs of one command: in which order, how many at once, on this machine or on a cluster's workers."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -57,7 +58,7 @@ def cores() -> int:
 
 def jobs_for(threads: int) -> int:
     """How many notebooks this machine carries at a time, if each computes with so many threads."""
-    if any(Path("/dev").glob("nvidia[0-9]*")):  # one notebook fills a GPU's memory
+    if any(Path("/dev").glob("nvidia[0-9]*")) or shutil.which("nvidia-smi"):  # one notebook fills a GPU's memory
         return 1
     return max(1, min(cores() // threads, psutil.virtual_memory().available // MEMORY))
 

@@ -86,5 +86,7 @@ def _places(home: Path) -> tuple[dict[str, str], re.Pattern[str]]:
     python = [sys.prefix, sys.base_prefix, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))]
     found = {**dict.fromkeys(python, "…"), str(home): "~", str(home.resolve()): "~", str(ROOT): "", str(DATA): "data"}
     names = {folder: found[folder] for folder in sorted(found, key=len, reverse=True) if Path(folder).name}
+    # Windows's paths are also written with slashes, and in a text of Python with two backslashes.
+    names = {folder.replace("\\", sign): name for folder, name in names.items() for sign in ("\\\\", "\\", "/")}
     choices = "|".join(map(re.escape, names))
     return names, re.compile(rf"(?<![\w.~…-])(?P<folder>{choices})(?:(?P<slash>[/\\])|(?![\w-]|\.\w))")

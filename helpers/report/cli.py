@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from helpers import ROOT
-from helpers.files import print_anything
+from helpers.files import print_anything, start_in_utf8
 from helpers.report.clean import printable
 from helpers.report.parameters import defaults, plan
+from helpers.report.run import in_words
 from helpers.report.workspace import (
     CODE,
     EDITIONS,
@@ -57,6 +58,8 @@ command, 130 after Ctrl-C.
 
 def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     """Runs the command for the notebooks below ``root`` and returns its exit status; see its --help."""
+    if argv is None:
+        start_in_utf8()
     print_anything()
     options = _parser().parse_intermixed_args(argv)
     workspace = Workspace(root.resolve())
@@ -264,7 +267,7 @@ def _carry_out(
     try:
         problem = write_over_all()
     except OSError as error:
-        problem = f"what stands over the reports could not be written: {error.strerror}"
+        problem = in_words(error)
     rows = [("notebook", "state", "run s", "report s")]
     rows += [_row(run) for run in runs if run.has_ended or not run.is_due]
     width = max(len(row[0]) for row in rows)

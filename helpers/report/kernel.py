@@ -201,7 +201,7 @@ class _Client(PapermillNotebookClient):
         return f"the kernel {why}{self._last_words()}"
 
     def _last_words(self) -> str:
-        text = clean.printable(self._said.read_text(errors="replace")).strip()
+        text = clean.printable(self._said.read_text(encoding="utf-8", errors="replace")).strip()
         return f". It wrote:\n{text[-2000:]}" if text else ""
 
 

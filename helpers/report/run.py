@@ -59,6 +59,9 @@ def in_words(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"the disk is full, the report was not written ({error.strerror}): free some space, then run it again"
+    if isinstance(error, PermissionError):
+        name = Path(error.filename2 or error.filename or "the report").name
+        return f"{name} can't be written ({error.strerror}): close it elsewhere or allow writing, then run it again"
     return f"{type(error).__name__}: {error}"
 
 

@@ -256,7 +256,7 @@ def _foreign(root: Path) -> list[Path]:
     caches = os.environ.get("XDG_CACHE_HOME") or home / ".cache"
     python = [sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), site.getusersitepackages()]
     system = ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/lib", "/usr/lib", "/usr/lib64", "/usr/share"]
-    system += ["/proc", "/sys", "/dev", "/etc", "/run"]
+    system += ["/proc", "/sys", "/dev", "/etc", "/run", "/System", os.environ.get("SYSTEMROOT", "/etc")]
     jupyter = [home / ".ipython", home / ".jupyter", home / ".local/share/jupyter"]
     folders = map(Path, [*python, *system, *jupyter, caches, DATA / "cache"])
     # A project may lie in Python's folder, as it does in some containers, and data in the system's.
@@ -280,7 +280,9 @@ def _name(place: str, root: Path) -> str:
     for first, folder in _places(root).items():
         if _below(place, [folder]):
             return "/".join([first, *Path(place).relative_to(folder).parts])
-    return Path(os.path.relpath(place, root)).as_posix()
+    with suppress(ValueError):  # under Windows, on another drive
+        place = os.path.relpath(place, root)
+    return Path(place).as_posix()
 
 
 def _is_text(statement: ast.stmt) -> bool:

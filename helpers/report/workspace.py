@@ -249,7 +249,11 @@ def load(path: Path) -> "NotebookNode":
 def write(path: Path, content: str | bytes) -> None:
     """Writes a file under a temporary name beside it, then renames it: no reader ever meets half a file."""
     with files.replacing(path) as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
+        if isinstance(content, str):
+            # Without a mark at its beginning, Excel takes a CSV file for one in the machine's old encoding.
+            is_marked = path.suffix == ".csv" and not content.isascii()
+            content = content.encode("utf-8-sig" if is_marked else "utf-8")
+        stream.write(content)
 
 
 def _number(stem: str) -> int:

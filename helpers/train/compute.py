@@ -190,7 +190,7 @@ def _describe(device: torch.device) -> str:
 def _processor(field: str) -> str:
     """The first value of a field of Linux's /proc/cpuinfo; "" elsewhere, which means the cautious choice."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field)), "")

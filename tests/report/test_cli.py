@@ -106,6 +106,7 @@ def test_as_many_run_at_once_as_the_machine_carries_or_one_on_a_gpu(monkeypatch)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6), raising=False)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=13 * 2**30))
     monkeypatch.setattr(Path, "glob", lambda folder, name: [])
+    monkeypatch.setattr("shutil.which", lambda program: None)
     assert [jobs_for(threads) for threads in (1, 2, 8)] == [4, 3, 1]
     monkeypatch.setattr(Path, "glob", lambda folder, name: [folder / "nvidia0"])
     assert jobs_for(1) == 1

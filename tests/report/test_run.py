@@ -318,17 +318,24 @@ def test_the_last_good_page_is_kept_until_a_run_is_good_again(executing, reports
     assert pages().keys() == {"01_fake.html"} and b"no ink" not in pages()["01_fake.html"]
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_empty(executing, reports, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.ENOSPC, "the disk is full, the report was not written (No space left on device)"),
+        (errno.EACCES, "the report can't be written (Permission denied): close it elsewhere"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_and_nothing_is_left_empty(executing, reports, monkeypatch, number, told):
     executing(measured())
     good = {path.name: path.read_bytes() for path in reports.iterdir() if path.suffix in (".ipynb", ".json")}
 
     def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         error = executing(measured(loss=0.75))
-    assert error.startswith("the disk is full, the report was not written (No space left on device)")
+    assert error.startswith(told)
     assert {path.name: path.read_bytes() for path in reports.iterdir() if path.suffix != ".html"} == good
     assert executing(measured(loss=0.75)) == ""
 
@@ -349,6 +356,7 @@ def test_figures_and_tables_lie_beside_the_report_and_those_of_an_earlier_run_go
     )
     assert files() == {"results.svg", "results.pdf", "results.csv", "tables/classes.csv", "tables/results.csv"}
     assert (folder / "results.pdf").read_bytes().startswith(b"%PDF") and "<svg" in (folder / "results.svg").read_text()
+    assert (folder / "tables/classes.csv").read_text(encoding="utf-8").startswith("\ufeffclass,"), "as Excel wants it"
     assert pd.read_csv(folder / "results.csv")["accuracy"].tolist() == [1 / 3, 2 / 3]
     assert pd.read_csv(folder / "tables" / "classes.csv").to_dict("list") == shares.to_dict("list")
     assert pd.read_csv(folder / "tables" / "results.csv")["value"].tolist() == [0.25]
