@@ -49,7 +49,7 @@ def _forget_folders(executed: "NotebookNode", run: Run) -> None:
 
     about = executed.metadata.setdefault("papermill", {})
     for key, path in (("input_path", run.notebook), ("output_path", run.file("ipynb"))):
-        about[key] = str(path.relative_to(run.root)) if path.is_relative_to(run.root) else path.name
+        about[key] = path.relative_to(run.root).as_posix() if path.is_relative_to(run.root) else path.name
     about["parameters"] = private(about.get("parameters", {}))
 
 
