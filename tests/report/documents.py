@@ -1,13 +1,11 @@
 """Small documents, and their pages read back: what tests of pages share."""
 
-import base64
 import functools
 import io
 
 import matplotlib.pyplot as plt
 import pypdf
 from bs4 import BeautifulSoup
-from PIL import Image
 
 from helpers.report import render
 from helpers.report.document import Block, Document, Failure, Figure, Table
@@ -39,6 +37,11 @@ def pdf_text(*blocks: Block, **fields: object) -> str:
     return "\n".join(pages_of(pdf(*blocks, **fields)))
 
 
+def in_order(text: str, words: list[str]) -> bool:
+    places = [text.index(word) for word in words]
+    return places == sorted(places)
+
+
 @functools.cache
 def drawing(width: float = 5, height: float = 3) -> tuple[str, bytes]:
     """The same lines as SVG and as PDF."""
@@ -61,9 +64,3 @@ def table(rows: int, columns: int, number: int = 1) -> Table:
     cells = [[f"r{row}", *(f"{row}.{column:03}" for column in range(1, columns))] for row in range(rows)]
     names = ["row", *(f"k{column}" for column in range(1, columns))]
     return Table("t", "Values by row.", names, cells, ["left"] + ["right"] * (columns - 1), [(0, 1)], number)
-
-
-def png(kind: str = "png") -> str:
-    buffer = io.BytesIO()
-    Image.new("RGB", (40, 30), (200, 30, 30)).save(buffer, format=kind)
-    return base64.b64encode(buffer.getvalue()).decode()

@@ -11,21 +11,15 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from helpers.report import book
 from helpers.report.book import chapters
 from helpers.report.cover import Cover
-from helpers.report.document import Block, Code, Document, Failure, Markdown, Provenance, Reading, Table
+from helpers.report.document import Block, Code, Document, Failure, Markdown, Provenance, Reading
 from helpers.report.workspace import Settings
-from tests.report.documents import LOREM, document, figure, pages_of
+from tests.report.documents import LOREM, document, figure, in_order, pages_of, table
 
 WHEN = {"duration": 61.0, "finished": "2026-03-04T10:12:13+00:00"}
 
 
 def make_document(*blocks: Block, title: str = "A report", **fields: object) -> Document:
     return document(*blocks, title=title, **{**WHEN, **fields})
-
-
-def results(*rows: list[str]) -> Table:
-    """A table of numbers: the document has their values elsewhere."""
-    columns = ["Quantity", "Reported earlier", "This run", "Difference"]
-    return Table("results", "Results.", columns, list(rows) or [["q", "–", "1", "–"]], ["left"] * 4, [], 1)
 
 
 def render(*documents: Document, edition: str = "hand-in", **options: object) -> pypdf.PdfReader:
@@ -62,8 +56,7 @@ def test_the_title_page_names_who_and_when():
     )
     first = pages_of(reader)[0]
     order = ["Deep learning", "My experiments", "Sara Moradi", "401", "5 March 2026", "quick", "in 1 of 3 chapters"]
-    places = [first.index(part) for part in order]
-    assert places == sorted(places)
+    assert in_order(first, order)
     assert "STAND-IN DATA in 1 of 3 chapters" in page_with(reader, "Summary")
     assert "A report" not in first
     assert (reader.metadata.title, reader.metadata.author) == ("My experiments", "Sara Moradi")
@@ -86,23 +79,19 @@ def test_contents_name_the_pages_of_chapters_and_sections():
         for k in range(3):
             (page,) = re.findall(rf"^{i}\.{k + 1} Part {k}[ .]+(\d+)$", contents, re.MULTILINE)
             assert f"{i}.{k + 1} Part {k}\n" in pages[int(page) - 1]
-    assert outline(reader)[0] == ("Contents", 2)
-    assert [title for title, _ in outline(reader) if "Chapter of" in title] == [
-        f"{i} Chapter of {name}" for i, name in enumerate("AB", 1)
-    ]
-    for title, page in outline(reader)[1:]:
-        assert title in pages[page - 1].replace("\n", " ")
+    marks = outline(reader)
+    assert marks[0] == ("Contents", 2) and {"1 Chapter of A", "2 Chapter of B"} <= {title for title, _ in marks}
+    assert all(title in pages[page - 1].replace("\n", " ") for title, page in marks[1:])
 
 
 def test_figures_and_tables_are_numbered_by_chapter_and_referred_to_so():
     figures = [figure(i, name=f"f{i}", caption=f"Caption {i}.") for i in (1, 2)]
-    listed = Table("t", "Its caption.", ["a"], [["1"]], ["right"], [], 1)
-    blocks = [Markdown("## See\n\n@fig-f2, @tbl-t and `@fig-f2`"), *figures, listed, Reading("As in @fig-f1.")]
+    blocks = [Markdown("## See\n\n@fig-f2, @tbl-t and `@fig-f2`"), *figures, table(1, 2), Reading("As in @fig-f1.")]
     chapters = [make_document(*blocks, finding="As in @fig-f1.") for _ in range(2)]
     text = "\n".join(pages_of(render(*chapters, edition="full")))
     for chapter in (1, 2):
         assert f"Figure {chapter}.2, Table {chapter}.1 and @fig-f2" in text
-        assert f"Figure {chapter}.2. Caption 2." in text and f"Table {chapter}.1. Its caption." in text
+        assert f"Figure {chapter}.2. Caption 2." in text and f"Table {chapter}.1. Values by row." in text
         assert text.count(f"As in Figure {chapter}.1.") == 2  # in the chapter and in the summary
 
 
@@ -120,28 +109,18 @@ def test_a_failed_notebook_is_named_as_failed_with_its_error():
     assert "2 notebooks, of which 1 failed" in pages[0]
     assert "Broken (failed)" in pages[1]
     chapter = "\n".join(pages[dict(outline(reader))["2 Broken (failed)"] - 1 :])
-    order = ["Chapter 2", "FAILED.", "What it is.", "Half done.", "ValueError in cell 7"]
-    places = [chapter.index(part) for part in order]
-    assert places == sorted(places)
+    assert in_order(chapter, ["Chapter 2", "FAILED.", "What it is.", "Half done.", "ValueError in cell 7"])
 
 
 def test_the_full_edition_lists_figures_and_tables_with_their_pages():
     figures = [figure(i, name=f"f{i}", caption=f"Caption {i} of it.") for i in (1, 2)]
-    documents = [make_document(Markdown("## Part"), *figures), make_document(results())]
+    documents = [make_document(Markdown("## Part"), *figures), make_document(table(2, 2))]
     reader = render(*documents, edition="full")
     lines = re.findall(r"^((?:Figure|Table) \d\.\d\.) .* (\d+)$", page_with(reader, "Contents"), re.MULTILINE)
     assert [name for name, _ in lines] == ["Figure 1.1.", "Figure 1.2.", "Table 2.1."]
     for name, place in lines:
         assert name in pages_of(reader)[int(place) - 1]
     assert not [text for text in pages_of(render(*documents)) if "Figures" in text]
-
-
-def test_contents_of_many_sections_stand_on_one_page():
-    text = "\n\n".join(f"## Section {i}" for i in range(13))
-    documents = [make_document(Markdown(text)) for _ in range(5)]
-    contents = page_with(render(*documents, edition="full"), "Contents")
-    assert "1.1 Section 0" in contents and "5.13 Section 12" in contents
-    assert "Section" not in page_with(render(*documents), "Contents")
 
 
 # Chapters

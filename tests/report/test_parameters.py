@@ -65,7 +65,6 @@ def test_notebooks_are_found_by_number_name_or_path_and_in_the_order_of_their_nu
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["06_fashon_mnist"], r"did you mean '06_fashion_mnist'\?"),
         (["07"], r"'07'.*01_again, 01_cnn_on_a, 06_fashion_mnist"),
         (["notebooks/01_cnn_on_b.ipynb"], "did you mean '01_cnn_on_a'"),
         (["1"], "several notebooks: 01_again, 01_cnn_on_a"),
@@ -80,7 +79,7 @@ def test_what_means_no_notebook_or_two_of_one_report_is_refused(workspace, noteb
         workspace.choose(names)
 
 
-@pytest.mark.parametrize("line", ["import os", "EPOCHS = int(8)", "epochs = 8", "A = B = 8", "SIZES = (1, 2)", "%time"])
+@pytest.mark.parametrize("line", ["EPOCHS = int(8)", "epochs = 8", "A = B = 8", "SIZES = (1, 2)", "%time"])
 def test_a_parameters_cell_that_is_more_than_literals_is_refused(workspace, line):
     notebook = write_notebook(workspace, "03_wrong", f"SEED = -1\n{line}")
     with pytest.raises(UnreadableNotebook, match="03_wrong: line 2 of the parameters cell"):
@@ -127,12 +126,10 @@ def test_a_parameter_that_only_some_notebooks_have_is_noted(workspace, notebook,
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("DATASET", "folder:/a b/[c]: d", "folder:/a b/[c]: d"),
-        ("DATASET", "C:\\new\\'x' \"y\" گربه", "C:\\new\\'x' \"y\" گربه"),
+        ("DATASET", "C:\\[n]: 'x' \"y\" گربه", "C:\\[n]: 'x' \"y\" گربه"),
         ("EPOCHS", "None", None),
         ("EPOCHS", "010", 10),
         ("LEARNING_RATE", "1e-4", 1e-4),
-        ("LEARNING_RATE", "010", 10.0),
         ("AUGMENT", "false", False),
         ("SEEDS", "[4, 5]", [4, 5]),
         ("IMAGE_SIZE", "32", 32),
@@ -146,14 +143,11 @@ def test_texts_of_the_command_line_become_values_of_the_defaults_kind(values_of,
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("EPOCH", "2", r"no parameter 'EPOCH' in 01_cnn_on_a; did you mean 'EPOCHS'\?"),
-        ("learning_rate", "2", "did you mean 'LEARNING_RATE'"),
-        ("EPOCHS", "two", "EPOCHS must be a whole number .*8.* not 'two'"),
-        ("EPOCHS", "1:30", "EPOCHS must be a whole number"),
+        ("learning_rate", "2", r"no parameter 'learning_rate' in 01_cnn_on_a; did you mean 'LEARNING_RATE'\?"),
+        ("EPOCHS", "1:30", "EPOCHS must be a whole number .*8.* not '1:30'"),
         ("LEARNING_RATE", "true", "LEARNING_RATE must be a number"),
         ("LEARNING_RATE", "nan", "isn't a value that JSON can hold"),
         ("AUGMENT", "None", "AUGMENT must be true or false"),
-        ("SEEDS", "5", "SEEDS must be a list"),
         ("SEEDS", "[1, x]", "each entry of SEEDS must be a whole number"),
         ("SEEDS", "[1", "-p SEEDS isn't YAML"),
         ("IMAGE_SIZE", "2024-01-01", "IMAGE_SIZE must be a number or null .* not '2024-01-01'"),
@@ -168,10 +162,8 @@ def test_a_value_of_another_kind_and_an_unknown_name_are_refused(values_of, name
     ("content", "message"),
     [
         ("- EPOCHS\n", "as a map"),
-        ("1: 2\n", "as a map"),
         ("EPOCHS: [\n", "isn't YAML"),
         ("EPOCHS: 3\nSEED: 1\nEPOCHS: 5\n", "'EPOCHS' is there twice"),  # YAML would take the last one
-        ("BATCHSIZE: 3\n", "no parameter 'BATCHSIZE' in 01_cnn_on_a"),
         ("LEARNING_RATE: slow\n", "LEARNING_RATE must be a number"),
     ],
 )

@@ -4,9 +4,7 @@ import copy
 from dataclasses import replace
 
 import nbformat
-import pytest
 
-from helpers import WorkbookError
 from helpers.report.incremental import page, with_new_prose
 from helpers.report.workspace import Settings
 
@@ -85,9 +83,3 @@ def test_parameters_and_metadata_are_those_of_the_run_where_it_left_some():
     assert renewed.metadata.workbook == {"after": ["02_b"], "stamp": {"code": {}}, "page": {}}
     assert renewed.metadata.papermill == {"duration": 60}
     assert renewed.cells[-2].metadata == {"tags": ["key"], "papermill": {"duration": 5}}
-
-
-def test_other_code_is_refused():
-    source = new_source(parameters_cell(), *map(nbformat.v4.new_code_cell, CODE[::-1]))
-    with pytest.raises(WorkbookError, match="execute it again"):
-        with_new_prose(make_executed(), source)

@@ -1,7 +1,6 @@
 """Which points a sweep has, what they are called, and what is refused before anything runs."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -50,13 +49,10 @@ def test_a_grid_has_every_combination_the_last_parameter_changing_first(points):
 @pytest.mark.parametrize(
     ("text", "values"),
     [
-        ("SEED=0..4", [0, 1, 2, 3, 4]),
-        ("SEED=010", [10]),
         ("LEARNING_RATE=0..2", [0.0, 1.0, 2.0]),
         ("IMAGE_SIZE=None,16..17", [None, 16, 17]),
-        ("AUGMENT=true,false", [True, False]),
         ("SEEDS=[0,1],[2, 3],[4]", [[0, 1], [2, 3], [4]]),
-        ("DATASET=shapes,cifar10,no,1e3", ["shapes", "cifar10", "no", "1e3"]),
+        ("DATASET=no,1e3", ["no", "1e3"]),
         ("DATASET='folder:/a,b',\"folder:/c,d\",shapes", ["folder:/a,b", "folder:/c,d", "shapes"]),
         ("DATASET=folder:/rock'n'roll,a=b,C:\\x,''", ["folder:/rock'n'roll", "a=b", "C:\\x", ""]),
     ],
@@ -74,10 +70,8 @@ def test_values_are_read_by_the_kind_of_the_default(points, text, values):
         (["SEED"], "NAME=VALUES"),
         (["SEED=0,,1"], "isn't a list of values"),
         (["SEED=4..0"], "isn't a range"),
-        (["LEARNING_RATE=0.1..0.5"], "isn't a range"),
         (["SEED=0,1,0"], "points 1 and 3 are the same run: SEED = 0"),
         (["SEED=0..2", "SEED=5"], "each once"),
-        (["SEEDS=0,1"], "a list"),
         (["SEED=1..101", "EPOCHS=1..100"], "10,000 points at most"),
     ],
 )
@@ -105,39 +99,19 @@ def test_a_file_lists_points(points):
     expected = [{"SEED": 0, "EPOCHS": 2}, {"LEARNING_RATE": 0.01}, {}, {"SEEDS": [4], "IMAGE_SIZE": None}]
     assert varied(points(text=text.replace("1e-3", "1e-2"))) == expected
 
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("", "must hold a list of points"),
-        ("SEED: 3", "must hold a list of points"),
-        ("- {SEED: ", "isn't YAML"),
-        ("- {SEED: 0}\n- {SEDE: 1}", "did you mean 'SEED'"),
-        ("- {SEED: 0}\n- {SEED: fast}", "point 2: SEED must be a whole number"),
-    ],
-)
-def test_files_that_hold_no_sweep_are_refused(points, text, says):
-    with pytest.raises(Refused, match=re.escape(says)):
-        points(text=text)
-    with pytest.raises(Refused, match="cannot read"):
-        points(sweep_file=Path("nowhere.yaml"))
+    for text, says in (("SEED: 3", "must hold a list"), ("- {}\n- {SEED: fast}", "point 2: SEED must be a whole")):
+        with pytest.raises(Refused, match=says):
+            points(text=text)
 
 
-@pytest.mark.parametrize(
-    ("grid", "name"),
-    [
-        (["SEED=3", "LEARNING_RATE=1e-3"], "LEARNING_RATE=0.001,SEED=3"),
-        (["IMAGE_SIZE=None", "AUGMENT=true"], "AUGMENT=True,IMAGE_SIZE=None"),
-        # Stable: these reports are looked for again on another machine, next year.
-        (["SEEDS=[0, 1]"], "SEEDS=0+1~30536d6554"),
-        (["DATASET=folder:/mnt/Persian food"], "DATASET=folder-mnt-Persian-food~743a6a3c8f"),
-    ],
-)
-def test_names_are_readable_and_stay_the_same(points, grid, name):
-    assert [run.name for order in (grid, grid[::-1]) for run in points(*order)] == [name, name]
-
-
-def test_names_are_file_names_and_differ_where_capitals_count_for_nothing(points):
+def test_names_stay_the_same_and_are_file_names_that_differ_where_capitals_count_for_nothing(points):
+    """These reports are looked for again on another machine, next year."""
+    names = {
+        "LEARNING_RATE=0.001,SEED=3": ["SEED=3", "LEARNING_RATE=1e-3"],
+        "SEEDS=0+1~30536d6554": ["SEEDS=[0, 1]"],
+        "DATASET=folder-mnt-Persian-food~743a6a3c8f": ["DATASET=folder:/mnt/Persian food"],
+    }
+    assert [run.name for grid in names.values() for run in points(*grid)] == [*names]
     texts = ["adam", "Adam", "a b", "a-b", "a/b", "گربه", "سگ", "x" * 200, "x" * 201, "", "-", ".."]
     values = ",".join(f"'{text}'" for text in texts)
     names = [run.name for run in points(f"DATASET={values}")]
