@@ -535,8 +535,8 @@ def _data_rows(sets: Mapping[str, Any]) -> list[list[str]]:
     }
     rows = []
     for label, texts in described.items():
-        named = [f"{name}: {text}" if name else text for name, text in zip(sets, texts, strict=True)]
-        rows.append([label, texts[0] if len(set(texts)) == 1 else ". ".join(named)])
+        named = [say("{name}: {text}.", name=name, text=text) for name, text in zip(sets, texts, strict=True)]
+        rows.append([label, texts[0] if len(set(texts)) == 1 else sentences(named)])
     return rows
 
 
@@ -558,8 +558,8 @@ def _git_commit() -> str:
         commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **run).stdout.strip()
         changed = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], **run).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        return "not a git checkout"
-    return f"{commit}, with uncommitted changes" if changed else commit
+        return say("not a git checkout")
+    return say("{commit}, with uncommitted changes", commit=commit) if changed else commit
 
 
 # Into the cell's output

@@ -91,11 +91,11 @@ def test_several_data_sets_are_told_apart_and_share_one_warning(shown):
     sets = {"dogs": named_set("Drawn shapes", "dogs", 5), "cats": named_set("Drawn shapes", "cats", 7)}
     record.provenance({}, data=sets, compute=COMPUTE, weights="random")
     rows = dict(block(shown).rows)
-    assert rows["Data set"] == "Drawn shapes" and rows["Images"] == "dogs: 5 images. cats: 7 images"
+    assert rows["Data set"] == "Drawn shapes" and rows["Images"] == "dogs: 5 images. cats: 7 images."
     assert block(shown).warning.startswith("STAND-IN DATA: drawn shapes, not dogs or cats.")
 
     record.provenance({}, data={**sets, "cars": named_set("Cars", "", 2)}, compute=COMPUTE, weights="random")
-    assert dict(block(shown).rows)["Data set"] == "dogs: Drawn shapes. cats: Drawn shapes. cars: Cars"
+    assert dict(block(shown).rows)["Data set"] == "dogs: Drawn shapes. cats: Drawn shapes. cars: Cars."
     assert "cars" not in block(shown).warning.lower()
 
 

@@ -251,10 +251,14 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
 
 def how_to_get(name: str, *, root: Path = DATA) -> str:
     """What to do to have a network's ImageNet weights: a sentence."""
-    by_hand = f"put a file of them at {describe_where(root)}/weights/{name}.pth"
+    file = f"{describe_where(root)}/weights/{name}.pth"
     if command := how_to_get_command(name):
-        return f"Run `{command}` once, or {by_hand}."
-    return f"No ImageNet weights are published for {name}: take another network, or {by_hand}."
+        return say("Run {command} once, or put a file of them at {file}.", command=f"`{command}`", file=file)
+    return say(
+        "No ImageNet weights are published for {name}: take another network, or put a file of them at {file}.",
+        name=name,
+        file=file,
+    )
 
 
 def how_to_get_command(name: str) -> str:

@@ -351,8 +351,8 @@ class _Reader:
             self._key_numbers = tuple(map(str, content.get("key_numbers", [])))
             rows = [(label, clean.private(text)) for label, text in content["rows"]]
             warning = clean.private(content["warning"])
-            about = {"stand_in": "STAND-IN DATA" in warning, "phrases": content.get("phrases", {})}
-            self._blocks.append(Provenance(rows, warning, **about))
+            phrases = {clean.private(text): private(said) for text, said in content.get("phrases", {}).items()}
+            self._blocks.append(Provenance(rows, warning, "STAND-IN DATA" in warning, phrases=phrases))
         elif kind == "reading":
             self._blocks.append(Reading(content["text"], phrases=content.get("phrases", {})))
         elif kind == "figure" and self._claim("figure", content["name"]):

@@ -24,7 +24,8 @@ PERSIAN = "fa"
 OWN = "report"
 """The catalogue of the report's own words."""
 LEFT_TO_RIGHT = "\u200e"
-# A number and its deviation or half interval, in any language's digits.
+# A number, maybe with its deviation or half interval; the same with it, in any language's digits.
+_AMOUNT = re.compile(r"[+−]?[\d,.]+%?(?: ± [\d,.]+%?)?")
 _WITH_SPREAD = re.compile(r"(?<![\d.,٫٬])(\u200e?[+−]?\d[\d.,٫٬]*[%٪]?) ± (\d[\d.,٫٬]*[%٪]?)")
 SIGNS = "0123456789.,%"
 """An entry of every catalogue of own words: how numbers are written in running text."""
@@ -35,7 +36,7 @@ LISTED = (
     *("Git commit", "Quantity", "Where", "Reported earlier", "This run", "Difference", "Difference (of %: points)"),
     *("claim", "where", "this run", "verdict", "what would change it", "Drawn shapes"),
     *("Page", "PDF", "Notebook", "Numbers", "Last good page", "Last good PDF", "Previous", "Next"),
-    *("Real data", "Stand-in data", "drawn by helpers.data.shapes from the seed", "none", "random"),
+    *("processor", "Real data", "Stand-in data", "drawn by helpers.data.shapes from the seed", "none", "random"),
 )
 """What tables, sentences and provenance say that is written in no template."""
 UNITS = ("%", "points", "s", "images/s", "MiB")
@@ -157,8 +158,8 @@ class Language(string.Formatter):
             case {"listed": values}:
                 return self._entries.get(", ", ", ").join(self.format_field(self._value(each), "") for each in values)
             case str():
-                number = re.fullmatch(r"[+−]?[\d,.]+%?", value)
-                return self._entries.get(value) or (self.signs(value) if number else isolated(value))
+                told = self.signs(value) if _AMOUNT.fullmatch(value) else _label(value, self, {})
+                return told if told != value else isolated(value)
         return value
 
 
@@ -206,7 +207,11 @@ def _translated(block: Any, language: Language) -> Any:
                 rows=[[_label(text, language, phrases) for text in row] for row in block.rows],
             )
         case Provenance():
-            rows = [(language.told(label), language.known(text, phrases)) for label, text in block.rows]
+            # The others say names and versions, or are phrases.
+            tell = {"Initial weights": language.told}
+            rows = [
+                (language.told(label), tell.get(label, language.known)(text, phrases)) for label, text in block.rows
+            ]
             return replace(block, rows=rows, warning=language.told(block.warning, phrases))
     return block
 

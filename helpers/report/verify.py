@@ -4,6 +4,7 @@ Where the device, the libraries, the helpers and the data are those of the hand-
 to the last digit; elsewhere numbers may lie as far apart as chance explains.
 """
 
+import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -164,19 +165,30 @@ def _shown(document: Document) -> dict[str, Any]:
                 f"provenance, {label}": text for label, text in block.rows if label not in ("Versions", "Git commit")
             }
         elif isinstance(block, Figure):
-            found[f"figure {block.name}"] = (block.caption, block.csv, block.svg, block.pdf)
+            found[f"figure {block.name}"] = (block.caption, block.csv, block.svg, block.pdf, block.alt)
         elif isinstance(block, Table):
             found |= {f"table {block.name}, {place}": text for place, text in _cells(block)}
+    # Of these reports in other languages are made.
+    phrases = [each for block in document.blocks for each in block.phrases.items() if not _TIMES.search(each[0])]
+    found |= {f"values of sentence {i}": str(phrase) for i, (_, phrase) in enumerate(phrases, 1)}
     return found
 
 
 def _cells(table: Table) -> Iterator[tuple[str, str]]:
     yield "caption", table.caption
-    for i, row in enumerate(table.rows, 1):
-        for column, text in zip(table.columns, row, strict=True):
+    for i, row in enumerate(table.rows):
+        for j, (column, text) in enumerate(zip(table.columns, row, strict=True)):
             if not any(map(_TIMES.search, (column, row[0], text))):
-                unit = column.rpartition(", ")[2]
-                yield f"row {i} ({row[0]}), {column}", f"{text} {unit}" if unit in SHARES else text
+                unit, bold = column.rpartition(", ")[2], (i, j) in table.bold
+                shown = f"{text} {unit}" if unit in SHARES else text
+                yield f"row {i + 1} ({row[0]}), {column}", f"**{shown}**" if bold else shown
+    behind = {"unrounded": [table.names, *table.values], "CSV": list(csv.reader(table.csv.splitlines()))}
+    for what, (names, *rows) in ((what, rows) for what, rows in behind.items() if rows):
+        for i, row in enumerate(rows, 1):
+            pairs = [(name, str(value)) for name, value in zip(names, row, strict=True)]
+            texts = [text for name, text in pairs if not any(map(_TIMES.search, (name, text)))]
+            if not _TIMES.search(pairs[0][1].replace("_", " ")):
+                yield f"row {i}, {what}", ", ".join(texts)
 
 
 def _compare(then: Mapping[str, Any], now: Mapping[str, Any], verdict: Verdict) -> None:

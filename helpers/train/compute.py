@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from helpers import WorkbookError
+from helpers.phrases import say
 from helpers.reprs import Row, TableRepr
 from helpers.train.augment import RandomAffine
 
@@ -93,24 +94,29 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
             torch.set_num_threads(1)
     if precision not in ("auto", "float32", "bfloat16", "float16"):
         raise WorkbookError(f"PRECISION is 'auto', 'float32', 'bfloat16' or 'float16', not {precision!r}")
-    why, automatic = "as asked", precision == "auto"
+    why, automatic = say("as asked"), precision == "auto"
     if automatic:
         precision, why = _precision_rule(chosen)
-    words = "float32" if precision == "float32" else f"{precision} autocast, weights in float32"
-    if automatic and precision == "bfloat16" and chosen.type == "cpu":
-        why += "; float32 where depthwise convolutions are trained"
-    return Compute(chosen, precision, _describe(chosen) + why_not, f"{words} ({why})", automatic)
+    device = _describe(chosen)
+    if why_not:
+        device = say("{device} (not the GPU, which lacks something: {lacks})", device=device, lacks=why_not)
+    said = say(
+        "float32 ({why})" if precision == "float32" else "{precision} autocast, weights in float32 ({why})",
+        precision=precision,
+        why=why,
+    )
+    return Compute(chosen, precision, device, said, automatic)
 
 
 def _device(name: str) -> tuple[torch.device, str]:
-    """The device, and why it is not Apple's GPU where there is one."""
+    """The device, and what Apple's GPU lacks where there is one that it is not."""
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda"), ""
         if not torch.backends.mps.is_available():
             return torch.device("cpu"), ""
         if lacks := _lacks("mps"):
-            return torch.device("cpu"), f" (not the GPU, which lacks something: {lacks})"
+            return torch.device("cpu"), lacks
         return torch.device("mps"), ""
     try:
         device = torch.device(name)
@@ -156,16 +162,17 @@ def _reuse_freed_memory() -> None:
 def _precision_rule(device: torch.device) -> tuple[str, str]:
     if device.type == "cuda":
         if torch.cuda.get_device_capability(device) >= (8, 0):
-            return "bfloat16", "the GPU has bfloat16 units"
+            return "bfloat16", say("the GPU has bfloat16 units")
         if torch.cuda.get_device_capability(device) in FAST_FLOAT16:
-            return "float16", "the GPU has units for it, and none for bfloat16"
-        return "float32", "the GPU has no units of half precision"
+            return "float16", say("the GPU has units for it, and none for bfloat16")
+        return "float32", say("the GPU has no units of half precision")
     if device.type == "cpu":
         for unit, name in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX-512-bf16")):
             if unit in _processor("flags").split():
-                return "bfloat16", f"the processor has {name}"
-        return "float32", "the processor has no bfloat16 units"
-    return "float32", "the default on this device"
+                why = say("the processor has {name}; float32 where depthwise convolutions are trained", name=name)
+                return "bfloat16", why
+        return "float32", say("the processor has no bfloat16 units")
+    return "float32", say("the default on this device")
 
 
 def _trains_depthwise(network: nn.Module) -> bool:
@@ -183,7 +190,11 @@ def _describe(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     if device.type == "cpu":
         threads = torch.get_num_threads()
-        return f"{_processor('model name') or 'processor'}, {threads} thread{'' if threads == 1 else 's'}"
+        return say(
+            "{processor}, 1 thread" if threads == 1 else "{processor}, {threads} threads",
+            processor=_processor("model name") or "processor",
+            threads=threads,
+        )
     return str(device)
 
 

@@ -70,14 +70,16 @@ def replace_in(notebook, tag, old, new):
 
 def test_an_honest_hand_in_is_as_computed(executed, verify):
     (said,) = verify(status=0, علی=executed)
-    assert "علی.ipynb  as computed: 20 results equal to the last digit" in said
+    assert "علی.ipynb  as computed: 28 results equal to the last digit" in said
 
 
 def test_what_was_changed_after_the_run_is_found(executed, verify):
     results, code = copy.deepcopy(executed), copy.deepcopy(executed)
     made = recorded(results)
     made["table"][record.MIME]["rows"][0][1] = "0.900"
+    made["table"][record.MIME]["values"][0][1] = 0.9
     made["numbers"][record.MIME]["numbers"][0]["value"] = 0.9
+    next(iter(made["reading"][record.MIME]["phrases"].values()))[1]["accuracy"] = 0.9
     made["reading"][record.MIME]["text"] = "VGG16's second half reaches 90.0%."
     made["figure"]["image/svg+xml"] = made["figure"]["image/svg+xml"].replace("<path ", '<path opacity="0.1" ', 1)
     results.cells[-1].outputs[-1].text = "another end"
@@ -89,7 +91,9 @@ def test_what_was_changed_after_the_run_is_found(executed, verify):
     assert all("NOT AS COMPUTED" in about for about in said)
     for words in (
         "table losses, row 1 (a), loss: '0.900' is shown, the code gives '0.655'",
+        "table losses, row 1, unrounded: 'a, 0.9, 1' is shown, the code gives 'a, 0.655, 1'",
         "number accuracy: 0.9 is shown, the code gives 0.655",
+        "values of sentence 1: ",
         "figure line is not what the code draws",
         "output 1 of cell 3: 'text/plain: another end' is shown, the code gives 'text/plain: the end'",
         'half reaches 90.0%." is shown, the code gives "VGG16\'s second half reaches 65.5%."',
