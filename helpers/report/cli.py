@@ -247,7 +247,7 @@ def _verify(workspace: Workspace, options: argparse.Namespace) -> int:
     settings = replace(_settings(workspace, options), time_limit=options.timeout or None)
     try:
         for verdict in verify(paths, settings, workspace.root):
-            print("\n".join(map(printable, verdict.lines())), end="\n\n", flush=True)
+            _print([*verdict.lines(), ""])
             are_good.append(verdict.is_good)
     except KeyboardInterrupt:
         _say(f"interrupted: {len(are_good)} of {len(paths)} hand-ins were compared; kernels were stopped")
@@ -271,9 +271,8 @@ def _carry_out(
     rows = [("notebook", "state", "run s", "report s")]
     rows += [_row(run) for run in runs if run.has_ended or not run.is_due]
     width = max(len(row[0]) for row in rows)
-    for name, state, execute_seconds, render_seconds in rows:
-        print(printable(f"{name:{width}}  {state:10}  {execute_seconds:>8}  {render_seconds:>8}"))
-    print(printable(f"over all: {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}"))
+    _print(f"{name:{width}}  {state:10}  {execute:>8}  {render:>8}" for name, state, execute, render in rows)
+    _print([f"over all: {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}"])
     if problem:
         _say(f"error: {problem}")
     if not all_ended:

@@ -47,7 +47,7 @@ def test_a_sweep_runs_what_is_missing_and_a_failed_point_stops_no_other(tmp_path
         return {name: what for name, what in lines if what.startswith(("runs", "unchanged"))}
 
     def rows() -> dict[str, dict[str, str]]:
-        with (folder / "sweep.csv").open(encoding="utf-8", newline="") as stream:
+        with (folder / "sweep.csv").open(encoding="utf-8-sig", newline="") as stream:
             return {row["report"]: row for row in csv.DictReader(stream)}
 
     monkeypatch.setattr(kernel, "execute", execute)

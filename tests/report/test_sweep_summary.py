@@ -76,7 +76,7 @@ class Sweep:
     def rows(self):
         """sweep.csv as dictionaries."""
         sweep.summary(self.workspace, "quick", self.points)
-        return list(csv.DictReader(io.StringIO((self.folder / "sweep.csv").read_text(encoding="utf-8"))))
+        return list(csv.DictReader(io.StringIO((self.folder / "sweep.csv").read_text(encoding="utf-8-sig"))))
 
 
 @pytest.fixture
