@@ -5,7 +5,7 @@ Rules that hold throughout:
 - Counts are summed over the whole set; nothing is an average of per-batch averages.
 - ``logits`` are real numbers of shape (N, K), ``labels`` integers 0 … K-1 of shape (N,); both as torch tensors (any
   device) or NumPy arrays. K is the width of the logits, whatever classes the labels hold. Others are an
-  `EvaluationError`, and so are no images at all and logits that are not finite.
+  `WorkbookError`, and so are no images at all and logits that are not finite.
 - The prediction is the class with the largest logit; where several are equal, the first of them.
 - A class without images has no accuracy, precision, F1 or ROC curve: it gets NaN, and macro averages are taken over
   the classes that have images.
@@ -13,7 +13,7 @@ Rules that hold throughout:
   NaN. Its F1 is 0. In the macro average of precision it counts as 0, as scikit-learn has it unless told otherwise: else
   a network would gain by never naming the classes that it doesn't know.
 - A ``history`` is indexed by epoch, as `helpers.train.fit` gives it; epochs without a finite value don't count. A
-  column that it lacks, or that has no finite value, is an `EvaluationError`.
+  column that it lacks, or that has no finite value, is a `WorkbookError`.
 
 scikit-learn is imported where it is used: it takes over a second, which a notebook should not wait for at its start.
 """
@@ -43,10 +43,6 @@ UNDEFINED_PRECISION = "Precision is undefined, “–”, for a class that is ne
 """Part of a sentence for captions of tables that show precision by class."""
 
 
-class EvaluationError(WorkbookError):
-    """Logits, labels or a history that cannot be evaluated as they were given."""
-
-
 # Metrics of logits
 
 
@@ -69,19 +65,14 @@ def losses(logits: Array, labels: Array) -> NDArray[np.float64]:
 
 
 def summary(logits: Array, labels: Array) -> dict[str, float]:
-    """The numbers of one set.
+    """``accuracy``, macro ``precision``, ``recall`` and ``f1`` as shares (0 to 1), and ``loss``, a mean in nats."""
+    from sklearn import metrics
 
-    Returns:
-        ``accuracy``; ``precision``, ``recall`` and ``f1``, macro averages over the classes with images, the precision
-        of one that is never predicted counted as 0; all of them shares (0 to 1); and ``loss``, the mean cross entropy
-        in nats.
-    """
     scores, truth = _checked(logits, labels)
-    frame = per_class(scores, truth, range(scores.shape[1]))
-    means = frame[frame["support"] > 0].fillna({"precision": 0}).mean()
-    result = {"accuracy": accuracy(scores, truth), "precision": float(means["precision"])}
-    result |= {"recall": float(means["accuracy"]), "f1": float(means["f1"])}
-    return result | {"loss": float(losses(scores, truth).mean())}
+    options = {"labels": np.unique(truth), "average": "macro", "zero_division": 0}
+    *macro, _ = metrics.precision_recall_fscore_support(truth, scores.argmax(axis=1), **options)
+    means = dict(zip(("precision", "recall", "f1"), map(float, macro), strict=True))
+    return {"accuracy": accuracy(scores, truth), **means, "loss": float(losses(scores, truth).mean())}
 
 
 def per_class(logits: Array, labels: Array, class_names: Sequence[Any]) -> pd.DataFrame:
@@ -94,7 +85,8 @@ def per_class(logits: Array, labels: Array, class_names: Sequence[Any]) -> pd.Da
     from sklearn import metrics
 
     scores, truth = _checked(logits, labels)
-    _check_names(class_names, scores.shape[1])
+    if len(class_names) != scores.shape[1]:
+        raise WorkbookError(f"{len(class_names)} class names for {scores.shape[1]} classes: give one name a class")
     guesses, classes = scores.argmax(axis=1), np.arange(scores.shape[1])
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
         truth, guesses, labels=classes, zero_division=0
@@ -124,10 +116,7 @@ def worst_confusions(matrix: NDArray[Any], class_names: Sequence[str], top: int 
         equal counts are ordered by share, then by class.
     """
     counts = np.asarray(matrix)
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
-        raise EvaluationError(f"a confusion matrix has shape (K, K), not {counts.shape}")
-    _check_names(class_names, len(counts))
-    rows, columns = np.nonzero(counts * (1 - np.eye(len(counts), dtype=counts.dtype)))
+    rows, columns = np.nonzero(counts * ~np.eye(len(class_names), dtype=bool))
     frame = pd.DataFrame({"true": [class_names[i] for i in rows], "predicted": [class_names[i] for i in columns]})
     frame["count"] = counts[rows, columns]
     frame["share"] = counts[rows, columns] / counts.sum(axis=1)[rows]
@@ -201,7 +190,7 @@ def roc(logits: Array, labels: Array) -> RocCurves:
 
 
 def _auc_interval(auc: float, positives: int, negatives: int) -> tuple[float, float]:
-    """All areas, in steps of 0.0001, that are within 1.96 of their own standard errors."""
+    """Ends of all areas, in steps of 0.0001, that are within 1.96 of their own standard errors."""
     area = np.union1d(np.linspace(0, 1, 10001), auc)
     of_positives, of_negatives = area / (2 - area) - area**2, 2 * area**2 / (1 + area) - area**2
     variance = area * (1 - area) + (positives - 1) * of_positives + (negatives - 1) * of_negatives
@@ -214,21 +203,19 @@ def _checked(logits: Array, labels: Array) -> tuple[NDArray[np.float64], NDArray
     """Logits as float64 (N, K) and labels as int64 (N,), or an error that says what is wrong with them."""
     scores, truth = _array(logits), _array(labels)
     if scores.ndim != 2 or scores.shape[1] == 0:
-        raise EvaluationError(f"logits have shape (N, K), one column a class; these have {scores.shape}")
+        raise WorkbookError(f"logits have shape (N, K), one column a class; these have {scores.shape}")
     if truth.shape != scores.shape[:1]:
-        raise EvaluationError(f"labels have shape (N,) = ({len(scores)},) for these logits, not {truth.shape}")
+        raise WorkbookError(f"labels have shape (N,) = ({len(scores)},) for these logits, not {truth.shape}")
     if not len(truth):
-        raise EvaluationError("no images to evaluate: is the split empty?")
+        raise WorkbookError("no images to evaluate: is the split empty?")
     if truth.dtype.kind not in "iu":
-        raise EvaluationError(f"labels are integers (class numbers), not {truth.dtype}")
-    if scores.dtype.kind not in "fiu":
-        raise EvaluationError(f"logits are real numbers, not {scores.dtype}")
+        raise WorkbookError(f"labels are integers (class numbers), not {truth.dtype}")
     scores = scores.astype(np.float64)
     bad = np.flatnonzero(~np.isfinite(scores).all(axis=1))
     if len(bad):
-        raise EvaluationError(f"logits of {len(bad)} images are NaN or infinite (first: {bad[0]}): training diverged?")
+        raise WorkbookError(f"logits of {len(bad)} images are NaN or infinite (first: {bad[0]}): training diverged?")
     if truth.min() < 0 or truth.max() >= scores.shape[1]:
-        raise EvaluationError(f"labels lie between {truth.min()} and {truth.max()}, outside 0 … {scores.shape[1] - 1}")
+        raise WorkbookError(f"labels lie between {truth.min()} and {truth.max()}, outside 0 … {scores.shape[1] - 1}")
     return scores, truth.astype(np.int64)
 
 
@@ -244,11 +231,6 @@ def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return torch.log_softmax(torch.from_numpy(scores), dim=1).numpy()
 
 
-def _check_names(class_names: Sequence[Any], num_classes: int) -> None:
-    if len(class_names) != num_classes:
-        raise EvaluationError(f"{len(class_names)} class names for {num_classes} classes: give one name a class")
-
-
 # What a history says
 
 
@@ -256,25 +238,19 @@ def best_epoch(history: pd.DataFrame, column: str = "val_accuracy") -> int:
     """The epoch with the largest accuracy or the smallest loss (by the column's last word); the first of equals."""
     values = _curve(history, column)
     if not column.endswith(("accuracy", "loss")):
-        raise EvaluationError(f'{column!r}: only columns ending in "loss" or "accuracy" get better or worse')
+        raise WorkbookError(f'{column!r}: only columns ending in "loss" or "accuracy" get better or worse')
     return int(values.idxmax() if column.endswith("accuracy") else values.idxmin())
 
 
 def stopping_epoch(history: pd.DataFrame, *, patience: int = PATIENCE) -> int | None:
     """The epoch after which the validation loss stopped falling: the one whose weights early stopping would go back to.
 
-    It is the last improvement before the first ``patience`` epochs in a row without one, and early stopping would have
-    ended the training ``patience`` epochs after it. A later, better epoch, which it would not have lived to see, does
-    not count; `best_epoch` finds it.
-
-    Args:
-        patience: at least 1.
-
-    Returns:
-        The epoch, or None if the run ended before ``patience`` epochs went by without an improvement.
+    It is the last improvement before the first ``patience`` epochs (1 or more) in a row without one; None if the run
+    ended before. A later, better epoch, which early stopping would not have lived to see, does not count; `best_epoch`
+    finds it.
     """
     if patience < 1:
-        raise EvaluationError(f"patience counts epochs and is at least 1, not {patience}")
+        raise WorkbookError(f"patience counts epochs and is at least 1, not {patience}")
     best, best_at, waited = np.inf, None, 0
     for epoch, value in _curve(history, "val_loss").items():
         best, best_at, waited = (value, int(epoch), 0) if value < best else (best, best_at, waited + 1)
@@ -288,12 +264,11 @@ class CurveReading(NamedTuple):
 
     Attributes:
         best_epoch: the epoch with the best validation value.
-        stop_epoch: the epoch that early stopping would go back to (see `stopping_epoch`), or None.
-        gap_at_best, gap_at_end: by how much training does better at ``best_epoch`` and at the last epoch: validation
-            less training loss, or training less validation accuracy.
-        gap_onset: from this epoch to the end the gap is open (over the tolerance), or None.
-        gap_level_from: from this epoch to the end the gap keeps its final size within the tolerance, or None if that
-            holds for fewer epochs than the patience.
+        stop_epoch: as `stopping_epoch` finds it, or None.
+        gap_at_best, gap_at_end: validation less training loss at ``best_epoch`` and at the last epoch.
+        gap_onset: from this epoch to the end the gap is open, or None.
+        gap_level_from: from this epoch to the end the gap keeps its final size, or None if that holds for fewer epochs
+            than the patience.
         verdict: "still improving", "undecided", "overfits" or "level".
     """
 
@@ -307,7 +282,7 @@ class CurveReading(NamedTuple):
 
 
 def read_curves(history: pd.DataFrame, *, patience: int = PATIENCE) -> CurveReading:
-    """Reads the curves of training and validation loss by fixed rules.
+    """Reads the curves of training and validation loss by fixed rules; ``patience`` is that of `stopping_epoch`.
 
     A difference is notable when it is more than a tenth of the validation value: of the same epoch for
     ``gap_onset``, of the last epoch for ``gap_level_from``, of the stopping epoch for the verdict. The verdict is
@@ -321,9 +296,6 @@ def read_curves(history: pd.DataFrame, *, patience: int = PATIENCE) -> CurveRead
     `helpers.train.fit` measures training while it goes on. Of a network with dropout or augmentation that is another
     quantity, whose gap may have the wrong sign: give `fit` the training images as an extra split as well, and put its
     loss, measured as validation is, in the place of train_loss.
-
-    Args:
-        patience: as for `stopping_epoch`.
     """
     gaps = (_curve(history, "val_loss") - _curve(history, "train_loss")).dropna()
     both = history.loc[gaps.index]
@@ -353,10 +325,9 @@ class Overfitting(NamedTuple):
         gap: training less validation accuracy, as a share: 0.05 are five points.
         lowest_loss: the lowest validation loss, a median of some epochs.
         rise: by what share of the lowest the validation loss, likewise a median, lies over it at the end: 0 or more,
-            infinite where the lowest is 0. NaN where only one epoch has a finite loss: nothing can be said then.
-        gap_error, loss_error: standard errors over the validation images, of their accuracy and their loss; 0 where
-            the losses were not given.
-        verdict: "overfits", "gap only", "rise only" or "no overfitting".
+            infinite where the lowest is 0, NaN where only one epoch has a finite loss. Going on did harm, or mistakes
+            grew more confident, or the training is unsteady.
+        gap_error, loss_error: standard errors over the validation images, of their accuracy and their loss.
     """
 
     train_accuracy: float
@@ -366,22 +337,16 @@ class Overfitting(NamedTuple):
     rise: float
     gap_error: float
     loss_error: float
-    verdict: str
 
 
-def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Array | None = None) -> Overfitting:
-    """Judges a training by two signs, by fixed rules.
+def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Array) -> Overfitting:
+    """Signs of overfitting: how much was learned by heart (gap), and how far validation got worse at the end (rise).
 
-    The gap is the training accuracy less the validation accuracy after the last epoch; it says how much was learned by
-    heart. The rise is by what share the validation loss at the end lies over its lowest; it says that going on did
-    harm. The loss of a single epoch jumps up and down, so a median over five epochs stands for it, in a run of fewer
-    than 15 over a third of them, rounded down, so that its start and end don't go into the same medians. The price is
-    that in a run of fewer than nine epochs one bad last epoch can pass for a rise. The verdict is
+    They count over `MAX_GAP` and `MAX_RISE`, and over two of their standard errors.
 
-    - "overfits" if the gap is over five points and the rise over a tenth, and each over two of its standard errors;
-    - "gap only" if only the gap is: training images were learned by heart, and validation did not suffer yet;
-    - "rise only" if only the rise is: mistakes grew more confident, say, or the training is unsteady;
-    - "no overfitting" if neither is. That is no praise: a network that has learned nothing gets it too.
+    The loss of a single epoch jumps up and down, so a median over five epochs stands for it, in a run of fewer than 15
+    over a third of them, rounded down, so that its start and end don't go into the same medians. The price is that in a
+    run of fewer than nine epochs one bad last epoch can pass for a rise.
 
     Args:
         history: with val_accuracy and val_loss.
@@ -389,43 +354,32 @@ def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Arr
             nothing dropped and nothing augmented. The history's own, which `helpers.train.fit` measures while training,
             makes the gap of a network with dropout or augmentation look smaller than it is.
         val_losses: of each validation image after the last epoch, (images,), as `losses` gives them for the logits of
-            `helpers.train.predict`. Of a few hundred images the loss has an error of ten per cent: without it a rise
-            of that size is taken for harm.
+            `helpers.train.predict`. Of a few hundred images the loss has an error of ten per cent.
     """
-    losses = _curve(history, "val_loss")
-    window = max(1, min(MOST_IN_MEDIAN, len(losses) // 3))
-    medians = losses.rolling(window).median().dropna()
+    losses, each = _curve(history, "val_loss"), _array(val_losses)
+    medians = losses.rolling(max(1, min(MOST_IN_MEDIAN, len(losses) // 3))).median().dropna()
     lowest, last = float(medians.min()), float(medians.iloc[-1])
     rise = 0.0 if last == lowest else (last - lowest) / lowest if lowest > 0 else math.inf
     validated = float(_curve(history, "val_accuracy").iloc[-1])
-    rise = rise if len(medians) > 1 else math.nan
-    each, gap_error, loss_error = _array([] if val_losses is None else val_losses), 0.0, 0.0
-    if len(each) > 1:
-        gap_error = math.sqrt(validated * (1 - validated) / len(each))
-        loss_error = float(each.std(ddof=1)) / math.sqrt(len(each))
-    has_gap = train_accuracy - validated > max(MAX_GAP, 2 * gap_error)
-    has_risen = rise > MAX_RISE and last - lowest > 2 * loss_error
-    verdicts = (("no overfitting", "rise only"), ("gap only", "overfits"))
     return Overfitting(
         train_accuracy=train_accuracy,
         val_accuracy=validated,
         gap=train_accuracy - validated,
         lowest_loss=lowest,
-        rise=rise,
-        gap_error=gap_error,
-        loss_error=loss_error,
-        verdict=verdicts[has_gap][has_risen],
+        rise=rise if len(medians) > 1 else math.nan,
+        gap_error=math.sqrt(validated * (1 - validated) / len(each)),
+        loss_error=float(each.std(ddof=1)) / math.sqrt(len(each)),
     )
 
 
 def _curve(history: pd.DataFrame, column: str) -> pd.Series:
     """The finite values of a column."""
     if column not in history.columns:
-        raise EvaluationError(f"the history has no column {column!r}; it has {', '.join(map(str, history.columns))}")
+        raise WorkbookError(f"the history has no column {column!r}; it has {', '.join(map(str, history.columns))}")
     values = history[column].astype(float)
     finite = values[np.isfinite(values)]
     if finite.empty:
-        raise EvaluationError(f"the history's column {column!r} holds no finite value: was there an epoch at all?")
+        raise WorkbookError(f"the history's column {column!r} holds no finite value: was there an epoch at all?")
     return finite
 
 
@@ -451,10 +405,10 @@ class MeanStd(NamedTuple):
 
 
 def mean_std(values: Iterable[float]) -> MeanStd:
-    """Mean and spread of one number over several runs (seeds); an `EvaluationError` for none."""
+    """Mean and spread of one number over several runs (seeds); a `WorkbookError` for none."""
     runs = np.array([float(value) for value in values])
     if not len(runs):
-        raise EvaluationError("no values to average: at least one run is needed")
+        raise WorkbookError("no values to average: at least one run is needed")
     return MeanStd(float(runs.mean()), float(runs.std(ddof=1)) if len(runs) > 1 else None, len(runs))
 
 
@@ -528,7 +482,7 @@ def compare(a: Array, b: Array, *, paired: bool = True, comparisons: int = 1) ->
             (Bonferroni) that the chance of any wrong verdict among them is at most 5 %.
 
     Raises:
-        EvaluationError: other shapes, less than two runs and two images, or numbers that are not finite.
+        WorkbookError: other shapes, less than two runs and two images, or numbers that are not finite.
     """
     from scipy.special import stdtrit
 
@@ -541,11 +495,9 @@ def compare(a: Array, b: Array, *, paired: bool = True, comparisons: int = 1) ->
         a, b = (numbers.mean(axis=0, keepdims=True) for numbers in (a, b))
     fits = a.ndim == b.ndim == 2 and (a.shape == b.shape if paired else len(a) == len(b))
     if not fits or min(max(a.shape), max(b.shape)) < 2:
-        raise EvaluationError(
-            f"compare needs (runs, images) twice, two of either at least, not {a.shape} and {b.shape}"
-        )
+        raise WorkbookError(f"compare needs (runs, images) twice, two of either at least, not {a.shape} and {b.shape}")
     if not np.isfinite(a).all() or not np.isfinite(b).all():
-        raise EvaluationError("compare needs numbers: some are NaN or infinite")
+        raise WorkbookError("compare needs numbers: some are NaN or infinite")
     parts = [a - b] if paired else [a, -b]
     halves = {}
     if len(a) > 1:

@@ -1,4 +1,4 @@
-"""What a trained network sees: its layers' outputs, its first filters, and where the evidence for a class lies.
+"""What a trained network sees: its layers' outputs, and where the evidence for a class lies.
 
 The network stays as it is, its modes included; it is looked at in evaluation mode. Layers are named as in
 ``network.named_modules()``: "layer1" or "layer1.0.conv2", say.
@@ -16,39 +16,14 @@ from helpers import WorkbookError
 from helpers.models.describe import untouched
 
 
-class ExplainError(WorkbookError):
-    """A layer or a class that the network does not have, or a layer without feature maps."""
-
-
 def activations(network: nn.Module, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-    """Outputs of some layers for some images.
+    """Outputs of some layers for images (N, ...) as the network takes them: by layer, float32 (N, ...) on the CPU.
 
-    Args:
-        network: any.
-        images: as the network takes them, (N, ...).
-        layers: names. Of a module that runs several times it is the last output.
-
-    Returns:
-        By layer, in the order asked for: float32 (N, ...) on the CPU.
-
-    Raises:
-        ExplainError: for a name that the network lacks.
+    Of a module that runs several times it is the last one. A WorkbookError names a layer that the network lacks.
     """
     with untouched(network), _outputs(network, layers) as outputs:
         network(images.to(_device(network)))
     return {name: outputs[name].detach().to("cpu", torch.float32, copy=True) for name in layers}
-
-
-def first_filters(network: nn.Module) -> Tensor:
-    """Weights of the first convolution, a copy: float32 (out, in, height, width) on the CPU.
-
-    Raises:
-        ExplainError: the network has no convolution.
-    """
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            return module.weight.detach().to("cpu", torch.float32, copy=True)
-    raise ExplainError("this network has no two-dimensional convolution, so that there are no first filters to show")
 
 
 def grad_cam(network: nn.Module, images: Tensor, *, layer: str, classes: Tensor | None = None) -> Tensor:
@@ -68,20 +43,20 @@ def grad_cam(network: nn.Module, images: Tensor, *, layer: str, classes: Tensor 
         maximum: 0 to 1, or all 0 where nothing speaks for the class.
 
     Raises:
-        ExplainError: no such layer or class, or a layer that gives no maps of more than one pixel.
+        WorkbookError: no such layer or class, or a layer that gives no maps of more than one pixel.
     """
     with untouched(network), torch.enable_grad(), _outputs(network, [layer]) as outputs:
         logits = network(images.to(_device(network)))
         maps = outputs[layer]
         if maps.dim() != 4 or maps[0, 0].numel() == 1:
-            raise ExplainError(
+            raise WorkbookError(
                 f"layer {layer!r} gives {tuple(maps.shape[1:])} for each image, no feature maps of (channels, height, "
                 "width); choose an earlier layer"
             )
         classes = logits.argmax(dim=1) if classes is None else classes.to(logits.device)
         number, num_classes = logits.shape
         if classes.shape != (number,) or classes.min() < 0 or classes.max() >= num_classes:
-            raise ExplainError(
+            raise WorkbookError(
                 f"classes are one for each of the {number} images, 0 to {num_classes - 1}; not {classes}"
             )
         # In evaluation mode images don't influence each other: the sum's gradient is that of each image's logit.
@@ -101,7 +76,7 @@ def _outputs(network: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Te
     for name in layers:
         if name not in modules:
             near = difflib.get_close_matches(name, modules, n=5, cutoff=0.3) or list(modules)[:5]
-            raise ExplainError(f"the network has no layer {name!r} to look at; names near it: {', '.join(near)}")
+            raise WorkbookError(f"the network has no layer {name!r} to look at; names near it: {', '.join(near)}")
     outputs: dict[str, Tensor] = {}
 
     def keep(name: str, output: Tensor) -> Tensor:

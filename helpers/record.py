@@ -119,7 +119,7 @@ class Number:
             values: of the runs, one at least; otherwise as the attributes.
 
         Raises:
-            EvaluationError: for no values.
+            WorkbookError: for no values.
         """
         from helpers.evaluate import mean_std  # which loads torch
 

@@ -13,10 +13,6 @@ Weights = dict[str, Tensor]
 NOT_LEARNED = ("num_batches_tracked", "mean", "std")  # buffers that count, and constants of `Normalize`
 
 
-class TransferError(WorkbookError):
-    """A network that can't be extended, frozen or compared as it was asked for."""
-
-
 class ExtendedLinear(nn.Module):
     """A fully connected layer with rows for old classes and rows for new ones, in this order.
 
@@ -55,22 +51,11 @@ class ExtendedLinear(nn.Module):
 def extend_head(model: nn.Sequential, num_new: int, *, seed: int = 0) -> nn.Sequential:
     """A new network: a copy of the body, and a head with ``num_new`` more rows after copies of the old ones.
 
-    Row i keeps class i. The new rows start as PyTorch starts any fully connected layer, from ``seed``.
-
-    Args:
-        model: a sequence whose last layer is an ``nn.Linear`` with a bias; left as it is.
-        num_new: rows to add, 1 or more.
-        seed: of the new rows.
-
-    Returns:
-        The new network, everything trainable; its last layer, of the same name, is an `ExtendedLinear`.
-
-    Raises:
-        TransferError: the last layer is another one, or there is nothing to add.
+    Row i keeps class i. The new rows start as PyTorch starts any fully connected layer, from ``seed``. Everything in
+    the new network trains; its last layer, of the same name, is an `ExtendedLinear`. ``model`` is left as it is; a
+    WorkbookError says that its last layer is no ``nn.Linear`` with a bias.
     """
     name, head = _linear_head(model)
-    if num_new < 1:
-        raise TransferError(f"num_new is the number of classes to add, 1 or more; not {num_new}")
     extended = copy.deepcopy(model)
     with seeded(seed):
         new = nn.Linear(head.in_features, num_new).to(head.weight)
@@ -79,18 +64,9 @@ def extend_head(model: nn.Sequential, num_new: int, *, seed: int = 0) -> nn.Sequ
 
 
 def replace_head(model: nn.Sequential, num_classes: int, *, seed: int = 0) -> nn.Sequential:
-    """A new network for other classes: a copy of this one, its last layer a new one of random weights.
+    """A new network for other classes: a copy of this one, its last layer a new one of random weights, from ``seed``.
 
-    Args:
-        model: a sequence whose last layer is an ``nn.Linear`` with a bias; left as it is.
-        num_classes: outputs of the new layer.
-        seed: of its weights.
-
-    Returns:
-        The new network, everything trainable, on the processor.
-
-    Raises:
-        TransferError: the last layer is not such a layer.
+    Everything in it trains, and it is on the processor. ``model`` is as for `extend_head`.
     """
     name, head = _linear_head(model)
     replaced = copy.deepcopy(model).cpu()
@@ -118,20 +94,13 @@ def freeze_body(model: nn.Sequential) -> None:
 def train_last_stages(model: nn.Sequential, count: int | None) -> list[str]:
     """Freezes the body but for its last ``count`` stages (as `helpers.models.stages` finds them); the head trains.
 
-    Args:
-        model: a body and a head.
-        count: from 0, the whole body frozen, to the number of stages, where the whole network trains. None: that.
-
-    Returns:
-        The names of the stages that train, front to back.
-
-    Raises:
-        TransferError: the network has fewer stages.
+    At 0 the whole body is frozen; at the number of stages, or None, the whole network trains. Returns the names of the
+    stages that train, front to back; a WorkbookError says that there are fewer.
     """
     found = stages(model)
     count = len(found) if count is None else count
     if not 0 <= count <= len(found):
-        raise TransferError(f"the network has {len(found)} stages ({', '.join(found)}), so train 0 to that many")
+        raise WorkbookError(f"the network has {len(found)} stages ({', '.join(found)}), so train 0 to that many")
     names = list(found)[len(found) - count :]
     model.requires_grad_(True)
     if count < len(found):  # else what stands before the first stage trains, too
@@ -144,27 +113,24 @@ def train_last_stages(model: nn.Sequential, count: int | None) -> list[str]:
 def train_last_layers(model: nn.Module, count: int) -> list[str]:
     """Freezes all but the last ``count`` layers that have weights of their own: convolutions, BatchNorms, linear ones.
 
-    Returns:
-        Those layers' names, front to back.
-
-    Raises:
-        TransferError: the network has fewer layers.
+    Returns their names, front to back; a WorkbookError says that there are fewer.
     """
-    weighted = [(name, m) for name, m in model.named_modules() if any(True for _ in m.parameters(recurse=False))]
+    weighted = {name: layer for name, layer in model.named_modules() if [*layer.parameters(recurse=False)]}
     if not 1 <= count <= len(weighted):
-        raise TransferError(
+        raise WorkbookError(
             f"the network has {len(weighted)} layers with weights, so train 1 to that many; not {count}"
         )
     model.requires_grad_(False)
-    for _, layer in weighted[-count:]:
-        layer.requires_grad_(True)
-    return [name for name, _ in weighted[-count:]]
+    trained = list(weighted)[-count:]
+    for name in trained:
+        weighted[name].requires_grad_(True)
+    return trained
 
 
 def freeze_old_rows(model: nn.Sequential) -> None:
     """Freezes the old classes' rows of a head that `extend_head` made."""
     if not isinstance(model[-1], ExtendedLinear):
-        raise TransferError("the last layer has no old rows: make it with transfer.extend_head")
+        raise WorkbookError("the last layer has no old rows: make it with transfer.extend_head")
     model[-1].old.requires_grad_(False)
 
 
@@ -174,31 +140,21 @@ def snapshot(model: nn.Module) -> Weights:
 
 
 def compare_weights(before: Weights, after: Weights) -> pd.DataFrame:
-    """How far each layer of a network moved.
-
-    Args:
-        before, after: from `snapshot`, of the same network.
+    """How far each layer of a network moved from one `snapshot` to another.
 
     Returns:
         One row for each layer with parameters, indexed by "layer": "conv2_1" (weights and biases together), "fc1.old"
         and "fc1.new" for the two parts of an extended head, "bn2_1" for BatchNorm's weights and "bn2_1 (statistics)"
         for its running mean and variance. Columns: relative_change, the L2 norm of the difference over that of
         ``before`` (NaN where that is 0); verdict, "frozen" if every bit is the same, else "changed".
-
-    Raises:
-        TransferError: the two are not of the same network.
     """
-    if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in after.items()}:
-        raise TransferError("the two snapshots are of different networks: their tensors differ in name or shape")
     old, new = _by_layer(before), _by_layer(after)
     rows = {}
     for name in old:
         length = old[name].norm().item()
         relative = (new[name] - old[name]).abs().norm().item() / length if length else float("nan")
-        rows[name] = {
-            "relative_change": relative,
-            "verdict": "frozen" if torch.equal(old[name], new[name]) else "changed",
-        }
+        same = torch.equal(old[name], new[name])
+        rows[name] = {"relative_change": relative, "verdict": "frozen" if same else "changed"}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("layer")
 
 
@@ -222,5 +178,5 @@ def head_rows(weights: Weights) -> Tensor:
 def _linear_head(model: nn.Sequential) -> tuple[str, nn.Linear]:
     name, head = list(model.named_children())[-1]
     if not isinstance(head, nn.Linear) or head.bias is None:
-        raise TransferError(f"the last layer ({name}) must be an nn.Linear with a bias, not {type(head).__name__}")
+        raise WorkbookError(f"the last layer ({name}) must be an nn.Linear with a bias, not {type(head).__name__}")
     return name, head

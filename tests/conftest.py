@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import matplotlib
 import pytest
@@ -57,6 +59,35 @@ def make_images() -> Callable[..., ImageData]:
 def cpu() -> Compute:
     """The processor in float32: the same on every machine, bit for bit between two runs on one."""
     return choose_compute("cpu", "float32")
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all who run a notebook of the workbook, in any process: who comes second trains nothing again."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+class Malicious:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.mark,)
+
+
+@pytest.fixture
+def malicious(tmp_path: Path) -> Iterator[Malicious]:
+    """What no reader of files may unpickle: whoever does leaves a mark, and its test fails."""
+    thing = Malicious(tmp_path / "was here")
+    pickle.loads(pickle.dumps(thing))
+    thing.mark.unlink()  # it does work where it is let
+    yield thing
+    assert not thing.mark.exists()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from helpers import evaluate
+from helpers import WorkbookError, evaluate
 
 DRAWS = 400
 CHANCE = 2 * math.sqrt(0.05 * 0.95 / DRAWS)
@@ -104,7 +104,7 @@ def test_equal_differences_of_runs_without_images_are_no_certainty():
     ("a", "b"), [([0, 1], [1, 0]), ([[1]], [[0]]), ([[0, 1]], [[0, 1, 1]]), ([[0, math.nan]], [[0, 1]])]
 )
 def test_what_cannot_be_compared_is_refused(a, b):
-    with pytest.raises(evaluate.EvaluationError, match="compare needs"):
+    with pytest.raises(WorkbookError, match="compare needs"):
         evaluate.compare(a, b)
 
 

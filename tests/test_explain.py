@@ -1,4 +1,4 @@
-"""Activations, filters and Grad-CAM against torchvision's feature extractor, CAM, and another Grad-CAM."""
+"""Activations and Grad-CAM against torchvision's feature extractor, CAM, and another Grad-CAM."""
 
 import copy
 from collections import OrderedDict
@@ -10,8 +10,7 @@ import torchvision
 from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from helpers import explain, models
-from helpers.explain import ExplainError
+from helpers import WorkbookError, explain, models
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +66,6 @@ def test_activations_are_those_of_torchvisions_feature_extractor(resnet, sequenc
     for ours, theirs in names.items():
         assert torch.equal(found[ours], expected[theirs]), ours
         assert found[ours].dtype == torch.float32 and not found[ours].requires_grad
-
-
-def test_first_filters_are_a_copy_of_the_first_convolutions_weights(resnet, sequence):
-    filters = explain.first_filters(sequence)
-    assert torch.equal(filters, resnet.conv1.weight) and not filters.requires_grad
-    assert filters.data_ptr() != resnet.conv1.weight.data_ptr()
 
 
 def cam_network():
@@ -139,5 +132,5 @@ def test_grad_cam_inside_a_resnet_is_that_of_another_implementation_also_where_i
     ],
 )
 def test_layers_without_a_map_and_what_does_not_exist_are_refused(images, layer, classes, message):
-    with pytest.raises(ExplainError, match=message):
+    with pytest.raises(WorkbookError, match=message):
         explain.grad_cam(cam_network(), images, layer=layer, classes=classes and torch.tensor(classes))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import models, train, transfer
+from helpers import WorkbookError, models, train, transfer
 
 
 @pytest.fixture
@@ -20,13 +20,12 @@ def images(make_images):
     return make_images(per_class=8, num_classes=5)
 
 
-@pytest.mark.parametrize("new", [1, 4])
-def test_an_extended_head_begins_with_the_old_rows_bit_for_bit(network, new):
+def test_an_extended_head_begins_with_the_old_rows_bit_for_bit(network):
     before, state = transfer.snapshot(network), torch.get_rng_state()
-    extended, again, other = (transfer.extend_head(network, new, seed=seed) for seed in (0, 0, 1))
+    extended, again, other = (transfer.extend_head(network, 4, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), state)
     after, head = transfer.snapshot(extended), extended.fc1
-    assert (head.in_features, head.out_features) == (network.fc1.in_features, 3 + new)
+    assert (head.in_features, head.out_features) == (network.fc1.in_features, 7)
     assert torch.equal(head.weight[:3], network.fc1.weight) and torch.equal(head.bias[:3], network.fc1.bias)
     assert torch.equal(transfer.head_rows(after), torch.cat([head.weight, head.bias[:, None]], dim=1))
     assert torch.equal(head.new.weight, again.fc1.new.weight)
@@ -44,8 +43,7 @@ def test_an_extended_head_begins_with_the_old_rows_bit_for_bit(network, new):
     assert all(torch.equal(before[name], value) for name, value in transfer.snapshot(network).items())
 
 
-@pytest.mark.parametrize("frozen_body", [True, False])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize(("optimizer", "frozen_body"), [("sgd", True), ("adam", False), ("adamw", True)])
 def test_frozen_rows_never_move_and_the_new_ones_do(network, images, cpu, optimizer, frozen_body):
     extended = transfer.extend_head(network, 2)
     transfer.freeze_old_rows(extended)
@@ -91,16 +89,11 @@ def test_compare_weights_measures_what_it_says():
     assert table["verdict"].tolist() == ["changed", "frozen", "frozen"]
 
 
-def test_what_cannot_be_extended_or_compared_is_refused(network):
-    with pytest.raises(transfer.TransferError, match="Flatten"):
+def test_what_cannot_be_extended_is_refused(network):
+    with pytest.raises(WorkbookError, match="Flatten"):
         transfer.extend_head(nn.Sequential(nn.Linear(2, 2), nn.Flatten()), 2)
-    with pytest.raises(transfer.TransferError, match="1 or more"):
-        transfer.extend_head(network, 0)
-    with pytest.raises(transfer.TransferError, match="extend_head"):
+    with pytest.raises(WorkbookError, match="extend_head"):
         transfer.freeze_old_rows(network)
-    extended = transfer.extend_head(network, 2)
-    with pytest.raises(transfer.TransferError, match="different networks"):
-        transfer.compare_weights(transfer.snapshot(network), transfer.snapshot(extended))
 
 
 def trainable_children(model):
@@ -124,13 +117,13 @@ def test_the_last_stages_or_the_last_layers_with_weights_train_and_the_head():
     assert trainable_children(network) == {"layer3", "layer4", "fc1"}
     transfer.train_last_stages(network, None)
     assert all(parameter.requires_grad for parameter in network.parameters())
-    with pytest.raises(transfer.TransferError, match="5 stages"):
+    with pytest.raises(WorkbookError, match="5 stages"):
         transfer.train_last_stages(network, 6)
     names = transfer.train_last_layers(network, 3)
     assert names == ["layer4.1.conv2", "layer4.1.bn2", "fc1"]
     trainable = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
     assert trainable == {f"{name}.{kind}" for name in names for kind in ("weight", "bias")} - {"layer4.1.conv2.bias"}
-    with pytest.raises(transfer.TransferError, match="with weights"):
+    with pytest.raises(WorkbookError, match="with weights"):
         transfer.train_last_layers(network, 999)
 
 
@@ -141,5 +134,5 @@ def test_a_replaced_head_is_new_and_the_body_a_copy(network):
     assert carried.conv2_1.weight is not network.conv2_1.weight and network.fc1.out_features == 3
     assert torch.equal(carried.fc1.weight, transfer.replace_head(network, 7, seed=2).fc1.weight)
     assert not torch.equal(carried.fc1.weight, transfer.replace_head(network, 7, seed=3).fc1.weight)
-    with pytest.raises(transfer.TransferError, match=r"must be an nn\.Linear"):
+    with pytest.raises(WorkbookError, match=r"must be an nn\.Linear"):
         transfer.replace_head(network[:-1], 7)

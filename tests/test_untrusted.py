@@ -2,9 +2,7 @@
 
 import functools
 import io
-import pickle
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -15,60 +13,8 @@ import torch
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from helpers import data, evaluate, models, plots, record, train
+from helpers import data, evaluate, plots, record
 from helpers.report import document, render
-
-# Code in files
-
-
-class Malicious:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple:
-        return Path.touch, (self.mark,)
-
-
-@pytest.fixture
-def mark(tmp_path: Path) -> Iterator[Path]:
-    """The file that malicious pickles of a test would make: made where nobody stops them, and gone again."""
-    mark = tmp_path / "was here"
-    pickle.loads(pickle.dumps(Malicious(mark)))
-    mark.unlink()
-    yield mark
-    assert not mark.exists()
-
-
-def network(num_classes: int) -> torch.nn.Module:
-    """For images of 8 x 8 pixels, the same each time."""
-    torch.manual_seed(0)
-    normalize = models.Normalize((0.5,) * 3, (0.25,) * 3)
-    return torch.nn.Sequential(normalize, torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, num_classes))
-
-
-def saved_with(content: object) -> bytes:
-    stream = io.BytesIO()
-    torch.save(content, stream)
-    return stream.getvalue()
-
-
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("bare", [True, False])
-def test_code_in_a_checkpoint_is_not_run(bare, mark, make_images, cpu, tmp_path):
-    def trained() -> train.Result:
-        images = make_images()
-        return train.fit(network(4), images, images, epochs=1, compute=cpu, checkpoint=tmp_path / "checkpoints")
-
-    first = trained()
-    (file,) = (tmp_path / "checkpoints").glob("*.pt")
-    content = {**torch.load(file, weights_only=True), "state": Malicious(mark)}
-    file.write_bytes(pickle.dumps(Malicious(mark)) if bare else saved_with(content))
-    with pytest.warns(train.CheckpointWarning, match=rf"{file.name} can't be used: .*Kept as .*; training anew"):
-        second = trained()
-    assert second.resumed_from == 0
-    assert second.last["train_loss"] == first.last["train_loss"]
 
 
 def load(tmp_path: Path, *classes: str) -> data.Splits:
@@ -80,10 +26,10 @@ def load(tmp_path: Path, *classes: str) -> data.Splits:
     return data.load(f"folder:{tmp_path / 'set'}", own="cifar100", root=tmp_path / "data")
 
 
-def test_code_in_a_cache_of_images_is_not_run(mark, tmp_path):
+def test_code_in_a_cache_of_images_is_not_run(malicious, tmp_path):
     splits = load(tmp_path, "a", "b")
     (cache,) = (tmp_path / "data/cache").glob("*.npy")
-    np.save(cache, np.array([Malicious(mark)] * 10, dtype=object))
+    np.save(cache, np.array([malicious] * 10, dtype=object))
     assert torch.equal(load(tmp_path).train.images, splits.train.images)
 
 

@@ -21,12 +21,11 @@ from helpers.data.structures import (
     limited,
     lower_resolution,
     resize,
-    split,
     to_channels,
 )
 from helpers.files import note
 
-__all__ = ["DataError", "ImageData", "MissingDataError", "Source", "Splits", "load", "lower_resolution", "split"]
+__all__ = ["DataError", "ImageData", "MissingDataError", "Source", "Splits", "load", "lower_resolution"]
 
 SHAPES_TRAIN, SHAPES_TEST, SHAPES_SIZE = 100, 25, 32  # drawn images a class, and pixels, where nothing is asked for
 TEST_FRACTION = 0.2  # of a folder that has no test images of its own

@@ -79,10 +79,7 @@ def read(
     counts as what it leads to. A class's name is its folder's, in which what can't be shown stands as Python writes it.
 
     Images are cropped and resized as `helpers.data.decode.decode` does, and kept in ``cache``, unless that is None.
-
-    Raises:
-        DataError: there are no classes, a single one, or one without an image; ``val`` or ``test`` has a class that
-            ``train`` lacks; for a link that leads nowhere, files that are no readable images, and different sizes.
+    A DataError names what is not as it should be.
     """
     check_links([root])
     if not root.is_dir():
@@ -336,15 +333,12 @@ def _size(image: np.ndarray) -> str:
 
 
 def _to_splits(images: torch.Tensor, scan: Scan, class_names: tuple[str, ...], source: Source) -> dict[str, ImageData]:
-    labels = {name: label for label, name in enumerate(class_names)}
     shown = tuple(map(_showable, class_names))
     splits, start = {}, 0
     for split, classes in scan.items():
-        counts = torch.tensor([len(files) for files in classes.values()])
-        split_labels = torch.tensor([labels[name] for name in classes]).repeat_interleave(counts)
-        stop = start + len(split_labels)
-        splits[split] = ImageData(images[start:stop], split_labels, shown, split, source)
-        start = stop
+        labels = torch.cat([torch.full((len(files),), class_names.index(name)) for name, files in classes.items()])
+        splits[split] = ImageData(images[start : start + len(labels)], labels, shown, split, source)
+        start += len(labels)
     return splits
 
 

@@ -105,39 +105,16 @@ PACKAGED = {
 """By the whole set's name, subsets whose files lie beside this one; docs/make_fashion_subset.py makes them."""
 
 _UNPUBLISHED = "These photographs were never published"
-
+_DEAD = "The address that torchvision has for Stanford Cars is dead"
+_OF_CARS = "the images of Kaggle's copy or of the authors' archive"
 LOCAL = {
     known.name: known
     for known in (
-        LocalSet(
-            name="stanford_cars",
-            title="Stanford Cars",
-            reason="The address that torchvision has for Stanford Cars is dead",
-            images="the images of Kaggle's copy or of the authors' archive",
-            shapes=range(20),
-        ),
-        LocalSet(
-            name="photographs",
-            title="ten classes of photographs",
-            reason=_UNPUBLISHED,
-            images="ten classes of your own",
-            shapes=range(10),
-        ),
+        LocalSet("stanford_cars", "Stanford Cars", _DEAD, _OF_CARS, range(20)),
+        LocalSet("photographs", "ten classes of photographs", _UNPUBLISHED, "ten classes of your own", range(10)),
         # Other drawn classes than those of "photographs": a network trained on these is carried to the two below.
-        LocalSet(
-            name="dog_behaviours",
-            title="dog behaviours",
-            reason=_UNPUBLISHED,
-            images="your own of what dogs do",
-            shapes=range(80, 85),
-        ),
-        LocalSet(
-            name="three_animals",
-            title="three animals",
-            reason=_UNPUBLISHED,
-            images="your own of dogs, horses and cats",
-            shapes=range(150, 153),
-        ),
+        LocalSet("dog_behaviours", "dog behaviours", _UNPUBLISHED, "your own of what dogs do", range(80, 85)),
+        LocalSet("three_animals", "three animals", _UNPUBLISHED, "your own of dogs, horses and cats", range(150, 153)),
     )
 }
 

@@ -134,17 +134,14 @@ class ImageData:
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel over all pixels, on the scale 0 to 1."""
         # Counting the 256 values is exact, and needs no floating point copy of the images.
-        counts = torch.zeros(self.images.shape[1], 256, dtype=torch.int64)
+        counts = torch.zeros(self.images.shape[1], 256, dtype=torch.float64)
         for images in self.images.split(_CHUNK):
             for channel, pixels in enumerate(images.unbind(1)):
                 counts[channel] += torch.bincount(pixels.reshape(-1), minlength=256)
-        values = torch.arange(256, dtype=torch.float64) / 255
-        means, stds = [], []
-        for share in (channel / channel.sum() for channel in counts.double()):
-            mean = (share * values).sum()
-            means.append(mean.item())
-            stds.append((share * (values - mean) ** 2).sum().sqrt().item())
-        return tuple(means), tuple(stds)
+        values, shares = torch.arange(256, dtype=torch.float64) / 255, counts / counts.sum(1, keepdim=True)
+        means = [(share * values).sum() for share in shares]
+        stds = [(share * (values - mean) ** 2).sum().sqrt() for share, mean in zip(shares, means, strict=True)]
+        return tuple(mean.item() for mean in means), tuple(std.item() for std in stds)
 
 
 @dataclass(frozen=True, repr=False)
@@ -189,11 +186,7 @@ class Splits:
         return say("{counts}; left out: {left_out}", counts=counts, left_out=left_out) if left_out else counts
 
     def cut(self, num_classes_a: int) -> tuple["Splits", "Splits"]:
-        """The first classes (data set A) and the others (B); both keep their labels and all class names.
-
-        Raises:
-            DataError: one of the two would have no class.
-        """
+        """The first classes (data set A) and the others (B), one at least; both keep their labels and all names."""
         if not 1 <= num_classes_a < self.num_classes:
             raise DataError(
                 "NUM_CLASSES_A must leave classes for A and for B: "
@@ -212,29 +205,11 @@ class Splits:
         return " ".join(filter(None, [f"<{self.source.title}: {self.counts}>", self.source.warning]))
 
 
-def split(data: ImageData, *, val_fraction: float, seed: int) -> tuple[ImageData, ImageData]:
-    """Splits off a stratified share for validation.
-
-    Args:
-        data: what to split; classes without any image stay without.
-        val_fraction: between 0 and 1. Each class gives this share of its images, rounded, but at least one, and keeps
-            at least one.
-        seed: decides which images go where.
-
-    Returns:
-        The training and the validation part: disjoint, together complete, each in the order of ``data``.
-
-    Raises:
-        DataError: for a share outside 0 to 1, or a class of a single image.
-    """
-    held_out = held_out_mask(data.labels, data.class_names, val_fraction, seed)
-    return data.subset(~held_out), replace(data.subset(held_out), split="val")
-
-
 def held_out_mask(labels: Tensor, class_names: Sequence[str], fraction: float, seed: int) -> Tensor:
-    """True for the share of each class that is held out: bool (N,). See `split`."""
-    if not 0 < fraction < 1:
-        raise DataError(f"the share to hold out lies between 0 and 1; {fraction} does not")
+    """True where an image is held out: bool (N,). Of each class this share, rounded; it gives and keeps one at least.
+
+    A class without images stays without; one of a single image is a DataError.
+    """
     held_out = torch.zeros(len(labels), dtype=torch.bool)
     for label, members in enumerate(_shuffled_members(labels, len(class_names), seed)):
         if len(members) == 1:
@@ -317,15 +292,8 @@ def lower_resolution(data: ImageData, size: int) -> ImageData:
     whatever the others hold, and fine patterns would come back as false coarse ones. Values are rounded to whole
     numbers after each step, as in a file of the small image.
 
-    Args:
-        data: uint8 images (N, C, H, W).
-        size: pixels, from 2 to the shorter side.
-
-    Returns:
-        The same split with uint8 images of the same shape; ``data`` itself where H and W are ``size`` already.
-
-    Raises:
-        DataError: a size outside these bounds.
+    ``size`` is from 2 to the images' shorter side, else a DataError says so. Where H and W have it already, ``data``
+    itself comes back.
     """
     shape = tuple(data.images.shape[2:])
     # Not 1: torchvision refuses to resize colour images to a single pixel (seen with torch 2.14 on x86).

@@ -13,12 +13,7 @@ NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 def layer_table(model: nn.Sequential, image_shape: Sequence[int]) -> pd.DataFrame:
-    """One row for each layer of a network: its name, kind, output shape for one image, and parameters.
-
-    Args:
-        model: a sequence of layers.
-        image_shape: (C, H, W) of one image.
-    """
+    """One row for each layer of a network: its name, kind, output shape for one image (C, H, W), and parameters."""
     rows = []
     shown = torch.zeros(1, *image_shape, device=next(model.parameters()).device)
     with untouched(model):
@@ -38,11 +33,8 @@ def flat_layers(network: nn.Sequential) -> list[tuple[str, nn.Module]]:
     """The layers of a network in the order in which they run, each with its dotted name.
 
     A sequence inside the sequence is opened, again and again, wherever it does no more than run one layer after the
-    other (torchvision's ``Conv2dNormActivation`` does); a module with a way of its own, such as a residual block,
-    stays whole.
-
-    Raises:
-        ModelError: the network is no plain sequence, so that its layers one after the other are not what it computes.
+    other; a module with a way of its own, such as a residual block, stays whole. A ModelError says that the network
+    itself is no plain sequence.
     """
     if type(network).forward is not nn.Sequential.forward:
         raise ModelError(
@@ -68,15 +60,12 @@ def stages(network: nn.Sequential, image_size: int = 64) -> dict[str, list[nn.Mo
     before it.
 
     Args:
-        network: a body, or a body with its head. Its modes and BatchNorm statistics stay as they are.
+        network: a body, or a body with its head; a plain sequence, else a `ModelError` says so.
         image_size: height and width in pixels of the image shown; one that the network takes.
 
     Returns:
         The layers of each stage, as `flat_layers` lists them. A stage bears the name of its last layer with parameters
         that is no normalisation, or of the outermost module that holds this layer and lies wholly inside the stage.
-
-    Raises:
-        ModelError: the network is no plain sequence.
     """
     found: list[list[tuple[str, nn.Module]]] = [[]]
     parameter = next(network.parameters())
@@ -121,7 +110,7 @@ def _channels(network: nn.Sequential) -> int:
 
 
 def _has_parameters(layer: nn.Module) -> bool:
-    return any(True for _ in layer.parameters())
+    return next(layer.parameters(), None) is not None
 
 
 def _stage_name(stage: list[tuple[str, nn.Module]], network: nn.Sequential) -> str:

@@ -119,8 +119,7 @@ def arc2(
 
     ``dropout`` is the probability after each convolution stage; 0 leaves it out.
     """
-    stages = [("pool", "dropout"), ("dropout",)]
-    return _fashion_network(stages, num_classes, mean, std, image_size, dropout, seed)
+    return _fashion_network(2, num_classes, mean, std, image_size, dropout, seed)
 
 
 def arc3(
@@ -138,12 +137,11 @@ def arc3(
     1,600 inputs of the first fully connected layer take two; a second one after the third convolution would give as
     many.
     """
-    stages = [("pool", "dropout"), ("pool",), ("dropout",)]
-    return _fashion_network(stages, num_classes, mean, std, image_size, dropout, seed)
+    return _fashion_network(3, num_classes, mean, std, image_size, dropout, seed)
 
 
 def _fashion_network(
-    stages: Sequence[Sequence[str]],
+    convolutions: int,
     num_classes: int,
     mean: Channels,
     std: Channels,
@@ -151,22 +149,22 @@ def _fashion_network(
     dropout: float,
     seed: int,
 ) -> nn.Sequential:
-    """A 2x2 convolution for each of ``stages``, which says whether a "pool" and "dropout" follow."""
+    """2x2 convolutions, pooled but for the last one; dropout after the first and the last."""
     layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(mean, std))
     channels, size = len(mean), image_size
     with seeded(seed):
-        for number, after in enumerate(stages, start=1):
+        for number in range(1, convolutions + 1):
             layers[f"conv{number}"] = nn.Conv2d(channels, 64, 2)
             channels, size = 64, size - 1
-            if "pool" in after:
+            if number < convolutions:
                 layers[f"pool{number}"] = nn.MaxPool2d(2)
                 size //= 2
             # The largest of four ReLUs is the ReLU of the largest: after the pooling it costs a quarter.
             layers[f"relu{number}"] = nn.ReLU()
-            if dropout and "dropout" in after:
+            if dropout and number in (1, convolutions):
                 layers[f"dropout{number}"] = Dropout(dropout)
         if size < 1:
-            raise ModelError(f"images of {image_size} px are too small for {len(stages)} convolutions; use 28 or more")
+            raise ModelError(f"images of {image_size} px are too small for {convolutions} convolutions; use 28 or more")
         layers["flatten"] = nn.Flatten()
         layers["fc1"] = nn.Linear(channels * size**2, 64)
         layers["relu_fc1"] = nn.ReLU()

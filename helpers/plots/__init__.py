@@ -5,7 +5,7 @@ the Axes that it drew in; it never shows, saves or closes a figure, draws no ran
 settings alone. Without ``ax`` it opens a new figure as wide as a printed page's text. `helpers.record.figure` closes
 it; whoever calls from elsewhere does so with ``matplotlib.pyplot.close(ax.figure)``. What was drawn is noted at the
 Axes, see `helpers.plots.style.drawn`. What doesn't fit (shapes, lengths, ranges, names) or could not be read is a
-`PlotError`.
+`WorkbookError`.
 
 Class names are shown as they are: ``$`` and ``_`` have no meaning, and matplotlib 3.11 and newer shape Persian and
 Arabic themselves (reshaping them beforehand would reverse them).
@@ -14,12 +14,11 @@ Arabic themselves (reshaping them beforehand would reverse them).
 from helpers.plots.bars import bars_with_error
 from helpers.plots.classes import auc, confusion, roc
 from helpers.plots.curves import compare_curves, learning_curves, marks, setting_curves
-from helpers.plots.images import cam_overlay, class_gallery, feature_maps, filters, predictions, sample_grid
-from helpers.plots.style import STYLE, PlotError, panels
+from helpers.plots.images import cam_overlay, class_gallery, feature_maps, predictions, sample_grid
+from helpers.plots.style import STYLE, panels
 
 __all__ = [
     "STYLE",
-    "PlotError",
     "auc",
     "bars_with_error",
     "cam_overlay",
@@ -27,7 +26,6 @@ __all__ = [
     "compare_curves",
     "confusion",
     "feature_maps",
-    "filters",
     "learning_curves",
     "marks",
     "panels",

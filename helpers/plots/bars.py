@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from helpers import WorkbookError
 from helpers.plots import style
-from helpers.plots.style import PlotError, drawn, styled
+from helpers.plots.style import drawn, styled
 
 
 @styled
@@ -56,12 +57,10 @@ def bars_with_error(
 
 def means_and_spread(means: pd.DataFrame, stds: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both as floats; without ``stds`` the spread is NaN. They need the same rows and columns."""
-    if means.empty:
-        raise PlotError("no means to draw")
     values = means.astype(float)
     spread = values * np.nan if stds is None else stds.astype(float)
     if not (spread.index.equals(values.index) and spread.columns.equals(values.columns)):
-        raise PlotError("means and stds need the same rows and columns")
+        raise WorkbookError("means and stds need the same rows and columns")
     return values, spread
 
 

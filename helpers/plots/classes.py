@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, PowerNorm
 from numpy.typing import NDArray
 
+from helpers import WorkbookError
 from helpers.evaluate import RocCurves
 from helpers.plots import style
-from helpers.plots.style import PlotError, drawn, styled
+from helpers.plots.style import drawn, styled
 
 MOST_NUMBERED = 25
 """Classes up to which the cells of a confusion matrix hold numbers."""
@@ -34,7 +35,7 @@ def confusion(matrix: NDArray[Any], class_names: Sequence[str], *, ax: Axes | No
     """
     counts, size = np.asarray(matrix), len(class_names)
     if counts.shape != (size, size):
-        raise PlotError(f"a confusion matrix of {size} classes has shape {(size, size)}, not {counts.shape}")
+        raise WorkbookError(f"a confusion matrix of {size} classes has shape {(size, size)}, not {counts.shape}")
     totals, names = counts.sum(axis=1, keepdims=True), [str(name) for name in class_names]
     values = 100 * np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
     width = style.WIDTH if size > 12 else max(3.4, 2.6 + 0.3 * size)  # a few classes need no full page
@@ -81,7 +82,7 @@ def auc(curves: Mapping[str, RocCurves], class_names: Sequence[str], *, ax: Axes
     """
     areas = pd.DataFrame({str(network): found.auc for network, found in curves.items()})
     if areas.empty or len(areas) != len(class_names):
-        raise PlotError(f"{len(class_names)} class names for the ROC curves of {len(areas)} classes")
+        raise WorkbookError(f"{len(class_names)} class names for the ROC curves of {len(areas)} classes")
     shown = np.sort(areas.mean(axis=1).sort_values(kind="stable").index[:MOST_NUMBERED])
     step = 0.7 / len(curves)
     ax = style.axes_or_new(ax, height=0.9 + len(shown) * max(0.2, 0.09 * len(curves) + 0.05))
@@ -116,7 +117,7 @@ def roc(curves: RocCurves, class_names: Sequence[str], *, ax: Axes | None = None
         class_names: K names.
     """
     if len(class_names) != len(curves.classes):
-        raise PlotError(f"{len(class_names)} class names for the ROC curves of {len(curves.classes)} classes")
+        raise WorkbookError(f"{len(class_names)} class names for the ROC curves of {len(curves.classes)} classes")
     smallest = [k for k in np.argsort(curves.auc, kind="stable")[:3] if np.isfinite(curves.auc[k])]
     shown = [("mean of all classes", curves.macro), *((str(class_names[k]), curves.classes[k]) for k in smallest)]
     ax = style.axes_or_new(ax, height=2.9)

@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from helpers import evaluate
+from helpers import WorkbookError, evaluate
 from helpers.phrases import say, sentences
 from helpers.plots import style
 from helpers.plots.bars import means_and_spread, tidy_means
-from helpers.plots.style import PlotError, drawn, styled
+from helpers.plots.style import drawn, styled
 
 MOST_MARKERS = 12
 """Epochs up to which each has a dot."""
@@ -58,7 +58,7 @@ def learning_curves(
     for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
         splits = [column.removesuffix(f"_{metric}") for column in history if str(column).endswith(f"_{metric}")]
         if not splits:
-            raise PlotError(f"the history has no {metric} of any split")
+            raise WorkbookError(f"the history has no {metric} of any split")
         columns = {_called(split): history[f"{split}_{metric}"] for split in splits}
         frame = pd.concat(columns, names=["split", "epoch"]).rename(metric).reset_index()
         lines = _lines(ax, frame, metric, "split", percent=metric == "accuracy")
@@ -101,11 +101,6 @@ def compare_curves(
         ylabel: what the column is called; made from its name if not given.
     """
     seeds = {str(label): [run] if isinstance(run, pd.DataFrame) else list(run) for label, run in runs.items()}
-    for label, histories in seeds.items():
-        if not histories or any(column not in history.columns for history in histories):
-            raise PlotError(f"run {label!r} has no history with a column {column!r}")
-    if not seeds:
-        raise PlotError("no runs to compare")
     split, _, metric = column.rpartition("_")
     quantity = ylabel or f"{_called(split)} {metric}".strip()
     values = {(label, i): run[column] for label, histories in seeds.items() for i, run in enumerate(histories)}

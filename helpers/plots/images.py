@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from helpers import WorkbookError
 from helpers.data import ImageData
 from helpers.plots import style
-from helpers.plots.style import PlotError, drawn, styled
+from helpers.plots.style import drawn, styled
 
 Array = torch.Tensor | NDArray[Any]
 SMALLEST = 6.5
@@ -136,7 +137,9 @@ def feature_maps(activations: Mapping[str, Array], *, image: Array) -> Axes:
     layers = {name: np.asarray(maps, dtype=float) for name, maps in activations.items()}
     for name, maps in layers.items():
         if maps.ndim != 3 or not maps.size or not np.isfinite(maps).all():
-            raise PlotError(f"feature maps of one image are finite numbers (C, H, W); those of {name} are {maps.shape}")
+            raise WorkbookError(
+                f"feature maps of one image are finite numbers (C, H, W); those of {name} are {maps.shape}"
+            )
     viridis = mpl.colormaps["viridis"]  # even steps of lightness, readable with any colour vision and in grey print
     rows, sides = [[_Tile(_pictures(np.asarray(image)[None])[0])]], [("image", _size(image))]
     noted = [(*sides[0], None)]
@@ -148,31 +151,6 @@ def feature_maps(activations: Mapping[str, Array], *, image: Array) -> Axes:
     ax = _draw(rows, 8, SMALLEST, sides=sides)
     frame = pd.DataFrame(noted, columns=["layer", "size", "channel"]).astype({"channel": "Int64"})
     return drawn(ax, frame, kind="images", x="layer")
-
-
-@styled
-def filters(weights: Array) -> Axes:
-    """The kernels of a first convolution as pictures: colours for three input channels, else their mean in grey.
-
-    Their number and size stand below. Each is scaled by itself, from its lowest weight (0) to its highest (1).
-
-    Args:
-        weights: (out, in, height, width).
-    """
-    kernels = np.asarray(weights, dtype=float)
-    if kernels.ndim != 4 or not kernels.size or not np.isfinite(kernels).all():
-        raise PlotError(f"filters are finite numbers (out, in, height, width), not of shape {kernels.shape}")
-    size = _size(kernels[0])
-    if kernels.shape[1] != 3:
-        kernels = kernels.mean(axis=1, keepdims=True).repeat(3, axis=1)
-    tiles = [_Tile(_scaled(kernel).transpose(1, 2, 0)) for kernel in kernels]
-    columns = min(8, len(tiles))
-    ax = _draw(_in_rows(tiles, columns), columns, style.SMALL, width=min(style.WIDTH, 0.55 * columns))
-    note, look = f"{len(tiles)} filters of {size} weights", {"fontsize": style.SMALL, "color": style.GREY}
-    below = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
-    ax.annotate(note, (0.5, 0), (0, -3), **below, **look)
-    ends = {"lowest weight": kernels.min(axis=(1, 2, 3)), "highest weight": kernels.max(axis=(1, 2, 3))}
-    return drawn(ax, pd.DataFrame({"filter": range(len(tiles)), **ends}), kind="images")
 
 
 @styled
@@ -188,7 +166,7 @@ def cam_overlay(images: Array, cams: Array, labels: Array, predictions: Array, c
     pictures, heat = np.asarray(images), np.asarray(cams, dtype=float)
     fits = pictures.ndim == 4 and heat.shape == (len(pictures), *pictures.shape[2:])
     if not fits or not ((heat >= 0) & (heat <= 1)).all():
-        raise PlotError(
+        raise WorkbookError(
             f"images (N, C, H, W) need heat maps (N, H, W) from 0 to 1; these are {pictures.shape} and {heat.shape}"
         )
     if pictures.shape[1] == 1:
@@ -207,18 +185,17 @@ def _draw(
     columns: int,
     font_size: float,
     *,
-    width: float = style.WIDTH,
     sides: Sequence[tuple[str, str]] = (),
 ) -> Axes:
     """Rows of tiles on one axes, as a hundred axes take seconds to lay out; beside each row its name and its size."""
     tiles = [tile for row in rows for tile in row]
     tall, most = max(tile.tall for tile in tiles), max(len(tile.lines) for tile in tiles)
     margin, line = MARGIN if sides else 0, LINE * font_size / 72
-    room, words_high = (width - margin) / columns, line * (most + 0.6) if most else 0.05
+    room, words_high = (style.WIDTH - margin) / columns, line * (most + 0.6) if most else 0.05
     # As wide as there is room, or as high, if the rows are many.
     side = max(room / 4, min(room / (1 + GAP), (MOST_HIGH / len(rows) - words_high) / tall))
     gap, pitch, line = room / side - 1, tall + words_high / side, line / side
-    ax = style.axes_or_new(None, width=width, height=len(rows) * pitch * side + 0.1)
+    ax = style.axes_or_new(None, height=len(rows) * pitch * side + 0.1)
     text = {"va": "center", "parse_math": False}
     for i, row in enumerate(rows):
         top = -i * pitch
@@ -262,7 +239,7 @@ def _pictures(images: Array) -> NDArray[np.uint8]:
     """(N, H, W, C) as imshow takes them."""
     pictures = np.asarray(images)
     if pictures.ndim != 4 or not len(pictures) or pictures.shape[1] not in (1, 3) or pictures.dtype != np.uint8:
-        raise PlotError(
+        raise WorkbookError(
             f"images are uint8 (N, 1 or 3, H, W), at least one; these are {pictures.dtype} {pictures.shape}"
         )
     return pictures.transpose(0, 2, 3, 1)
@@ -271,9 +248,9 @@ def _pictures(images: Array) -> NDArray[np.uint8]:
 def _classes(labels: Array, count: int, class_names: Sequence[str]) -> NDArray[np.int64]:
     classes = np.asarray(labels)
     if classes.shape != (count,):
-        raise PlotError(f"{count} images need labels and predictions of shape ({count},), not {classes.shape}")
+        raise WorkbookError(f"{count} images need labels and predictions of shape ({count},), not {classes.shape}")
     if classes.min() < 0 or classes.max() >= len(class_names):
-        raise PlotError(
+        raise WorkbookError(
             f"classes lie between {classes.min()} and {classes.max()}, but there are {len(class_names)} names"
         )
     return classes

@@ -16,8 +16,6 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from helpers import WorkbookError
-
 WIDTH = 6.1
 """Inches: with the margin that saving adds, the 16 cm of a printed page's text, so letters keep their size."""
 FONT_SIZE = 8.5
@@ -58,10 +56,6 @@ styled = plt.rc_context(STYLE)
 
 MOST_NAMED = 6
 """Lines up to which names stand at their ends."""
-
-
-class PlotError(WorkbookError):
-    """Numbers that cannot be drawn as they were given."""
 
 
 def drawn(ax: Axes, frame: pd.DataFrame, *, kind: str, x: str = "", y: str = "", series: str = "") -> Axes:
@@ -133,8 +127,6 @@ def panels(
     Returns:
         (runs,) Axes, with ``pair`` (runs, 2), for `helpers.record.figure`.
     """
-    if not names:
-        raise PlotError("no names of panels")
     rows, lines = -(-len(names) // columns), 2 if pair else 1
     columns = -(-len(names) // rows)  # 3 + 2 rather than 4 + 1
     width = WIDTH / columns

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 
 from helpers import models, train, transfer
-from tests.benchmarks.neighbours import random_images
+from tests.benchmarks.scaling import random_images
 
 
 def main(argv: Sequence[str]) -> int:

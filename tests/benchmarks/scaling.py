@@ -13,14 +13,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from helpers import DATA, ROOT, WorkbookError, train
-from tests.benchmarks.neighbours import QUIET, make_training
+import torch
+
+from helpers import DATA, ROOT, WorkbookError, models, train
+from helpers.data import ImageData, Source
 from tests.command import report_command
 
 GOAL = 0.85
 """Of the number of cores, on the list."""
+QUIET = {**os.environ, "TQDM_DISABLE": "1"}
+"""The environment of processes without progress bars."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,6 +53,22 @@ def main(argv: Sequence[str]) -> int:
             share = times * options.cores[0] / cores
             print(f"{way}: {times:.2f} times as fast with {cores} cores, {share:.2f} × the cores (goal: {GOAL})")
     return 0
+
+
+def random_images(number: int, size: int = 32) -> ImageData:
+    """Random pixels, in ten classes."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (number, 3, size, size), generator=generator, dtype=torch.uint8)
+    source = Source("random", "Random pixels", "made for a benchmark")
+    return ImageData(pixels, torch.arange(number) % 10, tuple("abcdefghij"), "train", source)
+
+
+def make_training(num_images: int, seed: int = 0) -> partial[train.Result]:
+    """A training of the network of 05, on random images."""
+    images = random_images(num_images)
+    network = models.resolution_cnn(10, mean=(0.5,) * 3, std=(0.25,) * 3, image_size=32, seed=seed)
+    options = {"epochs": 1, "batch_size": 128, "optimizer": "sgd", "compute": train.choose_compute()}
+    return partial(train.fit, network, images, images.subset(torch.arange(256)), seed=seed, **options)
 
 
 def _seconds(trainings: int, images: int) -> float:

@@ -77,8 +77,6 @@ def test_folders_as_people_have_them(tmp_path: Path, files: list[str], found: st
     ("files", "message"),
     [
         ([], "no class folders"),
-        (["1.png"], "no class folders"),
-        (["train/"], "no class folders"),
         (["train/a/1.png", "test/"], "no class folders"),
         (["test/cat/1.png", "val/cat/1.png"], "has test, val but no train: put images there as .*train/<class>"),
         (["train/a/1.png", "val/a/1.png", "valid/a/1.png"], "keep one"),
@@ -86,7 +84,6 @@ def test_folders_as_people_have_them(tmp_path: Path, files: list[str], found: st
         (["a/x/1.png", "b/x/1.png"], "without a readable image: 'a', 'b'"),
         ([*TWO, "test/fish/1.png"], "test has classes that train lacks: 'fish'"),
         (["train/cat.0.png", "test1/1.png"], "set holds test1, train without class folders"),
-        (["cars_train/cars_train/1.png", "cars_test/cars_test/1.png"], "a single class, 'cars_train'"),
         (["pictures/1.png", "pictures/2.png"], "a single class, 'pictures'"),
     ],
 )
@@ -118,9 +115,12 @@ def test_bad_images_are_named_five_at_most(pets: Path) -> None:
     assert str(pets.parent) not in str(error.value)
 
 
-@pytest.mark.parametrize("circle", [True, False])
-@pytest.mark.parametrize(("name", "link"), [("auto", ""), ("photographs", "train"), ("auto", "cat/1.png")])
-def test_a_broken_link_is_named_and_nothing_stands_in_for_it(tmp_path: Path, circle, name: str, link: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "link", "circle"), [("auto", "", True), ("photographs", "train", False), ("auto", "cat/1.png", True)]
+)
+def test_a_broken_link_is_named_and_nothing_stands_in_for_it(
+    tmp_path: Path, name: str, link: str, circle: bool
+) -> None:
     path = tmp_path / "photographs" / link
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(path.name if circle else "not/there")
@@ -223,7 +223,6 @@ watching = threading.Thread(target=watch)
 watching.start()
 data.load("folder:many", **options)
 splits = data.load("folder:many", **options)  # from the cache
-smaller, _ = data.split(splits.train, val_fraction=0.1, seed=0)
 means = [splits.train.mean_std()[0][0], splits.train.images[:, 0, 0, 0].double().mean().item() / 255]
 values = [image[0, 0, 0].item() for part in splits.all for image in part.images]
 done = True

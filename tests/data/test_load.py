@@ -66,6 +66,7 @@ CLASSES = {"a": 40, "b": 20}
     [
         ({}, [[26, 13], [6, 3], [8, 4]]),
         ({"val_fraction": 0.5}, [[16, 8], [16, 8], [8, 4]]),
+        ({"val_fraction": 0.01}, [[31, 15], [1, 1], [8, 4]]),
         ({"train_per_class": 8}, [[8, 8], [2, 2], [8, 4]]),
         ({"test_per_class": 3}, [[26, 13], [6, 3], [3, 3]]),
         ({"num_classes": 1}, [[26], [6], [8]]),
@@ -81,6 +82,14 @@ def test_who_is_in_which_split_of_a_folder(folder, options, counts):
         assert torch.equal(split.images[:, 2, 0, 0].long(), split.labels), "each image keeps its own label"
         assert torch.equal(split.images, same.images)
         assert colours(split) != colours(another), "the seed decides"
+
+
+def test_a_smaller_choice_of_images_is_part_of_a_larger_one_and_a_single_image_cannot_be_split(folder):
+    load = folder({"train": CLASSES, "test": {"a": 1}})
+    small, large = (load(train_per_class=number) for number in (4, 8))
+    assert all(colours(few) < colours(more) for few, more in zip(small.all[:2], large.all[:2], strict=True))
+    with pytest.raises(data.DataError, match="class 'c' has a single image"):
+        folder({"train": {"c": 1}})()
 
 
 def test_a_folders_own_splits_stay_what_they_are_and_what_is_left_out_is_said(folder, tmp_path):

@@ -1,12 +1,11 @@
-"""Images in memory: what fits together, how they are split, and shown at a lower resolution."""
+"""Images in memory: what fits together, and what they look like at a lower resolution."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from helpers.data import DataError, ImageData, Source, Splits, lower_resolution, split
-from helpers.data.structures import limited
+from helpers.data import DataError, ImageData, Source, Splits, lower_resolution
 
 SOURCE = Source("random", "Random colours", "made by a test")
 NAMES = ("cat", "dog", "owl")
@@ -53,49 +52,7 @@ def test_splits_say_what_they_hold_and_a_cut_gives_the_first_classes_and_the_oth
             splits.cut(number)
 
 
-def numbered(counts):
-    """Images whose first pixels are their number, shuffled, with so many of each class."""
-    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(5))]
-    numbers = torch.arange(len(labels))
-    images = torch.stack([numbers // 256, numbers % 256], 1).to(torch.uint8)[:, :, None, None]
-    return image_data(labels.tolist(), images, tuple(map(str, range(len(counts)))))
-
-
-def numbers_of(data):
-    return (data.images[:, 0, 0, 0].int() * 256 + data.images[:, 1, 0, 0].int()).tolist()
-
-
-@pytest.mark.parametrize("counts", [[2], [2, 3, 0, 40], [7, 9, 2, 0, 31, 5]])
-@pytest.mark.parametrize(("fraction", "seed"), [(0.05, 0), (0.3, 2**40), (0.95, 0)])
-def test_a_split_is_disjoint_complete_stratified_and_stable(counts, fraction, seed):
-    data = numbered(counts)
-    train, val = split(data, val_fraction=fraction, seed=seed)
-    assert sorted(numbers_of(train) + numbers_of(val)) == numbers_of(data)
-    for total, held_out in zip(counts, val.class_counts().tolist(), strict=True):
-        if total:
-            assert abs(held_out - fraction * total) <= 1
-            assert 1 <= held_out < total
-    assert numbers_of(split(data, val_fraction=fraction, seed=seed)[1]) == numbers_of(val)
-    labels = dict(zip(numbers_of(data), data.labels.tolist(), strict=True))
-    assert [labels[number] for number in numbers_of(val)] == val.labels.tolist()
-    assert (train.split, val.split) == ("train", "val")
-
-
-def test_a_class_of_one_image_cannot_be_split():
-    with pytest.raises(DataError, match="class '1' has a single image"):
-        split(numbered([5, 1]), val_fraction=0.2, seed=0)
-
-
-def test_a_smaller_subset_is_part_of_a_larger_one():
-    data = numbered([30, 4, 20])
-    small, large = (data.subset(limited(data.labels, 3, per_class, seed=3)) for per_class in (5, 10))
-    assert small.class_counts().tolist() == [5, 4, 5] and large.class_counts().tolist() == [10, 4, 10]
-    assert set(numbers_of(small)) < set(numbers_of(large))
-
-
-@pytest.mark.parametrize("size", [16, 5, 2])
-@pytest.mark.parametrize("shape", [(32, 32), (20, 32)])
+@pytest.mark.parametrize(("size", "shape"), [(16, (32, 32)), (5, (20, 32)), (2, (20, 32))])
 def test_a_lower_resolution_is_pillows_and_everything_but_the_pixels_stays(size, shape):
     images = torch.randint(0, 256, (5, 3, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     data = image_data([0, 1, 0, 1, 2], images)

@@ -9,7 +9,7 @@ import yaml
 from sklearn import metrics
 
 from helpers import ROOT
-from tests.notebooks.playing import play
+from tests.notebooks.playing import assert_disjoint, hits, pixels, play
 
 REPORTED = yaml.safe_load((ROOT / "notebooks" / "reported" / "S3.yaml").read_text())["figures"]
 # As the report prints them: the last epochs, in the order loss, accuracy, validation loss, validation accuracy.
@@ -77,13 +77,9 @@ def test_the_full_profile_has_the_settings_of_the_report():
 
 
 @pytest.fixture(scope="module")
-def spaces(tmp_path_factory):
+def spaces(checkpoints):
     """What each notebook leaves, played at the smoke profile."""
-    checkpoints = tmp_path_factory.mktemp("checkpoints")
-    with pytest.MonkeyPatch.context() as patch:
-        seven = play(SEVEN, patch, checkpoints)
-    with pytest.MonkeyPatch.context() as patch:
-        return seven, play(EIGHT, patch, checkpoints)
+    return play(SEVEN, checkpoints), play(EIGHT, checkpoints)
 
 
 def macro(logits, labels):
@@ -103,19 +99,13 @@ def expected(stem, space, name, labels):
     return {f"{stem}_{metric}": np.mean([row[metric] for row in rows]) for metric in rows[0]}
 
 
-def share_right(network, split):
-    """Of the images, all in one go."""
-    with torch.no_grad():
-        return (network.cpu().eval()(split.images).argmax(dim=1) == split.labels).double().mean().item()
-
-
 @pytest.mark.slow
 def test_recorded_numbers_are_those_of_the_logits_and_histories(spaces):
     seven, eight = spaces
     images, numbers = seven["images"], {}
     for name, stem in seven["stems"].items():
         numbers |= expected(stem, seven, name, images.test.labels)
-        known = share_right(seven["networks"][name, 0], images.train)
+        known = hits(seven["networks"][name, 0], images.train).mean()
         numbers[f"{stem}_gap"] = known - seven["results"][name, 0].history["val_accuracy"].iloc[-1]
     probabilities = seven["logits"]["CNNModel2", 0].softmax(1)
     numbers["cnn_model_2_auc"] = min(
@@ -132,7 +122,7 @@ def test_recorded_numbers_are_those_of_the_logits_and_histories(spaces):
 @pytest.mark.slow
 def test_a_change_is_measured_on_the_same_test_images(spaces):
     space, _ = spaces
-    right = {name: share_right(network, space["images"].test) for (name, _), network in space["changed"].items()}
+    right = {name: hits(network, space["images"].test).mean() for (name, _), network in space["changed"].items()}
     table = space["recorded"]["ablation"]
     rows = [dict(zip(table["names"], row, strict=True)) for row in table["values"]]
     assert len(rows) == 7
@@ -142,21 +132,16 @@ def test_a_change_is_measured_on_the_same_test_images(spaces):
         assert row["difference"] == pytest.approx(right[name] - right[row["against"]])
 
 
-def distinct(split):
-    return {image.numpy().tobytes() for image in split.images}
-
-
 @pytest.mark.slow
 def test_nothing_is_trained_or_chosen_on_test_images(spaces):
     seven, eight = spaces
     for space, sets in ((seven, [seven["images"]]), (eight, eight["sets"].values())):
         trains, vals, tests = set(), set(), set()
         for images in sets:
-            parts = [distinct(split) for split in images.all]
-            assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
-            trains, vals, tests = trains | parts[0], vals | parts[1], tests | parts[2]
+            assert_disjoint(images.all)
+            trains, vals, tests = trains | pixels(images.train), vals | pixels(images.val), tests | pixels(images.test)
         for _, splits, options, _ in space["fits"]:
-            learns, watches = map(distinct, splits)
+            learns, watches = map(pixels, splits)
             assert not (learns | watches) & tests
             if options["label"].startswith("by heart"):
                 assert learns == watches and learns < trains

@@ -1,7 +1,6 @@
 """05 and 06 at smoke: what they record is computed anew without helpers, what they quote is what the report says."""
 
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import yaml
 from sklearn import metrics
 
 from helpers import ROOT, record
-from tests.notebooks.playing import cells, play
+from tests.notebooks.playing import answers, assert_disjoint, play
 
 # The report's tables, row by row as they stand there: 1 and 3, 2 and 4, 9.
 BY_RESOLUTION = """
@@ -86,41 +85,14 @@ def test_the_full_profiles_have_the_reports_settings():
     assert (values["resolution_epochs"], values["fashion_epochs"], values["fashion_dropout"]) == (150, 50, 0.25)
 
 
-def executed(name, folder, patch, **parameters):
-    """What `play` gives, by the names that the tests below use."""
-    names = play(name, patch, folder, **parameters)
-    tables = {key: content for key, content in names["recorded"].items() if content["kind"] == "table"}
-    trainings = [((network, *splits), options) for network, splits, options, _ in names["fits"]]
-    return SimpleNamespace(names=names, numbers=names["shown"], tables=tables, trainings=trainings)
+@pytest.fixture(scope="module")
+def resolution(checkpoints):
+    return play("05_resolution", checkpoints)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """`executed` of 05 or 06, once for all tests."""
-    done = {}
-
-    def get(name, **parameters):
-        if name not in done:
-            with pytest.MonkeyPatch.context() as patch:
-                done[name] = executed(name, tmp_path_factory.mktemp(name), patch, **parameters)
-        return done[name]
-
-    return get
-
-
-def resolution(run):
-    return run("05_resolution")
-
-
-def fashion(run):
-    return run("06_fashion_mnist", DATASET="fashion_mnist_subset", TEST_PER_CLASS=10)
-
-
-def answers(network, images):
-    """The logits of a plain pass, image by image in eval mode."""
-    network = network.eval().float().cpu()
-    with torch.no_grad():
-        return torch.cat([network(image[None]) for image in images])
+def fashion(checkpoints):
+    return play("06_fashion_mnist", checkpoints, DATASET="fashion_mnist_subset", TEST_PER_CLASS=10)
 
 
 def shares(logits, labels):
@@ -135,41 +107,29 @@ def shares(logits, labels):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("get", [resolution, fashion])
-def test_no_image_is_in_two_splits(run, get):
-    images = get(run).names["images"]
-    train_images, val, test = ({image.numpy().tobytes() for image in split.images} for split in images.all)
-    assert not train_images & val and not train_images & test and not val & test
+def test_no_image_is_in_two_splits(resolution, fashion):
+    assert_disjoint(resolution["images"].all)
+    assert_disjoint(fashion["images"].all)
 
 
-def checked_resolutions(names):
+@pytest.mark.slow
+def test_05_tests_each_network_on_the_images_that_it_says(resolution):
     """TOTV asks the network of the first resolution and TVTV each one's own, about test images of that resolution."""
-    sharpest = names["RESOLUTIONS"][0]
-    for (test, size, seed), logits in names["logits"].items():
-        asked = names["networks"][sharpest if test == "TOTV" else size, seed]
-        torch.testing.assert_close(logits, answers(asked, names["lowered"][size].test.images), rtol=1e-3, atol=1e-3)
+    sharpest = resolution["RESOLUTIONS"][0]
+    for (test, size, seed), logits in resolution["logits"].items():
+        asked = resolution["networks"][sharpest if test == "TOTV" else size, seed]
+        torch.testing.assert_close(
+            logits, answers(asked, resolution["lowered"][size].test.images), rtol=1e-3, atol=1e-3
+        )
         if test == "TVTV" and size != sharpest:
-            assert not torch.equal(logits, names["logits"]["TOTV", size, seed])
+            assert not torch.equal(logits, resolution["logits"]["TOTV", size, seed])
 
 
 @pytest.mark.slow
-def test_05_tests_each_network_on_the_images_that_it_says(run):
-    names = resolution(run).names
-    checked_resolutions(names)
-    (cell,) = (cell.source for cell in cells("05_resolution") if 'in (("TOTV", sharpest)' in cell.source)
-    wrong = dict(names)
-    exec(cell.replace('("TVTV", size)', '("TVTV", sharpest)'), wrong)
-    with pytest.raises(AssertionError):
-        checked_resolutions(wrong)
-
-
-@pytest.mark.slow
-def test_05_trains_each_network_on_its_own_resolution_as_the_text_says(run):
-    found = resolution(run)
-    names = found.names
-    assert len(found.trainings) == len(names["RESOLUTIONS"]) * len(names["SEEDS"])
-    for (args, options), (size, _) in zip(found.trainings, names["networks"], strict=True):
-        for part, of_all in zip(args[1:], (names["images"].train, names["images"].val), strict=True):
+def test_05_trains_each_network_on_its_own_resolution_as_the_text_says(resolution):
+    assert len(resolution["fits"]) == len(resolution["RESOLUTIONS"]) * len(resolution["SEEDS"])
+    for (_, splits, options, _), (size, _) in zip(resolution["fits"], resolution["networks"], strict=True):
+        for part, of_all in zip(splits, (resolution["images"].train, resolution["images"].val), strict=True):
             small = torch.nn.functional.interpolate(of_all.images.float(), size=size, mode="bilinear", antialias=True)
             back = torch.nn.functional.interpolate(small.round(), size=of_all.images.shape[-1], mode="bilinear")
             assert (part.images.float() - back).abs().mean() < 1.5
@@ -178,18 +138,17 @@ def test_05_trains_each_network_on_its_own_resolution_as_the_text_says(run):
 
 
 @pytest.mark.slow
-def test_05_records_what_its_logits_give(run):
-    found = resolution(run)
-    names, truth = found.names, found.names["images"].test.labels
+def test_05_records_what_its_logits_give(resolution):
+    names, truth, numbers = resolution, resolution["images"].test.labels, dict(resolution["shown"])
     for test, sizes in (("TOTV", (32, 16, 8)), ("TVTV", (16, 8))):
         for size in sizes:
             over_seeds = [shares(names["logits"][test, size, seed], truth) for seed in names["SEEDS"]]
             for ending in over_seeds[0]:
                 mean = np.mean([each[ending] for each in over_seeds])
-                assert found.numbers.pop(f"{test.lower()}_{size}{ending}") == pytest.approx(mean)
-    assert not found.numbers
+                assert numbers.pop(f"{test.lower()}_{size}{ending}") == pytest.approx(mean)
+    assert not numbers
     for test in ("TOTV", "TVTV"):
-        for row in found.tables[f"{test.lower()}_classes"]["values"]:
+        for row in names["recorded"][f"{test.lower()}_classes"]["values"]:
             mine = truth == names["images"].class_names.index(row[0])
             for size, value in zip((32, 16, 8), row[1:], strict=True):
                 logits = [names["logits"][test, size, seed][mine] for seed in names["SEEDS"]]
@@ -198,18 +157,18 @@ def test_05_records_what_its_logits_give(run):
 
 
 @pytest.mark.slow
-def test_05_measures_its_training_images_with_nothing_dropped(run):
-    names = resolution(run).names
-    for size, known in zip(names["RESOLUTIONS"], names["undropped"]["train"], strict=True):
-        split = names["lowered"][size].train
-        right = answers(names["networks"][size, names["SEEDS"][0]], split.images).argmax(dim=1) == split.labels
+def test_05_measures_its_training_images_with_nothing_dropped(resolution):
+    for size, known in zip(resolution["RESOLUTIONS"], resolution["undropped"]["train"], strict=True):
+        split = resolution["lowered"][size].train
+        right = (
+            answers(resolution["networks"][size, resolution["SEEDS"][0]], split.images).argmax(dim=1) == split.labels
+        )
         assert known == pytest.approx(right.float().mean().item(), abs=1.01 / len(split))
 
 
 @pytest.mark.slow
-def test_06_chooses_rates_on_validation_and_records_what_its_logits_give(run):
-    found = fashion(run)
-    names, truth = found.names, found.names["images"].test.labels
+def test_06_chooses_rates_on_validation_and_records_what_its_logits_give(fashion):
+    names, truth = fashion, fashion["images"].test.labels
     reached = {}
     for name, rate, seed in names["keys"]:
         result = names["tried"][name, rate, seed][1]
@@ -223,8 +182,8 @@ def test_06_chooses_rates_on_validation_and_records_what_its_logits_give(run):
             network = names["runs"][name, seed][0] if kind == "all_logits" else names["tuned"][name, seed]
             torch.testing.assert_close(logits, answers(network, names["images"].test.images), rtol=1e-2, atol=1e-2)
             key = re.sub("[ ,]+", "_", name.lower()) + ending
-            assert found.numbers[key] == pytest.approx(shares(logits, truth)[""])
-    for row in found.tables["comparisons"]["values"]:
+            assert names["shown"][key] == pytest.approx(shares(logits, truth)[""])
+    for row in names["recorded"]["comparisons"]["values"]:
         kind = "all_logits" if "both" in row[0] else "tuned_logits"
         arcs = re.findall(r"Arc\d", row[0])
         one, other = ("Adam", "SGD") if row[0].startswith("Adam") else arcs
@@ -235,8 +194,8 @@ def test_06_chooses_rates_on_validation_and_records_what_its_logits_give(run):
 
 
 @pytest.mark.slow
-def test_06_trains_as_its_text_says(run):
-    asked = {options["label"]: (args[0], options) for args, options in fashion(run).trainings}
+def test_06_trains_as_its_text_says(fashion):
+    asked = {options["label"]: (network, options) for network, _, options, _ in fashion["fits"]}
     for label, (network, options) in asked.items():
         assert options["optimizer"] == ("sgd" if "SGD" in label else "adam")
         assert options.get("loss", "cross_entropy") == ("l1" if "L1" in label else "cross_entropy")
@@ -247,7 +206,7 @@ def test_06_trains_as_its_text_says(run):
 
 
 @pytest.mark.slow
-def test_the_contradictions_of_table_9_are_those_that_06_counts(run):
+def test_the_contradictions_of_table_9_are_those_that_06_counts(fashion):
     """Is there a recall and a precision that are printed so, and whose F1 is printed as it is?"""
     contradict = far = 0
     for rows in blocks(TABLE_9, r"arc\d_\w+").values():
@@ -258,5 +217,5 @@ def test_the_contradictions_of_table_9_are_those_that_06_counts(run):
             contradict += not ((possible >= f1 - 0.005) & (possible <= f1 + 0.005)).any()
             far += abs(2 / (100 / accuracy + 1 / precision) - f1) > 0.015
     assert (contradict, far) == (24, 17)
-    table = fashion(run).tables["table_9"]["values"]
+    table = fashion["recorded"]["table_9"]["values"]
     assert [sum(row[column] for row in table) for column in (1, 2, 3)] == [24, 17, 18]

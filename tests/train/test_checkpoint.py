@@ -69,19 +69,9 @@ def test_where_one_may_only_read_a_training_goes_without_and_says_so(fit, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-class Malicious:
-    """Unpickling it as the old torch.load did would make a folder."""
-
-    def __init__(self, marker):
-        self.marker = str(marker)
-
-    def __reduce__(self):
-        return (os.mkdir, (self.marker,))
-
-
 @pytest.mark.parametrize("damage", ["truncated", "garbage", "foreign", "malicious", "older format", "other training"])
-def test_a_file_that_is_damaged_or_not_ours_is_set_aside(fit, tmp_path, damage):
-    folder, marker = tmp_path / "kept", tmp_path / "executed"
+def test_a_file_that_is_damaged_or_not_ours_is_set_aside(fit, tmp_path, malicious, damage):
+    folder = tmp_path / "kept"
     expected = fit(folder).history["val_loss"]
     (path,) = folder.iterdir()
     content = torch.load(path, weights_only=True)
@@ -92,7 +82,7 @@ def test_a_file_that_is_damaged_or_not_ours_is_set_aside(fit, tmp_path, damage):
     elif damage == "foreign":
         torch.save({"weights": torch.zeros(2)}, path)
     elif damage == "malicious":
-        torch.save({**content, "state": Malicious(marker)}, path)
+        torch.save({**content, "state": malicious}, path)
     elif damage == "older format":
         torch.save({**content, "format": 0}, path)
     else:
@@ -101,7 +91,6 @@ def test_a_file_that_is_damaged_or_not_ours_is_set_aside(fit, tmp_path, damage):
     with pytest.warns(train.CheckpointWarning, match=rf"checkpoint {path.name} can't be used: .* training anew"):
         assert fit(folder).history["val_loss"].equals(expected)
     assert sorted(each.suffix for each in folder.iterdir()) == [".pt", ".unusable"]
-    assert not marker.exists()
 
 
 def test_the_schedule_of_the_readme_is_taken_up_where_it_was(fit, make_images, tmp_path):

@@ -1,7 +1,6 @@
 """What frozen layers do: they compute as in evaluation, and run once over the data, also inside nested sequences."""
 
 from collections import OrderedDict
-from pathlib import Path
 
 import pytest
 import torch
@@ -187,24 +186,6 @@ def test_a_frozen_part_behind_a_trained_layer_drops_nothing(fit):
             network.append(nn.Linear(8, 4))
         losses.append(fit(network, augment=augment).history["train_loss"].tolist())
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-
-
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at Linux's list of mapped files")
-def test_large_activations_lie_in_a_file_and_give_the_same(fit, at_step, monkeypatch, tmp_path):
-    def mapped_files() -> int:
-        return sum(f"{tmp_path}/" in line for line in Path("/proc/self/maps").read_text().splitlines())
-
-    monkeypatch.setattr("helpers.DATA", tmp_path)
-    results, mapped = [], []
-    for share in (storage.SHARE, 0):
-        monkeypatch.setattr(storage, "SHARE", share)
-        frozen._kept.clear()
-        at_step(3, lambda: mapped.append(mapped_files()))
-        network = frozen_network()
-        fit(network)
-        results.append(network[-1].weight)
-    assert torch.equal(*results) and mapped[0] == 0 < mapped[1]
-    assert mapped_files() == 0 and list((tmp_path / "cache").iterdir()) == []
 
 
 def test_without_room_on_the_disk_frozen_layers_run_in_every_epoch(fit, monkeypatch):
