@@ -3,10 +3,12 @@
 import math
 import re
 import string
-import unicodedata
 from collections.abc import Iterable
 from functools import reduce
 from typing import Any
+
+_RUNS_LEFT = "[\u0590-\u065f\u066d-\u06ef\u06fa-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]"
+"""Hebrew, Arabic and Persian letters, and no digits."""
 
 
 class Said(str):
@@ -55,17 +57,34 @@ def isolated(text: str) -> str:
     return f"\u2068{text}\u2069"
 
 
+def runs_left(text: str) -> bool:
+    """Whether it has letters that run from right to left."""
+    return re.search(_RUNS_LEFT, text) is not None
+
+
+def for_terminal(line: str) -> str:
+    """A line with its names isolated that run from right to left; not paths, which are copied from there."""
+    word = rf"[^\s/\\]*{_RUNS_LEFT}[^\s/\\]*"
+    return re.sub(rf"(?<!\S){word}(?: {word})*(?!\S)", lambda name: isolated(name[0]), line)
+
+
+def set_apart(name: str) -> str:
+    """A name as it stands in English: isolated where it has letters that run from right to left."""
+    return isolated(name) if runs_left(name) else name
+
+
 class _Sentence(string.Formatter):
     def format_field(self, value: Any, spec: str) -> str:
         text = format(value, spec)
         if not isinstance(value, str):
             return with_minus(text)
-        runs_left = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
-        return isolated(text) if runs_left and not isinstance(value, Said) else text
+        return text if isinstance(value, Said) else set_apart(text)
 
 
 def _joined(value: Any) -> Any:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    if not isinstance(value, list | tuple):
+        return value
+    return ", ".join(each if isinstance(each, Said) else set_apart(str(each)) for each in value)
 
 
 def _kept(value: Any) -> Any:

@@ -9,6 +9,7 @@ from helpers import DATA, WorkbookError
 from helpers.data import sets
 from helpers.data.download import fetch
 from helpers.files import print_anything
+from helpers.phrases import for_terminal
 
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -102,7 +103,7 @@ def _list(root: Path) -> None:
     ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for first, second, third in rows:
-        print(f"{first:{widths[0]}}  {second:{widths[1]}}  {third}".rstrip())
+        print(for_terminal(f"{first:{widths[0]}}  {second:{widths[1]}}  {third}".rstrip()))
     where = sets.describe_where(root)
     print(f"\nAny other name of timm.list_models() will do as well. Own weights go to {where}/weights.")
     cache = root / "cache"

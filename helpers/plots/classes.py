@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from helpers import WorkbookError
 from helpers.evaluate import RocCurves
+from helpers.phrases import set_apart
 from helpers.plots import style
 from helpers.plots.style import drawn, styled
 
@@ -130,7 +131,7 @@ def roc(curves: RocCurves, class_names: Sequence[str], *, ax: Axes | None = None
         places = np.maximum(curve.fpr, start) if cornered else curve.fpr
         lines += ax.plot(places, curve.tpr, linewidth=1.2 if i else 2, label=name, **style.line_look(i))
         area = f"{curve.auc:.3f}" if np.isfinite(curve.auc) else "not defined"
-        labels.append(f"AUC {area}  {style.shortened(name, 28)}")
+        labels.append(f"AUC {area}  {set_apart(style.shortened(name, 28))}")
         points = {"false positive rate": curve.fpr, "true positive rate": curve.tpr}
         frames.append(pd.DataFrame({"curve": f"{name} (AUC {area})", **points}))
     ax.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

@@ -1,6 +1,5 @@
 """Pictures: the images themselves, and what a network sees in them."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from helpers import WorkbookError
 from helpers.data import ImageData
+from helpers.phrases import runs_left
 from helpers.plots import style
 from helpers.plots.style import drawn, styled
 
@@ -228,10 +228,8 @@ def _in_rows(tiles: Sequence[_Tile], columns: int) -> list[Sequence[_Tile]]:
 
 def _guess(name: str, mark: str, share: str, length: int) -> list[str]:
     """Mark, predicted class and confidence, in as many lines as they need; two at most."""
-    if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name):
-        # A left-to-right mark keeps the order of a line that begins with a symbol. Only here: next to this invisible
-        # mark matplotlib's PDFs lose a space.
-        return [f"\u200e{mark} {style.shortened(name, length - 2)}", *filter(None, [share])]
+    if runs_left(name):  # and would turn a line around that it shares
+        return [f"{mark} {share}".strip(), style.shortened(name, length)]
     return style.wrapped(f"{mark} {style.shortened(name, 2 * length - 8)} {share}", length, 2)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from helpers import ROOT
 from helpers.files import print_anything, start_in_utf8
+from helpers.phrases import for_terminal
 from helpers.report.clean import printable
 from helpers.report.parameters import defaults, plan
 from helpers.report.run import in_words
@@ -328,14 +329,14 @@ def _say(text: str) -> None:
     """A line to stderr above those of the notebooks under way. What notebooks say must not move a terminal's cursor."""
     from tqdm import tqdm
 
-    tqdm.write(printable(text), file=sys.stderr)
+    tqdm.write(for_terminal(printable(text)), file=sys.stderr)
 
 
 def _print(lines: Iterable[str]) -> None:
     """Prints the lines, unless whoever reads them, such as ``head``, has had enough."""
     try:
         for line in lines:
-            print(printable(line), flush=True)
+            print(for_terminal(printable(line)), flush=True)
     except BrokenPipeError:
         # At its end Python flushes what is left, and would complain once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
