@@ -8,7 +8,7 @@ from typing import Any
 from helpers.phrases import Said, say
 from helpers.report import clean, render
 from helpers.report.cover import Cover
-from helpers.report.document import Document, Failure, Provenance, read, selected, with_failure
+from helpers.report.document import Document, Failure, read, selected, with_failure
 from helpers.report.index import finding
 from helpers.report.language import Language, translated
 from helpers.report.workspace import BOOK, Settings, UnreadableNotebook, left, load, write
@@ -69,10 +69,9 @@ def _document(path: Path) -> Document:
         document = read(load(path), name=path.stem)
     except UnreadableNotebook as error:
         message = f"its executed notebook cannot be read: {type(error.__cause__).__name__}; run it again"
-        document = Document(path.stem, [], {}, {}, duration=None, finished=None, failed=False)
-        return with_failure(document, type(error).__name__, message)
+        return with_failure(Document(path.stem), type(error).__name__, message)
     # A failure that showed only when the report was written, which its numbers tell of.
-    error = None if document.failed else left(path.with_suffix(".json")).get("error")
+    error = None if document.failure else left(path.with_suffix(".json")).get("error")
     return with_failure(document, error["name"], error["message"]) if error else document
 
 
@@ -87,7 +86,7 @@ def pdf(chapters: Chapters, how: Settings) -> bytes:
         blocks = _summary(chapters, language)
         for number, (name, document) in enumerate(chapters.items(), 1):
             line = " · ".join(filter(None, [name, render.facts(document)]))
-            opening = {"title": document.title, "facts": line, "failed": document.failed}
+            opening = {"title": document.title, "facts": line, "failed": bool(document.failure)}
             blocks += [{"kind": "chapter", "chapter": number, **opening}]
             blocks += render.described(document, pictures, paper=True, chapter=number)
         cover = how.cover or Cover()
@@ -101,8 +100,8 @@ def pdf(chapters: Chapters, how: Settings) -> bytes:
 
 def _facts(documents: Sequence[Document], profile: str, language: Language) -> str:
     """The last line of the title page: when, and how much of it failed or rests on stand-in data."""
-    failed = sum(document.failed for document in documents)
-    stand_ins = sum(map(_is_stand_in, documents))
+    failed = sum(bool(document.failure) for document in documents)
+    stand_ins = sum(bool(document.stand_in) for document in documents)
     newest = max((document.finished for document in documents if document.finished), default="")
     count = len(documents)
     facts = [
@@ -121,14 +120,14 @@ def _summary(chapters: Chapters, language: Language) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = [{"kind": "unnumbered", "level": 1, "text": language.told("Summary")}]
     count = len(chapters)
     lines = [
-        f"{language.told('Chapter')} {number}, {name}. {_failure(document)}"
+        f"{language.told('Chapter')} {number}, {name}. {_in_a_line(document.failure)}"
         for number, (name, document) in enumerate(chapters.items(), 1)
-        if document.failed
+        if document.failure
     ]
     if lines:
         label = language.told(say("{some} of {count} notebooks failed", some=len(lines), count=count))
         blocks += [{"kind": "alarms", "label": label, "lines": lines}]
-    stand_ins = sum(map(_is_stand_in, chapters.values()))
+    stand_ins = sum(bool(document.stand_in) for document in chapters.values())
     warning = say(
         "STAND-IN DATA in {some} of {count} chapters. Such numbers say how the methods behave, nothing about the data "
         "sets that the images stand in for.",
@@ -137,17 +136,11 @@ def _summary(chapters: Chapters, language: Language) -> list[dict[str, Any]]:
     )
     blocks += [{"kind": "warning", "text": language.told(warning)}] if stand_ins else []
     for number, document in enumerate(chapters.values(), 1):
-        state = f"{language.told('Failed')}. {_failure(document)}" if document.failed else ""
+        state = f"{language.told('Failed')}. {_in_a_line(document.failure)}" if document.failure else ""
         about = {"chapter": number, "title": document.title, "state": state}
         blocks += [{"kind": "finding", "text": finding(document), "format": "markdown", **about}]
     return blocks
 
 
-def _is_stand_in(document: Document) -> bool:
-    return any(isinstance(block, Provenance) and block.stand_in for block in document.blocks)
-
-
-def _failure(document: Document) -> str:
-    """What ended the run, in one line."""
-    errors = [block for block in document.blocks if isinstance(block, Failure)]
-    return " ".join(f"{errors[0].name}: {errors[0].message}".split()) if errors else ""
+def _in_a_line(failure: Failure) -> str:
+    return " ".join(str(failure).split())

@@ -141,24 +141,38 @@ class Failure(Block):
     traceback: str
     cell: int | None
 
+    def __str__(self) -> str:
+        where = "" if self.cell is None else f" (cell {self.cell})"
+        return ": ".join(filter(None, [self.name, self.message])) + where
+
 
 @dataclass(frozen=True)
 class Document:
     """One notebook's report, its blocks in reading order."""
 
     title: str  # the notebook's level-1 heading, or its name
-    blocks: list[Block]
-    numbers: dict[str, dict[str, Any]]  # name -> attributes of `record.Number`, and their texts with units as "shown"
-    parameters: dict[str, Any]
-    duration: float | None  # seconds that the run took; None where the notebook does not say
-    finished: str | None  # ISO 8601 in UTC to the second
-    failed: bool  # whether the last block is a Failure
+    blocks: list[Block] = field(default_factory=list)
+    # name -> attributes of `record.Number`, and their texts with units as "shown"
+    numbers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    duration: float | None = None  # seconds that the run took, where the notebook says it
+    finished: str | None = None  # ISO 8601 in UTC to the second
     key_figure: str = ""  # names of the figure and the numbers that stand for the notebook, see `record.provenance`
     key_numbers: tuple[str, ...] = ()
     incomplete: str = ""  # what of a report over others is missing (see `record.opening`)
     left_out: tuple[str, ...] = ()  # "fig-NAME" and "tbl-NAME" of the full edition only
     finding: str = ""  # the reading that says what was found: the first of the conclusion, else the last
     language: str = "en"  # that its texts are in
+
+    @property
+    def failure(self) -> Failure | None:
+        """The error that ended the run."""
+        return next((block for block in self.blocks if isinstance(block, Failure)), None)
+
+    @property
+    def stand_in(self) -> str:
+        """The warning that images stand in for others, or ""."""
+        return next((block.warning for block in self.blocks if isinstance(block, Provenance) and block.stand_in), "")
 
 
 def selected(document: Document, *, code: str = "all", edition: str = "full") -> Document:
@@ -210,7 +224,7 @@ def is_heading(block: Block) -> bool:
 def with_failure(document: Document, name: str, message: str) -> Document:
     """The document as of a run that failed, after its last cell, with an error of this name."""
     failure = Failure(name, clean.private(clean.printable(message)), "", None)
-    return replace(document, blocks=[*document.blocks, failure], failed=True)
+    return replace(document, blocks=[*document.blocks, failure])
 
 
 def read(notebook: "NotebookNode", *, name: str = "") -> Document:
@@ -249,12 +263,11 @@ class _Reader:
     """Walks through the cells; collects blocks, and what is known once for the whole document."""
 
     def __init__(self, notebook: "NotebookNode") -> None:
-        self._notebook = notebook
-        self._title = self._incomplete = self._key_figure = ""
-        self._key_numbers: tuple[str, ...] = ()
+        self._notebook, self._run = notebook, notebook.metadata.get("papermill", {})
+        self._title = ""
+        self._about: dict[str, Any] = {"parameters": private(dict(self._run.get("parameters", {})))}
         self._blocks: list[Block] = []
         self._numbers: dict[str, dict[str, Any]] = {}
-        self._parameters: dict[str, Any] = {}
         self._failure: Failure | None = None
         self._misnamed: Failure | None = None
         self._names: set[tuple[str, str]] = set()
@@ -278,19 +291,14 @@ class _Reader:
             places = tuple(tag for tag in PLACES if tag in tags)
             self._blocks[before:] = [replace(block, tags=places) for block in self._blocks[before:]]
         failure = self._failure or self._misnamed
-        run = self._notebook.metadata.get("papermill", {})
         return Document(
             title=self._title or name,
             blocks=self._blocks + ([failure] if failure else []),
             numbers=self._numbers,
-            parameters=self._parameters or private(dict(run.get("parameters", {}))),
-            duration=run.get("duration"),
-            finished=_utc(run["end_time"]) if run.get("end_time") else None,
-            failed=failure is not None,
-            key_figure=self._key_figure,
-            key_numbers=self._key_numbers,
-            incomplete=self._incomplete,
+            duration=self._run.get("duration"),
+            finished=_utc(self._run["end_time"]) if self._run.get("end_time") else None,
             finding=_finding(self._blocks),
+            **self._about,
         )
 
     def _markdown(self, cell: "NotebookNode", tags: set[str]) -> None:
@@ -345,10 +353,13 @@ class _Reader:
             # A notebook that is handed on may say anything: what a spreadsheet would run is guarded here as well.
             content["csv"] = csv_text(csv.reader(io.StringIO(content["csv"])))
         if kind == "provenance":
-            self._parameters = private(content["parameters"])
-            self._title, self._incomplete = content.get("title") or self._title, content.get("incomplete", "")
-            self._key_figure = str(content.get("key_figure", ""))
-            self._key_numbers = tuple(map(str, content.get("key_numbers", [])))
+            self._title = content.get("title") or self._title
+            self._about = {
+                "parameters": private(content["parameters"]) or self._about["parameters"],
+                "incomplete": content.get("incomplete", ""),
+                "key_figure": str(content.get("key_figure", "")),
+                "key_numbers": tuple(map(str, content.get("key_numbers", []))),
+            }
             rows = [(label, clean.private(text)) for label, text in content["rows"]]
             warning = clean.private(content["warning"])
             phrases = {clean.private(text): private(said) for text, said in content.get("phrases", {}).items()}

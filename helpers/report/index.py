@@ -4,7 +4,7 @@ import fnmatch
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from helpers.phrases import say
 from helpers.record import is_name, telling
 from helpers.report import render
-from helpers.report.document import Document, Failure, Figure, Provenance, Reading, Table, read
+from helpers.report.document import Document, Figure, Provenance, Reading, Table, read
 from helpers.report.language import Language, translated
 from helpers.report.workspace import BOOK, ENGLISH, Settings, UnreadableNotebook, left, load, write
 
@@ -55,19 +55,19 @@ def numbers(document: Document, *, name: str, profile: str) -> dict[str, Any]:
     def those(kind: type) -> list[Any]:
         return [block for block in document.blocks if isinstance(block, kind)]
 
-    sources, failures = those(Provenance), those(Failure)
     # A table of numbers has no values of its own: they are in "numbers" already.
     tables = [block for block in those(Table) if block.values or not block.rows]
+    failure = document.failure
     made = {
         "notebook": name,
         "profile": profile,
         "title": document.title,
-        "status": "failed" if document.failed else "ok",
-        "error": {key: getattr(failures[0], key) for key in ("name", "message", "cell")} if failures else None,
+        "status": "failed" if failure else "ok",
+        "error": {key: getattr(failure, key) for key in ("name", "message", "cell")} if failure else None,
         "duration_seconds": document.duration,
         "finished": document.finished,
-        "stand_in": next((source.warning for source in sources if source.stand_in), ""),
-        "provenance": {label: text for source in sources for label, text in source.rows},
+        "stand_in": document.stand_in,
+        "provenance": {label: text for source in those(Provenance) for label, text in source.rows},
         "parameters": document.parameters,
         "numbers": {
             key: {name: value for name, value in number.items() if name != "name"}
@@ -97,12 +97,9 @@ def _sentences(document: Document) -> Iterator[dict[str, Any]]:
 
 def finding(document: Document) -> str:
     """What the notebook found: a sentence in Markdown that the run computed; "" where it has none, or failed."""
-    return "" if document.failed else first_sentence(document.finding)
-
-
-def first_sentence(text: str) -> str:
-    sentence = _SENTENCE.match(text.strip())
-    return sentence[0] if sentence else text.strip().split("\n\n")[0]
+    text = "" if document.failure else document.finding.strip()
+    sentence = _SENTENCE.match(text)
+    return sentence[0] if sentence else text.split("\n\n")[0]
 
 
 def _plain(text: str, document: Document) -> str:
@@ -125,11 +122,10 @@ def _strict(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def key_numbers(numbers: Numbers, patterns: Sequence[str]) -> list[Mapping[str, Any]]:
-    """The numbers that the notebook calls its key ones; else the first ones, those reported earlier before others."""
+def key_numbers(numbers: Numbers, patterns: Iterable[str]) -> list[str]:
+    """Names of the notebook's key numbers; where it has none the first ones, those reported earlier before others."""
     named = dict.fromkeys(name for pattern in patterns for name in fnmatch.filter(numbers, pattern))
-    first = sorted(numbers.values(), key=lambda number: number["reported"] is None)[:NUMBERS_SHOWN]
-    return [numbers[name] for name in named] or first
+    return [*named] or sorted(numbers, key=lambda name: numbers[name]["reported"] is None)[:NUMBERS_SHOWN]
 
 
 def compared(numbers: Numbers, patterns: Sequence[str], language: Language) -> list[list[str]]:
@@ -139,7 +135,7 @@ def compared(numbers: Numbers, patterns: Sequence[str], language: Language) -> l
     """
     reported = [number for number in numbers.values() if number["reported"] is not None]
     rows = []
-    for number in reported or key_numbers(numbers, patterns):
+    for number in reported or [numbers[name] for name in key_numbers(numbers, patterns)]:
         texts = [number["shown"][key] for key in ("reported", "value", "difference")]
         unit = f"{language.known(', ')}{language.known(number['unit'])}" if number["unit"] else ""
         label = number["label"] + unit
@@ -258,7 +254,7 @@ def _card(reports: Path, language: Language, name: str, content: dict[str, Any])
         "duration": "" if seconds is None else language.told(render.in_words(seconds)),
         "numbers": [
             {"label": number["label"], "text": number["shown"]["value"]}
-            for number in key_numbers(content["numbers"], content.get("key_numbers", []))
+            for number in map(content["numbers"].get, key_numbers(content["numbers"], content.get("key_numbers", [])))
         ],
         "page": files[0]["path"],
         "files": files,

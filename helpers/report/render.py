@@ -98,7 +98,7 @@ def pdf(document: parts.Document, cover: "Cover | None" = None) -> bytes:
     """The document as a PDF on A4 paper, behind its cover; the same document gives the same bytes."""
 
     def make(pictures: Pictures) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        meta = {"title": document.title, "facts": facts(document), "failed": document.failed}
+        meta = {"title": document.title, "facts": facts(document), "failed": bool(document.failure)}
         front = cover.described(pictures, document.title, Language(document.language)) if cover else {"given": False}
         return {**meta, "cover": front}, described(document, pictures, paper=True)
 

@@ -85,30 +85,28 @@ def write_report(executed: "NotebookNode", run: Run, settings: Settings) -> None
     import nbformat
 
     from helpers.report import index
-    from helpers.report.document import Failure, read, with_failure
+    from helpers.report.document import read, with_failure
     from helpers.report.incremental import page
 
     ran = read(executed, name=run.name)
-    problem = "" if ran.failed else missing_results(ran)
+    problem = "" if ran.failure else missing_results(ran)
     document = with_failure(ran, "MissingResults", problem) if problem else ran
     pages, faults = _draw(document, run, settings)
-    if faults and not document.failed:
+    if faults and not document.failure:
         document = with_failure(document, "PageNotDrawn", "; ".join(faults))
         # Once more, so that the page that can be drawn says that the other one failed.
         pages, later_faults = _draw(document, run, settings)
         faults = [fault for fault in later_faults if fault not in faults]
-    failures = [block for block in document.blocks if isinstance(block, Failure)]
-    errors = [f"{block.name}: {block.message}{f' (cell {block.cell})' if block.cell else ''}" for block in failures]
-    run.error = "; ".join([*errors, *faults])
+    run.error = "; ".join(map(str, filter(None, [document.failure, *faults])))
     # Only a run that went well is good for later commands, and only pages that did.
     about = executed.metadata.setdefault("workbook", {})
-    if ran.failed:
+    if ran.failure:
         about.pop("stamp", None)
     about.pop("page", None)
-    if not document.failed:
+    if not document.failure:
         about["page"] = page(executed, settings)
     numbers = index.numbers(document, name=run.name, profile=settings.profile)
-    _make_room(run, failed=document.failed)
+    _make_room(run, failed=bool(document.failure))
     write_drawings(document, run.figures)
     contents = {
         "ipynb": nbformat.writes(executed),

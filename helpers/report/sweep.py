@@ -4,7 +4,6 @@
 ``sweep`` over it.
 """
 
-import fnmatch
 import hashlib
 import json
 import math
@@ -16,7 +15,8 @@ from typing import Any
 
 from helpers import ROOT
 from helpers.record import csv_text
-from helpers.report.document import private
+from helpers.report.document import Failure, private
+from helpers.report.index import key_numbers
 from helpers.report.parameters import Values, checked, defaults, plan, read_yaml
 from helpers.report.workspace import FORCED, QUICK, Refused, Run, Workspace, nearest, read, write
 
@@ -171,9 +171,8 @@ def _result(run: Run, values: Values) -> dict[str, Any]:
     content = run.numbers()
     if "error" not in content or "numbers" not in content:
         return result | {"state": "not run", "why": "it has not run yet, or did not end"}
-    if error := content["error"]:
-        cell = f" (cell {error['cell']})" if error["cell"] else ""
-        why = f"{': '.join(filter(None, [error['name'], error['message']]))}{cell}"
+    if content["error"]:
+        why = str(Failure(**content["error"], traceback=""))
         return result | {"state": "FAILED", "why": why, "seconds": content["duration_seconds"]}
     # A run that wrote nothing left the report of an earlier one.
     if {*run.reasons} - {FORCED} and not run.is_written:
@@ -183,18 +182,18 @@ def _result(run: Run, values: Values) -> dict[str, Any]:
 
 
 def _numbers(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Name, label and unit of each recorded number; the notebook's key ones, or its first four, come first as "key"."""
+    """Name, label and unit of each recorded number; the notebook's key ones come first, as "key"."""
+    first: dict[str, dict[str, Any]] = {}
     labels: dict[str, set[str]] = {}
-    units: dict[str, str] = {}
     for result in found:
+        first = result["numbers"] | first
         for name, number in result["numbers"].items():
             labels.setdefault(name, set()).add(number["label"])
-            units.setdefault(name, number["unit"])
-    patterns = [pattern for result in found for pattern in result.get("key_numbers", ())]
-    keys = [name for pattern in patterns for name in fnmatch.filter(units, pattern)] or [*units][:4]
+    keys = key_numbers(first, (pattern for result in found for pattern in result.get("key_numbers", ())))
     # A label may speak of a point's own parameters, such as how many epochs there were.
     said = {name: texts.pop() if len(texts) == 1 else name.replace("_", " ") for name, texts in labels.items()}
-    return [{"name": n, "label": said[n], "unit": units[n], "key": n in keys} for n in dict.fromkeys([*keys, *units])]
+    names = dict.fromkeys([*keys, *labels])
+    return [{"name": n, "label": said[n], "unit": first[n]["unit"], "key": n in keys} for n in names]
 
 
 def _csv(found: Sequence[dict[str, Any]]) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from helpers.record import SHARES
 from helpers.report import incremental
 from helpers.report.clean import printable
-from helpers.report.document import Document, Failure, Figure, Output, Provenance, Reading, Table, read
+from helpers.report.document import Document, Figure, Output, Provenance, Reading, Table, read
 from helpers.report.parameters import defaults
 from helpers.report.watch import Watch
 from helpers.report.workspace import Run, Settings, UnreadableNotebook, load
@@ -109,9 +109,8 @@ def _hold_against_a_run(path: Path, watch: Watch, verdict: Verdict, settings: Se
     executed = kernel.execute(_source(handed_in), run, settings, watch)
     with _alone:
         given = read(executed, name=path.stem)
-        if given.failed:
-            failure = next(block for block in given.blocks if isinstance(block, Failure))
-            verdict.error = printable(f"it does not run here: {failure.name}: {failure.message}")
+        if given.failure:
+            verdict.error = printable(f"it does not run here: {given.failure}")
             return
         now_shown = _shown(given)
         for label in ("Device", "Precision"):

@@ -8,16 +8,14 @@ import pypdf
 from bs4 import BeautifulSoup
 
 from helpers.report import render
-from helpers.report.document import Block, Document, Failure, Figure, Table
+from helpers.report.document import Block, Document, Figure, Table
 
 PERSIAN = "این یک پاراگراف فارسی است"
 LOREM = "The network is trained on the classes of A, and the test split is touched once, at the end. " * 8
 
 
 def document(*blocks: Block, title: str = "A title", **fields: object) -> Document:
-    failed = any(isinstance(block, Failure) for block in blocks)
-    given = {"numbers": {}, "parameters": {}, "duration": None, "finished": None, "failed": failed, **fields}
-    return Document(title, list(blocks), **given)
+    return Document(title, list(blocks), **fields)
 
 
 def page(*blocks: Block, **fields: object) -> BeautifulSoup:

@@ -148,7 +148,7 @@ def test_a_damaged_notebook_is_a_chapter_that_says_so(tmp_path, content):
     (tmp_path / "01_damaged.ipynb").write_text(content)
     nbformat.write(executed("Good"), tmp_path / "02_good.ipynb")
     damaged, good = chapters(tmp_path, Settings("quick")).values()
-    assert damaged.failed and not good.failed
+    assert damaged.failure and not good.failure
     text = "\n".join(pages_of(render(damaged, good)))
     assert "its executed notebook cannot be read" in text
     assert "printed" in text

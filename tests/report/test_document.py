@@ -110,7 +110,7 @@ def test_metadata_give_parameters_and_times():
     made = read(code("x"), papermill=run)
     assert (made.parameters, made.duration, made.finished) == ({"EPOCHS": 1}, 61.5, "2026-03-01T09:00:15+00:00")
     made = read(code("x"))
-    assert (made.parameters, made.duration, made.finished, made.failed) == ({}, None, None, False)
+    assert (made.parameters, made.duration, made.finished, made.failure) == ({}, None, None, None)
 
 
 def test_what_cannot_be_read_is_damage_and_named():
@@ -138,18 +138,18 @@ def test_provenance_parameters_and_error_name_no_folder_of_this_machine():
 def test_the_first_error_is_shown_once_at_the_end_also_of_a_removed_cell():
     failing = code("boom()", stream("before"), error("ValueError", "\x1b[1mbad\x1b[0m rows"))
     made = read(failing, v4.new_markdown_cell("a later text"), code("x", error("E", "later"), tags=["remove-cell"]))
-    assert made.failed and of_kind(made, Failure) == made.blocks[-1:]
+    assert made.failure and of_kind(made, Failure) == made.blocks[-1:]
     assert made.blocks[-1] == Failure("ValueError", "bad rows", "helpers/train.py", 1)
-    assert read(code("x", error("E", "m"), tags=["remove-cell"])).failed
+    assert read(code("x", error("E", "m"), tags=["remove-cell"])).failure
 
 
 def test_a_dead_kernel_is_a_failure_and_an_exit_is_none():
     cell = code("os.abort()")
     cell.metadata["papermill"] = {"exception": True}
     made = read(code("x = 1"), cell)
-    assert (made.failed, made.blocks[-1].cell) == (True, 2)
-    assert not read(code("exit()", error("SystemExit", "0"))).failed
-    assert read(code("exit(1)", error("SystemExit", "1"))).failed
+    assert made.failure.cell == 2
+    assert not read(code("exit()", error("SystemExit", "0"))).failure
+    assert read(code("exit(1)", error("SystemExit", "1"))).failure
 
 
 def test_two_results_of_one_name_fail_and_are_all_kept():
@@ -160,15 +160,15 @@ def test_two_results_of_one_name_fail_and_are_all_kept():
         ([table("a", "same"), table("b", "same")], "numbers"),
     ):
         made = read(code("x", *outputs))
-        assert made.failed and f"two {kind} under the name 'same'" in made.blocks[-1].message and len(made.blocks) == 4
-    assert not read(code("x", figure("same"), table("same"))).failed
+        assert made.failure and f"two {kind} under the name 'same'" in made.blocks[-1].message and len(made.blocks) == 4
+    assert not read(code("x", figure("same"), table("same"))).failure
 
 
 def test_a_result_whose_name_is_no_files_is_left_out_and_named():
     name = "../../x"
     for output in (figure(name), table(name), table("table", name)):
         made = read(code("x", figure("good"), output))
-        assert made.failed and "names a file" in made.blocks[-1].message and repr(name) in made.blocks[-1].message
+        assert made.failure and "names a file" in made.blocks[-1].message and repr(name) in made.blocks[-1].message
         assert {block.name for block in of_kind(made, Figure | Table)} <= {"good", "table"} and not made.numbers
 
 

@@ -283,11 +283,11 @@ def test_key_results_that_are_missing_fail_the_run(executing, reports):
     executed = nbformat.read(reports / "01_fake.ipynb", as_version=4)
     assert not [output for cell in executed.cells for output in cell.outputs if output.output_type == "error"]
     (chapter,) = book.chapters(reports, Settings("quick")).values()
-    assert chapter.failed and "did not record: curve" in chapter.blocks[-1].message
+    assert chapter.failure and "did not record: curve" in chapter.blocks[-1].message
     assert executing(naming("a_curves", "loss"), *cells) == ""
     numbers = json.loads((reports / "01_fake.json").read_text(encoding="utf-8"))
     assert (numbers["key_figure"], numbers["key_numbers"]) == ("a_curves", ["loss"])
-    assert not book.chapters(reports, Settings("quick"))["01_fake"].failed
+    assert not book.chapters(reports, Settings("quick"))["01_fake"].failure
 
 
 def test_numbers_that_are_not_finite_and_runs_without_any_fail(executing):

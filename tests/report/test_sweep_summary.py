@@ -29,7 +29,7 @@ def accuracy(seed, rate, epochs=6):
 
 
 def number(label, value, unit="", std=None):
-    return {"label": label, "unit": unit, "value": value, "std": std}
+    return {"label": label, "unit": unit, "value": value, "std": std, "reported": None}
 
 
 class Sweep:
