@@ -157,6 +157,13 @@ def test_catalogues_are_complete_and_their_entries_fit(path):
         assert not re.search(r"[يك]|\\u200c|[\u0600-\u06ff],", entry.string), text
 
 
+def test_the_glossary_has_the_words_of_the_catalogues():
+    said = "".join(path.read_text(encoding="utf-8").replace('"\n"', "") for path in catalogues())
+    rows = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").split("\n| ")[2:]
+    words = [re.split(r"،| \(", row.split(" | ")[1])[0] for row in rows]
+    assert len(words) > 40 and not [word for word in words if word not in said]
+
+
 def test_there_is_a_catalogue_for_each_notebook():
     names = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")} | {language.OWN}
     for folder in (NOTEBOOKS / "languages").iterdir():

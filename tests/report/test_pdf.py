@@ -272,3 +272,9 @@ def test_nbconvert_finds_the_exporter_and_it_shows_the_code_that_was_asked_for()
         assert all(part in text for part in ("Its title", "Its text.", "printed text"))
         assert {code for code in ("print(1)", "print(2)") if code in text} == shown
         assert resources["output_extension"] == ".pdf"
+    # The language's catalogue is that of the notebook that papermill executed.
+    notebook.metadata["papermill"] = {"input_path": "notebooks/01_cnn_on_a.ipynb"}
+    notebook.cells[0].source = "# Its title\n\n## The data"
+    content, _ = get_exporter("workbook-pdf")(language="fa").from_notebook_node(notebook)
+    text = "".join(pages_of(pypdf.PdfReader(io.BytesIO(content))))
+    assert "داده" in text and "The data" not in text
