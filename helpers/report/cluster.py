@@ -13,10 +13,9 @@ from concurrent.futures import CancelledError, Future, wait
 from dataclasses import replace
 from typing import Any, Self
 
-from distributed import Client, get_worker
 from nbformat import NotebookNode
 
-from helpers import ROOT
+from helpers import NOTEBOOKS, PACKAGE, ROOT
 from helpers.record import REPORTED
 from helpers.report import kernel, stamp
 from helpers.report.batch import LOOK_AGAIN
@@ -24,6 +23,11 @@ from helpers.report.parameters import defaults
 from helpers.report.run import NotRun
 from helpers.report.watch import Watch
 from helpers.report.workspace import Refused, Run, Settings, read
+
+try:
+    from distributed import Client, get_worker
+except ModuleNotFoundError as error:
+    raise Refused("--scheduler needs Dask, which is not installed here: pip install distributed") from error
 
 WAIT_FOR_SCHEDULER = 15.0
 WAIT_FOR_WORKERS = 60.0
@@ -152,7 +156,7 @@ class Cluster:
 
 def identity() -> str:
     """What has to be the same where notebooks are given and taken: a hash of the helpers and of what was reported."""
-    return stamp.digest(stamp.tree(ROOT / "helpers", "*.py"), stamp.tree(ROOT / REPORTED))
+    return stamp.digest(stamp.tree(PACKAGE, "*.py"), stamp.tree(NOTEBOOKS / REPORTED.name))
 
 
 def _execute_there(source: str, run: Run, settings: Settings) -> NotebookNode | str:

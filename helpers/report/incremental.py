@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers import ROOT, WorkbookError
+from helpers import NOTEBOOKS, WorkbookError
 from helpers.report import clean, stamp
 from helpers.report.parameters import defaults
 from helpers.report.stamp import ABSENT, CHANGED, Kinds, digest
@@ -190,7 +190,7 @@ def _value(value: Any) -> str:
 
 
 def _layout() -> str:
-    works, texts = stamp.tree(ROOT / "notebooks", "*.bib"), stamp.tree(LANGUAGES)
+    works, texts = stamp.tree(NOTEBOOKS, "*.bib"), stamp.tree(LANGUAGES)
     return digest(stamp.tree(Path(__file__).parent), works, texts, repr(stamp.versions(_DRAWING)))
 
 

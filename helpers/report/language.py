@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from helpers import ROOT
+from helpers import PACKAGE
 from helpers.phrases import Said, isolated, with_minus
 from helpers.report.document import UNANSWERED, Document, Figure, Markdown, Provenance, Reading, Table
 from helpers.report.workspace import ENGLISH, LANGUAGES, Refused, read
@@ -294,7 +294,7 @@ def own_messages() -> list[str]:
     for file in sorted(Path(__file__).parent.iterdir()):
         if file.suffix in TEMPLATES:
             found += _OWN.findall(file.read_text(encoding="utf-8"))
-    for file in sorted((ROOT / "helpers").rglob("*.py")):
+    for file in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in TELL:
                 found += _texts(node.args[0]) if node.args else []

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from helpers import ROOT, WorkbookError
+from helpers import NOTEBOOKS, ROOT, WorkbookError
 from helpers.phrases import Said, say
 from helpers.report import document as parts
 from helpers.report import foreign
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from helpers.report.cover import Cover
 
 HERE = Path(__file__).parent
-NOTEBOOKS = ROOT / "notebooks"
 BIBLIOGRAPHY = NOTEBOOKS / "references.bib"
 SECONDS = 30
 """For one run of pandoc; where it needs more, or fails, long texts and then all are shown as they were typed."""

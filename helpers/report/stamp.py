@@ -27,7 +27,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from helpers import DATA, ROOT
+from helpers import DATA, PACKAGE, ROOT
 
 BEFORE = f"__import__({__name__!r}, fromlist=['']).begin()"
 """What a kernel executes before the first cell; it leaves no name there."""
@@ -192,7 +192,8 @@ class _Kernel:
                 is_own = self._written.get(place, sys.maxsize) <= when
                 is_temporary = not (os.path.exists(place) or _below(place, (self._root, DATA)))
                 is_only_opened = place not in self._listed and os.path.isdir(place)
-                if place in noted or is_own or is_temporary or is_only_opened or _below(place, foreign):
+                is_librarys = _below(place, foreign) and not _below(place, [PACKAGE])
+                if place in noted or is_own or is_temporary or is_only_opened or is_librarys:
                     continue
                 if os.path.dirname(place) in self._listed and _is_summed_up(place):
                     place = os.path.dirname(place)
@@ -272,7 +273,7 @@ def _below(place: str, folders: Iterable[Path]) -> bool:
 def _places(root: Path) -> dict[str, Path]:
     """Folders, and what stamps call them; all else is named as seen from ``root``. A stamp is handed on."""
     home = Path(os.path.expanduser("~"))
-    return {"data": DATA, ".": root, "workbook": ROOT, "~": home}
+    return {"data": DATA, ".": root, "workbook": PACKAGE.parent, "~": home}
 
 
 def _name(place: str, root: Path) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers import ROOT, WorkbookError, files
+from helpers import NOTEBOOKS, ROOT, WorkbookError, files
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -27,7 +27,7 @@ EDITIONS = ("hand-in", "full")
 TAKEN = ("index", "workbook")
 """What stands over the reports is called so."""
 ENGLISH = "en"
-LANGUAGES = ROOT / "notebooks" / "languages"
+LANGUAGES = NOTEBOOKS / "languages"
 """A folder of catalogues for each other language."""
 FORCED = "--force"
 """A reason to run where nothing has changed."""
@@ -100,7 +100,8 @@ class Workspace:
 
     @property
     def notebooks(self) -> Path:
-        return self.root / "notebooks"
+        own = self.root / "notebooks"
+        return own if own.is_dir() or self.root != ROOT else NOTEBOOKS
 
     def profiles(self) -> list[str]:
         """Names of the profiles: quick, and each folder of ``notebooks/profiles``."""
@@ -142,6 +143,8 @@ class Workspace:
             raise Refused(f"--new takes a number and a name of letters and digits: 09 label_smoothing, say; not {stem}")
         if taken := [path.stem for path in self.notebooks.glob("*.ipynb") if _number(path.stem) == int(number)]:
             raise Refused(f"{number} is the number of {taken[0]}: choose another")
+        if self.notebooks != self.root / "notebooks":
+            raise Refused("--new needs the workbook's folder; here is only what pip has installed of it")
         written = []
         for template in [self.notebooks / "template.ipynb", *sorted(self.notebooks.glob("profiles/*/template.yaml"))]:
             text = template.read_text(encoding="utf-8").replace('\\"template\\"', f'\\"{stem}\\"')
