@@ -5,6 +5,7 @@ to the last digit; elsewhere numbers may lie as far apart as chance explains.
 """
 
 import csv
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -167,9 +168,10 @@ def _shown(document: Document) -> dict[str, Any]:
             found[f"figure {block.name}"] = (block.caption, block.csv, block.svg, block.pdf, block.alt)
         elif isinstance(block, Table):
             found |= {f"table {block.name}, {place}": text for place, text in _cells(block)}
-    # Of these reports in other languages are made.
-    phrases = [each for block in document.blocks for each in block.phrases.items() if not _TIMES.search(each[0])]
-    found |= {f"values of sentence {i}": str(phrase) for i, (_, phrase) in enumerate(phrases, 1)}
+    # Of these reports in other languages are made. A notebook's file has them in another order than its run.
+    phrases = [phrase for block in document.blocks for text, phrase in block.phrases.items() if not _TIMES.search(text)]
+    said = sorted(json.dumps(phrase, ensure_ascii=False, sort_keys=True) for phrase in phrases)
+    found |= {f"values of sentence {i}": text for i, text in enumerate(said, 1)}
     return found
 
 

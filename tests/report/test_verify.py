@@ -23,7 +23,7 @@ record.figure(ax, "line", "A line.", data=pd.DataFrame({"y": [0, accuracy]}))
 frame = pd.DataFrame({"run": ["a", "a", "b"], "loss": [accuracy, 2 * accuracy, 1.0], "epoch": [1, 2, 2]})
 record.table(frame, "losses", "Both.")
 record.numbers([record.Number("accuracy", "Accuracy", accuracy, unit="%")], "results", "Measured.")
-record.reading("VGG16's second half reaches {accuracy:.1%}.", accuracy=accuracy)
+record.reading("{network}'s second half reaches {accuracy:.1%}.", network="VGG16", accuracy=accuracy)
 print("the end")"""
 
 
