@@ -87,6 +87,7 @@ def test_a_card_shows_state_data_duration_and_compared_numbers_first(text, cards
     assert "Complete Real data 1 min 0 s" in first
     assert "Failed Stand-in data" in second and f"ValueError : {NASTY}" in second
     assert [value.get_text() for value in cards[0].find_all("dd")] == ["Fashion-MNIST", "90.00 %", "3 s"]
+    assert all(value.find("bdi", dir="ltr") for value in cards[0].find_all("dd")[1:])
     assert cards[0].h2.get_text() == f"Title of 01_a {NASTY}"
     notices = [notice.get_text() for notice in BeautifulSoup(text, "html.parser").find_all(class_="notice")]
     assert notices[0].startswith("Failed: 02_b.") and notices[1].startswith("STAND-IN DATA in 1 of 2")
