@@ -101,7 +101,7 @@ def test_several_data_sets_are_told_apart_and_share_one_warning(shown):
 
 def test_the_commit_is_given_and_none_where_git_does_not_know_the_files(shown, monkeypatch, tmp_path):
     def commit(root):
-        monkeypatch.setattr(record, "ROOT", root)
+        monkeypatch.setattr(record, "PACKAGE", root)
         record.provenance({}, data=DATA, compute=COMPUTE, weights="random")
         return dict(block(shown).rows)["Git commit"]
 
