@@ -16,7 +16,7 @@ import psutil
 from helpers.files import locked
 from helpers.report.run import NotRun, in_words, keep_interrupted, report
 from helpers.report.watch import Watch
-from helpers.report.workspace import Refused, Run, Settings, Workspace, read
+from helpers.report.workspace import FORMATS, Refused, Run, Settings, Workspace, read
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -122,6 +122,9 @@ def _carry_out(run: Run, settings: Settings, execute: Callable, watch: Watch, dr
         with locked(run.reports / f".{run.name}.lock") as is_ours:
             if not is_ours:
                 raise NotRun("another run is making this report: wait until it has ended")
+            for file in [*map(run.file, FORMATS), *run.figures.rglob("*.csv")]:
+                if file.exists():
+                    file.rename(file)  # refused by Windows if it is open in another program: now, not after hours
             executed = None
             if run.reasons:
                 executed = execute(run.notebook.read_text(encoding="utf-8"), run, settings, watch)

@@ -1,5 +1,6 @@
 """The command line: what it says, what it refuses, and what it asks of a run."""
 
+import errno
 import io
 import os
 import shutil
@@ -99,6 +100,22 @@ def test_options_may_stand_anywhere_and_what_not_all_notebooks_take_is_noted(roo
     assert "note: SEEDS is not a parameter of 01_cnn_on_a" in capsys.readouterr().err
     assert cli.main(["01", "--profile", "smoke", "--timeout", "0"], root=root) == 0
     assert (runs.asked[-1].parameters, runs.settings.time_limit) == ({"EPOCHS": 1}, None)
+
+
+def test_a_page_that_another_program_has_open_is_told_before_its_notebook_runs(root, runs, monkeypatch, capsys):
+    """Windows lets nobody write it."""
+    page = root / "reports" / "quick" / "02_transfer.pdf"
+    page.parent.mkdir(parents=True)
+    page.touch()
+
+    def rename(path: Path, target: Path) -> None:
+        raise PermissionError(errno.EACCES, "used by another process", str(path), None, str(target))
+
+    monkeypatch.setattr(Path, "rename", rename)
+    assert cli.main(["--jobs", "1"], root=root) == 1
+    assert [run.name for run in runs.asked] == ["01_cnn_on_a"]
+    said = capsys.readouterr().err
+    assert "02_transfer.pdf can't be written (used by another process): close it" in said and str(root) not in said
 
 
 def test_as_many_run_at_once_as_the_machine_carries_or_one_on_a_gpu(monkeypatch):
