@@ -12,6 +12,7 @@ from typing import Self
 import psutil
 from tqdm import tqdm
 
+from helpers.phrases import for_terminal
 from helpers.report import clean
 
 
@@ -19,7 +20,7 @@ class Watch:
     """One run's kernel. A terminal shows and redraws a line of progress, a log gets a line for each cell."""
 
     def __init__(self, name: str, *, shown: bool = True) -> None:
-        self._name, self._shown = name, shown
+        self._name, self._shown = for_terminal(name), shown
         self._bar: tqdm | None = None
         self._process: psutil.Process | None = None
         self._lock = threading.Lock()

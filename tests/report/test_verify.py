@@ -93,7 +93,7 @@ def test_what_was_changed_after_the_run_is_found(executed, verify):
         "table losses, row 1 (a), loss: '0.900' is shown, the code gives '0.655'",
         "table losses, row 1, unrounded: 'a, 0.9, 1' is shown, the code gives 'a, 0.655, 1'",
         "number accuracy: 0.9 is shown, the code gives 0.655",
-        "values of sentence 1: ",
+        """values of "VGG16's second half reaches 65.5%.": """,
         "figure line is not what the code draws",
         "output 1 of cell 3: 'text/plain: another end' is shown, the code gives 'text/plain: the end'",
         'half reaches 90.0%." is shown, the code gives "VGG16\'s second half reaches 65.5%."',
