@@ -165,9 +165,9 @@ def test_the_glossary_has_the_words_of_the_catalogues():
 
 
 def test_there_is_a_catalogue_for_each_notebook():
-    names = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")} | {language.OWN}
+    names = {path.stem for path in NOTEBOOKS.glob("0[1-8]*.ipynb")} | {language.OWN}  # not those of one's own
     for folder in (NOTEBOOKS / "languages").iterdir():
-        assert {path.stem for path in folder.glob("*.po")} == names
+        assert {path.stem for path in folder.glob("*.po")} >= names
 
 
 def test_a_catalogue_has_each_text_of_the_notebook_and_keeps_what_is_translated(persian, tmp_path):
