@@ -78,8 +78,10 @@ def load(
     counted = {"image_size": image_size, "num_classes": num_classes}
     counted |= {"train_per_class": train_per_class, "test_per_class": test_per_class}
     for option, value in counted.items():
-        if value is not None and value < 1:
-            raise DataError(f"{option} is a whole number from 1 on, or None; not {value}")
+        if value is not None and not (isinstance(value, int) and value >= 1):
+            raise DataError(f"{option} is a whole number from 1 on, or None; not {value!r}")
+    if not isinstance(name, str):
+        raise DataError(f"DATASET is a text, such as 'auto'; not {name!r}")
     if channels not in (None, 1, 3):
         raise DataError(f"channels is 1, 3 or None, not {channels}")
     if not 0 < val_fraction < 1:

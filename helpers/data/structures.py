@@ -187,7 +187,7 @@ class Splits:
 
     def cut(self, num_classes_a: int) -> tuple["Splits", "Splits"]:
         """The first classes (data set A) and the others (B), one at least; both keep their labels and all names."""
-        if not 1 <= num_classes_a < self.num_classes:
+        if not (isinstance(num_classes_a, int) and 1 <= num_classes_a < self.num_classes):
             raise DataError(
                 "NUM_CLASSES_A must leave classes for A and for B: "
                 f"{self.source.title} has {self.num_classes}, so it is 1 to {self.num_classes - 1}, not {num_classes_a}"
