@@ -551,12 +551,13 @@ def _data_warning(sources: Sequence[Any]) -> str:
 
 def _git_commit() -> str:
     """The checkout's commit, and whether files were changed since; "not a git checkout" where git cannot say."""
-    run = {"cwd": PACKAGE, "capture_output": True, "encoding": "utf-8", "timeout": 10, "check": True}
+    run = {"cwd": PACKAGE, "capture_output": True, "encoding": "utf-8", "timeout": 30, "check": True}
     try:
         # Unpacked within another project's checkout, its files are none of that commit's.
         subprocess.run(["git", "ls-files", "--error-unmatch", "."], **run)
         commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **run).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], **run).stdout.strip()
+        # Not `git status`, which lists a notebook with outputs also where a filter takes them off.
+        changed = subprocess.run(["git", "diff", "--name-only", "HEAD"], **run).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return say("not a git checkout")
     return say("{commit}, with uncommitted changes", commit=commit) if changed else commit
