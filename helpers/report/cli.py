@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m helpers.report",
-        usage="%(prog)s [NOTEBOOK ...] [-p NAME VALUE] [--profile NAME] [...]; --help has all options, with examples",
+        usage="%(prog)s [NOTEBOOK ...] [-p NAME VALUE] [...]; --help has all options, and examples",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
