@@ -225,10 +225,6 @@ def _heart() -> list[Point]:
     ]
 
 
-def _gear() -> list[Point]:
-    return _polar(32, lambda angle: 1.0 if round(angle * 16 / math.pi) % 4 < 2 else 0.7)
-
-
 OUTLINES: dict[str, list[Point]] = {
     "circle": _polar(64, lambda angle: 1.0),
     "square": [(-1, -1), (1, -1), (1, 1), (-1, 1)],
@@ -247,7 +243,7 @@ OUTLINES: dict[str, list[Point]] = {
     "chevron": [(0, 0.75), (1, -0.15), (1, -0.85), (0, 0.05), (-1, -0.85), (-1, -0.15)],
     "sparkle": _spikes(4, 0.38),
     "clover": _polar(60, lambda angle: 0.66 + 0.34 * math.cos(3 * angle)),
-    "gear": _gear(),
+    "gear": _polar(32, lambda angle: 1.0 if round(angle * 16 / math.pi) % 4 < 2 else 0.7),
     "bolt": [(0.2, 1), (-0.7, -0.15), (-0.1, -0.15), (-0.25, -1), (0.7, 0.25), (0.1, 0.25), (0.6, 1)],
     "house": [(-0.7, -0.8), (0.7, -0.8), (0.7, 0.1), (0.95, 0.1), (0, 1), (-0.95, 0.1), (-0.7, 0.1)],
     "leaf": _arc((-0.75, 0), 1.25, -53.13, 53.13) + _arc((0.75, 0), 1.25, 126.87, 233.13),

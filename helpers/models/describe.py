@@ -70,7 +70,9 @@ def stages(network: nn.Sequential, image_size: int = 64) -> dict[str, list[nn.Mo
     found: list[list[tuple[str, nn.Module]]] = [[]]
     parameter = next(network.parameters())
     with untouched(network):
-        shown = torch.zeros(1, _channels(network), image_size, image_size, device=parameter.device)
+        normalize = getattr(network, "normalize", None)
+        channels = normalize.mean.numel() if isinstance(normalize, Normalize) else 3
+        shown = torch.zeros(1, channels, image_size, image_size, device=parameter.device)
         for name, layer in flat_layers(network):
             before, shown = shown, layer(shown)
             flattened = shown.dim() != 4
@@ -101,12 +103,6 @@ def untouched(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in was_training.items():
             module.training = training
-
-
-def _channels(network: nn.Sequential) -> int:
-    """Of the images that a network takes."""
-    normalize = getattr(network, "normalize", None)
-    return normalize.mean.numel() if isinstance(normalize, Normalize) else 3
 
 
 def _has_parameters(layer: nn.Module) -> bool:

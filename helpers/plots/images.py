@@ -77,7 +77,8 @@ def sample_grid(
             mark = "✓" if guess == label else "✗"
             lines += _guess(class_names[guess], mark, share, length)
         tiles.append(_Tile(pictures[i], lines, bool(guess != label)))
-    ax = _draw(_in_rows(tiles, columns), columns, font_size)
+    rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
+    ax = _draw(rows, columns, font_size)
     frame = pd.DataFrame({"true class": [str(class_names[label]) for label in truth]})
     if predictions is None:
         return drawn(ax, frame, kind="images", x="true class")
@@ -220,10 +221,6 @@ def _draw(
     ax.set_aspect("equal")
     ax.axis("off")
     return ax
-
-
-def _in_rows(tiles: Sequence[_Tile], columns: int) -> list[Sequence[_Tile]]:
-    return [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
 
 
 def _guess(name: str, mark: str, share: str, length: int) -> list[str]:
