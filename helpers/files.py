@@ -51,10 +51,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        _rename(temporary, path)
     finally:
         with suppress(OSError):  # the folder that did not let us write may not let us delete either
             temporary.unlink(missing_ok=True)
+
+
+def _rename(path: Path, to: Path) -> None:
+    """Waits where Windows has one of them open for a moment: to look for viruses, or to copy it to a server."""
+    for seconds in (0.1, 0.3, 1.0) if sys.platform == "win32" else ():
+        with suppress(PermissionError):
+            os.replace(path, to)
+            return
+        time.sleep(seconds)
+    os.replace(path, to)
 
 
 @contextmanager

@@ -29,6 +29,24 @@ def test_a_file_takes_its_place_when_it_is_whole_and_an_error_leaves_the_earlier
     assert names(path.parent) == {"file"}
 
 
+def test_a_file_that_windows_has_open_for_a_moment_is_written_all_the_same(tmp_path, monkeypatch):
+    path, replace, waits = tmp_path / "file", os.replace, []
+
+    def busy(source: Path, target: Path) -> None:
+        if len(waits) < 2:
+            raise PermissionError
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", busy)
+    monkeypatch.setattr(time, "sleep", waits.append)
+    with pytest.raises(PermissionError), replacing(path):
+        pass
+    monkeypatch.setattr(sys, "platform", "win32")
+    with replacing(path) as stream:
+        stream.write(b"whole")
+    assert names(tmp_path) == {"file"} and path.read_bytes() == b"whole" and len(waits) == 2
+
+
 def test_what_a_killed_process_left_goes_a_day_later(tmp_path):
     lefts = {".file.0a1b2c3d.part", ".other.0a1b2c3d.part"}
     others = {"x.part", ".x", ".file.4e5f6a7b.part"}  # the last may still be written
