@@ -170,3 +170,13 @@ def test_a_scheduler_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys)
     write_notebook(tmp_path, "01_one", RESULT)
     assert cli.main(["--scheduler", "tcp://127.0.0.1:1"], root=tmp_path) == 2
     assert "no Dask scheduler answers at tcp://127.0.0.1:1: start one" in capsys.readouterr().err
+
+
+def test_without_dask_a_sentence_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, cluster.__name__)
+    write_notebook(tmp_path, "01_one", RESULT)
+    assert cli.main(["--scheduler", "tcp://127.0.0.1:1"], root=tmp_path) == 2
+    assert (
+        "error: --scheduler needs Dask, which is not installed here: pip install distributed" in capsys.readouterr().err
+    )
