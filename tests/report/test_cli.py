@@ -4,11 +4,8 @@ import errno
 import io
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -43,15 +40,11 @@ class Runs:
     def __init__(self) -> None:
         self.asked: list[Run] = []
         self.settings: Settings | None = None
-        self.failing = self.interrupted = ""
+        self.failing = ""
 
     def execute(self, source: str, run: Run, settings: Settings, watch: Watch) -> nbformat.NotebookNode:
         self.asked.append(run)
         self.settings = settings
-        if run.name == self.interrupted:
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-            while not watch.is_stopped:
-                time.sleep(0.01)
         return nbformat.v4.new_notebook(metadata={"papermill": {}})
 
     def write_report(self, executed, run: Run, settings: Settings) -> None:
@@ -189,28 +182,12 @@ def test_a_reports_folder_that_cannot_be_written_is_refused(root, runs, capsys):
     assert runs.asked == []
 
 
-def test_one_failure_is_told_and_the_others_go_on(root, runs, capsys):
-    runs.failing = "01_cnn_on_a"
-    assert cli.main(["--jobs", "1"], root=root) == 1
-    assert len(runs.asked) == 2
-    printed = capsys.readouterr()
-    assert [line.split()[1] for line in printed.out.splitlines()[1:3]] == ["FAILED", "ok"]
-    assert "01_cnn_on_a  failed: ValueError: no" in printed.err
-    assert (root / "reports" / "quick" / "index.html").exists()
-
-
 def test_two_runs_of_one_notebook_do_not_meet(root, runs, capsys):
     (root / "reports/quick").mkdir(parents=True)
     with locked(root / "reports/quick/.01_cnn_on_a.lock"):
         assert cli.main(["01"], root=root) == 1
     assert "another run is making this report: wait until it has ended" in capsys.readouterr().err
     assert runs.asked == []
-
-
-def test_ctrl_c_ends_the_row(root, runs, capsys):
-    runs.interrupted = "01_cnn_on_a"
-    assert cli.main(["--jobs", "1"], root=root) == 130
-    assert "interrupted: 01_cnn_on_a, 02_transfer did not end" in capsys.readouterr().err
 
 
 def test_list_shows_titles_parameters_and_profiles(root, capsys):

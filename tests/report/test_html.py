@@ -258,15 +258,12 @@ def test_very_long_printed_text_is_cut_and_says_so():
 
 
 def test_texts_that_pandoc_fails_on_are_shown_as_typed(monkeypatch):
-    monkeypatch.setattr(render, "SECONDS", 0.0001)
-    with pytest.raises(render.WorkbookError, match="pandoc"):
-        page(Markdown("text"))
     run = render.subprocess.run
 
     def fails_on_markdown(*arguments, **options):
         if b'"longest": 0' not in options["input"]:
             raise render.subprocess.TimeoutExpired("pandoc", 60)
-        return run(*arguments, **{**options, "timeout": 60})
+        return run(*arguments, **options)
 
     monkeypatch.setattr(render.subprocess, "run", fails_on_markdown)
     blocks = [Markdown("**NO WAY** <b>"), Reading("*three*"), table()]

@@ -213,12 +213,6 @@ def test_what_changes_no_result_runs_nothing(workbook, what):
     assert workbook.says() == {}
 
 
-def test_words_alone_are_drawn_anew(workbook):
-    for cells, prose in ((CELLS, "Other text."), ([f"{CELLS[0]}  # a comment", *CELLS[1:]], "Text.")):
-        write_notebook(workbook.root, cells, prose=prose)
-        assert workbook.says() == {"is drawn anew": ["prose"]}
-
-
 def test_what_somebody_changes_while_a_notebook_runs_is_not_taken_for_what_it_has_run_with(workbook):
     assert workbook.says(name="02_late")["runs"] == ["kit/late.py (changed while it ran)"]
 
@@ -229,7 +223,7 @@ def test_the_stamp_does_not_tell_where_this_machine_keeps_its_files(workbook):
     assert str(workbook.root.parent) not in told and sys.prefix not in told and str(Path.home()) not in told
 
 
-@pytest.mark.parametrize("damage", [None, {"code": {}}, "text"])
+@pytest.mark.parametrize("damage", [{"code": {}}, "text"])
 def test_without_a_stamp_it_runs(workbook, damage):
     path = workbook.root / "reports/quick/01_one.ipynb"
     notebook = json.loads(path.read_text())
