@@ -63,11 +63,8 @@ def cpu() -> Compute:
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all who run a notebook of the workbook, in any process: who comes second trains nothing again."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "checkpoints"
-    folder.mkdir(exist_ok=True)
-    return folder
+    """Of all notebooks that are played."""
+    return tmp_path_factory.mktemp("checkpoints")
 
 
 class Malicious:

@@ -12,6 +12,25 @@ from torch.nn import functional as F
 from helpers import WorkbookError, models, train
 
 
+@pytest.fixture
+def at_step(monkeypatch):
+    """Has something done in a training step, counted from 1; neither network nor augmentation know of it."""
+
+    def at(step, action):
+        backward, steps = torch.autograd.backward, []
+
+        def counted(*arguments, **options):
+            steps.append(1)
+            if len(steps) == step:
+                action()
+            return backward(*arguments, **options)
+
+        monkeypatch.setattr(torch.autograd, "backward", counted)
+        return steps
+
+    return at
+
+
 def small_network(**options):
     return models.cnn_on_a(4, image_size=8, width=4, **options)
 
