@@ -545,8 +545,8 @@ def _data_warning(sources: Sequence[Any]) -> str:
     stand_ins = [source for source in sources if source.warning]
     if len(stand_ins) < 2 or len({source.title for source in stand_ins}) > 1:
         return sentences(source.warning for source in stand_ins)
-    names = " or ".join(dict.fromkeys(source.stands_in_for for source in stand_ins))
-    return replace(stand_ins[0], stands_in_for=names.replace(" or ", ", ", names.count(" or ") - 1)).warning
+    names = " and ".join(dict.fromkeys(source.stands_in_for for source in stand_ins))
+    return replace(stand_ins[0], stands_in_for=names.replace(" and ", ", ", names.count(" and ") - 1)).warning
 
 
 def _git_commit() -> str:

@@ -92,7 +92,7 @@ def test_several_data_sets_are_told_apart_and_share_one_warning(shown):
     record.provenance({}, data=sets, compute=COMPUTE, weights="random")
     rows = dict(block(shown).rows)
     assert rows["Data set"] == "Drawn shapes" and rows["Images"] == "dogs: 5 images. cats: 7 images."
-    assert block(shown).warning.startswith("STAND-IN DATA: drawn shapes, not dogs or cats.")
+    assert block(shown).warning.startswith("STAND-IN DATA: drawn shapes in the place of dogs and cats.")
 
     record.provenance({}, data={**sets, "cars": named_set("Cars", "", 2)}, compute=COMPUTE, weights="random")
     assert dict(block(shown).rows)["Data set"] == "dogs: Drawn shapes. cats: Drawn shapes. cars: Cars."

@@ -55,7 +55,7 @@ class Source:
     def warning(self) -> str:
         """What a report says loudly; "" for real images, each of which is there once."""
         images, wanted = self.title, self.stands_in_for
-        what = say("drawn shapes,") if self.drawn else say("{images}, real images, but", images=images)
+        what = say("drawn shapes") if self.drawn else say("{images}, real images,", images=images)
         copies = self.duplicates and say(
             "DUPLICATES in {images}: {duplicates}. What a network has learned from it may know by heart, which makes "
             "the numbers too good: take the copies away where you can.",
@@ -63,7 +63,8 @@ class Source:
             duplicates=self.duplicates,
         )
         stand_in = wanted and say(
-            "STAND-IN DATA: {what} not {wanted}. The numbers say how the methods behave, nothing about {wanted}.",
+            "STAND-IN DATA: {what} in the place of {wanted}. The numbers say how the methods behave, nothing about "
+            "the images that should be there.",
             what=what,
             wanted=wanted,
         )

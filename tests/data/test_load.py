@@ -171,7 +171,7 @@ def test_shapes_stand_in_for_what_is_missing_unless_it_was_named(tmp_path, name,
     options = {"own": name, "root": tmp_path / "data", "image_size": 16, "train_per_class": 2, "test_per_class": 1}
     splits = data.load("auto", **options)
     assert splits.source.name == "shapes" and splits.source.stands_in_for == title
-    assert f"not {title}" in splits.source.warning
+    assert f"in the place of {title}." in splits.source.warning
     images, labels = shapes.draw(number, 2, 16, first=first)
     assert splits.class_names == shapes.class_names(number, first=first)
     assert torch.equal(splits.train.images, images) and torch.equal(splits.train.labels, labels)
@@ -219,7 +219,7 @@ def test_classes_are_chosen_by_name_in_the_order_given_and_another_set_is_a_stan
         pixels = torch.tensor([80, 10])[part.labels]  # ten times the label that the whole set has
         assert (part.images == pixels[:, None, None, None]).all() and len(part.labels.unique()) == 2
     assert (splits.train.class_counts() == 4).all()
-    warning = "STAND-IN DATA: Fashion-MNIST: Bag, Trouser, real images, but not CIFAR-10."
+    warning = "STAND-IN DATA: Fashion-MNIST: Bag, Trouser, real images, in the place of CIFAR-10."
     assert splits.source.warning.startswith(warning)
 
 
