@@ -95,12 +95,12 @@ def live_curves() -> Iterator[Callable[[list[dict[str, float]]], None]]:
 
 
 def show_result(result: "Result") -> None:
-    """Shows a training's result below the cell, if somebody looks on; folded once the cell shows another one's.
+    """Shows a result of one epoch or more below the cell, if somebody looks on; folded once another one's follows.
 
     No report shows it: a notebook records what its reader is to see.
     """
     global _last
-    if not in_front_end():
+    if not (result.best_epoch and in_front_end()):
         return
 
     def content(html: str, is_open: str) -> dict[str, Any]:
@@ -110,7 +110,9 @@ def show_result(result: "Result") -> None:
         cell = getattr(_shell(), "execution_count", None)
         if _last and _last[0] == cell:
             _last[1].show(content(_last[2], ""))
-        _last = cell, _Area(), f"<summary>{escape(result.label)}</summary>{result._repr_html_()}"
+        best = dict(result._rows())["Best epoch"]
+        summary = escape(f"{result.label}: best epoch {best}")
+        _last = cell, _Area(), f"<summary>{summary}</summary>{result._repr_html_()}"
         _last[1].show(content(_last[2], " open"))
 
 
