@@ -23,7 +23,6 @@ import numpy as np
 import PIL
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 import helpers
 from helpers import storage
@@ -31,6 +30,7 @@ from helpers.data.decode import BadImageError, decode, image_suffixes
 from helpers.data.structures import DataError, ImageData, MissingDataError, Source
 from helpers.files import replacing
 from helpers.phrases import say
+from helpers.reprs import progress_bar
 
 LAYOUT = "train/<class>/<image files>, with val/ and test/ beside train/ if you have them, or one folder for each class"
 """What a folder looks like that `read` understands, in words for messages."""
@@ -313,7 +313,7 @@ def _decode_into(pixels: np.ndarray, root: Path, paths: Sequence[Path], how: dic
     chunks = [range(start, min(start + _CHUNK, len(paths))) for start in range(0, len(paths), _CHUNK)]
     with (
         ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(paths), desc="reading images", unit=" images", leave=False) as bar,
+        progress_bar(total=len(paths), desc="reading images", unit=" images") as bar,
     ):
         for done in pool.map(fill, chunks):
             bar.update(done)

@@ -24,10 +24,11 @@ from torch.nn import functional as F
 
 from helpers import Interrupted, WorkbookError
 from helpers.data import ImageData
+from helpers.reprs import progress_bar
 from helpers.train.checkpoint import Checkpoint, hash_tensors
 from helpers.train.compute import Compute, choose_compute, memory_advice
 from helpers.train.frozen import answers, cached_front, channels_last, train_mode
-from helpers.train.live import live_curves, progress_bar, show_result
+from helpers.train.live import live_curves, show_result
 from helpers.train.result import Result, TrainingStopped
 
 

@@ -3,8 +3,6 @@
 import base64
 import io
 import math
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,59 +10,14 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from helpers.record import MIME
+from helpers.reprs import Area, in_front_end, shell
 
 if TYPE_CHECKING:
     from helpers.train.result import Result
 
-FRONT_ENDS = ("JPY_SESSION_NAME", "COLAB_RELEASE_TAG")
-"""Variables of a kernel that a front end started: jupyter_server's (JupyterLab, Notebook) and Colab's."""
-VS_CODE = "__vsc_ipynb_file__"
-"""What VS Code adds to a notebook's names."""
-
 _last: tuple[int, Any, str] | None = None  # the result shown last: its cell's number, its place and its HTML
-
-
-def progress_bar(**options: Any) -> tqdm:
-    """A tqdm bar that goes at its end. In a front end it isn't on standard error, which is red there and stays.
-
-    The time left is that of the mean speed until now: no step counts more than others.
-    """
-    return tqdm(**options, leave=False, smoothing=0, file=_Line() if in_front_end() else None)
-
-
-class _Line:
-    """A file that shows the last line written to it, in place of the one before; nothing where that is blank."""
-
-    encoding = "utf-8"
-
-    def __init__(self) -> None:
-        self._area = _Area()
-
-    def write(self, text: str) -> None:
-        line = text.strip()
-        self._area.show({"text/plain": line} if line else {})
-
-    def flush(self) -> None:
-        pass
-
-
-class _Area:
-    """A place below a cell for what changes. Whatever goes wrong with it, training goes on."""
-
-    def __init__(self) -> None:
-        self._handle: Any = None
-
-    def show(self, content: dict[str, Any]) -> None:
-        with suppress(Exception):
-            from IPython.display import display
-
-            if self._handle is not None:
-                self._handle.update(content, raw=True)
-            elif content:
-                self._handle = display(content, raw=True, display_id=True)
 
 
 @contextmanager
@@ -74,7 +27,7 @@ def live_curves() -> Iterator[Callable[[list[dict[str, float]]], None]]:
     Under papermill and nbconvert, in scripts and terminals it shows nothing; the variable WORKBOOK_LIVE decides
     otherwise: 0 for never, 1 for in every notebook's kernel.
     """
-    area, next_time = _Area(), -math.inf
+    area, next_time = Area(), -math.inf
     if in_front_end():
         from helpers import plots  # noqa: F401  # now, and not while the time left is measured
 
@@ -107,27 +60,13 @@ def show_result(result: "Result") -> None:
         return {MIME: {"kind": "training"}, "text/html": f"<details{is_open}>{html}</details>", "text/plain": ""}
 
     with suppress(Exception):
-        cell = getattr(_shell(), "execution_count", None)
+        cell = getattr(shell(), "execution_count", None)
         if _last and _last[0] == cell:
             _last[1].show(content(_last[2], ""))
         best = dict(result._rows())["Best epoch"]
         summary = escape(f"{result.label}: best epoch {best}")
-        _last = cell, _Area(), f"<summary>{summary}</summary>{result._repr_html_()}"
+        _last = cell, Area(), f"<summary>{summary}</summary>{result._repr_html_()}"
         _last[1].show(content(_last[2], " open"))
-
-
-def in_front_end() -> bool:
-    """Whether this is the kernel of a notebook that somebody looks at."""
-    shell = _shell()
-    if not hasattr(shell, "kernel"):
-        return False
-    if wish := os.environ.get("WORKBOOK_LIVE"):
-        return wish != "0"
-    return VS_CODE in shell.user_ns or any(name in os.environ for name in FRONT_ENDS)
-
-
-def _shell() -> Any:
-    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
 
 
 def picture(history: pd.DataFrame, resume_epoch: int | None = None) -> str:

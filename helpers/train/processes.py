@@ -25,10 +25,11 @@ from torch import Tensor
 
 import helpers
 from helpers import Interrupted, WorkbookError
+from helpers.reprs import progress_bar
 from helpers.train import checkpoint
 from helpers.train.compute import choose_compute
 from helpers.train.fit import ctrl_c
-from helpers.train.live import progress_bar, show_result
+from helpers.train.live import show_result
 from helpers.train.result import Result, TrainingStopped
 
 MEMORY = 2 * 2**30

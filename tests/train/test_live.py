@@ -1,6 +1,7 @@
 """What a training shows in a notebook's front end, and that it shows and changes nothing anywhere else."""
 
 import random
+import sys
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import train
+from helpers import reprs, train
 from helpers.report import cli, document
 from helpers.train import live
 
@@ -19,7 +20,8 @@ from helpers.train import live
 def shown(monkeypatch):
     """What a kernel would send to a front end, after each epoch however little time has passed."""
     published = []
-    monkeypatch.setattr(live, "in_front_end", lambda: True)
+    for module in (live, reprs):
+        monkeypatch.setattr(module, "in_front_end", lambda: True)
     monkeypatch.setattr(live, "time", SimpleNamespace(perf_counter=(n // 3 * 1000 for n in range(10**9)).__next__))
     monkeypatch.setattr("IPython.core.interactiveshell.InteractiveShell.initialized", lambda: True)
     monkeypatch.setattr(
@@ -70,7 +72,8 @@ def test_looking_on_changes_no_number_no_seed_and_no_setting_also_when_drawing_f
     fit(make_images, cpu)  # imports what drawing needs, which may set what it likes
     for draw in (live.picture, lambda history: 1 / 0, None):
         monkeypatch.setattr(live, "picture", draw)
-        monkeypatch.setattr(live, "in_front_end", lambda draw=draw: draw is not None)
+        for module in (live, reprs):
+            monkeypatch.setattr(module, "in_front_end", lambda draw=draw: draw is not None)
         shown.clear()
         before, (history, weights) = state(), fit(make_images, cpu)
         pictures = sum(message["data"].get("text/html", "").startswith("<img") for message in shown)
@@ -104,14 +107,14 @@ def test_only_a_kernel_that_a_front_end_started_counts(monkeypatch, shell, names
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     running = None if shell is None else SimpleNamespace(user_ns=names, **shell)
-    monkeypatch.setitem(live.sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: running))
-    assert live.in_front_end() is looks_on
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: running))
+    assert reprs.in_front_end() is looks_on
 
 
 def test_a_report_is_made_headless_also_from_inside_a_front_end(monkeypatch, tmp_path):
     monkeypatch.setenv("JPY_SESSION_NAME", "a notebook.ipynb")
     monkeypatch.setenv("WORKBOOK_LIVE", "1")
-    cells = ["SEED = 0", "from helpers.train import live\nprint('looks on:', live.in_front_end())"]
+    cells = ["SEED = 0", "from helpers import reprs\nprint('looks on:', reprs.in_front_end())"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
     notebook.cells[0].metadata["tags"] = ["parameters"]
     (tmp_path / "notebooks").mkdir()
