@@ -56,7 +56,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # the captions; elsewhere a reader finds the names there.
 _NUMBER_REFERENCES = """<script>
 setTimeout((script) => {
-  const notebook = script.closest(".jp-Notebook"), numbers = {};
+  const notebook = script?.closest(".jp-Notebook"), numbers = {};
   if (!notebook || notebook.hasNumbers) return;
   notebook.hasNumbers = true;
   const renew = () => {

@@ -210,7 +210,7 @@ def best_backbone(names: Sequence[str], *, weights: str = "auto", seed: int = 0,
         ModelError: no names, or as from `backbone`.
     """
     if not names or isinstance(names, str):
-        raise ModelError(f"networks are a list of one name at least, such as ['resnet50'], not {names!r}")
+        raise ModelError(f"give a list of one network at least, such as ['resnet50'], not {names!r}")
     best = names[0]
     if weights in ("auto", "imagenet"):
         best = next((name for name in names if find(name, root=root)), best)
