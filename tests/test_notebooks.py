@@ -280,7 +280,7 @@ def test_each_profile_fits_its_notebook(file):
     """The command checks names and kinds of a profile's parameters before it runs anything; this asks for no more."""
     notebook = ROOT / "notebooks" / f"{file.stem}.ipynb"
     chosen, _ = plan(Workspace(ROOT), [notebook], profile=file.parent.name, file=None, assignments=[])
-    assert "DATASET" in chosen[notebook] or file.stem == "template"
+    assert "DATASET" in chosen[notebook]
 
 
 def test_the_page_of_what_helpers_offer_is_that_of_their_docstrings():

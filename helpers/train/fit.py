@@ -26,7 +26,7 @@ from helpers import Interrupted, WorkbookError
 from helpers.data import ImageData
 from helpers.reprs import progress_bar
 from helpers.train.checkpoint import Checkpoint, hash_tensors
-from helpers.train.compute import Compute, choose_compute, memory_advice
+from helpers.train.compute import Compute, choose_compute, is_out_of_memory, memory_advice
 from helpers.train.frozen import answers, cached_front, channels_last, train_mode
 from helpers.train.live import live_curves, show_result
 from helpers.train.result import Result, TrainingStopped
@@ -360,11 +360,20 @@ def _check(
     for name, split in data.items():
         if len(split) == 0:
             raise WorkbookError(f"The split {name!r} has no images.")
-    was_training = model.training
+    was_training, images = model.training, data["train"].images[:2]
     model.eval()
-    with torch.no_grad():
-        num_outputs = model(data["train"].images[:2].to(next(model.parameters()).device)).shape[1]
-    model.train(was_training)
+    try:
+        with torch.no_grad():
+            num_outputs = model(images.to(next(model.parameters()).device)).shape[1]
+    except RuntimeError as error:  # of a network of one's own: its layers don't fit each other, or these images
+        if is_out_of_memory(error):
+            raise
+        raise WorkbookError(
+            f"The network does not take the images, {tuple(images.shape[1:])} of {images.dtype}: {error}. "
+            "models.Normalize, as its first layer, makes them float."
+        ) from error
+    finally:
+        model.train(was_training)
     for name, split in data.items():
         if split.labels.max() >= num_outputs:
             raise WorkbookError(
