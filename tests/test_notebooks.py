@@ -99,7 +99,7 @@ def test_its_text_refers_to_every_result(reports, path):
     ("name", "words"),
     [
         ("02_transfer_a_to_b", "Of the 2 epochs on A, 2 were taken from a checkpoint"),
-        ("08_pretrained_comparisons", "Of its 3 epochs there 3 came from a checkpoint"),
+        ("08_pretrained_comparisons", "Of its 3 epochs 3 came from a checkpoint"),
     ],
 )
 def test_a_network_goes_from_one_notebook_to_the_next(reports, name, words):
@@ -182,7 +182,7 @@ def worked_out(name, numbers, tables, drawn):
             moved = drawn["layers"].query("quantity == '1: everything' and layer.str.startswith('conv')")
             longest = moved.loc[moved["relative change"].idxmax()]
             yield "Method 1 moves", {"most": longest["layer"], "longest": longest["relative change"]}
-            yield "{on_all}", {"held": verdicts.count("holds here"), "claims": len(verdicts)}
+            yield "{change}", {"held": verdicts.count("holds here"), "claims": len(verdicts)}
         case "03":
             yield "- **Losses of", {"nothing": math.log(196), "train_each": 132.2082 / 32}
         case "04":
@@ -210,7 +210,7 @@ def worked_out(name, numbers, tables, drawn):
         case "08":
             yield "Of these", {"open": sum("hold" not in verdict for verdict in verdicts)}
             quality = tables["quality"].set_index("network")["test"]
-            yield "Training the last convolution", {"test": quality["CNNModel, dogs, fc"]}
+            yield "On set 1, {classes}", {"test": quality["CNNModel, set 1, fc"]}
 
 
 @pytest.mark.slow

@@ -112,7 +112,7 @@ def test_recorded_numbers_are_those_of_the_logits_and_histories(spaces):
         metrics.roc_auc_score(images.test.labels == k, probabilities[:, k]) for k in range(10)
     )
     for name, used in eight["used"].items():
-        numbers |= expected(re.sub(r"\W+", "_", name.lower()), eight, name, used.test.labels)
+        numbers |= expected(eight["stems"][name], eight, name, used.test.labels)
     recorded = seven["shown"] | eight["shown"]
     assert {f"{stem}_test" for stem in seven["stems"].values()} < {*recorded}
     checked = {name: value for name, value in recorded.items() if not name.endswith("_parameters")}
@@ -166,7 +166,7 @@ def test_trainings_are_as_the_text_says(spaces):
 def test_only_what_should_train_moves(spaces):
     """Weights and statistics: of fc1 and fc2, in one training of conv4 too, or of the last ten layers with weights."""
     _, space = spaces
-    rates = {"CNNModel, dogs": 0.005, "CNNModel, animals": 0.005, "resnet18": 0.001, "mobilenet_v2": 0.001}
+    rates = {"CNNModel, set 1": 0.005, "CNNModel, set 2": 0.005, "resnet18": 0.001, "mobilenet_v2": 0.001}
     for _, _, options, _ in space["fits"][1:]:
         start = next((name for name in rates if options["label"].startswith(name)), None)
         assert options["learning_rate"] == rates.get(start, 0.005) and options.get("optimizer", "adam") == "adam"
