@@ -258,7 +258,9 @@ def test_real_fashion_mnist_is_taken_where_it_is():
 
 @each
 def test_it_keeps_the_house_style(path):
-    first, *cells = nbformat.read(path, as_version=4).cells
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata.keys() <= {"kernelspec", "workbook"}  # and nothing of a run's Python
+    first, *cells = notebook.cells
     assert first.cell_type == "markdown" and first.source.startswith("# ")
     cells = [cell for cell in cells if cell.cell_type == "code"]
     assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
