@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ class Verdict:
         if self.elsewhere:
             yield f"    another here than in its run: {'; '.join(self.elsewhere)}"
         if self.near:
-            yield f"    nearly equal: {', '.join(self.near)}"
+            yield f"    nearly equal: {', '.join(shorten(what, 80, placeholder=' …') for what in self.near)}"
         yield from (f"    to be looked at, as another machine may explain it: {text}" for text in self.unclear)
 
 
