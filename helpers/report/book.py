@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from helpers import WorkbookError
 from helpers.phrases import Said, say
 from helpers.report import clean, render
 from helpers.report.cover import Cover
@@ -35,7 +36,7 @@ def write_book(reports: Path, how: Settings) -> str:
         return ""
     try:
         write(reports / BOOK, pdf(found, how))
-    except render.PdfError as error:
+    except WorkbookError as error:
         return clean.private(f"{BOOK} could not be made: {error}")
     return ""
 

@@ -47,10 +47,6 @@ _BESIDE = re.compile(r"""(?<=\]\()[^\s():"]+\.\w+(?=[\s)])|(?<=src=['"])[^'":]+\
 _EMPTY_HEADER = re.compile(r'<th((?: [\w-]+="[^"<>]*")*)>(?:\s|&nbsp;)*</th>')
 
 
-class PdfError(WorkbookError):
-    """A document that Typst could not set, even without the formulas and pictures that it complained about."""
-
-
 def html(document: parts.Document, *, name: str, profile: str, overview: str = "index.html") -> str:
     """The page of one notebook: HTML5 with everything inside, whose only relative links are to other pages.
 
@@ -382,7 +378,7 @@ def typeset(
 ) -> bytes:
     """The PDF of the variables and blocks that ``make`` makes, with as many formulas and pictures as Typst takes.
 
-    The highest headings become those of a level. Raises `PdfError` if Typst complains about something else.
+    The highest headings become those of a level. Raises `WorkbookError` if Typst complains of something else.
     """
     import typst
 
@@ -394,19 +390,18 @@ def typeset(
         source = convert(order, pictures)
         with tempfile.TemporaryDirectory(prefix="workbook-pdf-") as folder:
             # All that the source reads lies in one folder, which is Typst's root: it can open nothing else.
-            for name, content in {
-                **pictures.files,
-                "workbook.typ": (_templates(language) / "workbook.typ").read_bytes(),
-            }.items():
-                (Path(folder) / name).write_bytes(content)
-            main = Path(folder) / "main.typ"
-            main.write_text(source, encoding="utf-8")
+            look = (_templates(language) / "workbook.typ").read_bytes()
+            files = pictures.files | {"workbook.typ": look, "main.typ": source.encode()}
+            for name, content in files.items():
+                Path(folder, name).write_bytes(content)
             try:
-                return typst.compile(str(main), root=folder, font_paths=_fonts(), format="pdf", timestamp=0)
+                return typst.compile(
+                    str(Path(folder, "main.typ")), root=folder, font_paths=_fonts(), format="pdf", timestamp=0
+                )
             except typst.TypstError as error:
                 culprits = _culprits(source, error) - refused
                 if not culprits:
-                    raise PdfError(f"the PDF could not be set: {printable(str(error))}") from error
+                    raise WorkbookError(f"the PDF could not be set: {printable(str(error))}") from error
                 refused |= culprits
 
 
