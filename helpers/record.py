@@ -326,7 +326,9 @@ def table(
         behind.append([heading, *column])
         if any(deviation is not None for deviation in deviations):
             behind.append([f"{heading} (±)", *deviations])
-    kept, caption = telling(headings, columns, caption, fixed=[0] if len(links) else [])
+    # A verdict is what a table is there for, also where it is the same in all rows.
+    fixed = [j for j, name in enumerate(names) if name == "verdict" or (j == 0 and len(links))]
+    kept, caption = telling(headings, columns, caption, fixed=fixed)
     sides = ["right" if all(map(_SHOWN.fullmatch, column)) else "left" for column in columns]
     content = {
         "columns": [headings[j] for j in kept],
