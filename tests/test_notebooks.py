@@ -201,7 +201,7 @@ def worked_out(name, numbers, tables, drawn):
         case "06":
             losses = drawn["curves"].query("panel == 'Arc2 Adam' and split == 'validation'")["loss"].dropna()
             yield "From epoch {late} to", {"arc2_adam": losses.iloc[-1] - losses.iloc[-2]}
-            yield "In {apart} of its", {"apart": tables["table_9"]["F1 wrong"].sum()}
+            yield "In {apart} of its", {"apart": tables["table_9"]["F1 does not follow"].sum()}
         case "07":
             areas = drawn["auc"].pivot(index="class", columns="network", values="AUC")
             more = areas["OptimizedCNNModel"] - areas["CNNModel2"]
