@@ -147,8 +147,13 @@ def compare_weights(before: Weights, after: Weights) -> pd.DataFrame:
         and "fc1.new" for the two parts of an extended head, "bn2_1" for BatchNorm's weights and "bn2_1 (statistics)"
         for its running mean and variance. Columns: relative_change, the L2 norm of the difference over that of
         ``before`` (NaN where that is 0); verdict, "frozen" if every bit is the same, else "changed".
+
+    Raises:
+        WorkbookError: the snapshots are of networks with other layers.
     """
     old, new = _by_layer(before), _by_layer(after)
+    if old.keys() != new.keys():
+        raise WorkbookError("the snapshots have other layers: take both of one network, after its head was extended")
     rows = {}
     for name in old:
         length = old[name].norm().item()

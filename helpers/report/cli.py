@@ -139,7 +139,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add = parser.add_argument_group("reports").add_argument
     formats = (*FORMATS, ",".join(FORMATS))
-    add("--format", choices=formats, default=formats[-1], metavar=formats[-1], help="which pages to make (both)")
+    pages = "which pages to make (both)"
+    add("--format", choices=formats, type=str.lower, default=formats[-1], metavar=formats[-1], help=pages)
     code = "whose code the PDF shows: no cell's, that of the cells tagged key (the default), or all; HTML folds it"
     add("--show-code", choices=CODE, default="key", help=code)
     language = "the language of the reports: en, or one of notebooks/languages; counts before [tool.workbook] language"
@@ -155,7 +156,9 @@ def _settings(workspace: Workspace, options: argparse.Namespace) -> Settings:
     from helpers.report import cover
     from helpers.report.batch import jobs_for
 
-    default_limit, threads = TIME_LIMITS.get(options.profile), max(1, options.threads)
+    if options.jobs < 0 or options.threads < 1 or not (options.timeout or 0) >= 0:
+        raise Refused("--jobs and --timeout are 0 or more, --threads 1 or more")
+    default_limit, threads = TIME_LIMITS.get(options.profile), options.threads
     return Settings(
         profile=options.profile,
         formats=options.format.split(","),

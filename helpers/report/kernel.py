@@ -27,7 +27,7 @@ from papermill.parameterize import parameterize_notebook
 from tqdm import tqdm
 from traitlets.config import Config
 
-from helpers import ROOT, WorkbookError
+from helpers import PACKAGE, WorkbookError
 from helpers.report import clean, stamp
 from helpers.report.batch import cores
 from helpers.report.watch import Watch
@@ -222,7 +222,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "WORKBOOK_LIVE": "0",
         **({"WORKBOOK_TRAIN_ANEW": str(settings.anew)} if settings.anew else {}),
         "PYTHONHASHSEED": "0",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")])),
     }
     return {**os.environ, **fixed}
 

@@ -149,15 +149,13 @@ def _shown(document: Document) -> dict[str, Any]:
     """What a reader sees of the results, by what it is called: (value, deviation) of numbers, texts of all else."""
     found: dict[str, Any] = {}
     for name, number in document.numbers.items():
-        if number["unit"] not in TIMED and not _TIMES.search(name.replace("_", " ")):
+        if number["unit"] not in TIMED and not _is_timed(name):
             about = number["unit"] in SHARES, number["label"], number["reported"]
             found[f"number {name}"] = (number["value"], number["std"], *about)
             found |= {f"{name} as shown, {key}": text for key, text in number["shown"].items()}
-    readings = [block.text for block in document.blocks if isinstance(block, Reading) and not _TIMES.search(block.text)]
+    readings = [block.text for block in document.blocks if isinstance(block, Reading) and not _is_timed(block.text)]
     found |= {f"reading {i}": text for i, text in enumerate(readings, 1)}
-    printed = [
-        block for block in document.blocks if isinstance(block, Output) and not _TIMES.search(str(block.content))
-    ]
+    printed = [block for block in document.blocks if isinstance(block, Output) and not _is_timed(str(block.content))]
     found |= {
         f"output {i} of cell {block.cell}": f"{block.mime}: {block.content}" for i, block in enumerate(printed, 1)
     }
@@ -174,14 +172,18 @@ def _shown(document: Document) -> dict[str, Any]:
     # Of these reports in other languages are made. A notebook's file has them in another order than its run.
     phrases = {text: phrase for block in document.blocks for text, phrase in block.phrases.items()}
     said = {text: json.dumps(phrase, ensure_ascii=False, sort_keys=True) for text, phrase in phrases.items()}
-    return found | {f"{VALUES}{text!r}": values for text, values in said.items() if not _TIMES.search(text)}
+    return found | {f"{VALUES}{text!r}": values for text, values in said.items() if not _is_timed(text)}
+
+
+def _is_timed(text: str) -> bool:
+    return bool(_TIMES.search(text.replace("_", " ")))
 
 
 def _cells(table: Table) -> Iterator[tuple[str, str]]:
     yield "caption", table.caption
     for i, row in enumerate(table.rows):
         for j, (column, text) in enumerate(zip(table.columns, row, strict=True)):
-            if not any(map(_TIMES.search, (column, row[0], text))):
+            if not any(map(_is_timed, (column, row[0], text))):
                 unit, bold = column.rpartition(", ")[2], (i, j) in table.bold
                 shown = f"{text} {unit}" if unit in SHARES else text
                 yield f"row {i + 1} ({row[0]}), {column}", f"**{shown}**" if bold else shown
@@ -189,8 +191,8 @@ def _cells(table: Table) -> Iterator[tuple[str, str]]:
     for what, (names, *rows) in ((what, rows) for what, rows in behind.items() if rows):
         for i, row in enumerate(rows, 1):
             pairs = [(name, str(value)) for name, value in zip(names, row, strict=True)]
-            texts = [text for name, text in pairs if not any(map(_TIMES.search, (name, text)))]
-            if not _TIMES.search(pairs[0][1].replace("_", " ")):
+            texts = [text for name, text in pairs if not any(map(_is_timed, (name, text)))]
+            if not _is_timed(pairs[0][1]) and not {*TIMED} & {*row}:
                 yield f"row {i}, {what}", ", ".join(texts)
 
 

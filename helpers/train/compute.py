@@ -136,11 +136,15 @@ def _lacks(device: str) -> str:
     """What goes wrong where a device runs what experiments compute: a step with augmentation; "" where nothing does."""
     layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(), nn.Flatten()]
     try:
-        network = nn.Sequential(*layers, nn.Linear(36, 2)).to(device, memory_format=torch.channels_last)
-        images = RandomAffine(degrees=5)(torch.zeros(2, 3, 8, 8, dtype=torch.uint8, device=device))
-        nn.functional.cross_entropy(network(images), torch.tensor([0, 1], device=device)).backward()
-        torch.optim.Adam(network.parameters(), fused=True).step()
-    except (NotImplementedError, RuntimeError) as error:
+        with torch.random.fork_rng([]):
+            network = nn.Sequential(*layers, nn.Linear(36, 2)).to(device, memory_format=torch.channels_last)
+            images = RandomAffine(degrees=5)(torch.zeros(2, 3, 8, 8, dtype=torch.uint8, device=device))
+            logits, labels = network(images), torch.tensor([0, 1], device=device)
+            nn.functional.cross_entropy(logits, labels).backward()
+            (logits.argmax(dim=1) == labels).sum().item()
+            for kind in (torch.optim.SGD, torch.optim.Adam):
+                kind(network.parameters(), fused=True).step()
+    except (NotImplementedError, RuntimeError, TypeError) as error:  # the last is MPS's of float64
         return str(error).splitlines()[0]
     return ""
 

@@ -5,6 +5,7 @@ of (seed, epoch, batch), and the order of an epoch from one made of (seed, epoch
 anywhere and goes on gives the same numbers as one that never stopped, and a checkpoint needs no generator states.
 """
 
+import copy
 import hashlib
 import math
 import multiprocessing
@@ -130,13 +131,16 @@ def fit(
         if augment is None and progress.epoch < epochs:
             train_mode(model, move_frozen_statistics)
             cached_layers, rest, images, cache_seconds = cached_front(model, images, hashes, compute)
+    loss_function = LOSSES[loss] if isinstance(loss, str) else loss
+    if isinstance(loss_function, nn.Module):  # weights of classes, say
+        loss_function = copy.deepcopy(loss_function).to(compute.device)
     splits = {name: _Split(images[name], split.labels.to(compute.device)) for name, split in data.items()}
     training = _Training(
         model,
         rest,
         splits,
         optim,
-        LOSSES[loss] if isinstance(loss, str) else loss,
+        loss_function,
         augment,
         batch_size,
         seed,

