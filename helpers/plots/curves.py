@@ -50,8 +50,8 @@ def learning_curves(
     said = {
         "best": say("Best: the highest validation accuracy."),
         "stop": say(
-            "Stop: the epoch that early stopping would go back to after {patience} epochs in which the validation loss "
-            "had not fallen.",
+            "Stop: the epoch that early stopping would go back to after {patience} epochs without a new lowest "
+            "validation loss.",
             patience=patience,
         ),
     }
