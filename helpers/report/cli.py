@@ -158,7 +158,7 @@ def _settings(workspace: Workspace, options: argparse.Namespace) -> Settings:
 
     if options.jobs < 0 or options.threads < 1 or not (options.timeout or 0) >= 0:
         raise Refused("--jobs and --timeout are 0 or more, --threads 1 or more")
-    default_limit, threads = TIME_LIMITS.get(options.profile), options.threads
+    default_limit = TIME_LIMITS.get(options.profile)
     return Settings(
         profile=options.profile,
         formats=options.format.split(","),
@@ -167,9 +167,9 @@ def _settings(workspace: Workspace, options: argparse.Namespace) -> Settings:
         edition=options.edition,
         language=options.lang,
         cover=cover.read(workspace.root, options.cover),
-        jobs=options.jobs or jobs_for(threads),
+        jobs=options.jobs or jobs_for(options.threads),
         scheduler=options.scheduler,
-        threads=threads,
+        threads=options.threads,
         anew=time.time() if options.force else 0.0,
     )
 
