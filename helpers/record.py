@@ -136,7 +136,8 @@ class Reported:
             none), "printed" (the digits as they stand there), "unit", "where", "what" (which split, while training or
             after, which epoch, which average), "wrong" (what is inconsistent there, or "") and "ours" (why a run has no
             such quantity, or "").
-        claims: a DataFrame, one row a claim: "text", "where" and "wrong".
+        claims: a DataFrame, one row a claim: "text", "where", "change" (what would change a run's verdict, or "") and
+            "wrong".
     """
 
     title: str
@@ -166,7 +167,7 @@ def reported(name: str) -> Reported:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         figures = frame(content["figures"], ("label", "value", "printed", "unit", "where", "what"), "wrong", "ours")
-        claims = frame(content["claims"], ("text", "where"), "wrong")
+        claims = frame(content["claims"], ("text", "where"), "change", "wrong")
         return Reported(content["title"], figures.astype({"value": float}), claims)
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
@@ -456,13 +457,13 @@ def _show_numbers(
     _show_table("numbers", name, caption, content)
 
 
-def claims(source: Reported, answers: Mapping[str, tuple[str, str, str]], caption: str) -> None:
+def claims(source: Reported, answers: Mapping[str, tuple[str, str]], caption: str) -> None:
     """Shows the table ``claims``: what an earlier report claims, and what this run says of it.
 
     Args:
         source: from `reported`, whose claims are told in their order.
-        answers: key of a claim there -> what was measured, the verdict ("holds here", "does not hold here", "too close
-            to tell", "not testable here"), and what would change it.
+        answers: key of a claim there -> what was measured, and the verdict ("holds here", "does not hold here", "too
+            close to tell", "not testable here"). What would change it is in the report's file.
         caption: says on which images, and how sure the verdicts are.
 
     Raises:
@@ -470,9 +471,11 @@ def claims(source: Reported, answers: Mapping[str, tuple[str, str, str]], captio
     """
     if unknown := sorted({*answers} - {*source.claims.index}):
         raise RecordError(f"{source.title} has no claim {unknown[0]!r}")
-    rows = source.claims.loc[source.claims.index.isin(answers), ["text", "where"]].rename(columns={"text": "claim"})
-    rows[["this run", "verdict", "what would change it"]] = [answers[key] for key in rows.index]
-    table(rows, "claims", caption, detail=["where", "what would change it"])
+    rows = source.claims[source.claims.index.isin(answers)]
+    rows = rows.rename(columns={"text": "claim", "change": "what would change it"})
+    rows[["this run", "verdict"]] = [answers[key] for key in rows.index]
+    columns = ["claim", "where", "this run", "verdict", "what would change it"]
+    table(rows[columns], "claims", caption, detail=["where", "what would change it"])
 
 
 def reading(text: str, **values: Any) -> None:

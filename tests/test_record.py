@@ -463,7 +463,7 @@ figures:
   val_loss: {label: Loss, value: 140.8, printed: "140.8", unit: "", where: part a, what: sum, ours: ours are means}
   epochs: {label: Epochs, value: 25, printed: "25", unit: "", where: part c, what: text, wrong: the printout has 40}
 claims:
-  order: {text: Fine-tuning is best, where: part d}
+  order: {text: Fine-tuning is best, where: part d, change: more runs}
 """
 
 
@@ -530,14 +530,12 @@ def test_results_stand_beside_the_same_quantities_of_a_report(shown, report):
 
 def test_claims_stand_beside_what_the_run_says_of_them(shown, report):
     source = report(REPORT + "  few: {text: Few images, where: part e}\n  gap: {text: No gap, where: part f}\n")
-    record.claims(
-        source, {"gap": ("3 points", "does not hold here", "more runs"), "order": ("+1", "yes", "-")}, "Said."
-    )
+    record.claims(source, {"gap": ("3 points", "does not hold here"), "order": ("+1", "yes")}, "Said.")
     assert block(shown).name == "claims" and block(shown).caption == "Said."
     assert block(shown).columns == ["claim", "where", "this run", "verdict", "what would change it"]
     assert block(shown).rows == [
-        ["Fine-tuning is best", "part d", "+1", "yes", "-"],
-        ["No gap", "part f", "3 points", "does not hold here", "more runs"],
+        ["Fine-tuning is best", "part d", "+1", "yes", "more runs"],
+        ["No gap", "part f", "3 points", "does not hold here", ""],
     ]
     handed_in = document.selected(read(shown), edition="hand-in").blocks[0]
     assert handed_in.columns == ["claim", "this run", "verdict"] and handed_in.rows[1] == [
@@ -546,7 +544,7 @@ def test_claims_stand_beside_what_the_run_says_of_them(shown, report):
         "does not hold here",
     ]
     with pytest.raises(record.RecordError, match=r"S9 .* has no claim 'best'"):
-        record.claims(source, {"best": ("", "", "")}, "Said.")
+        record.claims(source, {"best": ("", "")}, "Said.")
 
 
 # Readings
