@@ -18,7 +18,7 @@ from helpers.report import cli, render, workspace
 assert helpers.DATA == helpers.ROOT / "data", helpers.DATA
 record.reported("S3")
 assert "he2016" in render.BIBLIOGRAPHY.read_text(encoding="utf-8")
-workspace.check_language("fa")
+workspace.chosen_language(workspace.ROOT, "fa")
 sys.exit(cli.main(["--list"]))
 """
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from helpers import WorkbookError
 from helpers.files import locked
-from helpers.report.run import NotRun, in_words, keep_interrupted, report
+from helpers.report.run import in_words, keep_interrupted, report
 from helpers.report.watch import Watch
 from helpers.report.workspace import FORMATS, Refused, Run, Settings, Workspace, read
 
@@ -81,12 +82,16 @@ def run_all(
     watches = {run.name: Watch(run.name) for run in runs}
     drawing = Lock()
     with ExitStack() as stack:
-        if settings.scheduler and any(run.reasons for run in runs):
-            from helpers.report.cluster import Cluster
+        execute: Callable | None = None
+        if any(run.reasons for run in runs):
+            if settings.scheduler:
+                from helpers.report.cluster import Cluster
 
-            execute = stack.enter_context(Cluster(settings.scheduler)).execute
-        else:
-            execute = _execute_here
+                execute = stack.enter_context(Cluster(settings.scheduler)).execute
+            else:
+                from helpers.report import kernel
+
+                execute = kernel.execute
         pool = stack.enter_context(ThreadPoolExecutor(settings.jobs))
         try:
             while sorter.is_active():
@@ -110,30 +115,23 @@ def run_all(
     return True
 
 
-def _execute_here(source: str, run: Run, settings: Settings, watch: Watch) -> "NotebookNode":
-    from helpers.report import kernel
-
-    return kernel.execute(source, run, settings, watch)
-
-
-def _carry_out(run: Run, settings: Settings, execute: Callable, watch: Watch, drawing: Lock) -> None:
+def _carry_out(run: Run, settings: Settings, execute: Callable | None, watch: Watch, drawing: Lock) -> None:
     """All of a run, from the notebook to the files. Whatever goes wrong in one must not take the others along."""
+    executed: NotebookNode | None = None
     try:
         with locked(run.reports / f".{run.name}.lock") as is_ours:
             if not is_ours:
-                raise NotRun("another run is making this report: wait until it has ended")
+                raise WorkbookError("another run is making this report: wait until it has ended")
             for file in [*map(run.file, FORMATS), *run.figures.rglob("*.csv")]:
                 if file.exists():
                     file.rename(file)  # refused by Windows if it is open in another program: now, not after hours
-            executed = None
             if run.reasons:
                 executed = execute(run.notebook.read_text(encoding="utf-8"), run, settings, watch)
-                if watch.is_stopped:
-                    if executed is not None:  # what had run elsewhere stays there
-                        keep_interrupted(executed, run)
-                    return
-            with drawing:
-                report(run, settings, executed)
+            if not watch.is_stopped:
+                with drawing:
+                    report(run, settings, executed)
     except Exception as error:
         run.error = "; ".join(filter(None, [run.error, in_words(error)]))
-    run.has_ended = True
+    if executed is not None and not run.is_written:
+        keep_interrupted(executed, run)
+    run.has_ended = run.is_written or not watch.is_stopped

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,8 +24,7 @@ from helpers.report.workspace import (
     Run,
     Settings,
     Workspace,
-    check_language,
-    configured,
+    chosen_language,
     load,
     make_folder,
     read,
@@ -66,28 +65,22 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     workspace = Workspace(root.resolve())
     try:
         if options.list:
-            _print(_list(workspace, options.notebooks))
-            return OK
-        if options.new:
-            made = [path.relative_to(workspace.root) for path in workspace.add_notebook(*options.new)]
-            _print([*map(str, made), f"its report: python -m helpers.report {options.new[0]}"])
-            return OK
-        if options.catalogues:
-            _print(_write_catalogues(workspace, options.notebooks, options.catalogues))
-            return OK
-        # Everything that can be refused is, before the first notebook runs.
-        workspace.check_profile(options.profile)
-        options.lang = options.lang or configured(workspace.root).get("language", ENGLISH)
-        check_language(str(options.lang))
-        if options.verify:
-            return _verify(workspace, options)
-        make = _sweep if options.sweep or options.sweep_file else _reports
-        status = make(workspace, options)
-        _tell_untranslated(options.lang)
-        return status
+            lines = _list(workspace, options.notebooks)
+        elif options.new:
+            lines = workspace.add_notebook(*options.new)
+        elif options.catalogues:
+            lines = _write_catalogues(workspace, options.notebooks, options.catalogues)
+        else:
+            make = _verify if options.verify else _sweep if options.sweep or options.sweep_file else _reports
+            return make(workspace, options, _settings(workspace, options))
+        _print(lines)
+        return OK
     except Refused as error:
         _say(f"error: {error}")
         return REFUSED
+    except OSError as error:
+        _say(f"error: {in_words(error)}")
+        return FAILED
     except KeyboardInterrupt:  # while no notebook ran: those that do are told by name
         _say("interrupted")
         return INTERRUPTED
@@ -153,9 +146,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(workspace: Workspace, options: argparse.Namespace) -> Settings:
+    """What can be refused is, before the first notebook runs."""
     from helpers.report import cover
     from helpers.report.batch import jobs_for
 
+    workspace.check_profile(options.profile)
     if options.jobs < 0 or options.threads < 1 or not (options.timeout or 0) >= 0:
         raise Refused("--jobs and --timeout are 0 or more, --threads 1 or more")
     default_limit = TIME_LIMITS.get(options.profile)
@@ -165,7 +160,7 @@ def _settings(workspace: Workspace, options: argparse.Namespace) -> Settings:
         time_limit=default_limit if options.timeout is None else options.timeout or None,
         show_code=options.show_code,
         edition=options.edition,
-        language=options.lang,
+        language=chosen_language(workspace.root, options.lang),
         cover=cover.read(workspace.root, options.cover),
         jobs=options.jobs or jobs_for(options.threads),
         scheduler=options.scheduler,
@@ -174,7 +169,7 @@ def _settings(workspace: Workspace, options: argparse.Namespace) -> Settings:
     )
 
 
-def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
+def _reports(workspace: Workspace, options: argparse.Namespace, settings: Settings) -> int:
     """One report for each notebook, and what stands over them."""
     from helpers.report import book, index
     from helpers.report.batch import predecessors
@@ -183,27 +178,17 @@ def _reports(workspace: Workspace, options: argparse.Namespace) -> int:
     values, notes = plan(
         workspace, notebooks, profile=options.profile, file=options.file, assignments=options.assignments
     )
-    settings = _settings(workspace, options)
-    before = predecessors(notebooks, workspace)
-    reports, figures = workspace.reports(options.profile), workspace.figures(options.profile)
-    make_folder(reports)
-    make_folder(figures)
-    for note in notes:
-        _say(f"note: {note}")
     runs = [workspace.run(options.profile, notebook, values[notebook]) for notebook in notebooks]
+    is_complete = _run(runs, settings, predecessors(notebooks, workspace), notes)
+    reports, problem = workspace.reports(options.profile), ""
     page = reports / "index.html"
-
-    def write_over_all() -> str:
-        if not any(run.has_ended for run in runs) and page.is_file() and not book.is_outdated(reports, settings):
-            return ""
+    if any(run.has_ended for run in runs) or not page.is_file() or book.is_outdated(reports, settings):
         problem = book.write_book(reports, settings)
-        index.write_page(reports, figures, settings)
-        return problem
-
-    return _carry_out(runs, settings, before, write_over_all, page)
+        index.write_page(reports, workspace.figures(options.profile), settings)
+    return _close(runs, settings, page, is_complete, problem)
 
 
-def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
+def _sweep(workspace: Workspace, options: argparse.Namespace, settings: Settings) -> int:
     """One report for each point of a sweep over one notebook's parameters, and one over all of them."""
     from helpers.report import index, sweep
 
@@ -211,7 +196,6 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
     if len(notebooks) != 1:
         raise Refused("a sweep takes one notebook, such as: python -m helpers.report 02 --sweep SEED=0..4")
     workspace.choose([sweep.SUMMARY])  # missed now, not when all points have run
-    settings = _settings(workspace, options)
     runs = sweep.points(
         workspace,
         notebooks[0],
@@ -221,21 +205,15 @@ def _sweep(workspace: Workspace, options: argparse.Namespace) -> int:
         grid=options.sweep,
         sweep_file=options.sweep_file,
     )
-    make_folder(runs[0].reports)
-    make_folder(runs[0].figures.parent)
-
-    def write_over_all() -> str:
-        """Also after Ctrl-C: what an earlier command wrote would show other numbers than the points' reports."""
-        over = sweep.summary(workspace, options.profile, runs)
-        _run([over], replace(settings, jobs=1, scheduler="", anew=0.0), {})
-        runs.append(over)
-        index.write_page(workspace.reports(options.profile), workspace.figures(options.profile), settings)
-        return ""
-
-    return _carry_out(runs, settings, {}, write_over_all, runs[0].reports / f"{sweep.SUMMARY}.{settings.formats[0]}")
+    is_complete = _run(runs, settings)
+    # Also after Ctrl-C: what an earlier command wrote would show other numbers than the points' reports.
+    over = sweep.summary(workspace, options.profile, runs)
+    is_complete &= _run([over], replace(settings, jobs=1, scheduler="", anew=0.0))
+    index.write_page(workspace.reports(options.profile), workspace.figures(options.profile), settings)
+    return _close([*runs, over], settings, over.file(settings.formats[0]), is_complete)
 
 
-def _verify(workspace: Workspace, options: argparse.Namespace) -> int:
+def _verify(workspace: Workspace, options: argparse.Namespace, settings: Settings) -> int:
     """A line for each hand-in, and what is wrong with it."""
     from helpers.report.verify import verify
 
@@ -249,9 +227,8 @@ def _verify(workspace: Workspace, options: argparse.Namespace) -> int:
     if missing := [str(path) for path in paths or options.verify if not path.is_file()]:
         raise Refused(f"there is no executed notebook {missing[0]}")
     are_good: list[bool] = []
-    settings = replace(_settings(workspace, options), time_limit=options.timeout or None)
     try:
-        for verdict in verify(paths, settings, workspace.root):
+        for verdict in verify(paths, replace(settings, time_limit=options.timeout or None), workspace.root):
             _print([*verdict.lines(), ""])
             are_good.append(verdict.is_good)
     except KeyboardInterrupt:
@@ -260,38 +237,20 @@ def _verify(workspace: Workspace, options: argparse.Namespace) -> int:
     return OK if all(are_good) else FAILED
 
 
-def _carry_out(
+def _run(
     runs: Sequence[Run],
     settings: Settings,
-    before: Mapping[str, Sequence[str]],
-    write_over_all: Callable[[], str],
-    page: Path,
-) -> int:
-    """Does what there is to do, writes what stands over the reports, tells how all went, and gives the exit status."""
-    all_ended = _run(runs, settings, before)
-    try:
-        problem = write_over_all()
-    except OSError as error:
-        problem = in_words(error)
-    rows = [("notebook", "state", "run s", "report s")]
-    rows += [_row(run) for run in runs if run.has_ended or not run.is_due]
-    width = max(len(row[0]) for row in rows)
-    _print(f"{name:{width}}  {state:10}  {execute:>8}  {render:>8}" for name, state, execute, render in rows)
-    _print([f"over all: {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}"])
-    if problem:
-        _say(f"error: {problem}")
-    if not all_ended:
-        stopped = ", ".join(run.name for run in runs if run.is_due and not run.has_ended)
-        _say(f"interrupted: {stopped} did not end; kernels were stopped, what was finished is kept")
-        return INTERRUPTED
-    return FAILED if problem or any(run.error for run in runs) else OK
-
-
-def _run(runs: Sequence[Run], settings: Settings, before: Mapping[str, Sequence[str]]) -> bool:
+    before: Mapping[str, Sequence[str]] | None = None,
+    notes: Sequence[str] = (),
+) -> bool:
     """Does what there is to do, and says what and why; whether all ended, and not Ctrl-C."""
     from helpers.report.batch import run_all
     from helpers.report.incremental import look
 
+    for folder in (runs[0].reports, runs[0].figures.parent):
+        make_folder(folder)
+    for note in notes:
+        _say(f"note: {note}")
     look(runs, settings)
     for run in runs:
         _say(f"{run.name}  {_why(run)}")
@@ -299,7 +258,28 @@ def _run(runs: Sequence[Run], settings: Settings, before: Mapping[str, Sequence[
     def finished(run: Run) -> None:
         _say(f"{run.name}  {f'failed: {run.error}' if run.error else 'ok'}")
 
-    return run_all([run for run in runs if run.is_due], before, settings, finished)
+    if not (all_ended := run_all([run for run in runs if run.is_due], before or {}, settings, finished)):
+        stopped = ", ".join(run.name for run in runs if run.is_due and not run.has_ended)
+        _say(f"interrupted: {stopped} did not end; kernels were stopped, what was finished is kept")
+    return all_ended
+
+
+def _close(runs: Sequence[Run], settings: Settings, page: Path, is_complete: bool, problem: str = "") -> int:
+    """Tells how all went, and gives the exit status."""
+    rows = [("notebook", "state", "run s")]
+    for run in runs:
+        if run.has_ended or not run.is_due:
+            state = "FAILED" if run.error else "ok" if run.reasons else "drawn anew" if run.redraw else "unchanged"
+            rows.append((run.name, state, "–" if run.execute_seconds is None else f"{run.execute_seconds:.1f}"))
+    width = max(len(row[0]) for row in rows)
+    _print(f"{name:{width}}  {state:10}  {seconds:>8}" for name, state, seconds in rows)
+    _print([f"over all: {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}"])
+    if problem:
+        _say(f"error: {problem}")
+    _tell_untranslated(settings.language)
+    if not is_complete:
+        return INTERRUPTED
+    return FAILED if problem or any(run.error for run in runs) else OK
 
 
 def _why(run: Run) -> str:
@@ -310,13 +290,6 @@ def _why(run: Run) -> str:
     more = len(reasons) - REASONS_SHOWN
     rest = f", and {more} more" if more > 0 else ""
     return f"{'runs' if run.reasons else 'is drawn anew'}: {', '.join(reasons[:REASONS_SHOWN])}{rest}"
-
-
-def _row(run: Run) -> tuple[str, ...]:
-    if not run.is_due:
-        return run.name, "unchanged", "–", "–"
-    state = "FAILED" if run.error else "ok" if run.has_run else "drawn anew"
-    return run.name, state, f"{run.execute_seconds:.1f}" if run.has_run else "–", f"{run.render_seconds:.1f}"
 
 
 def _tell_untranslated(code: str) -> None:

@@ -15,12 +15,11 @@ from typing import Any, Self
 
 from nbformat import NotebookNode
 
-from helpers import NOTEBOOKS, PACKAGE, ROOT
+from helpers import NOTEBOOKS, PACKAGE, ROOT, WorkbookError
 from helpers.record import REPORTED
 from helpers.report import kernel, stamp
 from helpers.report.batch import LOOK_AGAIN
 from helpers.report.parameters import defaults
-from helpers.report.run import NotRun
 from helpers.report.watch import Watch
 from helpers.report.workspace import Refused, Run, Settings, read
 
@@ -74,7 +73,7 @@ class Cluster:
     def execute(self, source: str, run: Run, settings: Settings, watch: Watch) -> NotebookNode | None:
         """Has a worker execute a notebook, as `kernel.execute` does; another one where the first can't, or is lost.
 
-        Returns None if it was stopped; raises `NotRun` where no worker takes it, or the scheduler has gone.
+        Returns None if it was stopped; raises a `WorkbookError` where no worker takes it, or the scheduler has gone.
         """
         device = {**defaults(read(run.notebook), name=run.name), **run.parameters}.get("DEVICE", "")
         needs_gpu, lost, give_up = str(device).startswith("cuda"), 0, float("-inf")
@@ -88,7 +87,7 @@ class Cluster:
             able = [address for address, reason in reasons.items() if not reason]
             # Where a worker that it ran on has gone others may come, but not for ever.
             if not able and reasons and time.monotonic() > give_up:
-                raise NotRun(f"no worker takes it. {'; '.join(f'{one}: {why}' for one, why in reasons.items())}")
+                raise WorkbookError(f"no worker takes it. {'; '.join(f'{one}: {why}' for one, why in reasons.items())}")
             address = self._take(able, workers)
             if not address:
                 time.sleep(LOOK_AGAIN)
@@ -105,7 +104,7 @@ class Cluster:
             else:
                 lost, give_up = lost + 1, time.monotonic() + WAIT_FOR_WORKERS
                 if lost > MOST_WORKERS_LOST:
-                    raise NotRun(f"{lost} workers were lost while they ran it, one after the other")
+                    raise WorkbookError(f"{lost} workers were lost while they ran it, one after the other")
         return None
 
     def _take(self, able: Iterable[str], workers: dict[str, dict[str, Any]]) -> str:
@@ -136,11 +135,11 @@ class Cluster:
             self._workers()
             return None
         except Exception as error:  # whatever a worker stumbled on
-            raise NotRun(f"the worker could not run it: {type(error).__name__}: {error}") from error
+            raise WorkbookError(f"the worker could not run it: {type(error).__name__}: {error}") from error
 
     def _workers(self) -> dict[str, dict[str, Any]]:
         if self._client.status not in ("running", "connecting"):
-            raise NotRun("the scheduler has gone: start it and its workers, then run the command again")
+            raise WorkbookError("the scheduler has gone: start it and its workers, then run the command again")
         return self._client.scheduler_info(n_workers=-1).get("workers", {})
 
     def _why_unfit(self, address: str) -> str:
@@ -161,7 +160,7 @@ def identity() -> str:
 
 def _execute_there(source: str, run: Run, settings: Settings) -> NotebookNode | str:
     """Runs a notebook on this worker, called by Dask in one of its threads: the notebook, or why to ask another."""
-    watch, ended = Watch(run.name, shown=False), threading.Event()
+    watch, ended = Watch(run.name), threading.Event()
     worker, key = get_worker(), get_worker().get_current_task()
 
     def look() -> None:
@@ -177,8 +176,4 @@ def _execute_there(source: str, run: Run, settings: Settings) -> NotebookNode | 
     finally:
         ended.set()
     errors = {o.ename: o.evalue for c in executed.cells for o in c.get("outputs", []) if o.output_type == "error"}
-    reasons = {kernel.KernelNotStarted.__name__: "its kernel doesn't start", LACKS_DATA: "it lacks the data set"}
-    for name, why in reasons.items():
-        if name in errors:
-            return f"{why}: {errors[name]}"
-    return executed
+    return f"it lacks the data set: {errors[LACKS_DATA]}" if LACKS_DATA in errors else executed

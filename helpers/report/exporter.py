@@ -10,7 +10,7 @@ from traitlets import Enum, Unicode
 from helpers import ROOT
 from helpers.report import cover, document, render
 from helpers.report.language import Language, translated
-from helpers.report.workspace import CODE, EDITIONS, ENGLISH, check_language, configured
+from helpers.report.workspace import CODE, EDITIONS, chosen_language
 
 
 class WorkbookPDFExporter(Exporter):
@@ -36,8 +36,7 @@ class WorkbookPDFExporter(Exporter):
         """The PDF of ``nb`` and the resources, whose metadata name the notebook where it has no title."""
         nb, resources = super().from_notebook_node(nb, resources, **kw)
         name = resources.get("metadata", {}).get("name", "")
-        code = self.language or configured(ROOT).get("language", ENGLISH)
-        check_language(code)
+        code = chosen_language(ROOT, self.language)
         # Its catalogue is called as the notebook was before papermill executed it.
         source = Path(nb.metadata.get("papermill", {}).get("input_path") or name).stem
         shown = document.selected(document.read(nb, name=name), code=self.show_code, edition=self.edition)

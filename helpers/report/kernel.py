@@ -18,7 +18,7 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
@@ -41,48 +41,33 @@ _LONGEST_SOCKET_FOLDER = 80
 """Bytes: Unix sockets' paths end at about 100 of them, the file name included."""
 
 # nbclient logs what it also raises; the exceptions' messages are enough.
-_LOG = logging.getLogger(__name__)
-_LOG.propagate = False
-_LOG.addHandler(logging.NullHandler())
-
-
-class _CellFailed(WorkbookError):
-    """A cell that did not end well; its outputs hold the error."""
-
-
-class KernelNotStarted(WorkbookError):
-    """The kernel's process ended before its first cell."""
+_LOG = logging.Logger(__name__, logging.CRITICAL)
 
 
 def execute(source: str, run: Run, settings: Settings, watch: Watch) -> NotebookNode:
-    """The executed notebook, however the run ended: an error is in the outputs of the cell that it ended in.
+    """The executed notebook, however its cells ended: an error is in the outputs of the last one that ran.
 
-    ``source`` is its content, since the file itself may lie on another machine.
+    ``source`` is its content, since the file itself may lie on another machine. `WorkbookError` if no cell could run.
     """
     notebook = load_notebook_node(nbformat.reads(source, as_version=4))
     if run.parameters:
         notebook = parameterize_notebook(notebook, run.parameters, kernel_name="python3", language="python")
     made = NotebookExecutionManager(notebook, progress_bar=False)
     made.notebook_start()
-    try:
+    with (
         # A short name: the paths of sockets in it must be short.
-        with tempfile.TemporaryDirectory(prefix="workbook-", ignore_cleanup_errors=True) as folder, watch:
-            _Client(made, settings, watch, Path(folder)).execute(env=_environment(settings), cwd=str(run.root))
-    except _CellFailed:
-        pass
-    except Exception as error:  # no kernel, or a fault in a library below or of ours: what ran is kept
-        if all(cell.cell_type != "code" for cell in made.nb.cells):
-            made.nb.cells.append(nbformat.v4.new_code_cell(metadata={"papermill": {"status": made.FAILED}}))
-        code_cells = [cell for cell in made.nb.cells if cell.cell_type == "code"]
-        ran = [cell for cell in code_cells if cell.execution_count is not None]
-        _add_failure((ran[-1:] or code_cells)[0], type(error).__name__, str(error))
+        tempfile.TemporaryDirectory(prefix="workbook-", ignore_cleanup_errors=True) as folder,
+        # What the process itself writes (a crash's trace, a library's chatter) would tear the progress line.
+        (Path(folder) / "kernel.log").open("wb") as said,
+        watch,
+    ):
+        client = _Client(made, settings, watch, Path(folder))
+        try:
+            client.execute(env=_environment(settings), cwd=str(run.root), stdout=said, stderr=said)
+        except Exception as error:
+            client.explain(error)
     made.notebook_complete()
     return made.nb
-
-
-def _add_failure(cell: NotebookNode, name: str, message: str) -> None:
-    """Puts an error into a code cell's outputs, as if the cell had raised it."""
-    cell.outputs.append(nbformat.v4.new_output("error", ename=name, evalue=message, traceback=[]))
 
 
 class _KernelManager(AsyncKernelManager):
@@ -101,6 +86,7 @@ class _Client(PapermillNotebookClient):
         super().__init__(
             made,
             timeout_func=self._remaining,
+            on_cell_execute=self._begin,
             kernel_name="python3",
             kernel_manager_class=_KernelManager,
             config=Config(KernelManager=_connection(scratch)),
@@ -114,40 +100,20 @@ class _Client(PapermillNotebookClient):
         self._said, self._stamp = scratch / "kernel.log", scratch / "stamp.json"
         self._deadline: float | None = None
         self._process: Any = None
-
-    def execute(self, **options: Any) -> NotebookNode:
-        # What the process itself writes (a crash's trace, a library's chatter) would tear the progress line.
-        with self._said.open("wb") as said:
-            return super().execute(stdout=said, stderr=said, **options)
+        self._cell: NotebookNode | None = None  # the last one that was begun
 
     def start_new_kernel(self, **options: Any) -> None:
         super().start_new_kernel(**options)
         self._process = self.km.provisioner.process
         self._watch.begin(self._process.pid)
 
-    def start_new_kernel_client(self) -> Any:
-        try:
-            return super().start_new_kernel_client()
-        except RuntimeError as error:
-            raise KernelNotStarted(f"{error}{self._last_words()}") from error
-
     def papermill_execute_cells(self) -> None:
         if self._limit is not None:
             self._deadline = time.monotonic() + self._limit
         self._execute_silently(stamp.BEFORE)
-        code_cells = [index for index, cell in enumerate(self.nb.cells) if cell.cell_type == "code"]
-        for index, cell in enumerate(self.nb.cells):
-            if index in code_cells:
-                self._watch.cell(code_cells.index(index) + 1, len(code_cells))
-            self.nb_man.cell_start(cell, index)
-            try:
-                self.execute_cell(cell, index)
-            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-                self._explain(cell, error)
-                self.nb_man.cell_exception(cell, cell_index=index, exception=error)
-                raise _CellFailed from error
-            finally:
-                self.nb_man.cell_complete(cell, cell_index=index)
+        super().papermill_execute_cells()
+        if self.nb.metadata.papermill["exception"]:
+            return
         self._execute_silently(stamp.after(self._stamp))
         about = self.nb.metadata.setdefault("workbook", {})
         about.pop("stamp", None)  # of another run, in a notebook that was executed before
@@ -171,14 +137,26 @@ class _Client(PapermillNotebookClient):
         _join_streams(outs)
         return added
 
-    def _explain(self, cell: NotebookNode, error: Exception) -> None:
-        """Says why a cell ended, where nothing in its outputs does."""
-        if isinstance(error, CellTimeoutError):
+    def explain(self, error: Exception) -> None:
+        """Says why a cell ended that raised no error itself, in its outputs."""
+        if self._cell is None:
+            raise WorkbookError(f"its kernel does not start: {error}{self._last_words()}") from error
+        name, message = type(error).__name__, str(error)
+        if isinstance(error, DeadKernelError):
+            name, message = "KernelDied", self._why_dead()
+        elif isinstance(error, CellTimeoutError) and "IOPub" not in message:
             limit = tqdm.format_interval(self._limit or 0)
-            stopped = f"the notebook was stopped at its limit of {limit}; --timeout sets another"
-            _add_failure(cell, "NotebookTimeout", str(error) if "IOPub" in str(error) else stopped)
-        elif isinstance(error, DeadKernelError):
-            _add_failure(cell, "KernelDied", self._why_dead())
+            name, message = (
+                "NotebookTimeout",
+                f"the notebook was stopped at its limit of {limit}; --timeout sets another",
+            )
+        self._cell.outputs.append(nbformat.v4.new_output("error", ename=name, evalue=message, traceback=[]))
+        self.nb_man.cell_exception(self._cell)
+
+    def _begin(self, cell: NotebookNode, cell_index: int) -> None:
+        self._cell = cell
+        code_cells = [index for index, each in enumerate(self.nb.cells) if each.cell_type == "code"]
+        self._watch.cell(code_cells.index(cell_index) + 1, len(code_cells))
 
     def _execute_silently(self, code: str) -> None:
         """Executes code that leaves no trace in the notebook; if it fails there is no stamp, and all runs next time."""

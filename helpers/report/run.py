@@ -4,7 +4,6 @@ import errno
 import fnmatch
 import json
 import math
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,44 +17,25 @@ if TYPE_CHECKING:
     from helpers.report.document import Document
 
 
-class NotRun(WorkbookError):
-    """A notebook that was not run, for reasons that lie outside of it; what its earlier runs left stays as it is."""
-
-
 def report(run: Run, settings: Settings, executed: "NotebookNode | None") -> None:
     """Writes the report of an executed notebook; if that is None, of its earlier run, with the prose of now."""
+    from helpers.report.document import private
     from helpers.report.incremental import complete, with_new_prose
 
-    started = time.monotonic()
-    try:
-        if executed is not None:
-            run.has_run = True
-            run.execute_seconds = executed.metadata.papermill.get("duration") or 0.0
-            complete(executed, run, settings)
-            notebook = executed
-        else:
-            notebook = with_new_prose(load(run.file("ipynb")), load(run.notebook))
-        _forget_folders(notebook, run)
-        write_report(notebook, run, settings)
-    finally:
-        if executed is not None and not run.is_written:
-            keep_interrupted(executed, run)
-        run.render_seconds = time.monotonic() - started
-
-
-def _forget_folders(executed: "NotebookNode", run: Run) -> None:
-    """A report may be handed on: where this machine keeps its files is nobody's business."""
-    from helpers.report.document import private
-
-    about = executed.metadata.setdefault("papermill", {})
-    for key, path in (("input_path", run.notebook), ("output_path", run.file("ipynb"))):
-        about[key] = path.relative_to(run.root).as_posix() if path.is_relative_to(run.root) else path.name
-    about["parameters"] = private(about.get("parameters", {}))
+    if executed is None:
+        executed = with_new_prose(load(run.file("ipynb")), load(run.notebook))
+    else:
+        about = executed.metadata.papermill
+        run.execute_seconds = about.get("duration")
+        # A report may be handed on: where this machine keeps its files is nobody's business.
+        about |= {"input_path": run.notebook.name, "parameters": private(about.get("parameters", {}))}
+        complete(executed, run, settings)
+    write_report(executed, run, settings)
 
 
 def in_words(error: Exception) -> str:
     """An error as a line for the user: what lies outside of the workbook by what it is, others by their kind too."""
-    if isinstance(error, NotRun):
+    if isinstance(error, WorkbookError):
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"the disk is full, the report was not written ({error.strerror}): free some space, then run it again"

@@ -16,13 +16,14 @@ from textwrap import shorten
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from helpers import WorkbookError
 from helpers.record import SHARES
 from helpers.report import incremental
 from helpers.report.clean import printable
 from helpers.report.document import Document, Figure, Output, Provenance, Reading, Table, read
 from helpers.report.parameters import defaults
 from helpers.report.watch import Watch
-from helpers.report.workspace import Run, Settings, UnreadableNotebook, load
+from helpers.report.workspace import Run, Settings, load
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -92,7 +93,7 @@ def _verify(path: Path, watch: Watch, settings: Settings, root: Path) -> Verdict
     try:
         _hold_against_a_run(path, watch, verdict, settings, root)
     except Exception as error:  # a hand-in may hold anything, and others wait for their verdict
-        verdict.error = printable(str(error) if isinstance(error, UnreadableNotebook) else f"it is damaged: {error!r}")
+        verdict.error = printable(str(error) if isinstance(error, WorkbookError) else f"it is damaged: {error!r}")
     return verdict
 
 

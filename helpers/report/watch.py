@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 from typing import Self
@@ -19,11 +18,10 @@ from helpers.report import clean
 class Watch:
     """One run's kernel. A terminal shows and redraws a line of progress, a log gets a line for each cell."""
 
-    def __init__(self, name: str, *, shown: bool = True) -> None:
-        self._name, self._shown = for_terminal(name), shown
+    def __init__(self, name: str) -> None:
+        self._name = for_terminal(name)
         self._bar: tqdm | None = None
         self._process: psutil.Process | None = None
-        self._lock = threading.Lock()
         self.is_stopped = False
 
     def __enter__(self) -> Self:
@@ -33,7 +31,7 @@ class Watch:
             desc=f"{self._name}  starting the kernel",
             bar_format="{desc} |{bar:10}| {elapsed}{postfix}",
             file=sys.stderr,
-            disable=None if self._shown else True,
+            disable=None,
             leave=False,
             dynamic_ncols=True,
         )
@@ -49,7 +47,7 @@ class Watch:
             self._bar.total, self._bar.n = total, number - 1
             self._bar.set_postfix_str("", refresh=False)
             self._bar.set_description_str(f"{self._name}  cell {number}/{total}")
-        elif self._shown:
+        else:
             elapsed = tqdm.format_interval(time.monotonic() - self._begun)
             print(f"{self._name}  cell {number}/{total}  {elapsed}", file=sys.stderr, flush=True)
 
@@ -67,7 +65,7 @@ class Watch:
 
     def begin(self, pid: int) -> None:
         """The kernel's process has started; on POSIX it leads a group of its own."""
-        with self._lock, suppress(psutil.Error):
+        with suppress(psutil.Error):
             self._process = psutil.Process(pid)
         if self.is_stopped:
             self.end()
@@ -79,8 +77,8 @@ class Watch:
 
     def end(self) -> None:
         """Ends the kernel and what it may have left, once: later its number may be another process's."""
-        with self._lock, suppress(psutil.Error, OSError):
-            process, self._process = self._process, None
+        process, self._process = self._process, None
+        with suppress(psutil.Error, OSError):
             if process is not None and hasattr(os, "killpg"):
                 os.killpg(process.pid, signal.SIGKILL)
             elif process is not None:

@@ -76,9 +76,7 @@ class Run:
 
     error: str = ""  # why it failed, or was not run
     has_ended: bool = False
-    has_run: bool = False  # it was executed, and not only drawn anew
-    execute_seconds: float = 0.0
-    render_seconds: float = 0.0
+    execute_seconds: float | None = None  # if it was executed, and not only drawn anew
     is_written: bool = False  # its report is; if not, that is still the one of an earlier run
 
     @property
@@ -135,8 +133,8 @@ class Workspace:
                 raise Refused(f"the report of {path.stem} would overwrite another of this name: rename the notebook")
         return chosen
 
-    def add_notebook(self, number: str, name: str) -> list[Path]:
-        """Copies the template and its profiles under a number and a name; the files that it wrote."""
+    def add_notebook(self, number: str, name: str) -> list[str]:
+        """Copies the template and its profiles under a number and a name; what it wrote, and how to go on."""
         title = " ".join(name.replace("_", " ").split())
         stem = f"{number}_{title.replace(' ', '_')}"
         if not re.fullmatch(r"[0-9]+_[\w\u200c-]+", stem):
@@ -149,9 +147,10 @@ class Workspace:
         for template in [self.notebooks / "template.ipynb", *sorted(self.notebooks.glob("profiles/*/template.yaml"))]:
             text = template.read_text(encoding="utf-8").replace('\\"template\\"', f'\\"{stem}\\"')
             heading = f"# {title[0].upper()}{title[1:]}"
-            written.append(template.with_stem(stem))
-            write(written[-1], text.replace("# Template: a small experiment", heading))
-        return written
+            path = template.with_stem(stem)
+            write(path, text.replace("# Template: a small experiment", heading))
+            written.append(str(path.relative_to(self.root)))
+        return [*written, f"its report: python -m helpers.report {number}"]
 
     def check_profile(self, profile: str) -> None:
         if profile not in self.profiles():
@@ -187,11 +186,13 @@ def configured(root: Path) -> dict[str, Any]:
     return given
 
 
-def check_language(code: str) -> None:
-    """Refused if reports can't be drawn in it."""
+def chosen_language(root: Path, given: str | None) -> str:
+    """The code of the reports' language: the given one, or what pyproject.toml says; refused if there is none such."""
+    code = str(given or configured(root).get("language", ENGLISH))
     known = [ENGLISH, *sorted(path.name for path in LANGUAGES.glob("*") if path.is_dir())]
     if code not in known:
         raise Refused(f"there is no language {code!r}{nearest(code, known)}")
+    return code
 
 
 def make_folder(folder: Path) -> None:
