@@ -2,11 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from helpers import WorkbookError
 from helpers.files import locked
 from helpers.report.run import in_words, keep_interrupted, report
 from helpers.report.watch import Watch
-from helpers.report.workspace import FORMATS, Refused, Run, Settings, Workspace, read
+from helpers.report.workspace import FORMATS, Run, Settings, read
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -28,28 +27,6 @@ MEMORY = 3 * 2**30
 """Bytes that a notebook may need: 2.4 GiB were the most, at the quick profile."""
 MOST_AT_ONCE = 200
 """Runs that wait for a cluster's workers at a time, each in a thread."""
-
-
-def predecessors(notebooks: Sequence[Path], workspace: Workspace) -> dict[str, list[str]]:
-    """The names of the notebooks that have to run before each, as its metadata say (``workbook.after``).
-
-    Those that aren't to run at all are left out; a name that no notebook has, or a circle, is refused.
-    """
-    before = {}
-    stems = [notebook.stem for notebook in notebooks]
-    for notebook in notebooks:
-        names = read(notebook)["metadata"].get("workbook", {}).get("after", [])
-        try:
-            named = [path.stem for name in names for path in workspace.choose([str(name)])]
-        except Refused as error:
-            raise Refused(f"the metadata of {notebook.stem} want it after another notebook, but {error}") from error
-        before[notebook.stem] = [stem for stem in named if stem in stems]
-    try:
-        TopologicalSorter(before).prepare()
-    except CycleError as error:
-        circle = " after ".join(reversed(error.args[1]))
-        raise Refused(f'notebooks wait for each other: {circle}; take one "after" out of their metadata') from error
-    return before
 
 
 def cores() -> int:
@@ -64,18 +41,16 @@ def jobs_for(threads: int) -> int:
     return max(1, min(cores() // threads, psutil.virtual_memory().available // MEMORY))
 
 
-def run_all(
-    runs: Sequence[Run], before: Mapping[str, Iterable[str]], settings: Settings, finished: Callable[[Run], None]
-) -> bool:
+def run_all(runs: Sequence[Run], settings: Settings, finished: Callable[[Run], None]) -> bool:
     """Executes notebooks, or draws their pages anew, and writes the reports, one after the other.
 
     A thread carries out each run: it waits for a kernel, which is a process of its own, or for a cluster's worker.
-    A run begins when all those ``before`` it have ended; ``finished`` is called when it has ended itself, however.
+    A run begins when those have ended that its notebook's metadata name (``workbook.after``), as it goes on with their
+    trainings; ``finished`` is called when it has ended itself, however.
     Returns whether all ended: False after Ctrl-C, when those under way were stopped, and their cells kept.
     """
-    by_name = {run.name: run for run in runs}
-    sorter = TopologicalSorter({name: [b for b in before.get(name, ()) if b in by_name] for name in by_name})
-    sorter.prepare()
+    after = {path: read(path)["metadata"].get("workbook", {}).get("after", []) for path in {r.notebook for r in runs}}
+    waiting = [*runs]
     jobs = MOST_AT_ONCE if settings.scheduler else settings.jobs
     settings = replace(settings, jobs=max(1, min(jobs, len(runs))))
     running: dict[Future, Run] = {}
@@ -94,15 +69,16 @@ def run_all(
                 execute = kernel.execute
         pool = stack.enter_context(ThreadPoolExecutor(settings.jobs))
         try:
-            while sorter.is_active():
-                ready = {*sorter.get_ready()}
-                for run in (run for run in runs if run.name in ready):
+            while waiting or running:
+                names = {run.name for run in (*waiting, *running.values())}
+                ready = [run for run in waiting if names.isdisjoint(after[run.notebook])]
+                for run in ready or ([] if running else [*waiting]):  # all, where they wait for each other
+                    waiting.remove(run)
                     future = pool.submit(_carry_out, run, settings, execute, watches[run.name], drawing)
                     running[future] = run
                 for future in wait(running, LOOK_AGAIN, return_when=FIRST_COMPLETED).done:
                     run = running.pop(future)
                     future.result()
-                    sorter.done(run.name)
                     finished(run)
                 for run in running.values():
                     watches[run.name].refresh()

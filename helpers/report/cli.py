@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from helpers.report.run import in_words
 from helpers.report.workspace import (
     CODE,
     EDITIONS,
-    ENGLISH,
     FORMATS,
     QUICK,
     Refused,
@@ -25,7 +24,6 @@ from helpers.report.workspace import (
     Settings,
     Workspace,
     chosen_language,
-    load,
     make_folder,
     read,
 )
@@ -69,7 +67,9 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
         elif options.new:
             lines = workspace.add_notebook(*options.new)
         elif options.catalogues:
-            lines = _write_catalogues(workspace, options.notebooks, options.catalogues)
+            from helpers.report.language import write_catalogues
+
+            lines = write_catalogues(options.catalogues, workspace, options.notebooks)
         else:
             make = _verify if options.verify else _sweep if options.sweep or options.sweep_file else _reports
             return make(workspace, options, _settings(workspace, options))
@@ -172,14 +172,13 @@ def _settings(workspace: Workspace, options: argparse.Namespace) -> Settings:
 def _reports(workspace: Workspace, options: argparse.Namespace, settings: Settings) -> int:
     """One report for each notebook, and what stands over them."""
     from helpers.report import book, index
-    from helpers.report.batch import predecessors
 
     notebooks = workspace.choose(options.notebooks)
     values, notes = plan(
         workspace, notebooks, profile=options.profile, file=options.file, assignments=options.assignments
     )
     runs = [workspace.run(options.profile, notebook, values[notebook]) for notebook in notebooks]
-    is_complete = _run(runs, settings, predecessors(notebooks, workspace), notes)
+    is_complete = _run(runs, settings, notes)
     reports, problem = workspace.reports(options.profile), ""
     page = reports / "index.html"
     if any(run.has_ended for run in runs) or not page.is_file() or book.is_outdated(reports, settings):
@@ -237,12 +236,7 @@ def _verify(workspace: Workspace, options: argparse.Namespace, settings: Setting
     return OK if all(are_good) else FAILED
 
 
-def _run(
-    runs: Sequence[Run],
-    settings: Settings,
-    before: Mapping[str, Sequence[str]] | None = None,
-    notes: Sequence[str] = (),
-) -> bool:
+def _run(runs: Sequence[Run], settings: Settings, notes: Sequence[str] = ()) -> bool:
     """Does what there is to do, and says what and why; whether all ended, and not Ctrl-C."""
     from helpers.report.batch import run_all
     from helpers.report.incremental import look
@@ -258,7 +252,7 @@ def _run(
     def finished(run: Run) -> None:
         _say(f"{run.name}  {f'failed: {run.error}' if run.error else 'ok'}")
 
-    if not (all_ended := run_all([run for run in runs if run.is_due], before or {}, settings, finished)):
+    if not (all_ended := run_all([run for run in runs if run.is_due], settings, finished)):
         stopped = ", ".join(run.name for run in runs if run.is_due and not run.has_ended)
         _say(f"interrupted: {stopped} did not end; kernels were stopped, what was finished is kept")
     return all_ended
@@ -317,28 +311,6 @@ def _print(lines: Iterable[str]) -> None:
     except BrokenPipeError:
         # At its end Python flushes what is left, and would complain once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _write_catalogues(workspace: Workspace, names: Sequence[str], code: str) -> Iterator[str]:
-    from babel import Locale, UnknownLocaleError
-
-    from helpers.report import document, language
-
-    try:
-        is_known = code != ENGLISH and Locale.parse(code) is not None
-    except (UnknownLocaleError, ValueError):
-        is_known = False
-    if not is_known:
-        raise Refused(f"{code!r} is no other language than English that Babel knows, such as fa or de")
-    texts = {language.OWN: (language.own_messages(), True)}
-    for notebook in workspace.choose(names):
-        runs = sorted(workspace.root.glob(f"reports/*/{notebook.stem}.ipynb"))
-        executed = [document.read(load(path), name=notebook.stem) for path in runs]
-        texts[notebook.stem] = language.messages(notebook, executed), bool(runs)
-    for name, (found, knows_all) in texts.items():
-        count, missing = language.update(code, name, found, knows_all=knows_all)
-        kept = "" if knows_all else "; no run is here that says which old ones its tables need: all stay"
-        yield f"{name}.po: {count} entries, {missing} without a translation{kept}"
 
 
 def _list(workspace: Workspace, names: Sequence[str]) -> Iterator[str]:

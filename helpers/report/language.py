@@ -7,7 +7,7 @@ for each notebook. Where an entry is missing, or the text has changed since, the
 import ast
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 from helpers import PACKAGE
 from helpers.phrases import Said, isolated, with_minus
 from helpers.report.document import UNANSWERED, Document, Figure, Markdown, Provenance, Reading, Table
-from helpers.report.workspace import ENGLISH, LANGUAGES, Refused, read
+from helpers.report.document import read as document_of
+from helpers.report.workspace import ENGLISH, LANGUAGES, Refused, Workspace, load, read
 
 PERSIAN = "fa"
 OWN = "report"
@@ -251,6 +252,27 @@ def _entries(code: str, name: str) -> dict[str, str]:
 
 
 # Catalogues
+
+
+def write_catalogues(code: str, workspace: Workspace, names: Sequence[str]) -> Iterator[str]:
+    """Brings a language's catalogues for the report's own words and for notebooks up to date; says what they lack."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        is_known = code != ENGLISH and Locale.parse(code) is not None
+    except (UnknownLocaleError, ValueError):
+        is_known = False
+    if not is_known:
+        raise Refused(f"{code!r} is no other language than English that Babel knows, such as fa or de")
+    texts = {OWN: (own_messages(), True)}
+    for notebook in workspace.choose(names):
+        runs = sorted(workspace.root.glob(f"reports/*/{notebook.stem}.ipynb"))
+        executed = [document_of(load(path), name=notebook.stem) for path in runs]
+        texts[notebook.stem] = messages(notebook, executed), bool(runs)
+    for name, (found, knows_all) in texts.items():
+        count, missing = update(code, name, found, knows_all=knows_all)
+        kept = "" if knows_all else "; no run is here that says which old ones its tables need: all stay"
+        yield f"{name}.po: {count} entries, {missing} without a translation{kept}"
 
 
 def messages(notebook: Path, executed: Iterable[Document] = ()) -> list[str]:

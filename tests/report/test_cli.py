@@ -227,29 +227,11 @@ def test_a_terminal_that_lacks_characters_ends_no_command(root, runs, monkeypatc
 
 @pytest.mark.parametrize(
     ("chosen", "after", "order"),
-    [("312", {}, "312"), ("21", {"_2": ["01_a"]}, "12"), ("21", {"_2": [1]}, "12"), ("23", {"_2": ["1"]}, "23")],
+    [("312", {}, "312"), ("21", {"2": "1"}, "12"), ("23", {"2": "1"}, "23"), ("123", {"1": "2", "2": "1"}, "312")],
 )
 def test_what_a_notebook_takes_something_over_from_comes_first(tmp_path, runs, chosen, after, order):
-    declare(tmp_path, **after)
+    """Where two wait for each other, others come first."""
+    for number in "123":
+        write_notebook(tmp_path, f"0{number}_it", after=[f"0{other}_it" for other in after.get(number, "")])
     assert cli.main([*chosen, "--format", "html", "--jobs", "1"], root=tmp_path) == 0
     assert [run.name[1] for run in runs.asked] == [*order]
-
-
-def test_an_order_that_cannot_be_kept_is_refused(tmp_path, runs, capsys):
-    declare(tmp_path, _1=["3"], _3=["2"], _2=["1"])
-    assert cli.main([], root=tmp_path) == 2
-    said = capsys.readouterr().err
-    # A circle may be told from any of its notebooks on.
-    assert "notebooks wait for each other" in said and all(name in said for name in ("01_a", "02_b", "03_c"))
-    declare(tmp_path, _2=["01_aa"])
-    assert cli.main([], root=tmp_path) == 2
-    said = capsys.readouterr().err
-    assert "02_b want it after another notebook, but there is no notebook '01_aa'; did you mean '01_a'" in said
-    assert runs.asked == []
-
-
-def declare(root: Path, **after: list) -> None:
-    """Writes notebooks, ``_2=["1"]`` for one that is to run after 01."""
-    for number, letter in enumerate("abc", 1):
-        about = {"after": after[f"_{number}"]} if f"_{number}" in after else {}
-        write_notebook(root, f"0{number}_{letter}", **about)
