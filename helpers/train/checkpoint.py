@@ -70,7 +70,7 @@ class Checkpoint:
     def load(self) -> dict[str, Any] | None:
         """The state to go on from, on the CPU: this training's, else that of the longest shorter one; or None.
 
-        A file that can't be used is renamed, not deleted, and a `CheckpointWarning` says why.
+        Of a file that can't be used a `CheckpointWarning` says why.
 
         Raises:
             OSError, MemoryError: the file can't be read, for a reason outside the file.
@@ -83,17 +83,13 @@ class Checkpoint:
             content = path.read_bytes()  # a disk that fails says nothing about the checkpoint: that error is raised
             try:
                 saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-                if not isinstance(saved, dict) or saved.get("format") != FORMAT:
-                    raise ValueError("it is not one of ours, or of another version")
-                if saved["key"] != self._key:
-                    raise ValueError("it is of another training")
+                if (saved["format"], saved["key"]) != (FORMAT, self._key):
+                    raise ValueError("it is of another version, or of another training")
             except Exception as error:  # a damaged file makes torch.load raise almost anything
                 if is_out_of_memory(error):
                     raise MemoryError(str(error)) from error
-                aside = path.with_suffix(".unusable")
-                path.replace(aside)
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                self._warn(f"checkpoint {path.name} can't be used: {reason}. Kept as {aside.name}; training anew.")
+                self._warn(f"checkpoint {path.name} can't be used: {reason}. Training without it.")
             else:
                 with suppress(OSError):  # a folder that can be read alone
                     path.touch()  # it was taken up, and may be again

@@ -8,7 +8,6 @@ anywhere and goes on gives the same numbers as one that never stopped, and a che
 import copy
 import hashlib
 import math
-import multiprocessing
 import signal
 import threading
 import time
@@ -27,10 +26,9 @@ from helpers import Interrupted, WorkbookError
 from helpers.data import ImageData
 from helpers.reprs import progress_bar
 from helpers.train.checkpoint import Checkpoint, hash_tensors
-from helpers.train.compute import Compute, choose_compute, is_out_of_memory, memory_advice
+from helpers.train.compute import Compute, choose_compute, memory_advice
 from helpers.train.frozen import answers, cached_front, channels_last, train_mode
-from helpers.train.live import live_curves, show_result
-from helpers.train.result import Result, TrainingStopped
+from helpers.train.result import Result, TrainingStopped, live_curves, show_result
 
 
 class Diverged(WorkbookError):
@@ -109,7 +107,8 @@ def fit(
     if len(data) < 2 + len(extra or {}):
         raise WorkbookError("Extra splits need names other than 'train' and 'val'.")
     model.to(compute.device, memory_format=torch.channels_last)
-    _check(model, data, epochs, batch_size, loss, checkpoint_every, learning_rate)
+    _check_options(loss, learning_rate, epochs=epochs, batch_size=batch_size, checkpoint_every=checkpoint_every)
+    _check_data(model, data, compute)
     # Fused, SGD starts from a momentum of chance where float16's scaling leaves out the first step (torch 2.14).
     fused = compute.precision != "float16"
     optim = _optimizer(model, optimizer, learning_rate, momentum, weight_decay, fused)
@@ -224,11 +223,11 @@ def _run_epochs(training: _Training, epochs: int, kept: Checkpoint, checkpoint_e
     generators = [training.compute.device] if training.compute.device.type == "cuda" else []
     with (
         torch.random.fork_rng(generators),
-        ctrl_c() as stop,
+        ctrl_c() as is_stopped,
         live_curves() as show,
         progress_bar(total=epochs * num_steps, initial=progress.epoch * num_steps + progress.batch) as bar,
     ):
-        while progress.epoch < epochs and not stop.is_set():
+        while progress.epoch < epochs and not is_stopped():
             show(progress.history)
             bar.set_description(f"{label}: epoch {progress.epoch + 1}/{epochs}")
             started = shown = time.perf_counter()
@@ -239,7 +238,7 @@ def _run_epochs(training: _Training, epochs: int, kept: Checkpoint, checkpoint_e
                     shown = time.perf_counter()
                     _require_finite(training)
                     bar.set_postfix_str(f"loss {progress.losses[progress.batch - 1].item():.3f}", refresh=False)
-                if stop.is_set():
+                if is_stopped():
                     break
             _require_finite(training)
             progress.seconds += time.perf_counter() - started
@@ -247,7 +246,7 @@ def _run_epochs(training: _Training, epochs: int, kept: Checkpoint, checkpoint_e
                 _finish_epoch(training)
                 bar.update(evaluation)
             progress.scale = training.scaler.state_dict()
-            if stop.is_set() or progress.epoch % checkpoint_every == 0 or progress.epoch == epochs:
+            if is_stopped() or progress.epoch % checkpoint_every == 0 or progress.epoch == epochs:
                 kept.save(progress)
 
 
@@ -344,34 +343,26 @@ def _optimizer(
     return kinds[optimizer](parameters, **options, **({"momentum": momentum} if optimizer == "sgd" else {}))
 
 
-def _check(
-    model: nn.Module,
-    data: Mapping[str, ImageData],
-    epochs: int,
-    batch_size: int,
-    loss: str | Loss,
-    checkpoint_every: int,
-    learning_rate: float,
-) -> None:
-    """Refuses what would fail later, or worse, would not."""
-    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("checkpoint_every", checkpoint_every)):
+def _check_options(loss: str | Loss, learning_rate: float, **whole_numbers: int) -> None:
+    for name, value in whole_numbers.items():
         if not isinstance(value, int) or value < 1:
             raise WorkbookError(f"{name} is a whole number from 1 on, not {value!r}")
     if not (learning_rate > 0 and math.isfinite(learning_rate)):
         raise WorkbookError(f"learning_rate is a positive number, not {learning_rate!r}")
     if not callable(loss) and loss not in LOSSES:
         raise WorkbookError(f"loss is one of {', '.join(LOSSES)}, or a function; not {loss!r}")
-    for name, split in data.items():
-        if len(split) == 0:
-            raise WorkbookError(f"The split {name!r} has no images.")
+
+
+def _check_data(model: nn.Module, data: Mapping[str, ImageData], compute: Compute) -> None:
+    """Refuses images that the network does not take, and labels that it has no output for."""
+    if not all(parameter.numel() for parameter in model.parameters()):
+        raise WorkbookError("A layer of the network has no weights: is its width, or the number of classes, 0?")
     was_training, images = model.training, data["train"].images[:2]
     model.eval()
     try:
         with torch.no_grad():
-            num_outputs = model(images.to(next(model.parameters()).device)).shape[1]
+            num_outputs = model(images.to(compute.device)).shape[1]
     except RuntimeError as error:  # of a network of one's own: its layers don't fit each other, or these images
-        if is_out_of_memory(error):
-            raise
         raise WorkbookError(
             f"The network does not take the images, {tuple(images.shape[1:])} of {images.dtype}: {error}. "
             "models.Normalize, as its first layer, makes them float."
@@ -379,6 +370,8 @@ def _check(
     finally:
         model.train(was_training)
     for name, split in data.items():
+        if len(split) == 0:
+            raise WorkbookError(f"The split {name!r} has no images.")
         if split.labels.max() >= num_outputs:
             raise WorkbookError(
                 f"The split {name!r} has labels up to {split.labels.max()}, but the network has {num_outputs} outputs. "
@@ -386,28 +379,30 @@ def _check(
             )
 
 
-@contextmanager
-def ctrl_c() -> Iterator[threading.Event]:
-    """Inside the context the first Ctrl-C sets this flag, so that no step is left half done; the second interrupts, but
-    in a process that trains beside others (`side_by_side`): that one may be told more than once.
+STOPPED_BY: list[Callable[[], bool]] = []
+"""Whether another process wants this one to stop; empty but in processes of `side_by_side`, which know no Ctrl-C."""
 
-    Where signals can't be caught (outside the main thread) Ctrl-C stays as it is.
+
+@contextmanager
+def ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Tells inside the context whether to stop: after the first Ctrl-C, so that no step is left half done.
+
+    The second one interrupts. Where signals can't be caught (outside the main thread) Ctrl-C stays as it is.
     """
-    stop = threading.Event()
+    pressed = threading.Event()
 
     def on_signal(*_: object) -> None:
-        if stop.is_set() and multiprocessing.parent_process() is None:
+        if pressed.is_set():
             raise Interrupted("stopped within a batch: make the network anew to train it again")
-        stop.set()
+        pressed.set()
 
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    previous = signal.signal(signal.SIGINT, on_signal)
+    is_main = threading.current_thread() is threading.main_thread()
+    previous = signal.signal(signal.SIGINT, on_signal) if is_main else None
     try:
-        yield stop
+        yield lambda: pressed.is_set() or any(is_stopped() for is_stopped in STOPPED_BY)
     finally:
-        signal.signal(signal.SIGINT, previous)
+        if is_main:
+            signal.signal(signal.SIGINT, previous)
 
 
 LOOP = (_steps, _finish_epoch, _optimizer, LOSSES, _Training.num_used)

@@ -3,7 +3,6 @@
 import math
 import time
 import warnings
-from collections import OrderedDict
 from dataclasses import replace
 from functools import partial
 
@@ -18,7 +17,7 @@ from helpers.train.compute import Compute, memory_advice
 KEPT_LIMIT = 2**30
 """Bytes of activations that are kept for further trainings with the same frozen layers and the same images."""
 
-_kept: OrderedDict[str, tuple[Tensor, float]] = OrderedDict()  # activations, and the seconds that they took
+_kept: dict[str, tuple[Tensor, float]] = {}  # activations, and the seconds that they took
 
 
 def train_mode(model: nn.Module, move_frozen_statistics: bool = False) -> None:
@@ -68,7 +67,7 @@ def cached_front(
     except UnreadableError:
         key = ""  # what the layers give can't be told, so that nothing is kept
     try:
-        if _varies(frozen, images["train"][:2], compute) or not _fits_on_device(frozen, images, compute):
+        if not _fits_on_device(frozen, images, compute):
             return nothing
         parts = {name: _run_once(frozen, key and f"{key} {hashes[name]}", images[name], compute) for name in images}
     except (storage.StorageError, torch.OutOfMemoryError) as error:
@@ -118,7 +117,6 @@ def channels_last(images: Tensor) -> Tensor:
 def _run_once(frozen: nn.Module, key: str, images: Tensor, compute: Compute) -> tuple[Tensor, float]:
     """The activations of a split, and the seconds that they took, when they were computed."""
     if key in _kept:
-        _kept.move_to_end(key)
         return _kept[key]
     started = time.perf_counter()
     activations = run(frozen, images, compute)
@@ -127,7 +125,7 @@ def _run_once(frozen: nn.Module, key: str, images: Tensor, compute: Compute) -> 
     if key and activations.nbytes <= limit:
         _kept[key] = activations, seconds
         while sum(kept.nbytes for kept, _ in _kept.values()) > limit:
-            _kept.popitem(last=False)
+            del _kept[next(iter(_kept))]  # the first that was made
     return activations, seconds
 
 
@@ -140,13 +138,6 @@ def _may_vary(layer: nn.Module) -> bool:
         for module in layer.modules()
         if module.training
     )
-
-
-def _varies(frozen: nn.Module, images: Tensor, compute: Compute) -> bool:
-    """Whether two passes differ: a layer of one's own may call F.dropout() in any mode."""
-    with torch.random.fork_rng([compute.device] if compute.device.type == "cuda" else []):
-        one, other = (run(frozen, images, compute) for _ in range(2))
-    return not torch.allclose(one, other, rtol=1e-3, equal_nan=True)
 
 
 def _fits_on_device(layers: nn.Module, images: dict[str, Tensor], compute: Compute) -> bool:

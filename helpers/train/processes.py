@@ -7,8 +7,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -28,9 +26,8 @@ from helpers import Interrupted, WorkbookError
 from helpers.reprs import progress_bar
 from helpers.train import checkpoint
 from helpers.train.compute import choose_compute
-from helpers.train.fit import ctrl_c
-from helpers.train.live import show_result
-from helpers.train.result import Result, TrainingStopped
+from helpers.train.fit import STOPPED_BY, ctrl_c
+from helpers.train.result import Result, TrainingStopped, show_result
 
 MEMORY = 2 * 2**30
 """Bytes that a training may need."""
@@ -38,14 +35,16 @@ SHARED = 2**20
 """Bytes from which on a tensor goes to the processes in a file that they map, and not as a copy each."""
 IDLE = 300.0
 """Seconds that a process waits for further trainings, since to start one takes some."""
+STOP = "stop"
+"""A file that is there once trainings are to end after their batch."""
 
 
 def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
     """Trains several networks at a time, with the same results, bit for bit, as one after the other.
 
     Each training computes in a process of its own, with as many threads as it would have here, and as many train at a
-    time as there are cores and memory for. With one core, on a GPU or under Windows (whose processes know no Ctrl-C
-    of their own) this is ``[training() for training in trainings]``, and the checkpoints are always those of that loop.
+    time as there are cores and memory for. With one core, on a GPU or under Windows (where Ctrl-C can't be held back)
+    this is ``[training() for training in trainings]``, and the checkpoints are always those of that loop.
 
     Args:
         trainings: each a ``partial(train.fit, network, ...)``, or of a notebook's own function that trains its first
@@ -56,9 +55,12 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
         networks, augmentations and optimizers keep beside these stays in the processes.
 
     Raises:
-        WorkbookError, or what else a training raises: of the first that fails. The others stop as after Ctrl-C.
+        WorkbookError, or what else a training raises: of the first that fails. The others stop as after Ctrl-C. Also
+            where there is no training at all.
         TrainingStopped: after Ctrl-C, of the first that was stopped. Further ones have not begun.
     """
+    if not trainings:
+        raise WorkbookError("There is nothing to train: is a list of seeds, or of what is to be compared, empty?")
     networks = [training.args[0] for training in trainings]
     if len({id(network) for network in networks}) < len(networks):
         raise WorkbookError("Each training side by side needs a network of its own, since none waits for another.")
@@ -104,27 +106,25 @@ def _run(trainings: Sequence[partial[Result]], num_processes: int) -> list[Futur
     from joblib.externals.loky import get_reusable_executor
 
     env = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "TQDM_DISABLE": "1"}
-    executor = get_reusable_executor(num_processes, timeout=IDLE, initializer=_begin, env=env)
     futures: list[Future] = []
     running: set[Future] = set()
     shared: dict[int, tuple[Tensor, Path]] = {}
     about = f"{len(trainings)} trainings, {num_processes} at a time"
-    with _folder() as folder, ctrl_c() as stop, progress_bar(total=len(trainings), desc=about) as bar:
+    with _folder() as folder, ctrl_c() as is_stopped, progress_bar(total=len(trainings), desc=about) as bar:
+        stop = folder / STOP
+        with _without_ctrl_c():
+            executor = get_reusable_executor(num_processes, timeout=IDLE, env=env)
         try:
-            while running or (len(futures) < len(trainings) and not stop.is_set()):
-                while len(running) < num_processes and len(futures) < len(trainings) and not stop.is_set():
+            while running or (len(futures) < len(trainings) and not stop.exists()):
+                while len(running) < num_processes and len(futures) < len(trainings) and not stop.exists():
                     content = io.BytesIO()
                     _Pickler(content, folder, shared).dump(trainings[len(futures)])
-                    with _without_ctrl_c():  # it would end a process that is only beginning
-                        futures.append(executor.submit(_train, content.getvalue(), checkpoint.STARTED))
+                    with _without_ctrl_c():
+                        futures.append(executor.submit(_train, content.getvalue(), folder, checkpoint.STARTED))
                     running.add(futures[-1])
                 ended, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-                if any(future.exception() for future in ended):
-                    stop.set()
-                if stop.is_set():  # told again and again: a training may only be beginning
-                    for process in multiprocessing.active_children():
-                        if process.name.startswith("LokyProcess"):
-                            os.kill(process.pid, signal.SIGINT)
+                if is_stopped() or any(future.exception() for future in ended):
+                    stop.touch()
                 bar.update(len(ended))
                 bar.refresh()  # the time
         except BaseException:  # the second Ctrl-C, say
@@ -135,7 +135,7 @@ def _run(trainings: Sequence[partial[Result]], num_processes: int) -> list[Futur
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """For the tensors that processes share; one that a killed process left is removed."""
+    """For what processes share: large tensors, and whether to stop; one that a killed process left is removed."""
     cache = helpers.DATA / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     for earlier in cache.glob("trainings-*"):
@@ -169,7 +169,7 @@ def _mapped(file: str, dtype: torch.dtype, shape: torch.Size) -> Tensor:
 
 @contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """Holds Ctrl-C back, here and in processes that begin meanwhile."""
+    """Holds Ctrl-C, which a terminal sends to all processes, back here, and for good in those that begin meanwhile."""
     resource_tracker.ensure_running()  # whose own start would let it through again
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -178,24 +178,12 @@ def _without_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _begin() -> None:
-    """In each process before its first training: only trainings heed Ctrl-C, which a terminal sends to all of them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Ends a process whose parent was killed: nobody would ever get what it trains."""
-    while os.getppid() == multiprocessing.parent_process().pid:
-        time.sleep(1)
-    os._exit(1)
-
-
-def _train(content: bytes, started: float) -> tuple[dict[str, Tensor], Result | TrainingStopped, list]:
+def _train(content: bytes, folder: Path, started: float) -> tuple[dict[str, Tensor], Result | TrainingStopped, list]:
     """In a process: the network's state after a training, what this gives back, and its warnings."""
     choose_compute()
     checkpoint.STARTED = started
+    parent = multiprocessing.parent_process().pid  # where it was killed, nobody would ever get what is trained
+    STOPPED_BY[:] = [(folder / STOP).exists, lambda: os.getppid() != parent]
     training = cloudpickle.loads(content)
     with warnings.catch_warnings(record=True) as caught:
         try:

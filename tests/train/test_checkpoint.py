@@ -70,7 +70,7 @@ def test_where_one_may_only_read_a_training_goes_without_and_says_so(fit, tmp_pa
 
 
 @pytest.mark.parametrize("damage", ["truncated", "garbage", "foreign", "malicious", "older format", "other training"])
-def test_a_file_that_is_damaged_or_not_ours_is_set_aside(fit, tmp_path, malicious, damage):
+def test_a_file_that_is_damaged_or_not_ours_is_not_taken_up_and_soon_replaced(fit, tmp_path, malicious, damage):
     folder = tmp_path / "kept"
     expected = fit(folder).history["val_loss"]
     (path,) = folder.iterdir()
@@ -88,9 +88,9 @@ def test_a_file_that_is_damaged_or_not_ours_is_set_aside(fit, tmp_path, maliciou
     else:
         fit(tmp_path / "other", seed=1)
         next((tmp_path / "other").iterdir()).replace(path)
-    with pytest.warns(train.CheckpointWarning, match=rf"checkpoint {path.name} can't be used: .* training anew"):
+    with pytest.warns(train.CheckpointWarning, match=rf"checkpoint {path.name} can't be used: .* without it"):
         assert fit(folder).history["val_loss"].equals(expected)
-    assert sorted(each.suffix for each in folder.iterdir()) == [".pt", ".unusable"]
+    assert list(folder.iterdir()) == [path] and fit(folder).resumed_from == 2
 
 
 def test_the_schedule_of_the_readme_is_taken_up_where_it_was(fit, make_images, tmp_path):

@@ -1,5 +1,6 @@
 """What a training shows in a notebook's front end, and that it shows and changes nothing anywhere else."""
 
+import itertools
 import random
 import sys
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from torch import nn
 
 from helpers import reprs, train
 from helpers.report import cli, document
-from helpers.train import live
+from helpers.train import result as live
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def shown(monkeypatch):
     published = []
     for module in (live, reprs):
         monkeypatch.setattr(module, "in_front_end", lambda: True)
-    monkeypatch.setattr(live, "time", SimpleNamespace(perf_counter=(n // 3 * 1000 for n in range(10**9)).__next__))
+    monkeypatch.setattr(live, "time", SimpleNamespace(perf_counter=itertools.count(0, 1000).__next__))
     monkeypatch.setattr("IPython.core.interactiveshell.InteractiveShell.initialized", lambda: True)
     monkeypatch.setattr(
         "IPython.core.display_functions.publish_display_data", lambda **message: published.append(message)

@@ -107,9 +107,11 @@ def test_warnings_come_back_and_the_error_of_one_too_and_no_further_training_beg
         train.side_by_side([partial(trainings[0], augment=Counting()), trainings[1]])
     trainings = make_trainings(make_networks(), make_images, cpu, epochs=200, checkpoint=tmp_path)
     trainings[1] = partial(trainings[1], optimizer=lambda model: 1 / 0)
+    trainings[2] = partial(trainings[2], optimizer=lambda model: (tmp_path / "began").touch())
     with pytest.raises(ZeroDivisionError):
         train.side_by_side(trainings)
-    assert len(list(tmp_path.glob("*.pt"))) == 1
+    assert not (tmp_path / "began").exists()
+    assert all(torch.load(file)["state"]["progress"]["epoch"] < 200 for file in tmp_path.glob("*.pt"))
 
 
 def test_with_one_core_they_train_here_one_after_the_other(make_images, cpu, monkeypatch):
@@ -119,5 +121,6 @@ def test_with_one_core_they_train_here_one_after_the_other(make_images, cpu, mon
         [partial(each, augment=lambda batch, i=i: order.append(i) or batch / 255) for i, each in enumerate(trainings)]
     )
     assert order == sorted(order) and set(order) == {0, 1, 2}
-    with pytest.raises(WorkbookError, match="a network of its own"):
-        train.side_by_side([trainings[0]] * 2)
+    for wrong, message in (([trainings[0]] * 2, "a network of its own"), ([], "list of seeds")):
+        with pytest.raises(WorkbookError, match=message):
+            train.side_by_side(wrong)
