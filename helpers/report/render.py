@@ -7,7 +7,6 @@ only pictures that lie in the workbook are read.
 import atexit
 import base64
 import functools
-import hashlib
 import importlib.util
 import itertools
 import json
@@ -23,7 +22,6 @@ from urllib.parse import quote, unquote
 from helpers import NOTEBOOKS, ROOT, WorkbookError
 from helpers.phrases import Said, say
 from helpers.report import document as parts
-from helpers.report import foreign
 from helpers.report.clean import printable
 from helpers.report.language import TEMPLATES, Language
 
@@ -44,6 +42,7 @@ PICTURES = {suffix: f"image/{suffix}" for suffix in ("png", "jpeg", "gif", "webp
 PICTURES |= {"ttf": "font/ttf", "jpg": "image/jpeg", "svg": "image/svg+xml", "pdf": "application/pdf"}
 _DATA_URI = re.compile(r"data:(image/[a-z+]+);base64,([A-Za-z0-9+/=]+)")
 _BESIDE = re.compile(r"""(?<=\]\()[^\s():"]+\.\w+(?=[\s)])|(?<=src=['"])[^'":]+\.\w+(?=['"])""")
+_PICTURE = re.compile(r'(?<=src="|ref=")picture-\d+\.\w+')
 _EMPTY_HEADER = re.compile(r'<th((?: [\w-]+="[^"<>]*")*)>(?:\s|&nbsp;)*</th>')
 
 
@@ -53,8 +52,7 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
     One of these is ``overview``, the page over all notebooks.
     """
     language = Language(document.language)
-    token = "w" + hashlib.sha256(repr(document).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    pictures = Pictures(token)
+    pictures = Pictures()
     blocks = described(document, pictures, paper=False)
     failure = next((block for block in blocks if block["kind"] == "failure"), None)
     meta = {
@@ -74,19 +72,11 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
             if isinstance(block, parts.Provenance)
         ],
     }
-    order = {"to": "html", "language": document.language, "mark": f"<!--{token}", "meta": meta, "blocks": blocks}
-    page = convert(order, pictures, "page.html")
-    head, _, rest = page.partition("<!--body-->")
-    body, _, end = rest.rpartition("<!--end-->")
-    # Our own pieces and the notebook's take turns, parted by marks that say what follows.
-    pieces = re.split(rf"<!--{token}(.*?)-->", body)
-    for i in range(2, len(pieces), 4):
-        scrolled = pieces[i].replace('<math display="block"', '<math tabindex="0" display="block"')
-        pieces[i] = foreign.cleaned(scrolled, ids=pieces[i - 1] == "text", picture=token)
-    body = _EMPTY_HEADER.sub(r"<td\1></td>", "".join(pieces[::2]))
-    source = re.compile(rf'(?<=src="|ref="){token}-[\w.]+')
-    body = source.sub(lambda found: data_uri(found[0], pictures.files.get(found[0], b"")), body)
-    return _with_style(head + body + end, document.language)
+    order = {"to": "html", "language": document.language, "meta": meta, "blocks": blocks}
+    page = convert(order, pictures, "page.html").replace('<math display="block"', '<math tabindex="0" display="block"')
+    page = _EMPTY_HEADER.sub(r"<td\1></td>", page)
+    page = _PICTURE.sub(lambda found: data_uri(found[0], pictures.files.get(found[0], b"")), page)
+    return _with_style(page, document.language)
 
 
 def pdf(document: parts.Document, cover: "Cover | None" = None) -> bytes:
@@ -108,9 +98,9 @@ def unknown(document: parts.Document) -> list[str]:
     named = (name for text in texts for name in re.findall(r"(?:@(?:fig|tbl)-|\[@)(\w+(?:-\w+)*)", text))
     if all(name in names for name in named):
         return []
-    pictures = Pictures("picture")
+    pictures = Pictures()
     blocks = described(document, pictures, paper=False)
-    order = {"to": "html", "language": "en", "mark": "<!--", "meta": {}, "blocks": blocks}
+    order = {"to": "html", "language": "en", "meta": {}, "blocks": blocks}
     missing = json.loads(convert(order, pictures, to="json"))["meta"].get("missing", {"c": []})["c"]
     return list(dict.fromkeys(name["c"] for name in missing))
 
@@ -255,18 +245,18 @@ def _formulas_on_one_line(text: str) -> str:
 
 
 class Pictures:
-    """The pictures of a page, by names that begin with ``token``; those ``refused`` by Typst are left out."""
+    """The pictures of a page by their names; those ``refused`` by Typst are left out."""
 
-    def __init__(self, token: str, refused: Iterable[str] = ()) -> None:
+    def __init__(self, refused: Iterable[str] = ()) -> None:
         self.files: dict[str, bytes] = {}
-        self._token, self.refused = token, set(refused)
+        self.refused = set(refused)
         self._count = 0
 
     def add(self, mime: str, content: str | bytes) -> str:
         """The name of a picture as a notebook holds it: bytes, base64, or the text of an SVG."""
         self._count += 1
         suffix = next((suffix for suffix, kind in PICTURES.items() if kind == mime), "bin")
-        name = f"{self._token}-{self._count}.{suffix}"
+        name = f"picture-{self._count}.{suffix}"
         if isinstance(content, str):
             try:
                 content = content.encode() if content.lstrip().startswith("<") else base64.b64decode(content)
@@ -359,8 +349,8 @@ def data_uri(name: str, content: bytes) -> str:
 
 def page(variables: dict[str, Any], template: str, language: str = "en") -> str:
     """A page that is made of a template alone, with the style sheet in it; texts are escaped."""
-    order = {"to": "html", "language": language, "mark": "", "meta": variables, "blocks": []}
-    return _with_style(convert(order, Pictures(""), template), language)
+    order = {"to": "html", "language": language, "meta": variables, "blocks": []}
+    return _with_style(convert(order, Pictures(), template), language)
 
 
 def _with_style(page: str, language: str) -> str:
@@ -384,9 +374,9 @@ def typeset(
 
     refused: set[str] = set()
     while True:
-        pictures = Pictures("picture", refused)
+        pictures = Pictures(refused)
         meta, blocks = make(pictures)
-        order = {"to": "typst", "language": language, "mark": "", "meta": meta, "blocks": blocks, "level": level}
+        order = {"to": "typst", "language": language, "meta": meta, "blocks": blocks, "level": level}
         source = convert(order, pictures)
         with tempfile.TemporaryDirectory(prefix="workbook-pdf-") as folder:
             # All that the source reads lies in one folder, which is Typst's root: it can open nothing else.

@@ -1,7 +1,7 @@
 -- A pandoc reader: a report's blocks (JSON, from render.py) as one document, for HTML or for Typst.
 --
--- Texts that a notebook brings are read here; in HTML they stand between two marks, and Python cleans what is between
--- them. For Typst every text becomes a string literal or pandoc's escaped markup: a notebook cannot inject Typst.
+-- Of HTML that a notebook brings, only what pandoc's document can say is kept, without ids, classes and styles: neither
+-- page has any of it as it came. For Typst every text becomes a string literal or pandoc's escaped markup.
 
 local MARKDOWN = "gfm-emoji-yaml_metadata_block"  -- GitHub's is what Jupyter shows
 local LABELS = {fig = "@{Figure}", tbl = "@{Table}"}
@@ -82,6 +82,9 @@ end
 
 -- Texts of the notebook -----------------------------------------------------------------------------------------------
 
+local function nothing() return {} end
+local function paragraph(blocks) return pandoc.Para(pandoc.utils.blocks_to_inlines(blocks)) end
+
 local function has_html(blocks)
   local found = false
   local function note(element) found = found or element.format == "html" end
@@ -89,17 +92,48 @@ local function has_html(blocks)
   return found
 end
 
+local function rows_of(tbl)
+  local rows = pandoc.List(tbl.head.rows)
+  for _, body in ipairs(tbl.bodies) do rows = rows .. body.head .. body.body end
+  return rows .. tbl.foot.rows
+end
+
+local FOLDED = {details = true, summary = true}
+local CLASSES = {kbd = true, mark = true, details = true, summary = true}
+
+--- The element with no attribute that could load, run or move something.
+local function bare(element)
+  local sizes = {}
+  for _, side in ipairs({"width", "height"}) do sizes[side] = (element.attributes[side] or ""):match("^[%d.]+%%?$") end
+  local is_code = element.t == "CodeBlock"
+  element.attr = pandoc.Attr("", element.classes:filter(function(name) return CLASSES[name] or is_code end), sizes)
+  return element
+end
+
+local BARE = {RawBlock = nothing, RawInline = nothing}
+for _, kind in ipairs({"Code", "CodeBlock", "Div", "Figure", "Header", "Image", "Link", "Span"}) do BARE[kind] = bare end
+
+function BARE.Table(tbl)
+  for _, part in ipairs(pandoc.List({tbl.head, tbl.foot}) .. tbl.bodies) do part.attr = pandoc.Attr() end
+  for _, row in ipairs(rows_of(tbl)) do
+    row.attr = pandoc.Attr()
+    for _, cell in ipairs(row.cells) do cell.attr = pandoc.Attr() end
+  end
+  return bare(tbl)
+end
+
 --- The empty table is a sandbox: \input and the like find no file.
 local function read(text, format)
   if format == "typed" or #text > order.longest then return pandoc.Blocks({pandoc.CodeBlock(text)}) end
   local ok, document = pcall(pandoc.read, text, format, nil, {})
   if not ok then return pandoc.Blocks({pandoc.CodeBlock(text)}) end
-  -- Typst knows no HTML: written as HTML and read as such, tags become what they mean.
-  if typst and has_html(document.blocks) then
-    local options = {html_math_method = "mathjax", wrap_text = "none"}
-    return read(pandoc.write(document, "html", options), "html+tex_math_single_backslash")
+  -- Written as HTML and read as such, tags become what they mean.
+  if format == MARKDOWN and has_html(document.blocks) then
+    local page = pandoc.write(document, "html", {html_math_method = "mathjax", wrap_text = "none"})
+    for tag in pairs(FOLDED) do page = page:gsub("<(" .. tag .. ")[^>]*>", '<div class="%1">'):gsub("</" .. tag .. ">", "</div>") end
+    return read(page, "html+tex_math_single_backslash")
   end
-  return document.blocks
+  return document.blocks:walk(BARE)
 end
 
 --- A text with references in it, and whether it begins a sentence.
@@ -256,9 +290,7 @@ local SIDES = {AlignRight = "right", AlignCenter = "center", AlignLeft = "left"}
 --- The arguments of Typst's `data-table`. Every cell has its place, for Typst holds rows together at breaks of pages.
 --- The longest word of each column says how narrow it may be.
 local function table_arguments(tbl)
-  local rows, head, contents = pandoc.List(tbl.head.rows), #tbl.head.rows, pandoc.Blocks({})
-  for _, body in ipairs(tbl.bodies) do rows = rows .. body.head .. body.body end
-  rows = (rows .. tbl.foot.rows):map(function(row) return row.cells end)
+  local rows, head, contents = rows_of(tbl):map(function(row) return row.cells end), #tbl.head.rows, pandoc.Blocks({})
   for _, row in ipairs(rows) do
     for _, cell in ipairs(row) do contents:extend(cell.contents .. {raw("\1")}) end
   end
@@ -354,9 +386,12 @@ local function directed(block)
   return {raw('<div dir="' .. direction(text) .. '">'), block, raw("</div>")}
 end
 
+local DIRECTED = {}
+for _, kind in ipairs({"Header", "Para", "Plain", "BulletList", "OrderedList", "BlockQuote"}) do DIRECTED[kind] = directed end
+
 local function to_typst(blocks)
   return blocks
-    :walk({Div = function(div) return div.content end, Span = function(span) return span.content end})
+    :walk({Div = function(div) return div.classes[1] == "summary" and paragraph(div.content) or div.content end, Span = function(span) return span.content end})
     :walk({Blocks = function(list)
       return list:map(function(block)
         local image = (block.t == "Para" or block.t == "Plain") and #block.content == 1 and block.content[1]
@@ -369,8 +404,8 @@ local function to_typst(blocks)
       Code = function(code) return inline("#raw(" .. value(code.text) .. ");") end,
       CodeBlock = function(code) return call("code", value({text = code.text, lang = code.classes[1]})) end,
       HorizontalRule = function() return call("rule") end,
-      Header = directed, Para = directed, Plain = directed, BulletList = directed, OrderedList = directed, BlockQuote = directed,
     })
+    :walk(DIRECTED)
 end
 
 local function text_of(b)
@@ -382,11 +417,14 @@ local function text_of(b)
   if typst then
     return to_typst(blocks):walk({Table = function(tbl) return call("data-table", table_arguments(tbl)) end})
   end
-  blocks = blocks:walk({
-    BulletList = directed, OrderedList = directed, BlockQuote = directed,
+  return blocks:walk(DIRECTED):walk({
+    CodeBlock = function(code) return pandoc.CodeBlock(code.text, pandoc.Attr("", {}, {dir = "ltr", tabindex = "0"})) end,
+    Div = function(div)
+      local tag = div.classes[1]
+      return FOLDED[tag] and fenced("<" .. tag .. ">", div.content, "</" .. tag .. ">")
+    end,
     Table = function(tbl) return scrolled(pandoc.Blocks({tbl}), LABELS.tbl) end,
   })
-  return fenced(order.mark .. "text-->", blocks, order.mark .. "-->")
 end
 
 local function figcaption(label, b, more)
@@ -423,8 +461,7 @@ local html = {
   reading = function(b) return fenced('<div class="reading"><p class="label">@{Reading}</p>', text_of(b), "</div>") end,
   html = function(b)
     local box = '<div class="output" tabindex="0" role="group" aria-label="@{Shown by code cell %s}">'
-    local marked = raw(order.mark .. "output-->" .. b.text .. order.mark .. "-->")
-    return {raw(box:format(b.cell)), marked, raw("</div>")}
+    return fenced(box:format(b.cell), text_of(b), "</div>")
   end,
   code = function(b)
     local code = written({pandoc.Plain({pandoc.Code(b.text, {class = b.lang})})}, "html")  -- which colours it
@@ -485,7 +522,7 @@ setmetatable(paper, {__index = function(_, kind) return function(b) return {call
 
 -- The document --------------------------------------------------------------------------------------------------------
 
-local TEXTS = {text = true, reading = true, finding = true, question = true, answer = true}
+local TEXTS = {text = true, html = true, reading = true, finding = true, question = true, answer = true}
 local FORMATS = {html = "html", latex = "latex", typed = "typed"}
 
 --- Reads every text, gives the headings their ids and levels, and collects what links and references can lead to.
@@ -500,7 +537,7 @@ local function prepare(blocks)
       chapter.anchors[b.anchor] = true
     end
     for _, name in ipairs(b.names or {}) do chapter.names[name] = "elsewhere" end
-    if TEXTS[b.kind] or (typst and b.kind == "html") then
+    if TEXTS[b.kind] then
       -- A conclusion's numbers look as in tables: no line ends before a per-cent sign.
       local text = b.kind == "text" and b.text or b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%")
       b.read = read(text, FORMATS[b.format or b.kind] or MARKDOWN)
@@ -528,7 +565,6 @@ local function prepare(blocks)
       chapter.headings[name] = chapter.headings[name] or id
       local level = math.floor(header.level - chapter.top + order.level)
       if level <= 3 then
-        local function nothing() return {} end
         local function content(element) return element.content end
         local plain = header.content:walk({RawInline = nothing, Image = nothing, Note = nothing, Link = content, Span = content})
         contents:insert({level = tostring(level), id = id, text = plain})
@@ -565,7 +601,6 @@ function Reader(input)
     end
     blocks:extend((typst and paper or html)[b.kind](b))
   end
-  if not typst then blocks:extend({raw(order.mark .. "text-->")}) end  -- and the footnotes after it
   local meta = order.meta
   meta.missing = #order.missing > 0 and order.missing or nil
   meta.contents = #contents > 0 and contents or nil

@@ -152,13 +152,11 @@ def test_the_top_of_a_page_says_how_the_run_ended():
 
 
 def test_each_block_of_text_has_its_own_direction():
-    text = (
-        f"{PERSIAN} `model.eval()`\n\n## {PERSIAN}\n\n- {PERSIAN}\n\n| {PERSIAN} |\n|--|\n| x |\n\n- English {PERSIAN}"
-    )
+    text = f"{PERSIAN} `model.eval()`\n\n## {PERSIAN}\n\n- {PERSIAN}\n\nEnglish {PERSIAN}\n\n- English {PERSIAN}"
     drawn = page(Markdown(text), Markdown(f"    {PERSIAN}"), table(), *EVERYTHING)
-    assert all(tag["dir"] == "auto" for tag in drawn.main.select(".text p, h1, .text h2, td, th"))
-    assert [bool(made.find_parent(dir="rtl")) for made in drawn.find_all("ul")[:2]] == [True, False]
-    assert drawn.find("code")["dir"] == "ltr"
+    found = drawn.find(class_="text").find_all(["p", "h2", "ul"])
+    assert [tag.find_parent(dir=True)["dir"] for tag in found] == ["rtl", "rtl", "rtl", "ltr", "ltr"]
+    assert all(tag["dir"] == "auto" for tag in drawn.main.select("h1, .table td, .table th"))
     assert all(pre["dir"] == "ltr" for pre in drawn.find_all("pre"))
     persian = [replace(made, caption=f"2. {PERSIAN}, F1") for made in (figure(), table())]
     captions = page(*persian, figure(2), Failure("ValueError", PERSIAN, "", 1)).find_all(["figcaption"])
@@ -169,7 +167,7 @@ def test_markdown_is_read_as_jupyterlab_reads_it_and_no_cell_reaches_into_the_ne
     texts = page(Markdown("<div><b>never closed"), Markdown("```\nnor this"), Markdown("last *one*")).select(".text")
     assert len(texts) == 3 and texts[2].em.get_text() == "one" and not texts[2].find_parent(class_="text")
     drawn = page(Markdown("a line\n- no blank before\n\n- [x] done\n\n~~gone~~ a_b_c <kbd>key</kbd>"))
-    assert drawn.select(".text > ul > li") and drawn.find("input", type="checkbox").has_attr("disabled")
+    assert drawn.select(".text > ul > li") and drawn.find("input", type="checkbox", checked=True)
     assert "a_b_c" in drawn.main.get_text()
     assert drawn.find("del").get_text() == "gone" and drawn.kbd.get_text() == "key"
 
@@ -222,14 +220,21 @@ def test_nothing_dangerous_passes():
     assert len([key for key, _ in attributes if key == "http-equiv"]) == 1
 
 
-def test_styles_of_outputs_stay_in_their_place():
-    styled = (
-        "<style>#T_1 td{position:fixed}</style><table><td id='T_1' class='failure' style='"
-        "text-align:right;position:fixed;background:url(//x);color:red;width:10em'>1</td></table>"
-    )
-    drawn = page(Output("text/html", styled, 1), Output("text/html", styled, 1))
-    assert drawn.td.attrs == {"dir": "auto", "style": "text-align:right;width:10em"}
-    assert "T_1" not in drawn.style.string
+def test_styles_names_and_classes_of_outputs_stay_where_they_were():
+    attributes = "id='T_1' class='failure' onclick='x()' style='text-align:right;position:fixed;background:url(//x)'"
+    parts = [f"<{tag} {attributes}>" for tag in ("table", "tbody", "tr", "td")]
+    styled = f"<style>#T_1 td{{position:fixed}}</style>{''.join(parts)}1</td></tr></tbody></table>"
+    drawn = page(Output("text/html", f"{styled}<p {attributes}><b {attributes}>a</b></p>", 1)).find(class_="output")
+    assert {str(tag.attrs) for tag in drawn.find_all(["table", "tbody", "tr", "p", "strong"])} == {"{}"}
+    assert drawn.td.attrs == {"style": "text-align: right;"} and "T_1" not in drawn.get_text()
+
+
+def test_details_are_folded_as_in_jupyter():
+    text = "<details><summary>What *was*</summary>\n\nIt.\n\n</details>\n\nafter"
+    drawn = page(Markdown(text), Markdown("<details>never closed"))
+    first, second = drawn.select(".text details")
+    assert (first.summary.get_text(strip=True), first.p.get_text()) == ("What *was*", "It.")
+    assert not second.find_parent("details") and drawn.find("p", string="after").parent["class"] == ["text"]
 
 
 def test_attached_and_local_pictures_are_embedded_and_others_become_texts(tmp_path, monkeypatch):
