@@ -1,6 +1,5 @@
 """All runs of one command: in which order, how many at once, on this machine or on a cluster's workers."""
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -29,16 +28,13 @@ MOST_AT_ONCE = 200
 """Runs that wait for a cluster's workers at a time, each in a thread."""
 
 
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def jobs_for(threads: int) -> int:
     """How many notebooks this machine carries at a time, if each computes with so many threads."""
+    import joblib
+
     if any(Path("/dev").glob("nvidia[0-9]*")) or shutil.which("nvidia-smi"):  # one notebook fills a GPU's memory
         return 1
-    return max(1, min(cores() // threads, psutil.virtual_memory().available // MEMORY))
+    return max(1, min(joblib.cpu_count() // threads, psutil.virtual_memory().available // MEMORY))
 
 
 def run_all(runs: Sequence[Run], settings: Settings, finished: Callable[[Run], None]) -> bool:

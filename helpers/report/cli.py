@@ -25,6 +25,7 @@ from helpers.report.workspace import (
     Workspace,
     chosen_language,
     make_folder,
+    nearest,
     read,
 )
 
@@ -150,7 +151,8 @@ def _settings(workspace: Workspace, options: argparse.Namespace) -> Settings:
     from helpers.report import cover
     from helpers.report.batch import jobs_for
 
-    workspace.check_profile(options.profile)
+    if options.profile not in (known := workspace.profiles()):
+        raise Refused(f"there is no profile {options.profile!r}{nearest(options.profile, known)}")
     if options.jobs < 0 or options.threads < 1 or not (options.timeout or 0) >= 0:
         raise Refused("--jobs and --timeout are 0 or more, --threads 1 or more")
     default_limit = TIME_LIMITS.get(options.profile)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import joblib
 import nbformat
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
@@ -29,7 +30,6 @@ from traitlets.config import Config
 
 from helpers import PACKAGE, WorkbookError
 from helpers.report import clean, stamp
-from helpers.report.batch import cores
 from helpers.report.watch import Watch
 from helpers.report.workspace import Run, Settings
 
@@ -191,10 +191,10 @@ def _connection(folder: Path) -> dict[str, Any]:
 
 def _environment(settings: Settings) -> dict[str, str]:
     # How many notebooks a cluster's machine runs is not known here.
-    side_by_side = 1 if settings.scheduler else max(1, cores() // settings.jobs)
+    side_by_side = 1 if settings.scheduler else max(1, joblib.cpu_count() // settings.jobs)
     fixed = {
         **dict.fromkeys(THREADS, str(settings.threads)),
-        "LOKY_MAX_CPU_COUNT": os.environ.get("LOKY_MAX_CPU_COUNT", str(side_by_side)),
+        "LOKY_MAX_CPU_COUNT": str(side_by_side),
         # A report started inside JupyterLab or Colab inherits the variables by which a kernel knows that somebody
         # looks on.
         "WORKBOOK_LIVE": "0",

@@ -90,12 +90,14 @@ def _assignment(statement: ast.stmt, notebook: str) -> tuple[str, Any]:
 def checked(name: str, given: Any, default: Any, *, where: str) -> Any:
     """``given`` as a value of the default's kind; `Refused` otherwise, with ``where`` it came from.
 
-    A text is read as `read_text` has it, unless the default is one. A whole number does for a float. A number's default
-    also takes None, which stands for "all" or "none of it" in the notebooks, and a default of None takes numbers. Of a
-    list's elements the first that isn't None says of what kind all are; a list with None in it takes None.
+    A text is read, unless the default is one: numbers as Python has them, all else as YAML. A whole number does for a
+    float. A number's default also takes None, which stands for "all" or "none of it" in the notebooks, and a default of
+    None takes numbers. Of a list's elements the first that isn't None says of what kind all are; a list with None in it
+    takes None.
     """
-    value = read_text(given, default, where) if isinstance(given, str) and not isinstance(default, str) else given
-    is_number = default is None or type(default) in (int, float)
+    is_number, value = default is None or type(default) in (int, float), given
+    if isinstance(given, str) and not isinstance(default, str):
+        value = _number(given) if is_number else _yaml(given, where)
     if value is None and is_number:
         return None
     if isinstance(default, float) and type(value) is int:
@@ -111,19 +113,14 @@ def checked(name: str, given: Any, default: Any, *, where: str) -> Any:
     return _jsonable(name, value, where)
 
 
-def read_text(text: str, default: Any, where: str) -> Any:
-    """What a text means for a parameter whose default is none: numbers as Python reads them, all else as YAML.
-
-    (YAML takes 010 for 8, 1:30 for 90 and 1e-3 for a text.) What is no number stays a text, for `checked` to refuse.
-    """
+def _number(text: str) -> Any:
+    """YAML would take 010 for 8, 1:30 for 90 and 1e-3 for a text. What is no number stays a text, to be refused."""
     if text.strip() in ("None", "null"):
         return None
-    if default is None or type(default) in (int, float):
-        for kind in (int, float):
-            with suppress(ValueError):
-                return kind(text)
-        return text
-    return _yaml(text, where)
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def _jsonable(name: str, value: Any, where: str) -> Any:

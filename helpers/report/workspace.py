@@ -152,10 +152,6 @@ class Workspace:
             written.append(str(path.relative_to(self.root)))
         return [*written, f"its report: python -m helpers.report {number}"]
 
-    def check_profile(self, profile: str) -> None:
-        if profile not in self.profiles():
-            raise Refused(f"there is no profile {profile!r}{nearest(profile, self.profiles())}")
-
     def _find(self, name: str) -> Path:
         candidates = sorted(self.notebooks.glob("*.ipynb"))
         path, stem = Path(name), name.removesuffix(".ipynb")

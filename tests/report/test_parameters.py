@@ -43,14 +43,11 @@ def notebook(workspace):
 def values_of(workspace, notebook, tmp_path):
     """The values of notebook 01, for -p and for what stands in its profile and in a file."""
 
-    def of(*assignments, profile: str | None = None, file: str | None = None) -> dict:
-        if profile is not None:
-            workspace.profile_file("full", notebook).write_text(profile, encoding="utf-8")
+    def of(*assignments, profile: str = "", file: str = "") -> dict:
         path = tmp_path / "mine.yaml"
-        if file is not None:
-            path.write_text(file, encoding="utf-8")
-        options = {"profile": "quick" if profile is None else "full", "file": None if file is None else path}
-        return plan(workspace, [notebook], assignments=assignments, **options)[0][notebook]
+        path.write_text(file, encoding="utf-8")
+        workspace.profile_file("full", notebook).write_text(profile, encoding="utf-8")
+        return plan(workspace, [notebook], profile="full", file=path, assignments=assignments)[0][notebook]
 
     return of
 
@@ -167,8 +164,6 @@ def test_a_value_of_another_kind_and_an_unknown_name_are_refused(values_of, name
         ("LEARNING_RATE: slow\n", "LEARNING_RATE must be a number"),
     ],
 )
-def test_a_file_that_is_no_map_of_parameters_is_refused(values_of, workspace, notebook, content, message):
+def test_a_file_that_is_no_map_of_parameters_is_refused(values_of, content, message):
     with pytest.raises(Refused, match=f"mine.yaml.*{message}"):
         values_of(file=content)
-    with pytest.raises(Refused, match=r"cannot read .*full.01_cnn_on_a.yaml: No such file"):
-        plan(workspace, [notebook], profile="full")
