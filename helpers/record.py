@@ -13,8 +13,9 @@ import math
 import platform
 import re
 import subprocess
+import textwrap
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from html import escape, unescape
@@ -31,7 +32,6 @@ MIME = "application/vnd.workbook.v1+json"
 VERSIONS_SHOWN = ("torch", "torchvision", "timm", "scikit-learn", "pandas", "matplotlib")
 NAMES = "names a file: use lower-case ASCII letters, digits and _, such as 'test_accuracy', 100 at most, not 'aux'"
 NONE = "–"  # shown where there is no value
-NO_BREAK = "\u00a0"
 SHARES = ("%", "points")  # units of shares and of differences of shares, which are shown times 100
 MOST_FIGURES = 5  # no number gets more only to have as many decimals as its neighbours
 MOST_ROWS = 200_000  # of a CSV file: one of more would be larger than all the rest of a notebook
@@ -40,16 +40,13 @@ RANDOM = "random initialisation"  # how `helpers.models.backbone` begins the ori
 LONGEST_ALT = 300  # characters: about 20 seconds of speech
 LEAST_PANEL = 1.5  # inches of width: a narrower part of a figure is not shown by itself on a narrow screen
 MOST_PANELS = 12  # that are shown so: of more, the page would get too long
-MOST_LISTED = 4  # values that are read one by one; of more, the lowest and the highest
+MOST_LISTED = 4  # values that are read one by one; of more, the lowest and the highest, and of a line its ends
 NUMBERS_CSV = ("name", "label", "reported", "value", "std", "runs", "difference", "unit")
 # What makes a spreadsheet run a cell as a formula (OWASP, "CSV Injection"); the last four are full-width signs.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?inf", re.ASCII | re.IGNORECASE)
-# A number as tables show it, also with its deviation: "1,234", "+1.5 points", "61.2 ± 1.3 %", "61.2% ± 1.3%".
-_FIGURE, _UNIT = r"[+−]?[\d,]*\.?\d+(?:e[+-]?\d+|×10[⁻\d]+)?", r"(?:\s?(%|points))?"
-_SHOWN = re.compile(rf"{_FIGURE}{_UNIT}(?: ± {_FIGURE}{_UNIT})?|–")
-_FIXED = re.compile(r"[+−]?([\d,]+)(?:\.(\d+))?|–")
-
+# As tables show a number, also with its deviation: "1,234", "−1.5×10⁻⁷", "+61.2 ± 1.3".
+_FIGURES = re.compile(r"[+−]?[\d,.]+(×10\S+)?( ± \S+)?|–")
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 # Of figures and tables only the kernel knows the numbers. In JupyterLab this writes them into Markdown cells too, from
@@ -79,12 +76,6 @@ setTimeout((script) => {
 
 _numbered: dict[str, str] = {}  # figures and tables that were shown since `provenance`, as texts refer to them
 _comparable = False  # whether `provenance` named real images, and no random weights in the place of pretrained ones
-
-Write = Callable[[float], str]  # a number as it is said, with its unit
-
-
-class RecordError(WorkbookError):
-    """A figure, table or number that cannot be recorded as it was given."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +140,7 @@ def reported(name: str) -> Reported:
     """The figures and claims of an earlier report, from ``notebooks/reported/<name>.yaml``.
 
     Raises:
-        RecordError: there is no such report, or the file lacks something or has what isn't known.
+        WorkbookError: there is no such report, or the file lacks something or has what isn't known.
     """
     import pandas as pd
     import yaml
@@ -161,7 +152,7 @@ def reported(name: str) -> Reported:
         fields = [*needed, *more]
         for key, row in rows.items():
             if wrong := sorted({*needed} - {*row} or {*row} - {*fields}):
-                raise RecordError(f"{path.name}: {key} has {', '.join(fields)}; {wrong[0]!r} is missing or unknown")
+                raise WorkbookError(f"{path.name}: {key} has {', '.join(fields)}; {wrong[0]!r} is missing or unknown")
         return pd.DataFrame(list(rows.values()), list(rows), fields, dtype=object).fillna(dict.fromkeys(more, ""))
 
     try:
@@ -171,9 +162,11 @@ def reported(name: str) -> Reported:
         return Reported(content["title"], figures.astype({"value": float}), claims)
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
-        raise RecordError(f"there is no report {name!r} in {REPORTED}, only {known or 'nothing'}") from None
+        raise WorkbookError(f"there is no report {name!r} in {REPORTED}, only {known or 'nothing'}") from None
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RecordError(f"{path.name} needs a title, figures and claims: {type(error).__name__}: {error}") from error
+        raise WorkbookError(
+            f"{path.name} needs a title, figures and claims: {type(error).__name__}: {error}"
+        ) from error
 
 
 def provenance(
@@ -254,14 +247,14 @@ def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None, dat
         data: a DataFrame of the numbers behind a figure of your own, for the CSV file; a named index is kept.
 
     Raises:
-        RecordError: for a name that is no file's, or if ``drawing`` is no figure.
+        WorkbookError: for a name that is no file's, or if ``drawing`` is no figure.
     """
     import matplotlib.pyplot as plt
     import numpy as np
 
     fig = getattr(next(iter(np.ravel(drawing)), None), "figure", None)
     if not hasattr(fig, "savefig"):
-        raise RecordError(f"record.figure needs a matplotlib Figure or Axes, not {type(drawing).__name__}")
+        raise WorkbookError(f"record.figure needs a matplotlib Figure or Axes, not {type(drawing).__name__}")
     notes = {ax: ax.workbook for ax in fig.axes if hasattr(ax, "workbook")}
     are_pictures = any(note["kind"] == "images" for note in notes.values())
     files, panels = {}, [] if len(fig.axes) < 2 or are_pictures else _panels(fig)
@@ -306,39 +299,41 @@ def table(
         detail: columns that a report which is handed in leaves to its full edition.
 
     Raises:
-        RecordError: if ``formats``, ``best`` or ``stds`` name what the table doesn't have.
+        WorkbookError: if ``formats``, ``best`` or ``stds`` name what the table doesn't have.
     """
     flat = _flat(frame)
     names = [str(column) for column in flat.columns]
-    values = [[plain(value) for value in flat.iloc[:, j]] for j in range(len(names))]
-    spread = _deviations(frame, stds, names)
     formats, best = ({str(key): how for key, how in (given or {}).items()} for given in (formats, best))
     if unknown := sorted({*formats, *best} - {*names}):
-        raise RecordError(f"table {name!r} has no {unknown[0]!r}; it has {', '.join(names)}")
+        raise WorkbookError(f"table {name!r} has no {unknown[0]!r}; it has {', '.join(names)}")
     if wrong := sorted({*best.values()} - {"max", "min"}):
-        raise RecordError(f"best takes 'max' or 'min', not {wrong[0]!r}")
-    headings, columns, means, behind = [], [], [], []
-    for heading, column, deviations in zip(names, values, spread, strict=True):
-        form = formats.get(heading)
-        means.append([_shown(value, form) for value in column])
-        unit, texts = _without_unit([_with_std(*cell, form) for cell in zip(means[-1], deviations, strict=True)])
-        headings.append(_with_unit(heading, unit))
-        columns.append(texts if "e}" in (form or "") else _same_decimals(texts))
-        behind.append([heading, *column])
-        if any(deviation is not None for deviation in deviations):
-            behind.append([f"{heading} (±)", *deviations])
+        raise WorkbookError(f"best takes 'max' or 'min', not {wrong[0]!r}")
+    spreads = {} if stds is None else {str(column): [plain(value) for value in stds[column]] for column in stds}
+    if stds is not None and not (spreads.keys() <= {*names} and stds.index.equals(frame.index)):
+        raise WorkbookError("stds need the index of the table, and columns that it has")
+    headings, columns, bold, values, behind = [], [], [], [], []
+    for j, heading in enumerate(names):  # by position: columns may share a name
+        form, spread = formats.get(heading, ""), spreads.get(heading, [None] * len(flat))
+        values.append([plain(value) for value in flat.iloc[:, j]])
+        means = [_shown(value, form) for value in values[-1]]
+        means = means if "e}" in form else _evened(means)
+        columns.append([_with_std(*cell, form) for cell in zip(means, spread, strict=True)])
+        headings.append(_with_unit(heading, _unit(form)))
+        bold.append(_best(values[-1], means, best.get(heading)))
+        behind.append([heading, *values[-1]])
+        if any(deviation is not None for deviation in spread):
+            behind.append([f"{heading} (±)", *spread])
     # A verdict is what a table is there for, also where it is the same in all rows.
     fixed = [j for j, name in enumerate(names) if name == "verdict" or (j == 0 and len(links))]
     kept, caption = telling(headings, columns, caption, fixed=fixed)
-    sides = ["right" if all(map(_SHOWN.fullmatch, column)) else "left" for column in columns]
     content = {
         "columns": [headings[j] for j in kept],
-        "rows": _turned([columns[j] for j in kept]),
-        "align": [sides[j] for j in kept],
-        "bold": [[row, kept.index(j)] for row, j in _bold(values, means, names, best) if j in kept],
+        "rows": [*zip(*(columns[j] for j in kept), strict=True)],
+        "align": ["right" if all(map(_FIGURES.fullmatch, columns[j])) else "left" for j in kept],
+        "bold": [(row, place) for place, j in enumerate(kept) for row in bold[j]],
         "names": names,
-        "values": _turned(values),
-        "csv": csv_text(_turned(behind)),
+        "values": [*zip(*values, strict=True)],
+        "csv": csv_text(zip(*behind, strict=True)),
         "links": list(links),
         "detail": [place for place, j in enumerate(kept) if names[j] in detail],
     }
@@ -403,12 +398,12 @@ def compared(
         keys: of figures that are shown without a result; if not given, those that say why a run has none (``ours``).
 
     Raises:
-        RecordError: for a key that the report does not have.
+        WorkbookError: for a key that the report does not have.
     """
     figures = source.figures
     chosen = {*measured, *(figures.index[figures["ours"] != ""] if keys is None else keys)}
     if unknown := sorted(chosen - {*figures.index}):
-        raise RecordError(f"{source.title} has no figure {unknown[0]!r}")
+        raise WorkbookError(f"{source.title} has no figure {unknown[0]!r}")
     entries, about = [], {}
     for key, row in figures[figures.index.isin(chosen)].iterrows():
         values = measured.get(key, math.nan)
@@ -423,29 +418,32 @@ def _show_numbers(
 ) -> None:
     """Of `numbers`; ``about``: by name where a report has the figure, and why this run has no such number, or ""."""
     units = {entry.unit for entry in entries}
-    decimals = {unit: max(_decimals(entry) for entry in entries if entry.unit == unit) for unit in units}
+    forms = _forms(entries)
     headings = ["Quantity", "Where", "Reported earlier", "This run", "Difference"]
     shared = entries[0].unit if len(units) == 1 else ""
     headings[2:] = [_with_unit(heading, unit) for heading, unit in zip(headings[2:], _units(shared), strict=True)]
     if not shared and units & {*SHARES}:
         headings[4] += " (of %: points)"
     rows, recorded, behind = [], [], []
-    for entry in entries:
-        figures = _three_figures(entry, decimals[entry.unit])
-        pairs = zip(figures, _units(entry.unit), strict=True)
-        texts = [f"{figure} {unit}" if unit and figure != NONE else figure for figure, unit in pairs]
-        where, missing = about[entry.name] if about else ("", "")
-        earlier, value, difference = figures
-        label = entry.label if shared else _with_unit(entry.label, entry.unit)
-        rows.append([label, where, earlier, missing or value, difference])
+    for entry, form in zip(entries, forms, strict=True):
         known = {key: plain(value) for key, value in asdict(entry).items()}
-        if not missing:
-            recorded.append({**known, "shown": dict(zip(("reported", "value", "difference"), texts, strict=True))})
         is_compared = _comparable and None not in (known["value"], known["reported"])
-        known["difference"] = known["value"] - known["reported"] if is_compared else None
-        known["unit"] = "share" if entry.unit in SHARES else entry.unit
-        behind.append([known[key] for key in NUMBERS_CSV])
-    kept, caption = telling(headings, _turned(rows), caption, fixed=[0, 3])
+        difference = known["value"] - known["reported"] if is_compared else None
+        figures = {
+            "reported": _shown(known["reported"], form),
+            "value": _with_std(_shown(known["value"], form), known["std"], form),
+            "difference": _shown(difference, form.replace(":", ":+")),
+        }
+        where, missing = about[entry.name] if about else ("", "")
+        label = entry.label if shared else _with_unit(entry.label, entry.unit)
+        rows.append([label, where, figures["reported"], missing or figures["value"], figures["difference"]])
+        if not missing:
+            pairs = zip(figures.items(), _units(entry.unit), strict=True)
+            texts = {key: f"{text} {unit}" if unit and text != NONE else text for (key, text), unit in pairs}
+            recorded.append({**known, "shown": texts})
+        unit = "share" if entry.unit in SHARES else entry.unit
+        behind.append([(known | {"difference": difference, "unit": unit})[key] for key in NUMBERS_CSV])
+    kept, caption = telling(headings, [*zip(*rows, strict=True)], caption, fixed=[0, 3])
     content = {
         "columns": [headings[j] for j in kept],
         "rows": [[row[j] for j in kept] for row in rows],
@@ -467,10 +465,10 @@ def claims(source: Reported, answers: Mapping[str, tuple[str, str]], caption: st
         caption: says on which images, and how sure the verdicts are.
 
     Raises:
-        RecordError: for a key that the report does not have.
+        WorkbookError: for a key that the report does not have.
     """
     if unknown := sorted({*answers} - {*source.claims.index}):
-        raise RecordError(f"{source.title} has no claim {unknown[0]!r}")
+        raise WorkbookError(f"{source.title} has no claim {unknown[0]!r}")
     rows = source.claims[source.claims.index.isin(answers)]
     rows = rows.rename(columns={"text": "claim", "change": "what would change it"})
     rows[["this run", "verdict"]] = [answers[key] for key in rows.index]
@@ -575,7 +573,7 @@ def _show(content: dict[str, Any], bundle: dict[str, Any]) -> None:
     from IPython.display import display
 
     if not is_name(content.get("name", "unnamed")):
-        raise RecordError(f"{content['name']!r} {NAMES}")
+        raise WorkbookError(f"{content['name']!r} {NAMES}")
     phrases = {text: text.phrase for text in _texts(content) if isinstance(text, Said)}
     display({MIME: content | ({"phrases": phrases} if phrases else {}), **bundle}, raw=True)
 
@@ -597,7 +595,7 @@ def _show_table(kind: str, name: str, caption: str, content: dict[str, Any]) -> 
     body = []
     for i, row in enumerate(content["rows"]):
         texts = enumerate(map(escape, row))
-        body.append(line("td", (f"<b>{text}</b>" if [i, j] in content["bold"] else text for j, text in texts)))
+        body.append(line("td", (f"<b>{text}</b>" if (i, j) in content["bold"] else text for j, text in texts)))
     head = line("th", map(escape, content["columns"]))
     html = f"{_caption('tbl', name, caption)}<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
     _show({"kind": kind, "name": name, "caption": caption, **content}, {"text/html": html, "text/plain": caption})
@@ -671,188 +669,58 @@ def _in_words(notes: Mapping[Any, Mapping[str, Any]]) -> str:
     """What is drawn, panel by panel, in as many words as one hears through."""
     said = []
     for ax, note in notes.items():
-        text = _pictures(note) if note["kind"] == "images" else _values(note, _writer(ax, note["y"]))
         title = f"{ax.get_title()}: " if len(notes) > 1 and ax.get_title() else ""
-        said.append(f"{title}{text[:1].upper()}{text[1:]}.")
-    text = " ".join(" ".join(said).split())
-    if len(text) <= LONGEST_ALT:
-        return text
-    head = re.match(rf".{{,{LONGEST_ALT - 2}}}(?=[,;.] )", text)
-    return f"{head[0] if head else text[: LONGEST_ALT - 2]} …"
+        said.append(f"{title}{_pictures(note) if note['kind'] == 'images' else _values(note)}.")
+    return textwrap.shorten(" ".join(said), LONGEST_ALT, placeholder=" …")
 
 
 def _pictures(note: Mapping[str, Any]) -> str:
     """How many pictures, and of what; of predicted ones how many are right."""
     frame, x, y = note["frame"], note["x"], note["y"]
-    names = f": {', '.join(frame[x].astype(str).unique())}" if x else ""
     right = f", {frame[x].eq(frame[y]).sum()} predicted rightly" if y else ""
-    return f"{len(frame)} pictures{right}{names}"
+    return f"{len(frame)} pictures{right}: {', '.join(frame[x].astype(str).unique())}"
 
 
-def _values(note: Mapping[str, Any], write: Write) -> str:
-    """The values of each line or row of bars, and of all cells of a heat map; "without values" where there are none."""
+def _values(note: Mapping[str, Any]) -> str:
+    """The values of each line or kind of bar, and of a heat map's cells: all of a few, else the ends and extremes."""
     kind, x, y, series = (note[key] for key in ("kind", "x", "y", "series"))
-    known = note["frame"].dropna(subset=y)
-    if kind == "matrix":  # each cell has a name of its own
-        cells = [f"{row} and {column}" for row, column in zip(known[series], known[x], strict=True)]
-        return f"heat map of {y} by {series} and {x}: {_listed(cells, known[y], write)}"
-    said = [
-        f"{name}{': ' if name else ''}{_listed(part[x], part[y], write, ends=kind == 'lines')}"
-        for name, part in (known.groupby(series, sort=False) if series else [("", known)])
-    ]
-    return f"{kind} of {y} by {x}: {'; '.join(said) or 'without values'}"
+    known, places = note["frame"].dropna(subset=y), x
+    if kind == "matrix":  # one row of cells, each with a name of its own
+        kind, places = "heat map", f"{series} and {x}"
+        known = known.assign(**{x: known[series] + " and " + known[x], series: ""})
+    said = []
+    for name, part in known.groupby(series, sort=False):
+        each = [
+            f"{_spoken(value, note['percent'])} at {_spoken(place)}"
+            for place, value in zip(part[x], part[y], strict=True)
+        ]
+        if len(each) > MOST_LISTED:
+            ends = [f"from {each[0]}", f"to {each[-1]}"] if kind == "lines" else []
+            each = [*ends, f"lowest {each[part[y].argmin()]}", f"highest {each[part[y].argmax()]}"]
+        said.append(": ".join(filter(None, [str(name), ", ".join(each)])))
+    return f"{kind[0].upper()}{kind[1:]} of {y} by {places}: {'; '.join(said) or 'without values'}"
 
 
-def _listed(places: Iterable[Any], values: Any, write: Write, *, ends: bool = False) -> str:
-    """Values and where they stand; of many, the lowest and the highest, and of a line its ends."""
-    said = [
-        f"{write(value)} at {place if isinstance(place, str) else _spoken(place)}"
-        for place, value in zip(places, values, strict=True)
-    ]
-    if len(said) <= MOST_LISTED:
-        return ", ".join(said) or "without values"
-    course = f"from {write(values.iloc[0])} to {write(values.iloc[-1])}, " if ends else ""
-    return f"{course}lowest {said[values.argmin()]}, highest {said[values.argmax()]}"
-
-
-def _writer(ax: Any, quantity: str) -> Write:
-    """How to say the numbers of a quantity: shares as per cent, where its axis does so."""
-    from matplotlib.ticker import FuncFormatter
-
-    forms = (axis.get_major_formatter() for axis in (ax.xaxis, ax.yaxis))
-    if not any(isinstance(form, FuncFormatter) and form(0.5, 0) == "50%" for form in forms):
-        return lambda value: _spoken(value) + "%" * quantity.startswith("%")
-    return lambda value: f"{with_minus(f'{100 * value:.1f}') if abs(value) >= 0.0005 else _spoken(100 * value)}%"
-
-
-def _spoken(value: Any) -> str:
+def _spoken(value: Any, percent: bool = False) -> str:
     """Three figures, and no exponent for what can be said without."""
-    return with_minus(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}")
+    if isinstance(value, str):
+        return value
+    number = 100 * value if percent else value
+    return with_minus(f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}") + "%" * percent
 
 
 # What a table shows of its values
 
 
-def _plainly(value: float, text: str) -> str:
-    """A number that was formatted with an exponent, without one where it has few zeros; "0" where it is none."""
-    found = re.fullmatch(r"([+-]?[\d.]+)e([+-]\d+)", text)
-    if not found:
-        return text
-    if abs(int(found[2])) < 5 or not value:
-        return f"{Decimal(text):{'+' if text[0] == '+' else ''},f}" if value else "0"
-    return f"{found[1]}×10{str(int(found[2])).translate(_RAISED)}"
-
-
 def _flat(frame: Any) -> Any:
     """The frame with a named index as its first columns."""
-    named = any(level is not None for level in frame.index.names)
-    return frame.reset_index(allow_duplicates=True) if named else frame
+    is_named = any(level is not None for level in frame.index.names)
+    return frame.reset_index(drop=not is_named, allow_duplicates=True)
 
 
-def _turned(columns: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _deviations(frame: Any, stds: Any, names: list[str]) -> list[list[Any]]:
-    """Column by column the standard deviations of its cells, None where there are none."""
-    given = {} if stds is None else {str(column): [plain(value) for value in stds[column]] for column in stds}
-    if stds is not None and not (given.keys() <= {*names} and stds.index.equals(frame.index)):
-        raise RecordError("stds need the index of the table, and columns that it has")
-    return [given.get(name, [None] * len(frame)) for name in names]
-
-
-def _bold(
-    values: list[list[Any]], texts: list[list[str]], names: list[str], best: Mapping[str, str]
-) -> list[list[int]]:
-    """Row and column of the best entries. What looks equal is equally bold, and nothing where all do."""
-    found = []
-    for j, name in enumerate(names):  # by position: columns may share a name
-        known = {i: value for i, value in enumerate(values[j]) if value is not None}
-        if name in best and len({texts[j][i] for i in known}) > 1:
-            row = {"max": max, "min": min}[best[name]](known, key=known.get)
-            found += [[i, j] for i in known if texts[j][i] == texts[j][row]]
-    return found
-
-
-def _shown(value: Any, form: str | None) -> str:
-    """A plain value as text; floats get three decimals where no format is given.
-
-    A share in per cent has its sign behind a space. Formatted with a sign of its own ("{:+.1%}") it is a difference of
-    shares, which is counted in points; so it is where the format says so ("{:.1%} points").
-    """
-    if value is None:
-        return NONE
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return value
-    form = form or ("{:,}" if isinstance(value, int) else "{:.3f}")
-    text = with_minus(_plainly(value, form.format(value)))
-    figures = text.removesuffix(" points").removesuffix("%")
-    if figures == text or not _SHOWN.fullmatch(figures):
-        return text
-    return f"{figures}{NO_BREAK}{'points' if '+' in form or text.endswith('points') else '%'}"
-
-
-def _with_std(mean: str, std: Any, form: str | None) -> str:
-    """A value's text with its standard deviation, if it has one; a unit stands behind both."""
-    if std is None or mean == NONE:
-        return mean
-    figures, space, unit = mean.partition(NO_BREAK)
-    spread = _shown(std, form and form.replace("+", "")).partition(NO_BREAK)[0]
-    return f"{figures} ± {spread}{space}{unit}"
-
-
-def _without_unit(column: list[str]) -> tuple[str, list[str]]:
-    """The unit ("%" or "points") that all of the column's numbers have, or "", and their texts without it."""
-    found = [_SHOWN.fullmatch(text) for text in column if text != NONE]
-    units = {number and (number[2] or number[1]) for number in found}
-    unit = (units.pop() or "") if len(units) == 1 else ""
-    return unit, [re.sub(rf"\s?{unit}", "", text) for text in column] if unit else column
-
-
-def _same_decimals(column: list[str]) -> list[str]:
-    """The numbers of a column with as many decimals as the one that has most; other columns as they are."""
-    found = [_FIXED.fullmatch(text) for text in column]
-    if not all(found):
-        return column
-    most = max((len(number[2] or "") for number in found), default=0)
-    filled = []
-    for text, number in zip(column, found, strict=True):
-        whole, _, part = text.partition(".")
-        digits = len((number[1] or "").replace(",", "").lstrip("0"))
-        decimals = max(len(part), min(most, MOST_FIGURES - digits))
-        filled.append(f"{whole}.{part:0<{decimals}}" if decimals and text != NONE else text)
-    return filled
-
-
-def _decimals(entry: Number) -> int:
-    """Decimals that a number needs: two for per cent, else for three figures, two of its deviation, all of a report."""
-    if entry.unit in SHARES:
-        return 2
-    needed = [len(f"{entry.reported or 0:.4f}".rstrip("0").partition(".")[2])]
-    for value, figures in ((entry.value, 3), (entry.std, 2)):
-        if value is not None and math.isfinite(value) and not float(value).is_integer():
-            needed.append(min(4, figures - 1 - math.floor(math.log10(abs(value)))))
-    return max(needed)
-
-
-def _three_figures(entry: Number, shared: int) -> list[str]:
-    """Reported, measured (± std) and their difference, without units; decimals as ``shared``, if that is not absurd."""
-    scale = 100 if entry.unit in SHARES else 1
-    known = [value for value in (entry.value, entry.std, entry.reported) if value is not None and math.isfinite(value)]
-    whole = scale == 1 and all(float(value).is_integer() for value in known)
-    digits = len(f"{abs(entry.value):.0f}".lstrip("0"))
-    decimals = 0 if whole else min(shared, max(_decimals(entry), MOST_FIGURES - digits))
-
-    def amount(value: float | None, sign: str = "") -> str:
-        is_known = value is not None and math.isfinite(value)
-        return with_minus(f"{scale * value:{sign},.{decimals}f}") if is_known else NONE
-
-    measured, spread = amount(entry.value), amount(entry.std)
-    measured += f" ± {spread}" if NONE not in (measured, spread) else ""
-    difference = entry.value - entry.reported if _comparable and entry.reported is not None else None
-    return [amount(entry.reported), measured, amount(difference, "+")]
+def _unit(form: str) -> str:
+    """Of what a format shows times 100; a signed share is a difference of shares, which is counted in points."""
+    return ("points" if "+" in form or "points" in form else "%") if "%" in form else ""
 
 
 def _with_unit(label: str, unit: str) -> str:
@@ -862,3 +730,76 @@ def _with_unit(label: str, unit: str) -> str:
 def _units(unit: str) -> list[str]:
     """Units of the three figures: a difference of per cent is counted in points."""
     return [unit, unit, "points" if unit in SHARES else unit]
+
+
+def _shown(value: Any, form: str) -> str:
+    """A plain value as text, without the unit of its format; without a format floats get three decimals."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    text = (form or ("{:,}" if isinstance(value, int) else "{:.3f}")).format(value)
+    text, has_exponent, exponent = text.removesuffix(" points").removesuffix("%").partition("e")
+    if has_exponent and value and abs(int(exponent)) < 5:  # few zeros are read more easily
+        text = f"{Decimal(f'{text}e{exponent}'):,f}"
+    elif has_exponent:
+        text = f"{text}×10{str(int(exponent)).translate(_RAISED)}" if value else "0"
+    return with_minus(text)
+
+
+def _with_std(mean: str, std: float | None, form: str) -> str:
+    return mean if std is None or mean == NONE else f"{mean} ± {_shown(std, form.replace('+', ''))}"
+
+
+def _best(values: Sequence[Any], texts: Sequence[str], how: str | None) -> list[int]:
+    """The rows of the best entries. What looks equal is equally good, and none is best where all do."""
+    known = [row for row, value in enumerate(values) if value is not None]
+    if how is None or len({texts[row] for row in known}) < 2:
+        return []
+    best = {"max": max, "min": min}[how](known, key=values.__getitem__)
+    return [row for row in known if texts[row] == texts[best]]
+
+
+def _evened(texts: list[str]) -> list[str]:
+    """Numbers with as many decimals as the one that has most, where "g" cut zeros off; other columns as they are."""
+    if not all(map(_FIGURES.fullmatch, texts)) or {*"×±"} & {*"".join(texts)}:
+        return texts
+    parts = [text.partition(".") for text in texts]
+    most = max((len(decimals) for _, _, decimals in parts), default=0)
+    filled = [(whole, f"{decimals:0<{_decimals(len(decimals), most, whole)}}") for whole, _, decimals in parts]
+    return [f"{whole}.{decimals}" if decimals and whole != NONE else whole for whole, decimals in filled]
+
+
+def _decimals(own: int, most: int, whole: str) -> int:
+    """Of a number beside others: as many as one of them needs, unless it has too many figures before the point."""
+    return max(own, min(most, MOST_FIGURES - len(re.sub(r"^\D*0|\D", "", whole))))
+
+
+def _forms(entries: Sequence[Number]) -> list[str]:
+    """How to show the three figures of each; those of one unit with equally many decimals, whole ones without."""
+    needed = [_needed(entry) for entry in entries]
+    forms = []
+    for entry, own in zip(entries, needed, strict=True):
+        most = max(number for other, number in zip(entries, needed, strict=True) if other.unit == entry.unit)
+        decimals = 0 if own < 0 else _decimals(own, most, f"{entry.value:.0f}")
+        forms.append(f"{{:,.{decimals}{'%' if entry.unit in SHARES else 'f'}}}")
+    return forms
+
+
+def _needed(entry: Number) -> int:
+    """Decimals of per cent: two; else for three figures of the result, two of its deviation, all of a report.
+
+    Below 0 where all are whole numbers.
+    """
+    if entry.unit in SHARES:
+        return 2
+    needed = [-1]
+    for value, figures in ((entry.value, 3), (entry.std, 2), (entry.reported, None)):
+        if value is None or not math.isfinite(value) or float(value).is_integer():
+            continue
+        printed = f"{value:.4f}".rstrip("0").partition(".")[2]
+        for_figures = (figures or 0) - 1 - math.floor(math.log10(abs(value)))
+        needed.append(len(printed) if figures is None else min(4, max(0, for_figures)))
+    return max(needed)

@@ -52,7 +52,8 @@ def bars_with_error(
     if len(values.columns) > 1:
         style.legend(ax, bars, [str(column) for column in values], above=True)
     place = str(values.index.name or "group")
-    return drawn(ax, tidy_means(values, spread, place, ylabel), kind="bars", x=place, y=ylabel, series="quantity")
+    frame = tidy_means(values, spread, place, ylabel)
+    return drawn(ax, frame, kind="bars", x=place, y=ylabel, series="quantity", percent=percent)
 
 
 def means_and_spread(means: pd.DataFrame, stds: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -66,7 +66,7 @@ def learning_curves(
         style.name_lines(ax, lines)
         if marks:
             frame["marked"] = frame["epoch"].map(marks)
-        drawn(ax, frame, kind="lines", x="epoch", y=metric, series="split")
+        drawn(ax, frame, kind="lines", x="epoch", y=metric, series="split", percent=metric == "accuracy")
         ax.workbook["marks"] = said
     return np.array(list(axes), dtype=object)
 
@@ -109,7 +109,8 @@ def compare_curves(
     style.name_lines(ax, _lines(ax, frame, quantity, "run", percent=metric == "accuracy"))
     by_epoch = frame.groupby(["run", "epoch"], sort=False)[quantity].agg(["mean", "std"]).reset_index()
     by_epoch = by_epoch.set_axis(["run", "epoch", quantity, "standard deviation"], axis=1)
-    return drawn(ax, by_epoch.dropna(axis=1, how="all"), kind="lines", x="epoch", y=quantity, series="run")
+    by_epoch, percent = by_epoch.dropna(axis=1, how="all"), metric == "accuracy"
+    return drawn(ax, by_epoch, kind="lines", x="epoch", y=quantity, series="run", percent=percent)
 
 
 @styled
@@ -143,7 +144,8 @@ def setting_curves(
     style.tidy(ax)
     style.name_lines(ax, lines)
     place = xlabel or "setting"
-    return drawn(ax, tidy_means(values, spread, place, ylabel), kind="lines", x=place, y=ylabel, series="quantity")
+    frame = tidy_means(values, spread, place, ylabel)
+    return drawn(ax, frame, kind="lines", x=place, y=ylabel, series="quantity", percent=True)
 
 
 def _called(split: str) -> str:

@@ -58,7 +58,9 @@ MOST_NAMED = 6
 """Lines up to which names stand at their ends."""
 
 
-def drawn(ax: Axes, frame: pd.DataFrame, *, kind: str, x: str = "", y: str = "", series: str = "") -> Axes:
+def drawn(
+    ax: Axes, frame: pd.DataFrame, *, kind: str, x: str, y: str = "", series: str = "", percent: bool = False
+) -> Axes:
     """Notes at the Axes what is drawn in it, of which `record.figure` makes the CSV file and the spoken text.
 
     Args:
@@ -69,8 +71,9 @@ def drawn(ax: Axes, frame: pd.DataFrame, *, kind: str, x: str = "", y: str = "",
         x: the column of places (epochs, names, a matrix's columns), of images the column with what they show.
         y: the column of numbers, of images the predicted class.
         series: the column that says which line, bars or row of the matrix a number belongs to.
+        percent: the numbers are shares that are shown as per cent.
     """
-    ax.workbook = {"frame": frame, "kind": kind, "x": x, "y": y, "series": series}
+    ax.workbook = {"frame": frame, "kind": kind, "x": x, "y": y, "series": series, "percent": percent}
     return ax
 
 
