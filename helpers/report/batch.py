@@ -89,7 +89,6 @@ def run_all(runs: Sequence[Run], settings: Settings, finished: Callable[[Run], N
 
 def _carry_out(run: Run, settings: Settings, execute: Callable | None, watch: Watch, drawing: Lock) -> None:
     """All of a run, from the notebook to the files. Whatever goes wrong in one must not take the others along."""
-    executed: NotebookNode | None = None
     try:
         with locked(run.reports / f".{run.name}.lock") as is_ours:
             if not is_ours:
@@ -97,13 +96,16 @@ def _carry_out(run: Run, settings: Settings, execute: Callable | None, watch: Wa
             for file in [*map(run.file, FORMATS), *run.figures.rglob("*.csv")]:
                 if file.exists():
                     file.rename(file)  # refused by Windows if it is open in another program: now, not after hours
+            executed: NotebookNode | None = None
             if run.reasons:
                 executed = execute(run.notebook.read_text(encoding="utf-8"), run, settings, watch)
-            if not watch.is_stopped:
-                with drawing:
-                    report(run, settings, executed)
+            try:
+                if not watch.is_stopped:
+                    with drawing:
+                        report(run, settings, executed)
+            finally:
+                if executed is not None and not run.is_written:
+                    keep_interrupted(executed, run)
     except Exception as error:
         run.error = "; ".join(filter(None, [run.error, in_words(error)]))
-    if executed is not None and not run.is_written:
-        keep_interrupted(executed, run)
     run.has_ended = run.is_written or not watch.is_stopped

@@ -194,7 +194,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     side_by_side = 1 if settings.scheduler else max(1, joblib.cpu_count() // settings.jobs)
     fixed = {
         **dict.fromkeys(THREADS, str(settings.threads)),
-        "LOKY_MAX_CPU_COUNT": str(side_by_side),
+        "LOKY_MAX_CPU_COUNT": os.environ.get("LOKY_MAX_CPU_COUNT", str(side_by_side)),
         # A report started inside JupyterLab or Colab inherits the variables by which a kernel knows that somebody
         # looks on.
         "WORKBOOK_LIVE": "0",

@@ -59,8 +59,8 @@ def keep_interrupted(executed: "NotebookNode", run: Run) -> None:
 def write_report(executed: "NotebookNode", run: Run, settings: Settings) -> None:
     """Checks the results, draws every page, and only then touches the files of earlier runs.
 
-    A failure that shows here only is told by the pages and the numbers, and not by the executed notebook, whose
-    results are good: what the next command needs from it is new pages.
+    A failure that shows here only is told by the numbers, the index and the book, one of the results by the pages, too;
+    not by the executed notebook, whose results are good: what the next command needs from it is new pages.
     """
     import nbformat
 
@@ -73,10 +73,7 @@ def write_report(executed: "NotebookNode", run: Run, settings: Settings) -> None
     document = with_failure(ran, "MissingResults", problem) if problem else ran
     pages, faults = _draw(document, run, settings)
     if faults and not document.failure:
-        document = with_failure(document, "PageNotDrawn", "; ".join(faults))
-        # Once more, so that the page that can be drawn says that the other one failed.
-        pages, later_faults = _draw(document, run, settings)
-        faults = [fault for fault in later_faults if fault not in faults]
+        document, faults = with_failure(document, "PageNotDrawn", "; ".join(faults)), []
     run.error = "; ".join(map(str, filter(None, [document.failure, *faults])))
     # Only a run that went well is good for later commands, and only pages that did.
     about = executed.metadata.setdefault("workbook", {})
