@@ -184,8 +184,9 @@ def _reports(workspace: Workspace, options: argparse.Namespace, settings: Settin
     reports, problem = workspace.reports(options.profile), ""
     page = reports / "index.html"
     if any(run.has_ended for run in runs) or not page.is_file() or book.is_outdated(reports, settings):
-        problem = book.write_book(reports, settings)
-        index.write_page(reports, workspace.figures(options.profile), settings)
+        documents = index.gathered(reports, settings.language)
+        problem = book.write_book(reports, documents, settings)
+        index.write_page(reports, documents, settings)
     return _close(runs, settings, page, is_complete, problem)
 
 
@@ -210,7 +211,8 @@ def _sweep(workspace: Workspace, options: argparse.Namespace, settings: Settings
     # Also after Ctrl-C: what an earlier command wrote would show other numbers than the points' reports.
     over = sweep.summary(workspace, options.profile, runs)
     is_complete &= _run([over], replace(settings, jobs=1, scheduler="", anew=0.0))
-    index.write_page(workspace.reports(options.profile), workspace.figures(options.profile), settings)
+    reports = workspace.reports(options.profile)
+    index.write_page(reports, index.gathered(reports, settings.language), settings)
     return _close([*runs, over], settings, over.file(settings.formats[0]), is_complete)
 
 

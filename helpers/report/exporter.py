@@ -9,7 +9,7 @@ from traitlets import Enum, Unicode
 
 from helpers import ROOT
 from helpers.report import cover, document, render
-from helpers.report.language import Language, translated
+from helpers.report.language import translated
 from helpers.report.workspace import CODE, EDITIONS, chosen_language
 
 
@@ -39,5 +39,6 @@ class WorkbookPDFExporter(Exporter):
         code = chosen_language(ROOT, self.language)
         # Its catalogue is called as the notebook was before papermill executed it.
         source = Path(nb.metadata.get("papermill", {}).get("input_path") or name).stem
-        shown = document.selected(document.read(nb, name=name), code=self.show_code, edition=self.edition)
-        return render.pdf(translated(shown, Language(code, source)), cover.read(ROOT)), resources
+        whole = translated(document.read(nb, name=name), code, source)
+        shown = document.selected(whole, code=self.show_code, edition=self.edition)
+        return render.pdf(shown, cover.read(ROOT)), resources

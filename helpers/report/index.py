@@ -1,8 +1,8 @@
-"""What runs leave for others: a notebook's numbers as JSON, and the page over all notebooks of a profile from these."""
+"""What runs leave for others: a notebook's numbers as JSON, and the page over all notebooks of a profile."""
 
 import fnmatch
 import itertools
-import math
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
@@ -11,17 +11,19 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from helpers.phrases import say
-from helpers.record import is_name, telling
+from helpers.record import telling
 from helpers.report import render
-from helpers.report.document import Document, Figure, Provenance, Reading, Table, read
+from helpers.report.document import Document, Figure, Provenance, Reading, Table, read, with_failure
 from helpers.report.language import Language, translated
-from helpers.report.workspace import BOOK, ENGLISH, Settings, UnreadableNotebook, left, load, write
+from helpers.report.workspace import BOOK, Settings, UnreadableNotebook, left, load, write
 
 NUMBERS_SHOWN = 4
-_SENTENCE = re.compile(r"(?:(?!\n[ \t]*\n).)*?(?<! vs)(?<!Fig)[.!?؟](?=\s+[^\sa-z]|\s*\Z)", re.DOTALL)
-"""A text's first one: it ends before a blank and a capital letter, a digit or a mark."""
-THUMBNAIL_BYTES = 600_000
-"""A larger drawing is not shown on its card: thirty of them would make the page slow."""
+# Before a capital letter, a digit or a mark.
+_SENTENCE_END = re.compile(r"(?<=[.!?؟])(?<! vs\.)(?<!Fig\.)\s+(?=[^\sa-z])|\n[ \t]*\n")
+# Where a notebook's page has them.
+_LINKS = re.compile(r"(<!--(files|neighbours)-->).*?(?=<!--/)", re.DOTALL)
+THUMBNAIL_SIZE = 600_000
+"""Characters: a larger drawing is not shown on its card: thirty of them would make the page slow."""
 FILES = {
     "html": "Page",
     "pdf": "PDF",
@@ -36,8 +38,38 @@ PAGES_LINKS = ("PDF", "Notebook", "Numbers")
 
 COMPARED = ("Quantity", "Reported earlier", "This run", "Difference (of %: points)")
 
+Documents = Mapping[str, Document]
+"""Notebooks' names, and what their last runs left, in their order."""
 Numbers = Mapping[str, Mapping[str, Any]]
 """By name, as ``Document.numbers`` has them."""
+
+
+def executed(reports: Path) -> list[Path]:
+    """The executed notebooks in a profile's folder of reports, in the order of their numbers; those without come last.
+
+    What lies there hidden, or was interrupted, is none.
+    """
+    paths = [path for path in reports.glob("[!.]*.ipynb") if not path.name.endswith(".interrupted.ipynb")]
+    return sorted(paths, key=lambda path: (float(re.match(r"\d*", path.name, re.ASCII)[0] or "inf"), path.name))
+
+
+def gathered(reports: Path, language: str) -> Documents:
+    """What the last runs of all notebooks left in a profile's folder of reports, in a language.
+
+    A notebook that cannot be read is a document, too, that failed and says so: nothing is left out in silence.
+    """
+    return {path.stem: translated(_document(path), language, path.stem) for path in executed(reports)}
+
+
+def _document(path: Path) -> Document:
+    try:
+        document = read(load(path), name=path.stem)
+    except UnreadableNotebook as error:
+        message = f"its executed notebook cannot be read: {type(error.__cause__).__name__}; run it again"
+        return with_failure(Document(path.stem), type(error).__name__, message)
+    # A failure that showed only when the report was written, which its numbers tell of.
+    error = None if document.failure else left(path.with_suffix(".json")).get("error")
+    return with_failure(document, error["name"], error["message"]) if error else document
 
 
 def numbers(document: Document, *, name: str, profile: str) -> dict[str, Any]:
@@ -83,7 +115,8 @@ def numbers(document: Document, *, name: str, profile: str) -> dict[str, Any]:
         "key_figure": document.key_figure,
         "key_numbers": document.key_numbers,
     }
-    return _strict(made)
+    # JSON has neither NaN nor infinities.
+    return json.loads(json.dumps(made), parse_constant=lambda name: None)
 
 
 def _sentences(document: Document) -> Iterator[dict[str, Any]]:
@@ -97,9 +130,7 @@ def _sentences(document: Document) -> Iterator[dict[str, Any]]:
 
 def finding(document: Document) -> str:
     """What the notebook found: a sentence in Markdown that the run computed; "" where it has none, or failed."""
-    text = "" if document.failure else document.finding.strip()
-    sentence = _SENTENCE.match(text)
-    return sentence[0] if sentence else text.split("\n\n")[0]
+    return "" if document.failure else _SENTENCE_END.split(document.finding.strip(), maxsplit=1)[0]
 
 
 def _plain(text: str, document: Document) -> str:
@@ -111,15 +142,6 @@ def _plain(text: str, document: Document) -> str:
         return f"{language.told('Figure' if found[1] == 'fig' else 'Table')} {numbers.get(found[2], found[2])}"
 
     return re.sub(r"[*`]", "", re.sub(r"@(fig|tbl)-(\w+(?:-\w+)*)", number, text))
-
-
-def _strict(value: Any) -> Any:
-    """``value`` without NaN and infinities, which JSON doesn't have."""
-    if isinstance(value, dict):
-        return {str(key): _strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def key_numbers(numbers: Numbers, patterns: Iterable[str]) -> list[str]:
@@ -143,87 +165,43 @@ def compared(numbers: Numbers, patterns: Sequence[str], language: Language) -> l
     return rows
 
 
-def write_page(reports: Path, figures: Path, how: Settings) -> None:
-    """Writes ``index.html``: a card for each notebook that left its numbers in ``reports``, and one table of these.
+def write_page(reports: Path, documents: Documents, how: Settings) -> None:
+    """Writes ``index.html`` into ``reports``: a card for each notebook, and one table of their numbers.
 
     The notebooks' pages get links to their neighbours' and to their own files, those that exist now.
     """
     language = Language(how.language)
-    contents = {path.stem: left(path) for path in sorted(reports.glob("*.json"))}
-    found = {name: _told(made, reports, language.code) for name, made in contents.items() if "status" in made}
-    failed = [name for name, content in found.items() if content["status"] != "ok"]
-    stand_ins = sum(bool(content["stand_in"]) for content in found.values())
-    tables = [compared(content["numbers"], content.get("key_numbers", []), language) for content in found.values()]
+    failed = [name for name, document in documents.items() if document.failure]
+    stand_ins = sum(bool(document.stand_in) for document in documents.values())
+    tables = [compared(document.numbers, document.key_numbers, language) for document in documents.values()]
     columns = list(zip(*itertools.chain(*tables), strict=True))
     kept, note = telling(COMPARED, columns, "", fixed=[0, 2]) if columns else ([], "")
     groups = [
         {
-            "title": content["title"],
-            "stand_in": bool(content["stand_in"]),
+            "title": document.title,
+            "stand_in": bool(document.stand_in),
             "rows": [{"label": row[0], "texts": [row[j] for j in kept[1:]]} for row in rows],
         }
-        for content, rows in zip(found.values(), tables, strict=True)
+        for document, rows in zip(documents.values(), tables, strict=True)
         if rows
     ]
+    count, seconds = len(documents), sum(document.duration or 0 for document in documents.values())
     meta = {
         "title": language.told(say("Reports, {profile} profile", profile=how.profile)),
         "profile": how.profile,
-        "count": language.told(say("{count} notebook" if len(found) == 1 else "{count} notebooks", count=len(found))),
-        "duration": language.told(render.in_words(sum(content["duration_seconds"] or 0 for content in found.values()))),
+        "count": language.told(say("{count} notebook" if count == 1 else "{count} notebooks", count=count)),
+        "duration": language.told(render.in_words(seconds)),
         "failed": {"count": str(len(failed)), "names": ", ".join(failed)} if failed else None,
-        "stand_ins": language.told(say("{some} of {all}", some=stand_ins, all=len(found))) if stand_ins else "",
+        "stand_ins": language.told(say("{some} of {all}", some=stand_ins, all=count)) if stand_ins else "",
         "links": _links(reports, language),
-        "cards": [{"number": str(i), **_card(reports, language, *each)} for i, each in enumerate(found.items())],
+        "cards": [_card(reports, language, *each) for each in documents.items()],
         "columns": [language.told(COMPARED[j]) for j in kept[1:]],
         "width": str(len(kept)),
         "note": note,
         "compared": groups,
     }
-    thumbnails = [_thumbnail(content, figures / name) for name, content in found.items()]
-    page = render.page(meta, "index.html", language.code)
-    page = re.sub(r"<!--thumbnail (\d+)-->", lambda place: thumbnails[int(place[1])], page)
-    write(reports / "index.html", page)
+    write(reports / "index.html", render.page(meta, "index.html", language.code))
     _link(reports, meta["cards"], language)
-
-
-def _told(content: dict[str, Any], reports: Path, code: str) -> dict[str, Any]:
-    """What a notebook left, in another language than English: told by its executed notebook, where that is there."""
-    path = reports / f"{content['notebook']}.ipynb"
-    if code == ENGLISH or not path.is_file():
-        return content
-    try:
-        document = translated(read(load(path)), Language(code, path.stem))
-    except UnreadableNotebook:
-        return content
-    made = numbers(document, name=path.stem, profile=content["profile"])
-    return content | {key: made[key] for key in ("title", "finding", "numbers", "provenance", "figures")}
-
-
-def _link(reports: Path, cards: Sequence[dict[str, Any]], language: Language) -> None:
-    """Writes the links into the pages that lack some or have others."""
-    pages = [card for card in cards if card["page"].endswith(".html")]
-    for before, card, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
-        near = [(other, rel) for other, rel in ((before, "prev"), (after, "next")) if other]
-        titles = {"prev": "Previous", "next": "Next"}
-        links = {
-            "files": [_anchor(file["path"], file["text"]) for file in card["files"] if file["kind"] in PAGES_LINKS],
-            "neighbours": [
-                _anchor(other["page"], f"{language.told(titles[rel])}: {other['title']}", f' rel="{rel}"')
-                for other, rel in near
-            ],
-        }
-        path = reports / unquote(card["page"])
-        found = text = path.read_text(encoding="utf-8")
-        for mark, anchors in links.items():
-            start, opened, rest = text.partition(f"<!--{mark}-->")
-            _, closed, end = rest.partition(f"<!--/{mark}-->")
-            text = "".join([start, opened, *anchors, closed, end]) if closed else text
-        if text != found:
-            write(path, text)
-
-
-def _anchor(path: str, text: str, more: str = "") -> str:
-    return f'<a href="{path}"{more} dir="auto">{escape(text)}</a>'
 
 
 def _links(reports: Path, language: Language) -> list[dict[str, str]]:
@@ -234,39 +212,60 @@ def _links(reports: Path, language: Language) -> list[dict[str, str]]:
     return [{"path": quote(path), "text": text} for path, text in found.items()]
 
 
-def _card(reports: Path, language: Language, name: str, content: dict[str, Any]) -> dict[str, Any]:
-    suffixes = [suffix for suffix in FILES if (reports / f"{name}.{suffix}").is_file()]
+def _card(reports: Path, language: Language, name: str, document: Document) -> dict[str, Any]:
     files = [
-        {"kind": FILES[suffix], "text": language.told(FILES[suffix]), "path": quote(f"{name}.{suffix}")}
-        for suffix in suffixes
+        {"kind": kind, "text": language.told(kind), "path": quote(f"{name}.{suffix}")}
+        for suffix, kind in FILES.items()
+        if (reports / f"{name}.{suffix}").is_file()
     ]
-    seconds, error = content["duration_seconds"], content["error"]
-    data = next(iter(content["provenance"].values()), "")
-    state, badge = ("warn", "Stand-in data") if content["stand_in"] else ("plain", "Real data")
-    failed = content["status"] != "ok"
+    failure, numbers = document.failure, document.numbers
+    sources = [text for block in document.blocks if isinstance(block, Provenance) for _, text in block.rows]
+    state, badge = ("warn", "Stand-in data") if document.stand_in else ("plain", "Real data")
     return {
-        "title": content["title"],
-        "finding": content.get("finding", ""),
-        "state": "bad" if failed else "good",
-        "badge": language.told("Failed" if failed else "Complete"),
-        "error": {"name": error["name"], "message": error["message"][:200]} if error else None,
-        "data": {"text": data, "state": state, "badge": language.told(badge)} if data else None,
-        "duration": "" if seconds is None else language.told(render.in_words(seconds)),
+        "title": document.title,
+        "finding": _plain(finding(document), document),
+        "state": "bad" if failure else "good",
+        "badge": language.told("Failed" if failure else "Complete"),
+        "error": {"name": failure.name, "message": failure.message[:200]} if failure else None,
+        "data": {"text": sources[0], "state": state, "badge": language.told(badge)} if sources else None,
+        "duration": "" if document.duration is None else language.told(render.in_words(document.duration)),
         "numbers": [
-            {"label": number["label"], "text": number["shown"]["value"]}
-            for number in map(content["numbers"].get, key_numbers(content["numbers"], content.get("key_numbers", [])))
+            {"label": numbers[key]["label"], "text": numbers[key]["shown"]["value"]}
+            for key in key_numbers(numbers, document.key_numbers)
         ],
+        "thumbnail": _thumbnail(document),
         "page": files[0]["path"],
         "files": files,
     }
 
 
-def _thumbnail(content: dict[str, Any], folder: Path) -> str:
+def _thumbnail(document: Document) -> dict[str, str] | None:
     """The key figure, or else the first one, that is small enough, with its alternative text."""
-    key = content.get("key_figure")
-    for name in sorted(content["figures"], key=lambda figure: figure != key):
-        path = folder / f"{name}.svg"
-        if is_name(name) and path.is_file() and path.stat().st_size <= THUMBNAIL_BYTES:
-            alt = escape(content["figures"][name]["alt"])
-            return f'<div class="thumbnail"><img src="{render.data_uri("svg", path.read_bytes())}" alt="{alt}"></div>'
-    return '<div class="thumbnail blank">no figure</div>'
+    figures = [block for block in document.blocks if isinstance(block, Figure) and len(block.svg) <= THUMBNAIL_SIZE]
+    chosen = next((figure for figure in figures if figure.name == document.key_figure), next(iter(figures), None))
+    # Templates escape all but the mark that would end the attribute.
+    return chosen and {"source": render.data_uri("svg", chosen.svg.encode()), "alt": chosen.alt.replace('"', "”")}
+
+
+def _link(reports: Path, cards: Sequence[dict[str, Any]], language: Language) -> None:
+    """Writes the links into the pages that lack some or have others."""
+    pages = [card for card in cards if card["page"].endswith(".html")]
+    for before, card, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
+        near = [("Previous", "prev", before), ("Next", "next", after)]
+        links = {
+            "files": [_anchor(file["path"], file["text"]) for file in card["files"] if file["kind"] in PAGES_LINKS],
+            "neighbours": [
+                _anchor(other["page"], f"{language.told(where)}: {other['title']}", f' rel="{rel}"')
+                for where, rel, other in near
+                if other
+            ],
+        }
+        path = reports / unquote(card["page"])
+        text = path.read_text(encoding="utf-8")
+        linked = _LINKS.sub(lambda place, links=links: f"{place[1]}{''.join(links[place[2]])}", text)
+        if linked != text:
+            write(path, linked)
+
+
+def _anchor(path: str, text: str, more: str = "") -> str:
+    return f'<a href="{path}"{more} dir="auto">{escape(text)}</a>'

@@ -7,7 +7,7 @@ for each notebook. Where an entry is missing, or the text has changed since, the
 import ast
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -61,6 +61,7 @@ class Language(string.Formatter):
 
     Attributes:
         code: such as "fa".
+        phrases: of texts that `record.say` made: template and values.
         missing: of all languages, the templates and texts that were told in English for want of an entry.
     """
 
@@ -68,21 +69,20 @@ class Language(string.Formatter):
 
     def __init__(self, code: str = ENGLISH, notebook: str = OWN) -> None:
         self.code = code
+        self.phrases: dict[str, Any] = {}
         self._entries = {**_entries(code, OWN), **_entries(code, notebook)}
         self._signs = str.maketrans(SIGNS, self._entries.get(SIGNS, SIGNS))
 
     @property
     def direction(self) -> str:
         """ "ltr" or "rtl"."""
-        if self.code == ENGLISH:
-            return "ltr"
         from babel import Locale
 
         return Locale.parse(self.code).text_direction
 
-    def told(self, text: str, phrases: Mapping[str, Any] | None = None) -> str:
-        """A text of a report, made by `record.say` if ``phrases`` has it, as it stands in this language."""
-        template, values = text.phrase if isinstance(text, Said) else (phrases or {}).get(text, (text, None))
+    def told(self, text: str) -> str:
+        """A text of a report as it stands in this language."""
+        template, values = text.phrase if isinstance(text, Said) else self.phrases.get(text, (text, None))
         if self.code == ENGLISH:
             return text
         found = self._found(template)
@@ -92,9 +92,15 @@ class Language(string.Formatter):
         self.missing.add(template)
         return text
 
-    def known(self, text: str, phrases: Mapping[str, Any] | None = None) -> str:
+    def known(self, text: str) -> str:
         """As `told`, for what may be a name, which has no entry: a cell of a table, or a value in a sentence."""
-        return self.told(text, phrases) if text in (phrases or {}) else self._entries.get(text, text)
+        return self.told(text) if text in self.phrases else self._entries.get(text, text)
+
+    def label(self, text: str, told: Callable[[str], str] | None = None) -> str:
+        """A heading or a cell of a table, by `known` if not given: words, a name or a number, maybe with a unit."""
+        label, unit = _without_unit(text)
+        label = (told or self.known)(label)
+        return f"{label}{self.known(', ')}{self.known(unit)}" if unit else label
 
     def markdown(self, text: str) -> str:
         """A Markdown cell, text by text."""
@@ -109,9 +115,7 @@ class Language(string.Formatter):
     def day(self, stamp: str, *, time: bool = False) -> str:
         """An ISO 8601 time in UTC as "22 November 2026", or in Persian as its calendar has it; also the time of day."""
         moment = datetime.fromisoformat(stamp)
-        if self.code == ENGLISH:
-            shown = f"{moment.day} {moment:%B %Y}"
-        elif self.code == PERSIAN:
+        if self.code == PERSIAN:
             import jdatetime
 
             date = jdatetime.date.fromgregorian(date=moment.date(), locale="fa_IR")
@@ -159,7 +163,7 @@ class Language(string.Formatter):
             case {"listed": values}:
                 return self._entries.get(", ", ", ").join(self.format_field(self._value(each), "") for each in values)
             case str():
-                told = self.signs(value) if _AMOUNT.fullmatch(value) else _label(value, self, {})
+                told = self.signs(value) if _AMOUNT.fullmatch(value) else self.label(value)
                 return told if told != value else isolated(value)
         return value
 
@@ -176,57 +180,47 @@ def parts(markdown: str) -> Iterator[tuple[bool, str]]:
         yield is_text, _LINE_END.sub(" ", part.strip()) if is_text else part
 
 
-def translated(document: Document, language: Language) -> Document:
-    """The document with its texts in another language; code and what cells printed stay as they are."""
-    if language.code == ENGLISH:
+def translated(document: Document, code: str, notebook: str) -> Document:
+    """The document in another language, by the catalogue of its notebook; code and what cells printed stay as they are.
+
+    Other languages count on the whole document: what a reader gets to see is selected of it afterwards.
+    """
+    if code == ENGLISH:
         return document
-    phrases: dict[str, Any] = {}
+    language = Language(code, notebook)
     for block in document.blocks:
-        phrases |= block.phrases
-    labels = {name: language.known(number["label"], phrases) for name, number in document.numbers.items()}
-    numbers = {name: {**number, "label": labels[name]} for name, number in document.numbers.items()}
-    blocks = [_translated(block, language) for block in document.blocks]
-    told = {"title": language.told(document.title), "finding": language.told(document.finding, phrases)}
-    return replace(document, **told, blocks=blocks, numbers=numbers, language=language.code)
+        language.phrases |= block.phrases
+    return replace(
+        document,
+        title=language.told(document.title),
+        finding=language.told(document.finding),
+        blocks=[_translated(block, language) for block in document.blocks],
+        numbers={
+            name: {**number, "label": language.known(number["label"])} for name, number in document.numbers.items()
+        },
+        language=code,
+    )
 
 
 def _translated(block: Any, language: Language) -> Any:
-    phrases = block.phrases
+    told, label = language.told, language.label
     match block:
         case Markdown():
             return replace(block, text=language.markdown(block.text))
         case Reading():
-            return replace(block, text=language.told(block.text, phrases))
+            return replace(block, text=told(block.text))
         case Figure():
-            caption = language.told(block.caption, phrases)
-            return replace(block, caption=caption, alt=caption)
+            return replace(block, caption=told(block.caption), alt=told(block.caption))
         case Table():
-            return replace(
-                block,
-                caption=language.told(block.caption, phrases),
-                columns=[_heading(text, language, phrases) for text in block.columns],
-                rows=[[_label(text, language, phrases) for text in row] for row in block.rows],
-            )
+            columns = [label(text, told) for text in block.columns]
+            rows = [[label(text) for text in row] for row in block.rows]
+            return replace(block, caption=told(block.caption), columns=columns, rows=rows)
         case Provenance():
             # The others say names and versions, or are phrases.
-            tell = {"Initial weights": language.told}
-            rows = [
-                (language.told(label), tell.get(label, language.known)(text, phrases)) for label, text in block.rows
-            ]
-            return replace(block, rows=rows, warning=language.told(block.warning, phrases))
+            tell = {"Initial weights": told}
+            rows = [(told(label), tell.get(label, language.known)(text)) for label, text in block.rows]
+            return replace(block, rows=rows, warning=told(block.warning))
     return block
-
-
-def _heading(text: str, language: Language, phrases: Mapping[str, Any]) -> str:
-    language.told(_without_unit(text)[0], phrases)  # which counts it if it has no entry
-    return _label(text, language, phrases)
-
-
-def _label(text: str, language: Language, phrases: Mapping[str, Any]) -> str:
-    """A heading or a cell of a table: words, a name, or a number."""
-    label, unit = _without_unit(text)
-    told = language.known(label, phrases)
-    return f"{told}{language.known(', ')}{language.known(unit)}" if unit else told
 
 
 def _without_unit(heading: str) -> tuple[str, str]:

@@ -99,11 +99,11 @@ def _draw(document: "Document", run: Run, settings: Settings) -> tuple[dict[str,
     """The pages by format, and for each that could not be drawn, why."""
     from helpers.report import render
     from helpers.report.document import selected
-    from helpers.report.language import Language, translated
+    from helpers.report.language import translated
 
-    language = Language(settings.language, run.notebook.stem)
-    folded = translated(selected(document, code="none" if settings.show_code == "none" else "all"), language)
-    printed = translated(selected(document, code=settings.show_code, edition=settings.edition), language)
+    told = translated(document, settings.language, run.notebook.stem)
+    folded = selected(told, code="none" if settings.show_code == "none" else "all")
+    printed = selected(told, code=settings.show_code, edition=settings.edition)
     makers = {
         "html": lambda: render.html(folded, name=run.name, profile=settings.profile, overview=run.overview),
         "pdf": lambda: render.pdf(printed, settings.cover),

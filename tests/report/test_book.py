@@ -3,13 +3,9 @@
 import io
 import re
 
-import nbformat
 import pypdf
-import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers.report import book
-from helpers.report.book import chapters
 from helpers.report.cover import Cover
 from helpers.report.document import Block, Code, Document, Failure, Markdown, Provenance, Reading
 from helpers.report.workspace import Settings
@@ -40,9 +36,6 @@ def outline(reader: pypdf.PdfReader) -> list[tuple[str, int]]:
             if not isinstance(item, list):
                 found.append((item.title, reader.get_destination_page_number(item) + 1))
     return found
-
-
-# Pages
 
 
 def test_the_title_page_names_who_and_when():
@@ -95,61 +88,28 @@ def test_figures_and_tables_are_numbered_by_chapter_and_referred_to_so():
         assert text.count(f"As in Figure {chapter}.1.") == 2  # in the chapter and in the summary
 
 
-# The summary
-
-
 def test_a_failed_notebook_is_named_as_failed_with_its_error():
     failure = Failure("ValueError", "the loss is not finite", "Traceback\nValueError: the loss is not finite", 7)
-    failed = make_document(Markdown("What it is."), Reading("Half done."), failure, title="Broken")
-    reader = render(make_document(Reading("It works.")), failed)
+    failed = make_document(Markdown("What it is."), Reading("Half."), failure, title="Broken", finding="Half.")
+    reader = render(make_document(finding="It works. More."), failed)
     pages, summary = pages_of(reader), page_with(reader, "Summary")
-    assert "1 of 2 notebooks failed" in summary
-    assert "Chapter 2, 02_notebook. ValueError: the loss is not finite" in summary
-    assert "It works." in summary and summary.index("Chapter 1") < summary.index("Half done.")
+    assert in_order(summary, ["It works.", "Failed. ValueError: the loss is not finite (cell 7)", "Half."])
+    assert "More." not in summary
     assert "2 notebooks, of which 1 failed" in pages[0]
     assert "Broken (failed)" in pages[1]
     chapter = "\n".join(pages[dict(outline(reader))["2 Broken (failed)"] - 1 :])
-    assert in_order(chapter, ["Chapter 2", "FAILED.", "What it is.", "Half done.", "ValueError in cell 7"])
+    assert in_order(chapter, ["Chapter 2", "FAILED.", "What it is.", "Half.", "ValueError in cell 7"])
 
 
-def test_the_full_edition_lists_figures_and_tables_with_their_pages():
+def test_the_full_edition_lists_figures_and_tables_with_their_pages_and_has_what_the_other_leaves_out():
     figures = [figure(i, name=f"f{i}", caption=f"Caption {i} of it.") for i in (1, 2)]
-    documents = [make_document(Markdown("## Part"), *figures), make_document(table(2, 2))]
+    cells = [Code("other = 1", 1), Code("key = 1", 2, tags=("key",)), Markdown("Only there.", tags=("detail",))]
+    documents = [make_document(Markdown("## Part"), *figures), make_document(table(2, 2), *cells)]
     reader = render(*documents, edition="full")
     lines = re.findall(r"^((?:Figure|Table) \d\.\d\.) .* (\d+)$", page_with(reader, "Contents"), re.MULTILINE)
     assert [name for name, _ in lines] == ["Figure 1.1.", "Figure 1.2.", "Table 2.1."]
     for name, place in lines:
         assert name in pages_of(reader)[int(place) - 1]
-    assert not [text for text in pages_of(render(*documents)) if "Figures" in text]
-
-
-# Chapters
-
-
-def executed(title: str) -> nbformat.NotebookNode:
-    shown = new_output("stream", name="stdout", text="printed\n")
-    cells = [new_markdown_cell(f"# {title}"), new_code_cell("code = 1", outputs=[shown])]
-    key = new_code_cell("key = 1", metadata={"tags": ["key"]})
-    return new_notebook(cells=[*cells, key])
-
-
-def test_chapters_are_the_executed_notebooks_in_the_order_of_their_numbers(tmp_path):
-    for name in ("10_last", "2_second", "01_first", "03_x.interrupted", "template", ".04_y.running"):
-        nbformat.write(executed(f"Title of {name}"), tmp_path / f"{name}.ipynb")
-    made = chapters(tmp_path, Settings("quick"))
-    assert [*made] == ["01_first", "2_second", "10_last"]
-    assert made["01_first"].title == "Title of 01_first"
-    (code,) = [block for block in made["01_first"].blocks if isinstance(block, Code)]
-    assert code.source == "key = 1"
-
-
-@pytest.mark.parametrize("content", ["{", '{"nbformat": 4, "nbformat_minor": 5, "cells": [{}]}'])
-def test_a_damaged_notebook_is_a_chapter_that_says_so(tmp_path, content):
-    (tmp_path / "01_damaged.ipynb").write_text(content)
-    nbformat.write(executed("Good"), tmp_path / "02_good.ipynb")
-    damaged, good = chapters(tmp_path, Settings("quick")).values()
-    assert damaged.failure and not good.failure
-    text = "\n".join(pages_of(render(damaged, good)))
-    assert "its executed notebook cannot be read" in text
-    assert "printed" in text
-    assert str(tmp_path) not in text
+    full, handed_in = ("\n".join(pages_of(made)) for made in (reader, render(*documents)))
+    assert "Only there." in full and not re.search("Figures|Only there", handed_in)
+    assert all("key = 1" in text and "other" not in text for text in (full, handed_in))

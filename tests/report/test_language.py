@@ -69,7 +69,7 @@ def persian(tmp_path, monkeypatch):
     (tmp_path / "fa").mkdir()
     (tmp_path / "fa" / "01_a.po").write_text(ENTRIES, encoding="utf-8")
     language._entries.cache_clear()
-    yield language.Language("fa", "01_a")
+    yield
     language._entries.cache_clear()
 
 
@@ -86,7 +86,7 @@ def test_texts_templates_and_their_values_are_told_in_the_language_of_the_catalo
         record.reading(first + " It is {how} of {others}.", **values)
         record.table(frame, "t", record.say("Means over {runs} runs.", runs=3), formats={"accuracy": "{:.1%}"})
 
-    made = language.translated(executed(show), persian)
+    made = language.translated(executed(show), "fa", "01_a")
     assert made.title == "عنوان"
     code = "```\nAn old\n\nsentence.\n```"
     assert [b.text for b in made.blocks if isinstance(b, Markdown)] == [f"چیست: یک شبکه (@fig-x).\n\n{code}"]
@@ -105,14 +105,16 @@ def test_numbers_keep_their_order_between_persian_words_and_what_cannot_be_fille
         record.reading("It falls by {loss:.2f}.", loss=float("nan"))
         record.reading("Broken {here}.", here="x")
 
-    said = [block.text for block in language.translated(executed(show), persian).blocks if isinstance(block, Reading)]
+    said = [
+        block.text for block in language.translated(executed(show), "fa", "01_a").blocks if isinstance(block, Reading)
+    ]
     assert said[:2] == ["\u200e−۰٫۲۵ کم می‌شود.", "به \u2066۹۱٫۳٪\u00a0±\u00a0۱٫۲٪\u2069 می‌رسد."]
     assert said[2:] == ["It falls by nan.", "Broken x."]
 
 
 def test_what_has_no_entry_or_a_stale_one_stays_english_and_is_counted(persian):
     made = language.translated(
-        executed(lambda: record.reading("{n} are new.", n=2), "# A title\n\nAn old sentence."), persian
+        executed(lambda: record.reading("{n} are new.", n=2), "# A title\n\nAn old sentence."), "fa", "01_a"
     )
     assert [made.blocks[0].text, made.blocks[-1].text] == ["An old sentence.", "2 are new."]
     assert language.Language.missing == {"An old sentence.", "{n} are new."}

@@ -22,9 +22,8 @@ import pytest
 
 from helpers import ROOT, plots, record
 from helpers.data import Source
-from helpers.report import book, cli, document, kernel
+from helpers.report import cli, document, index, kernel
 from helpers.report.watch import Watch
-from helpers.report.workspace import Settings
 from tests.command import executed_cell, report_command, write_notebook
 
 pytestmark = pytest.mark.slow
@@ -281,12 +280,12 @@ def test_key_results_that_are_missing_fail_the_run(executing, reports):
     # It is told by the page and the book, and not by the executed notebook, whose results are good.
     executed = nbformat.read(reports / "01_fake.ipynb", as_version=4)
     assert not [output for cell in executed.cells for output in cell.outputs if output.output_type == "error"]
-    (chapter,) = book.chapters(reports, Settings("quick")).values()
+    (chapter,) = index.gathered(reports, "en").values()
     assert chapter.failure and "did not record: curve" in chapter.blocks[-1].message
     assert executing(naming("a_curves", "loss"), *cells) == ""
     numbers = json.loads((reports / "01_fake.json").read_text(encoding="utf-8"))
     assert (numbers["key_figure"], numbers["key_numbers"]) == ("a_curves", ["loss"])
-    assert not book.chapters(reports, Settings("quick"))["01_fake"].failure
+    assert not index.gathered(reports, "en")["01_fake"].failure
 
 
 def test_numbers_that_are_not_finite_and_runs_without_any_fail(executing):

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -132,20 +131,15 @@ def pages(tmp_path_factory):
         "failed": made([every_kind()[0], Markdown("## The data"), Code("1 / 0", 1), failure]),
         "persian": made(persian_blocks(), title=PERSIAN),
     }
-    reports, figures = tmp_path_factory.mktemp("reports"), tmp_path_factory.mktemp("figures")
+    reports = tmp_path_factory.mktemp("reports")
     (reports / "sweeps" / LONG).mkdir(parents=True)
     for file in ("workbook.pdf", f"sweeps/{LONG}/sweep.html"):
         (reports / file).touch()
     for name, each in documents.items():
-        content = index.numbers(each, name=name, profile="quick")
-        (reports / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
         (reports / f"{name}.html").write_text(render.html(each, name=name, profile="quick"), encoding="utf-8")
-        (reports / f"{name}.pdf").touch()
-        (figures / name).mkdir()
-        for block in each.blocks:
-            if isinstance(block, Figure):
-                (figures / name / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")
-    index.write_page(reports, figures, Settings("quick"))
+        for suffix in ("pdf", "json"):
+            (reports / f"{name}.{suffix}").touch()
+    index.write_page(reports, documents, Settings("quick"))
     return {name: (reports / f"{name}.html").read_text(encoding="utf-8") for name in NAMES}
 
 
