@@ -187,7 +187,7 @@ def selected(document: Document, *, code: str = "all", edition: str = "full") ->
         blocks = [block for block in blocks if not isinstance(block, Code) or (code == "key" and KEY in block.tags)]
     if edition == "hand-in":
         kept = _answered([block for block in blocks if DETAIL not in block.tags])
-        left_out = tuple(_references(blocks) - _references(kept))
+        left_out = tuple(references(blocks) - references(kept))
         counts = {Figure: itertools.count(1), Table: itertools.count(1)}
         blocks = [
             replace(block, number=next(counts[type(block)])) if type(block) in counts else block for block in kept
@@ -196,7 +196,8 @@ def selected(document: Document, *, code: str = "all", edition: str = "full") ->
     return replace(document, blocks=blocks, left_out=left_out)
 
 
-def _references(blocks: list[Block]) -> set[str]:
+def references(blocks: list[Block]) -> set[str]:
+    """How texts name the figures and tables among the blocks: "fig-NAME" and "tbl-NAME"."""
     kinds = {Figure: "fig", Table: "tbl"}
     return {f"{kinds[type(block)]}-{block.name}" for block in blocks if type(block) in kinds}
 

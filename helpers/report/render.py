@@ -42,6 +42,10 @@ PICTURES = {suffix: f"image/{suffix}" for suffix in ("png", "jpeg", "gif", "webp
 PICTURES |= {"ttf": "font/ttf", "jpg": "image/jpeg", "svg": "image/svg+xml", "pdf": "application/pdf"}
 _DATA_URI = re.compile(r"data:(image/[a-z+]+);base64,([A-Za-z0-9+/=]+)")
 _BESIDE = re.compile(r"""(?<=\]\()[^\s():"]+\.\w+(?=[\s)])|(?<=src=['"])[^'":]+\.\w+(?=['"])""")
+# In Markdown: code and addresses, in which nothing is a reference.
+_NO_TEXT = re.compile(r"(`+|~~~+).*?\1|(?<=\n\n) {4}[^\n]*|\w+://\S+", re.DOTALL)
+_REFERENCE = re.compile(r"(?<![\w.@/\\&+-])@((?:fig|tbl)-\w+(?:-\w+)*)")
+_CITATION = re.compile(r"\[@(?!fig-|tbl-)[^\[\]]+\]")
 _PICTURE = re.compile(r'(?<=src="|ref=")picture-\d+\.\w+')
 _EMPTY_HEADER = re.compile(r'<th((?: [\w-]+="[^"<>]*")*)>(?:\s|&nbsp;)*</th>')
 
@@ -93,16 +97,11 @@ def pdf(document: parts.Document, cover: "Cover | None" = None) -> bytes:
 def unknown(document: parts.Document) -> list[str]:
     """References and citations that lead nowhere, such as "@fig-loss" and "@he2016"; each once."""
     texts = [block.text for block in document.blocks if isinstance(block, parts.Markdown | parts.Reading)]
-    names = {block.name for block in document.blocks if isinstance(block, parts.Figure | parts.Table)}
-    # What stands in code or in an address is no reference; pandoc is asked only where that matters.
-    named = (name for text in texts for name in re.findall(r"(?:@(?:fig|tbl)-|\[@)(\w+(?:-\w+)*)", text))
-    if all(name in names for name in named):
-        return []
-    pictures = Pictures()
-    blocks = described(document, pictures, paper=False)
-    order = {"to": "html", "language": "en", "meta": {}, "blocks": blocks}
-    missing = json.loads(convert(order, pictures, to="json"))["meta"].get("missing", {"c": []})["c"]
-    return list(dict.fromkeys(name["c"] for name in missing))
+    bibliography = BIBLIOGRAPHY.read_text(encoding="utf-8") if BIBLIOGRAPHY.is_file() else ""
+    known = parts.references(document.blocks) | set(re.findall(r"^@\w+\{([^,\s]+)", bibliography, re.MULTILINE))
+    text = _NO_TEXT.sub("", "\n\n".join(texts))
+    named = [*_REFERENCE.findall(text), *re.findall(r"@([\w:.-]*\w)", " ".join(_CITATION.findall(text)))]
+    return [f"@{name}" for name in dict.fromkeys(named) if name not in known]
 
 
 def described(document: parts.Document, pictures: "Pictures", *, paper: bool, chapter: int = 0) -> list[dict[str, Any]]:
@@ -296,13 +295,13 @@ class Pictures:
         return self.add(mime, path.read_bytes())
 
 
-def convert(order: dict[str, Any], pictures: Pictures, template: str = "", *, to: str = "") -> str:
+def convert(order: dict[str, Any], pictures: Pictures, template: str = "") -> str:
     """What pandoc makes of the blocks; where it fails or takes too long, with the texts as they were typed."""
     import pypandoc
 
     files = {"files": dict.fromkeys(pictures.files, True), "refused": dict.fromkeys(pictures.refused, True)}
     here = _templates(order["language"])
-    command = [pypandoc.get_pandoc_path(), "-f", str(here / "workbook.lua"), "-t", to or order["to"]]
+    command = [pypandoc.get_pandoc_path(), "-f", str(here / "workbook.lua"), "-t", order["to"]]
     command += ["--wrap=none", "--mathml", "--syntax-highlighting=none"]
     if template:
         command += ["--standalone", f"--template={here / template}"]

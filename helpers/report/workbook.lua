@@ -5,10 +5,6 @@
 
 local MARKDOWN = "gfm-emoji-yaml_metadata_block"  -- GitHub's is what Jupyter shows
 local LABELS = {fig = "@{Figure}", tbl = "@{Table}"}
-local ELSEWHERE = {
-  fig = {"@{A figure of the full edition}", "@{a figure of the full edition}"},
-  tbl = {"@{A table of the full edition}", "@{a table of the full edition}"},
-}
 local LONG_WORD, PART_OF_WORD = 30, 15
 local stringify = pandoc.utils.stringify
 local order, typst  -- what is to be made, and whether for Typst
@@ -136,8 +132,8 @@ local function read(text, format)
   return document.blocks:walk(BARE)
 end
 
---- A text with references in it, and whether it begins a sentence.
-local function polished(text, begins, names)
+--- A text with its references.
+local function polished(text, names)
   local result, last = pandoc.Inlines({}), 1
   local function say(piece) if piece ~= "" then result:insert(shown(piece)) end end
   for start, kind, name, stop in text:gmatch("()@(%a+)%-([%w_\x80-\xBF\xC3-\xDF][%w_%-\xC3-\xDF]*)()") do
@@ -147,12 +143,10 @@ local function polished(text, begins, names)
       local place = names[kind .. "-" .. name_only]
       say(text:sub(last, start - 1))
       if place == "elsewhere" then
-        -- Without a number: in the full edition, and here, others have it.
-        result:insert(shown(ELSEWHERE[kind][begins and start == 1 and 1 or 2]))
+        say(LABELS[kind] .. " @{(full edition)}")  -- where it has another number
       elseif place then
         result:insert(pandoc.Link(LABELS[kind] .. "\u{A0}" .. place.number, "#" .. place.anchor))
       else
-        order.missing:insert("@" .. kind .. "-" .. name_only)
         result:extend({pandoc.Str(LABELS[kind]:lower() .. " "), pandoc.Code(name_only), pandoc.Str(" @{(not recorded)}")})
       end
       last = stop - (#name - #name_only)
@@ -162,67 +156,30 @@ local function polished(text, begins, names)
   return result
 end
 
-local function polish(names)
-  return function(inlines)
-    local result, begins = pandoc.Inlines({}), true
-    for _, element in ipairs(inlines) do
-      if element.t == "Str" then
-        result:extend(polished(element.text, begins, names))
-        begins = element.text:match("[.!?:]$")
-      else
-        result:insert(element)
-        begins = begins and (element.t == "Space" or element.t == "SoftBreak")
-      end
-    end
-    return result
-  end
-end
-
---- Citations such as [@he2016; @tan2019, p. 3], which are plain text to GitHub's Markdown. Each becomes a Cite with its
---- number in `order.cites`; pandoc's own Markdown tells what is in it.
+--- Citations such as [@he2016; @tan2019, p. 3] are plain text to GitHub's Markdown; pandoc's own tells what is in them.
 local function cited(inlines)
   local result, i = pandoc.Inlines({}), 1
   while i <= #inlines do
-    local text, stop = "", i
-    if inlines[i].t == "Str" and inlines[i].text:find("[@", 1, true) then
-      while stop < #inlines and not stringify(inlines[stop]):find("]", 1, true) do stop = stop + 1 end
-      text = stringify(pandoc.Inlines({table.unpack(inlines, i, stop)}))
+    local stop, text = i, inlines[i].t == "Str" and inlines[i].text or ""
+    while text:find("[@", 1, true) and not text:find("%[@.*%]") and stop < #inlines do
+      stop = stop + 1
+      text = text .. stringify(inlines[stop])
     end
-    local before, group, after = text:match("^(.-)(%[@[^%[%]]+%])(.*)$")
-    local read = group and not group:find("@%a%a%a%-") and pandoc.read(group, "markdown").blocks[1].content[1]
-    if read and read.t == "Cite" then
-      order.cites:insert(pandoc.Para({read:clone()}))
-      read.content = {pandoc.Str(tostring(#order.cites))}
-      result:extend({pandoc.Str(before), read})
-      result:extend(cited(pandoc.Inlines({pandoc.Str(after), table.unpack(inlines, stop + 1)})))
-      return result
-    end
-    result:insert(inlines[i])
-    i = i + 1
+    local is_citation = text:find("%[@.*%]") and not text:find("@fig%-") and not text:find("@tbl%-")
+    result:extend(is_citation and pandoc.read(text, "markdown").blocks[1].content or {inlines[i]})
+    i = is_citation and stop + 1 or i + 1
   end
   return result
 end
 
---- The blocks of the list of works that are cited; the citations in `order.cites` get their words.
-local function bibliography()
-  local works, known = pandoc.read(order.bibliography, "bibtex").meta.references or {}, {}
-  for _, work in ipairs(works) do known[stringify(work.id)] = true end
-  local found = pandoc.utils.citeproc(pandoc.Pandoc(order.cites, {references = works, ["link-citations"] = true}))
-  local lists = pandoc.List({})
-  for i, block in ipairs(found.blocks) do
-    if order.cites[i] then
-      order.cites[i] = block.content[1].content
-      for _, citation in ipairs(block.content[1].citations) do
-        if not known[citation.id] then
-          order.missing:insert("@" .. citation.id)
-          order.cites[i] = pandoc.Inlines({pandoc.Code(citation.id), pandoc.Str(" @{(not in references.bib)}")})
-        end
-      end
-    else
-      lists:extend(block.content)
-    end
-  end
-  return lists
+--- Writes citations out in the texts of the blocks; the list of the works, if any is cited.
+local function bibliography(blocks)
+  local about = {references = pandoc.read(order.bibliography, "bibtex").meta.references, ["link-citations"] = true}
+  local texts = pandoc.List(blocks):filter(function(b) return b.read end)
+  local all = pandoc.Pandoc(texts:map(function(b) return pandoc.Div(b.read) end), about)
+  local found = pandoc.utils.citeproc(all).blocks:walk({Cite = function(cite) return cite.content end})
+  for i, b in ipairs(texts) do b.read = found[i].content end
+  return found[#texts + 1] and found[#texts + 1].content
 end
 
 local function slug(text)
@@ -235,7 +192,7 @@ end
 local function linked(chapter)
   return function(link)
     local target = link.target
-    if target:match("^https?:") or target:match("^mailto:") or target:match("^#ref%-") or chapter.anchors[target:sub(2)] then return nil end
+    if target:match("^https?:") or target:match("^mailto:") or order.works[target] or chapter.anchors[target:sub(2)] then return nil end
     local heading = target:match("^#(.+)$")
     local id = heading and chapter.headings[slug(heading:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))]
     local notebook = not typst and target:match("^%.?/?([%w_-]+)%.ipynb")
@@ -412,7 +369,7 @@ local function text_of(b)
   local chapter = order.chapters[b.chapter]
   local function as_it_is(link) return link, false end
   local blocks = pandoc.Blocks(b.read)
-    :walk({traverse = "topdown", Link = as_it_is, Inlines = polish(chapter.names)})
+    :walk({traverse = "topdown", Link = as_it_is, Str = function(str) return polished(str.text, chapter.names) end})
     :walk({Link = linked(chapter), Image = pictured})
   if typst then
     return to_typst(blocks):walk({Table = function(tbl) return call("data-table", table_arguments(tbl)) end})
@@ -541,24 +498,24 @@ local function prepare(blocks)
       -- A conclusion's numbers look as in tables: no line ends before a per-cent sign.
       local text = b.kind == "text" and b.text or b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%")
       b.read = read(text, FORMATS[b.format or b.kind] or MARKDOWN)
-      if b.read and text:find("[@", 1, true) then b.read = b.read:walk({Inlines = cited}) end
+      if text:find("[@", 1, true) then b.read = b.read:walk({Inlines = cited}) end
       b.read:walk({Header = function(header)
         chapter.top = math.min(chapter.top, header.level)
         if stringify(header):match("^%d+[%.%d]*[%.%):]?%s") then chapter.numbered = false end
       end})
     end
   end
-  if #order.cites > 0 then
+  local works = order.bibliography ~= "" and bibliography(blocks)
+  if works then
+    for _, work in ipairs(works) do order.works["#" .. work.identifier] = true end
     local last = blocks[#blocks].chapter
-    local works = {kind = "works", chapter = last, read = bibliography()}
     local title = {kind = "text", chapter = last, read = {pandoc.Header(order.chapters[last].top, "@{References}")}}
     if order.meta.book then title = {kind = "unnumbered", level = 1, text = "@{References}"} end
-    blocks[#blocks + 1], blocks[#blocks + 2] = title, works
+    blocks[#blocks + 1], blocks[#blocks + 2] = title, {kind = "works", chapter = last, read = works}
   end
   for _, b in ipairs(blocks) do
     local chapter = order.chapters[b.chapter or 1]
-    local function words(cite) return order.cites[tonumber(stringify(cite.content))] end
-    b.read = b.read and pandoc.Blocks(b.read):walk({Cite = words}):walk({Header = function(header)
+    b.read = b.read and pandoc.Blocks(b.read):walk({Header = function(header)
       local name = slug(stringify(header))
       ids[name] = (ids[name] or 0) + 1
       local id = ids[name] == 1 and name or name .. "-" .. ids[name]
@@ -585,7 +542,7 @@ end
 function Reader(input)
   order = pandoc.json.decode(tostring(input), false)
   typst = order.to == "typst"
-  order.formulas, order.missing, order.cites = 0, pandoc.List({}), pandoc.Blocks({})
+  order.formulas, order.works = 0, {}
   order.chapters = setmetatable({}, {__index = function(chapters, number)
     chapters[number] = {names = {}, headings = {}, anchors = {}, numbered = true, top = 9}
     return chapters[number]
@@ -602,7 +559,6 @@ function Reader(input)
     blocks:extend((typst and paper or html)[b.kind](b))
   end
   local meta = order.meta
-  meta.missing = #order.missing > 0 and order.missing or nil
   meta.contents = #contents > 0 and contents or nil
   if meta.failure and meta.failure.message then meta.failure.dir = direction(meta.failure.message) end
   meta.sidebar = #contents > 0 or (meta.failure and meta.failure.name ~= nil)
