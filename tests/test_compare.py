@@ -43,11 +43,6 @@ def test_without_a_true_difference_less_than_one_verdict_in_twenty_is_wrong(runs
     assert np.mean(shares) < 0.05 and max(shares) < 0.05 + CHANCE
 
 
-def test_accuracies_of_runs_alone_mislead_no_more_often():
-    hits = drawn(2, 30, by_run=0.1, by_image=0, by_both=0.5)
-    assert (verdicts(hits.mean(axis=-1, keepdims=True)) != "too close to tell").mean() < 0.05
-
-
 def test_a_large_true_difference_is_found():
     for runs, lead in ((1, 1.0), (3, 1.0), (5, 1.0), (2, 4.0)):
         noise = {"by_run": 0.1 * (runs > 1), "by_image": 0.2, "by_both": 0.2}

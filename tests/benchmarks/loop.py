@@ -2,7 +2,7 @@
 
 The same CNN with the same initial weights learns from the same image files of 32 pixels with `helpers.train.fit`, a
 plain PyTorch loop, Lightning and fastai (pip install -r tests/benchmarks/requirements-peers.txt), everything on the
-processor. What each of them does stands in tests/benchmarks/contestants/.
+processor. What each of them does stands in tests/benchmarks/contestants.py.
 
 Every training has a process of its own and an empty data folder, and is timed at the optimizer's steps:
   start-up  from starting the process until the images are opened: imports, and building the network
@@ -15,7 +15,7 @@ within a seed.
 """
 
 import argparse
-import importlib
+import itertools
 import json
 import math
 import os
@@ -38,15 +38,10 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from helpers import ROOT, WorkbookError, evaluate, models
 from helpers.data import folder
 from helpers.train import choose_compute
+from tests.benchmarks import contestants
 
-CONTESTANTS = {
-    "ours": ("ours", "torch"),
-    "ours, float32": ("ours", "torch"),
-    "pytorch": ("plain", "torchvision"),
-    "lightning": ("lightning_loop", "lightning"),
-    "fastai": ("fastai_loop", "fastai"),
-}
-"""Their files in the folder ``contestants``, with ``train(network, job)``, and what must be installed."""
+PEERS = ("lightning", "fastai")
+CONTESTANTS = ("ours", "ours, float32", "pytorch", *filter(find_spec, PEERS))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -61,16 +56,15 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
     parser.add_argument("--batch-size", type=int, default=128, help="default: %(default)s")
     options = parser.parse_args(argv)
-    names = [name for name, (_, package) in CONTESTANTS.items() if find_spec(package)]
-    print(f"Not installed: {', '.join(sorted({*CONTESTANTS} - {*names})) or 'none'}")
+    print(f"Not installed: {', '.join(sorted({*PEERS} - {*CONTESTANTS})) or 'none'}")
     processor = choose_compute("cpu").description.split(",")[0]
     print(f"{processor}, {os.cpu_count()} threads each, Python {platform.python_version()}, torch {torch.__version__}")
     rows = []
     with tempfile.TemporaryDirectory() as images:
         num_classes = _link(options.data, Path(images), options.images)
         for turn, seed in enumerate(options.seeds):
-            first = turn % len(names)
-            for name in (*names[first:], *names[:first]):
+            first = turn % len(CONTESTANTS)
+            for name in (*CONTESTANTS[first:], *CONTESTANTS[:first]):
                 job = {"contestant": name, "folder": images, "seed": seed, "num_classes": num_classes}
                 job |= {"epochs": options.epochs, "batch_size": options.batch_size}
                 rows.append({"contestant": name, "seed": seed} | _train_in_a_process(job))
@@ -89,20 +83,11 @@ def results(runs: pd.DataFrame, num_images: int) -> str:
 
 
 def ratios(runs: pd.DataFrame) -> str:
-    """How many times as fast ours are as each other: median, least and most over the seeds; and as the best peer."""
+    """How many times as fast ours are as each peer: median, least and most of the ratios within a seed."""
     seconds, lines = runs.set_index(["contestant", "seed"])[["epoch 1", "later"]], []
-    names = list(seconds.index.unique("contestant"))
-    for ours in (name for name in names if name.startswith("ours")):
-        medians = []
-        for peer in (name for name in names if not name.startswith("ours")):
-            times = (seconds.loc[peer] / seconds.loc[ours]).dropna()
-            medians.append(times.median())
-            spread = [
-                f"{part} {each.median():.2f} ({each.min():.2f} to {each.max():.2f})" for part, each in times.items()
-            ]
-            lines.append(f"{ours} against {peer}: {', '.join(spread)}")
-        best = ", ".join(f"{part} {least:.2f}" for part, least in pd.DataFrame(medians).min().items())
-        lines.append(f"{ours} against the best peer: {best}")
+    for ours, peer in itertools.product(CONTESTANTS[:2], CONTESTANTS[2:]):
+        times = seconds.loc[peer] / seconds.loc[ours]
+        lines.append(f"{ours} against {peer}:\n{times.agg(['median', 'min', 'max']).round(2).to_string()}")
     return "\n".join(lines)
 
 
@@ -140,7 +125,7 @@ def train(described: str, began: str) -> None:
     """In a process: one training; prints what it took, as JSON."""
     job = SimpleNamespace(**json.loads(described), learning_rate=0.02, momentum=0.9, workers=os.cpu_count())
     job.precision = "float32" if "float32" in job.contestant else "auto"
-    contestant = importlib.import_module(f"tests.benchmarks.contestants.{CONTESTANTS[job.contestant][0]}")
+    contestant = getattr(contestants, job.contestant.split(",")[0])
     network = models.resolution_cnn(job.num_classes, mean=(0.5,) * 3, std=(0.25,) * 3, image_size=32, seed=job.seed)
     # The first optimizer makes PyTorch import its compiler. Some libraries have done so by now: let everybody.
     torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])
@@ -148,7 +133,7 @@ def train(described: str, began: str) -> None:
     register_optimizer_step_post_hook(lambda *_: steps.append(time.perf_counter()))
 
     took, opened = {"start-up": time.time() - float(began)}, time.perf_counter()
-    took["precision"] = contestant.train(network, job)
+    took["precision"] = contestant(network, job)
     in_epoch = math.ceil(sum(1 for _ in Path(job.folder, "train").glob("*/*")) / job.batch_size)
     if len(steps) != in_epoch * job.epochs:
         raise WorkbookError(f"{job.contestant} made {len(steps)} steps, not {job.epochs} epochs of {in_epoch}")

@@ -101,7 +101,9 @@ ONE_OPTION_EACH = [
 @pytest.mark.parametrize("change", ONE_OPTION_EACH, ids=lambda change: " ".join(change))
 def test_history_weights_and_predictions_are_those_of_a_plain_loop(make_images, cpu, change):
     splits = {"train": make_images(12).subset(torch.arange(35))}
-    splits |= {name: make_images(5, seed=seed) for name, seed in (("val", 1), ("second", 2), ("third", 3))}
+    splits |= {"val": make_images(5, seed=1), "second": make_images(5, seed=2)}
+    many = make_images(300, seed=3)  # no whole number of evaluation batches, each of another accuracy
+    splits["third"] = many.subset(many.labels.argsort())
     network, plain, options = make_network(), make_network(), {**OPTIONS, **change}
     for each in (network, plain):
         each[: options["frozen"]].requires_grad_(False)

@@ -22,8 +22,8 @@ from helpers.train.checkpoint import hash_tensors
 
 pytestmark = pytest.mark.slow
 
-DEATHS = [("step", 1), ("open", 1), ("step", 9), ("write", 2), ("fsync", 1), ("step", 30), ("replace", 1)]
-DEATHS += [("replace", 2), ("step", 21), ("write", 1)]
+DEATHS = [("step", 1), ("open", 1), ("step", 9), ("fsync", 2), ("fsync", 1), ("step", 30), ("replace", 1)]
+DEATHS += [("replace", 2), ("step", 21), ("open", 1)]
 """The calls in which processes are killed, one process after the other."""
 
 
@@ -59,32 +59,16 @@ def results(folder: Path) -> tuple[list, int]:
 
 def die_in(call: str, count: int) -> None:
     """Has this process killed in the count-th call."""
-    left = [count]
+    module, name = {"step": (torch.autograd, "backward"), "open": (files, "open")}.get(call, (files.os, call))
+    original, left = getattr(module, name, open), [count]
 
-    def dying(original):
-        def function(*arguments, **options):
-            left[0] -= 1
-            if left[0] == 0:
-                if call == "write":  # half of it is there
-                    original(arguments[0][: len(arguments[0]) // 2])
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(*arguments, **options)
+    def dying(*arguments, **options):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **options)
 
-        return function
-
-    def open_dying(*arguments):
-        stream = open(*arguments, buffering=0)  # noqa: SIM115 (whoever asked closes it)
-        stream.write = dying(stream.write)
-        return stream
-
-    if call == "step":
-        torch.autograd.backward = dying(torch.autograd.backward)
-    elif call == "open":
-        files.open = dying(open)
-    elif call == "write":
-        files.open = open_dying
-    else:
-        setattr(files.os, call, dying(getattr(os, call)))
+    setattr(module, name, dying)
 
 
 def run(folder: Path, death: tuple[str, int] | None = None) -> int:
