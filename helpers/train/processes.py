@@ -58,6 +58,7 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
         WorkbookError, or what else a training raises: of the first that fails. The others stop as after Ctrl-C. Also
             where there is no training at all.
         TrainingStopped: after Ctrl-C, of the first that was stopped. Further ones have not begun.
+        After any error all networks are as they came; what was trained is in the checkpoints.
     """
     if not trainings:
         raise WorkbookError("There is nothing to train: is a list of seeds, or of what is to be compared, empty?")
@@ -68,25 +69,23 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
     if num_processes < 2:
         return [training() for training in trainings]
     futures = _run(trainings, num_processes)
-    for error in filter(None, [future.exception() for future in futures]):
+    # What went wrong comes first, and then what that has stopped.
+    errors = [error for future in futures if (error := future.exception())]
+    for error in sorted(errors, key=lambda error: isinstance(error, TrainingStopped)):
         raise error
+    if len(futures) < len(trainings):
+        raise Interrupted(f"stopped after {len(futures)} of {len(trainings)} trainings")
     outcomes = []
-    for network, future in zip(networks, futures, strict=False):
+    for network, future in zip(networks, futures, strict=True):
         state, outcome, caught = future.result()
         network.to(memory_format=torch.channels_last).load_state_dict(state)
         network.eval()
         for warning in caught:
             warnings.warn(warning, stacklevel=2)
         outcomes.append(outcome)
-        result = outcome.result if isinstance(outcome, TrainingStopped) else outcome
-        for part in result if isinstance(result, tuple) else (result,):
+        for part in outcome if isinstance(outcome, tuple) else (outcome,):
             if isinstance(part, Result):
                 show_result(part)
-    for outcome in outcomes:
-        if isinstance(outcome, TrainingStopped):
-            raise outcome
-    if len(outcomes) < len(trainings):
-        raise Interrupted(f"stopped after {len(outcomes)} of {len(trainings)} trainings")
     return outcomes
 
 
@@ -178,7 +177,7 @@ def _without_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _train(content: bytes, folder: Path, started: float) -> tuple[dict[str, Tensor], Result | TrainingStopped, list]:
+def _train(content: bytes, folder: Path, started: float) -> tuple[dict[str, Tensor], Any, list[Warning]]:
     """In a process: the network's state after a training, what this gives back, and its warnings."""
     choose_compute()
     checkpoint.STARTED = started
@@ -186,8 +185,5 @@ def _train(content: bytes, folder: Path, started: float) -> tuple[dict[str, Tens
     STOPPED_BY[:] = [(folder / STOP).exists, lambda: os.getppid() != parent]
     training = cloudpickle.loads(content)
     with warnings.catch_warnings(record=True) as caught:
-        try:
-            outcome = training()
-        except TrainingStopped as stopped:
-            outcome = stopped
+        outcome = training()
     return training.args[0].state_dict(), outcome, [warning.message for warning in caught]

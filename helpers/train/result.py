@@ -64,21 +64,15 @@ class Result(TableRepr):
         if self.best_epoch:
             best = self.history.loc[self.best_epoch]
             rows.append(("Best epoch", f"{self.best_epoch}, validation accuracy {best['val_accuracy']:.1%}"))
-            rows += [self._last_of(split) for split in self._splits()]
+            names = {"train": "Training", "val": "Validation"}
+            for split in [column.removesuffix("_loss") for column in self.history if column.endswith("_loss")]:
+                loss, accuracy = self.last[f"{split}_loss"], self.last[f"{split}_accuracy"]
+                rows.append((f"{names.get(split, split)}, last epoch", f"loss {loss:.3f}, accuracy {accuracy:.1%}"))
             seconds = self.history["seconds"]
             rows.append(("Training time", f"{seconds.sum():.1f} s, {seconds.mean():.2f} s an epoch"))
         if self.cached_layers:
             rows.append(("Frozen layers", f"{self.cached_layers} run once over the data, {self.cache_seconds:.1f} s"))
         return rows
-
-    def _splits(self) -> list[str]:
-        columns = [str(column) for column in self.history.columns]
-        return [column.removesuffix("_loss") for column in columns if column.endswith("_loss")]
-
-    def _last_of(self, split: str) -> Row:
-        name = {"train": "Training", "val": "Validation"}.get(split, split)
-        loss, accuracy = self.last[f"{split}_loss"], self.last[f"{split}_accuracy"]
-        return f"{name}, last epoch", f"loss {loss:.3f}, accuracy {accuracy:.1%}"
 
     def _below(self) -> str:
         if not self.best_epoch:
@@ -97,12 +91,9 @@ class TrainingStopped(Interrupted):
         result: the `Result` of the epochs that were finished.
     """
 
-    def __init__(self, message: str, result: Result) -> None:
+    def __init__(self, message: str, result: Result | None = None) -> None:  # pickle gives the message alone
         super().__init__(message)
         self.result = result
-
-    def __reduce__(self) -> tuple:
-        return type(self), (str(self), self.result)
 
 
 _last: tuple[int, Any, str] | None = None  # the result shown last: its cell's number, its place and its HTML
