@@ -4,7 +4,6 @@ So a checkpoint is never resumed by a training that differs from it. Files hold 
 read with ``weights_only=True``.
 """
 
-import errno
 import hashlib
 import io
 import os
@@ -19,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from helpers import WorkbookError, files
+from helpers import files
 from helpers.train.code import UnreadableError, hash_code
 from helpers.train.compute import is_out_of_memory
 
@@ -29,13 +28,13 @@ STARTED = time.time()
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint could not be used, and the training starts anew."""
+    """A checkpoint can't be used, and the training starts anew; or none can be kept, and it goes without."""
 
 
 class Checkpoint:
     """The checkpoint of one training, in a folder that many may share; ``path`` is None where none is kept.
 
-    That is where none is wanted, where the training's code can't all be read, where the folder can only be read, and
+    That is where none is wanted, where the training's code can't all be read, where the folder can't be written, and
     where the network or ``augment`` counts something for itself as it trains, which a checkpoint would not hold: a
     `CheckpointWarning` says why. The arguments are those of `helpers.train.fit`, what ``optimizer`` has made, the
     functions that train and evaluate, and all other options.
@@ -97,11 +96,7 @@ class Checkpoint:
         return None
 
     def save(self, progress: object) -> None:
-        """Writes the file, all of it or nothing; ``progress`` is an object with tensors and plain values.
-
-        Raises:
-            WorkbookError: no room, say; an earlier checkpoint stays as it was.
-        """
+        """Writes the file, or leaves an earlier one as it was. ``progress`` holds tensors and plain values."""
         if self.path is None:
             return
         with suppress(UnreadableError):
@@ -136,16 +131,12 @@ class Checkpoint:
         try:
             with files.replacing(self.path) as stream:
                 stream.write(content.getbuffer())
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):  # a data folder that one may only read
-                self._warn(f"no checkpoint is kept, since {self.path.parent.name!r} can't be written.")
-                self.path = None
-                return
-            raise WorkbookError(
-                f"The checkpoint can't be written to the folder {self.path.parent.name!r}: {error.strerror}. Make room "
-                "there, or set the variable WORKBOOK_DATA to a folder with room, and run again: the training goes on "
-                "from its last checkpoint."
-            ) from error
+        except OSError as error:  # no room, or a data folder that one may only read
+            self._warn(
+                f"no checkpoint is kept, since {self.path.parent.name!r} can't be written: {error.strerror}. Make room "
+                "there, or set the variable WORKBOOK_DATA to a folder with room."
+            )
+            self.path = None
 
     def _hashes(self, optimizer: object, loop: object, chosen: dict[str, Any]) -> tuple[str, str]:
         """Of all that decides how the training goes, but for the number of epochs: how it begins, and its code.

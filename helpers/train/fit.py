@@ -87,8 +87,9 @@ def fit(
         seed: of the order, dropout and augmentation. The initial weights are the network's own.
         compute: from `choose_compute`.
         checkpoint: a folder. The training keeps a file there, named by all that decides how it goes, your own code
-            included, and goes on from it. Where some of that can't be read, it goes without and a `CheckpointWarning`
-            says why. Files older than the variable WORKBOOK_TRAIN_ANEW, in seconds since 1970, are not read.
+            included, and goes on from it. Where some of that can't be read, or the folder can't be written, it goes
+            without and a `CheckpointWarning` says why. Files older than the variable WORKBOOK_TRAIN_ANEW, in seconds
+            since 1970, are not read.
         checkpoint_every: epochs between two checkpoints.
         move_frozen_statistics: let the running statistics of frozen BatchNorm layers move, as naive code does.
         label: what the progress bar calls it.
@@ -97,8 +98,8 @@ def fit(
     cell of a notebook.
 
     Raises:
-        WorkbookError: bad arguments, labels that the network has no output for, no room for a checkpoint, or too
-            little memory: the message says what to do, or which sizes to try.
+        WorkbookError: bad arguments, labels that the network has no output for, or too little memory: the message says
+            what to do, or which sizes to try.
         Diverged: a loss that is not finite.
         TrainingStopped: after Ctrl-C.
     """

@@ -1,6 +1,5 @@
 """Checkpoints on a disk that is full, files that are damaged or not ours, and which files a folder keeps."""
 
-import errno
 import math
 import os
 import shutil
@@ -10,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import ROOT, WorkbookError, train
+from helpers import ROOT, train
 from helpers.train import checkpoint
 
 
@@ -46,27 +45,20 @@ class FullDisk:
         self.stream.close()
 
 
-def test_without_room_a_training_says_so_and_leaves_the_checkpoint_before(fit, tmp_path, monkeypatch):
+def test_where_no_checkpoint_can_be_written_a_training_goes_without_and_leaves_the_one_before(
+    fit, tmp_path, monkeypatch
+):
     fit(tmp_path, epochs=1)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.setattr("helpers.files.open", lambda *args: FullDisk(open(*args)), raising=False)  # noqa: SIM115
-    with pytest.raises(WorkbookError, match=r"can't be written .* No space left on device\. Make room"):
-        fit(tmp_path)
+    with pytest.warns(train.CheckpointWarning, match="can't be written: No space left on device. Make room") as caught:
+        assert len(fit(tmp_path, epochs=3).history) == 3
+    assert len(caught) == 1
     monkeypatch.undo()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert fit(tmp_path).resumed_from == 1
-    with pytest.raises(WorkbookError, match="the folder"):
+    with pytest.warns(train.CheckpointWarning, match="can't be written"):
         fit(next(tmp_path.iterdir()))  # a file where the folder should be
-
-
-def test_where_one_may_only_read_a_training_goes_without_and_says_so(fit, tmp_path, monkeypatch):
-    def refuse(*_args, **_options) -> None:
-        raise PermissionError(errno.EROFS, os.strerror(errno.EROFS))
-
-    monkeypatch.setattr("helpers.files.open", refuse, raising=False)
-    with pytest.warns(train.CheckpointWarning, match=r"no checkpoint is kept, since .* can.t be written"):
-        assert len(fit(tmp_path).history) == 2
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("damage", ["truncated", "garbage", "foreign", "malicious", "older format", "other training"])
