@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from helpers.report import incremental
 from helpers.report.clean import printable
 from helpers.report.document import Document, Figure, Output, Provenance, Reading, Table, read
 from helpers.report.parameters import defaults
+from helpers.report.stamp import HASH, digest
 from helpers.report.watch import Watch
 from helpers.report.workspace import Run, Settings, load
 
@@ -35,6 +37,9 @@ _NUMBER = re.compile(r"(?<![\w-])([+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)")
 _alone = Lock()
 TIMED = ("s", "images/s", "MiB")
 VALUES = "values of "
+_BY_CHANCE = (", drawing", ", std")
+"""What elsewhere is another one, and says nothing."""
+_OF_A_MACHINE = ("Versions", "Git commit")
 # What no two runs share.
 _TIMES = re.compile(
     r"\bseconds\b|\ba second\b|\btimes? as (?:long|fast|slow)|\btime (?:of|for) an? |\b[Tt]raining time|^s\b|, s$"
@@ -64,7 +69,8 @@ class Verdict:
         how = f"{self.equal} results equal to the last digit" + (f", {len(self.near)} nearly" if self.near else "")
         verdict = "as computed" if self.is_good else "NOT COMPARED" if self.error else "NOT AS COMPUTED"
         yield f"{self.name}  {verdict}: {self.error or how}"
-        yield from (f"    changed after its run: {text}" for text in self.edited)
+        if self.edited:
+            yield f"    changed after its run: {', '.join(self.edited)}"
         yield from (f"    {text}" for text in self.different)
         if self.elsewhere:
             yield f"    another here than in its run: {'; '.join(self.elsewhere)}"
@@ -98,6 +104,8 @@ def _verify(path: Path, watch: Watch, settings: Settings, root: Path) -> Verdict
 
 
 def _hold_against_a_run(path: Path, watch: Watch, verdict: Verdict, settings: Settings, root: Path) -> None:
+    import nbformat
+
     from helpers.report import kernel
 
     with _alone:
@@ -106,22 +114,21 @@ def _hold_against_a_run(path: Path, watch: Watch, verdict: Verdict, settings: Se
         run = Run(path, _injected(handed_in), path.stem, path.parent, path.parent, root)
         then, _ = incremental.earlier(path)
         if then is None:
-            verdict.error = "it has no stamp: its run failed, or was none of the report command"
-            return
-        verdict.edited = incremental.changes(then, incremental.of_notebook(handed_in, run))
+            raise UnreadableNotebook("it has no stamp: its run failed, or was none of the report command")
         # Before the run, which may leave files that the first one looked for in vain.
-        verdict.elsewhere = incremental.changes(then, incremental.of_machine(then, root, settings))
-    executed = kernel.execute(_source(handed_in), run, settings, watch)
+        for change in incremental.changes(then, incremental.inputs(handed_in, run, settings, then)):
+            is_edited = change.startswith((incremental.CODE, incremental.PARAMETER))
+            (verdict.edited if is_edited else verdict.elsewhere).append(change)
+    executed = kernel.execute(nbformat.writes(handed_in), run, settings, watch)
     with _alone:
         given = read(executed, name=path.stem)
         if given.failure:
-            verdict.error = printable(f"it does not run here: {given.failure}")
-            return
+            raise UnreadableNotebook(f"it does not run here: {given.failure}")
         now_shown = _shown(given)
         for label in ("Device", "Precision"):
-            a, b = (each.pop(f"provenance, {label}", "") for each in (shown, now_shown))
+            a, b = (each.pop(f"provenance 1, {label}", "") for each in (shown, now_shown))
             verdict.elsewhere += [f"{label}: {a} → {b}"] if a != b else []
-        _compare(shown, now_shown, verdict)
+        _compare(shown, now_shown, _limits(given), verdict)
 
 
 def _injected(notebook: "NotebookNode") -> dict[str, Any]:
@@ -134,42 +141,33 @@ def _injected(notebook: "NotebookNode") -> dict[str, Any]:
     return defaults({"cells": cells}, name="the cell of injected parameters")
 
 
-def _source(notebook: "NotebookNode") -> str:
-    """The notebook before it ran; papermill puts the parameters in again."""
-    import nbformat
-
-    cells = [cell for cell in notebook.cells if not incremental.is_injected(cell)]
-    for cell in cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    notebook.cells = cells
-    return nbformat.writes(notebook)
-
-
-def _shown(document: Document) -> dict[str, Any]:
-    """What a reader sees of the results, by what it is called: (value, deviation) of numbers, texts of all else."""
-    found: dict[str, Any] = {}
+def _shown(document: Document) -> dict[str, str]:
+    """What a reader sees of the results, and what lies behind it, by what it is called; nothing of times."""
+    found: dict[str, str] = {}
     for name, number in document.numbers.items():
         if number["unit"] not in TIMED and not _is_timed(name):
-            about = number["unit"] in SHARES, number["label"], number["reported"]
-            found[f"number {name}"] = (number["value"], number["std"], *about)
-            found |= {f"{name} as shown, {key}": text for key, text in number["shown"].items()}
-    readings = [block.text for block in document.blocks if isinstance(block, Reading) and not _is_timed(block.text)]
-    found |= {f"reading {i}": text for i, text in enumerate(readings, 1)}
-    printed = [block for block in document.blocks if isinstance(block, Output) and not _is_timed(str(block.content))]
-    found |= {
-        f"output {i} of cell {block.cell}": f"{block.mime}: {block.content}" for i, block in enumerate(printed, 1)
-    }
+            parts = number | {f"shown {key}": text for key, text in number["shown"].items()}
+            found |= {f"number {name}, {part}": str(text) for part, text in parts.items() if part != "shown"}
+    counts: Counter[str] = Counter()
     for block in document.blocks:
-        if isinstance(block, Provenance):
-            found["provenance, warning"] = block.warning
-            found |= {
-                f"provenance, {label}": text for label, text in block.rows if label not in ("Versions", "Git commit")
-            }
-        elif isinstance(block, Figure):
-            found[f"figure {block.name}"] = (block.caption, block.csv, block.svg, block.pdf, block.alt)
-        elif isinstance(block, Table):
-            found |= {f"table {block.name}, {place}": text for place, text in _cells(block)}
+        kind = type(block).__name__.lower()
+        counts[kind] += 1
+        called = f"{kind} {getattr(block, 'name', counts[kind])}"
+        match block:
+            case Reading():
+                found |= {called: block.text} if not _is_timed(block.text) else {}
+            case Output():
+                text = f"{block.mime}: {block.content}"
+                found |= {f"{called}, of cell {block.cell}": text} if not _is_timed(text) else {}
+            case Provenance():
+                rows = [("warning", block.warning), *block.rows]
+                found |= {f"{called}, {label}": text for label, text in rows if label not in _OF_A_MACHINE}
+            case Figure():
+                drawing = digest(block.svg, block.pdf, block.alt)
+                parts = {"caption": block.caption, "numbers behind it": block.csv, "drawing": drawing}
+                found |= {f"{called}, {part}": text for part, text in parts.items()}
+            case Table():
+                found |= {f"{called}, {place}": text for place, text in _cells(block)}
     # Of these reports in other languages are made. A notebook's file has them in another order than its run.
     phrases = {text: phrase for block in document.blocks for text, phrase in block.phrases.items()}
     said = {text: json.dumps(phrase, ensure_ascii=False, sort_keys=True) for text, phrase in phrases.items()}
@@ -182,64 +180,55 @@ def _is_timed(text: str) -> bool:
 
 def _cells(table: Table) -> Iterator[tuple[str, str]]:
     yield "caption", table.caption
-    for i, row in enumerate(table.rows):
-        for j, (column, text) in enumerate(zip(table.columns, row, strict=True)):
-            if not any(map(_is_timed, (column, row[0], text))):
-                unit, bold = column.rpartition(", ")[2], (i, j) in table.bold
-                shown = f"{text} {unit}" if unit in SHARES else text
-                yield f"row {i + 1} ({row[0]}), {column}", f"**{shown}**" if bold else shown
-    behind = {"unrounded": [table.names, *table.values], "CSV": list(csv.reader(io.StringIO(table.csv)))}
-    for what, (names, *rows) in ((what, rows) for what, rows in behind.items() if rows):
-        for i, row in enumerate(rows, 1):
-            pairs = [(name, str(value)) for name, value in zip(names, row, strict=True)]
-            texts = [text for name, text in pairs if not any(map(_is_timed, (name, text)))]
-            if not _is_timed(pairs[0][1]) and not {*TIMED} & {*row}:
-                yield f"row {i}, {what}", ", ".join(texts)
+    rows = [
+        [f"**{text}**" if (i, j) in table.bold else text for j, text in enumerate(row)]
+        for i, row in enumerate(table.rows)
+    ]
+    forms = {"": [table.columns, *rows], ", unrounded": [table.names, *table.values]}
+    forms[", CSV"] = list(csv.reader(io.StringIO(table.csv)))
+    for form, (columns, *rows) in ((form, rows) for form, rows in forms.items() if rows):
+        for i, row in enumerate(([*map(str, row)] for row in rows), 1):
+            for column, text in zip(columns, row, strict=True):
+                if not {*TIMED} & {*row} and not any(map(_is_timed, (column, row[0], text))):
+                    unit = column.rpartition(", ")[2]
+                    yield f"row {i} ({row[0]}), {column}{form}", f"{text} {unit}" if unit in SHARES else text
 
 
-def _compare(then: Mapping[str, Any], now: Mapping[str, Any], verdict: Verdict) -> None:
-    for what in [*then, *(what for what in now if what not in then)]:
-        a, b = then.get(what), now.get(what)
-        if what.startswith(VALUES) and None in (a, b):
-            continue  # the text is another one, which is told already
+def _limits(document: Document) -> dict[str, float]:
+    """How far numbers of a run elsewhere may lie from those of this one."""
+    limits = {}
+    for name, number in document.numbers.items():
+        most = POINTS / 100 if number["unit"] in SHARES else SHARE * abs(number["value"] or 0.0)
+        # What a hand-in says its deviation is counts for nothing.
+        limits[f"number {name}, value"] = max(DEVIATIONS * (number["std"] or 0.0), most)
+    return limits
+
+
+def _compare(then: Mapping[str, str], now: Mapping[str, str], limits: Mapping[str, float], verdict: Verdict) -> None:
+    for what in dict.fromkeys([*then, *now]):
+        a, b = then.get(what, ""), now.get(what, "")
+        may_differ = bool(verdict.elsewhere) and what in then
         if a == b:
             verdict.equal += 1
-        elif verdict.elsewhere and a is not None and b is not None and _is_near(a, b):
+        elif what.startswith(VALUES) and "" in (a, b):
+            continue  # the text is another one, which is told already
+        elif may_differ and b and (what.endswith(_BY_CHANCE) or _is_near(a, b, limits.get(what))):
             verdict.near.append(what)
-        elif verdict.elsewhere and isinstance(a, str | tuple) and not what.startswith("number "):
-            verdict.unclear.append(_in_words(what, a, b))
         else:
-            verdict.different.append(_in_words(what, a, b))
+            told = (
+                " is not what the code gives" if HASH in (a[:1], b[:1]) else f": {a!r} is shown, the code gives {b!r}"
+            )
+            (verdict.unclear if may_differ and what not in limits else verdict.different).append(what + told)
 
 
-def _is_near(a: Any, b: Any) -> bool:
-    """Whether chance explains the difference of numbers, or of all numbers in texts that else are the same."""
-    match a, b:
-        case (value, _, is_share, *about), (other, std, _, *others) if not isinstance(value, str):
-            # What a hand-in says its deviation is counts for nothing.
-            if value is None or other is None or about != others:
-                return False
-            most = max(DEVIATIONS * (std or 0.0), POINTS / 100 if is_share else SHARE * abs(other))
-            return abs(value - other) <= most
-        case (caption, numbers, *_), (other_caption, other_numbers, *_):
-            return _is_near(caption, other_caption) and _is_near(numbers, other_numbers)
+def _is_near(a: str, b: str, limit: float | None) -> bool:
+    """Whether texts are the same but for their numbers, and chance explains these."""
     pieces, others = _NUMBER.split(a), _NUMBER.split(b)
     if pieces[::2] != others[::2]:
         return False
-    values = [[float(text.replace(",", "").replace("−", "-")) for text in each[1::2]] for each in (pieces, others)]
-    units = [text.lstrip().startswith(SHARES) for text in pieces[2::2]]
-    most = [POINTS if is_share else SHARE * abs(y) for is_share, y in zip(units, values[1], strict=True)]
-    return all(abs(x - y) <= limit for x, y, limit in zip(*values, most, strict=True))
-
-
-def _in_words(what: str, then: Any, now: Any) -> str:
-    if then is None:
-        return f"{what} is missing"
-    if now is None:
-        return f"{what} is not what the code gives: it gives none"
-    if isinstance(then, str):
-        return f"{what}: {then!r} is shown, the code gives {now!r}"
-    if what.startswith("figure "):
-        return f"{what} is not what the code draws"
-    then, now = (then, now) if then[0] == now[0] else (then[0], now[0])
-    return f"{what}: {then} is shown, the code gives {now}"
+    for text, other, behind in zip(pieces[1::2], others[1::2], pieces[2::2], strict=True):
+        x, y = (float(each.replace(",", "").replace("−", "-")) for each in (text, other))
+        usual = POINTS if behind.lstrip().startswith(SHARES) else SHARE * abs(y)
+        if abs(x - y) > (usual if limit is None else limit):
+            return False
+    return True

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from helpers import ROOT, record
-from helpers.report import cli, kernel, stamp
+from helpers.report import cli, kernel
 from tests.command import executed_cell, write_notebook
 
 
@@ -36,7 +36,7 @@ def test_a_sweep_runs_what_is_missing_and_a_failed_point_stops_no_other(tmp_path
         if run.name == failed:
             outputs = [nbformat.v4.new_output("error", ename="ValueError", evalue="an unlucky one", traceback=[])]
         notebook.cells[-1].outputs = outputs
-        made = {} if run.name == "sweep" else {"stamp": {"files": {}, "libraries": stamp.versions([])}}
+        made = {} if run.name == "sweep" else {"stamp": {}}
         notebook.metadata |= {"papermill": {}, "workbook": made}
         return notebook
 
