@@ -689,7 +689,7 @@ def _values(note: Mapping[str, Any]) -> str:
         kind, places = "heat map", f"{series} and {x}"
         known = known.assign(**{x: known[series] + " and " + known[x], series: ""})
     said = []
-    for name, part in known.groupby(series, sort=False):
+    for name, part in known.groupby(series, sort=False) if series else [("", known)]:
         each = [
             f"{_spoken(value, note['percent'])} at {_spoken(place)}"
             for place, value in zip(part[x], part[y], strict=True)
