@@ -3,8 +3,11 @@
 import math
 import mmap
 import os
+import sys
 import tempfile
+from pathlib import Path
 
+import numpy as np
 import psutil
 import torch
 from torch import Tensor
@@ -14,6 +17,8 @@ from helpers import WorkbookError
 
 SHARE = 0.25
 """Of the machine's memory: a tensor beyond this lies in a file. Data have several (their splits, their activations)."""
+
+_NO_RESERVE = 0x4000  # Linux's MAP_NORESERVE, which Python's mmap doesn't name
 
 
 class StorageError(WorkbookError):
@@ -47,3 +52,21 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
             "set the variable WORKBOOK_DATA to a folder with room"
         ) from error
     return torch.frombuffer(memory, dtype=dtype).view(shape)
+
+
+def load(path: Path) -> Tensor | None:
+    """The array of a NumPy file, read from there as it is needed; what is written into the tensor stays out of it.
+
+    None if there is no such file, or it is damaged.
+    """
+    try:
+        kept = np.load(path, mmap_mode="r", allow_pickle=False)
+        with path.open("rb") as stream:
+            if sys.platform == "linux":  # would refuse a private map larger than its memory
+                flags = mmap.MAP_PRIVATE | _NO_RESERVE
+                memory = mmap.mmap(stream.fileno(), 0, flags, mmap.PROT_READ | mmap.PROT_WRITE)
+            else:
+                memory = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+    except (OSError, ValueError, EOFError):
+        return None
+    return torch.from_numpy(np.frombuffer(memory, kept.dtype, offset=kept.offset).reshape(kept.shape))

@@ -1,8 +1,5 @@
 """Large tensors against small ones, and against what the operating system says about memory."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +7,7 @@ import torch
 
 import helpers
 from helpers import storage
+from tests.data.conftest import files_up_to
 
 
 @pytest.fixture
@@ -45,19 +43,8 @@ def test_a_small_tensor_lies_in_memory(cache: Path, monkeypatch: pytest.MonkeyPa
     assert storage.empty((3, 4), torch.uint8).shape == (3, 4) and not cache.exists()
 
 
-@contextmanager
-def files_up_to_1000_bytes() -> Iterator[None]:
-    """As on a full disk: the system refuses what lies beyond. (No fixture: pytest itself may write to a file.)"""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_file_that_finds_no_room_is_an_error_that_says_what_to_do(cache: Path) -> None:
     message = r"0\.3 GB .* cache .*File too large.*WORKBOOK_DATA"
-    with pytest.raises(storage.StorageError, match=message), files_up_to_1000_bytes():
+    with pytest.raises(storage.StorageError, match=message), files_up_to(1000):
         storage.empty((300_000_000,), torch.uint8)
     assert list(cache.iterdir()) == [] and mapped_files(cache) == []

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from helpers import DATA, ROOT
+from helpers import DATA
 from helpers.data import folder, sets, shapes
+from helpers.data.places import find_path
 from helpers.data.structures import (
     DataError,
     ImageData,
@@ -23,15 +23,11 @@ from helpers.data.structures import (
     resize,
     to_channels,
 )
-from helpers.files import note
 
 __all__ = ["DataError", "ImageData", "MissingDataError", "Source", "Splits", "load", "lower_resolution"]
 
 SHAPES_TRAIN, SHAPES_TEST, SHAPES_SIZE = 100, 25, 32  # drawn images a class, and pixels, where nothing is asked for
 TEST_FRACTION = 0.2  # of a folder that has no test images of its own
-
-Chosen = tuple[ImageData, Tensor]
-"""Some of a split's images: their indices, int64, ascending."""
 
 
 def load(
@@ -80,18 +76,16 @@ def load(
     for option, value in counted.items():
         if value is not None and not (isinstance(value, int) and value >= 1):
             raise DataError(f"{option} is a whole number from 1 on, or None; not {value!r}")
-    if not isinstance(name, str):
-        raise DataError(f"DATASET is a text, such as 'auto'; not {name!r}")
     if channels not in (None, 1, 3):
         raise DataError(f"channels is 1, 3 or None, not {channels}")
     if not 0 < val_fraction < 1:
         raise DataError(f"val_fraction lies between 0 and 1; {val_fraction} does not")
 
-    known = sets.get(own)
+    name, known = str(name), sets.get(own)
     if name == "auto":
-        name = own if sets.find(own, root=root) else sets.PACKAGED[own].name if own in sets.PACKAGED else "shapes"
+        name = own if sets.find(own, root=root) else sets.SUBSETS.get(own, "shapes")
     classes: list[str] = []
-    if ":" in name and not name.startswith(("folder:", "shapes:")):
+    if ":" in name and not name.startswith("folder:"):
         name, _, listed = name.partition(":")
         classes = [each.strip() for each in listed.split(",")]
     if name == "shapes":
@@ -102,44 +96,41 @@ def load(
         limits["val"] = math.ceil(round(train_per_class * val_fraction / (1 - val_fraction), 9))
 
     if name == "shapes":
-        parts = _draw(known, num_classes, limits, image_size or SHAPES_SIZE, seed)
+        found = _draw(known, num_classes or len(known.shapes), limits, image_size or SHAPES_SIZE, seed)
     else:
         how = {"image_size": image_size, "channels": channels, "interpolation": interpolation}
         found = _read(name, root, {**how, "cache": root / "cache"})
-        parts = _choose(found, classes, num_classes, val_fraction, limits, seed)
     parts = [
-        replace(part, images=resize(to_channels(part.images, channels), image_size, interpolation)) for part in parts
+        replace(part, images=resize(to_channels(part.images, channels), image_size, interpolation))
+        for part in _choose(found, classes, num_classes, val_fraction, limits, seed)
     ]
     source = replace(parts[0].source, duplicates=duplicates(*parts))
     if classes:
         source = replace(source, title=f"{source.title}: {', '.join(classes)}")
-    if name != "shapes" and not name.startswith("folder:") and sets.get(name) not in (known, sets.PACKAGED.get(own)):
+    if name not in (own, sets.SUBSETS.get(own)) and not name.startswith("folder:"):
         source = replace(source, stands_in_for=known.title)
     return Splits(*(replace(part, source=source) for part in parts))
+
+
+def _draw(known: sets.KnownSet, number: int, limits: dict[str, int], size: int, seed: int) -> dict[str, ImageData]:
+    """The drawn shapes that stand in for a data set."""
+    first = known.shapes.start
+    source = Source("shapes", "Drawn shapes", "drawn by helpers.data.shapes from the seed", drawn=True)
+    parts = {}
+    for split, per_class in limits.items():
+        images, labels = shapes.draw(number, per_class, size, seed, stream=split, first=first)
+        parts[split] = ImageData(images, labels, shapes.class_names(number, first=first), split, source)
+    return parts
 
 
 def _read(name: str, root: Path, options: dict[str, Any]) -> dict[str, ImageData]:
     """What there is of "train", "val" and "test", or "all"; of a folder of images read with these options."""
     if name.startswith("folder:"):
-        path = Path(name.removeprefix("folder:")).expanduser()
-        # Not the working folder: it is another one in JupyterLab, under papermill and under the report command.
-        places = [path] if path.is_absolute() else [ROOT / path, root / path]
-        for place in places:
-            note(place)
-        return folder.read(
-            next((place for place in places if place.is_dir() or place.is_symlink()), places[0]), **options
-        )
+        return folder.read(find_path(name.removeprefix("folder:"), root), **options)
     known, where = sets.get(name), sets.find(name, root=root)
     if where is None:
-        raise MissingDataError(f"{name} is not on this machine. {sets.how_to_get(name, root=root)}")
-    if isinstance(known, sets.PublicSet) and where != root / name:
-        return sets.read(known, where)
-    as_files = ", as image files" if isinstance(known, sets.PublicSet) else ""
-    parts, (title, place) = folder.read(where, **options), (known.title + as_files, sets.describe_where(where))
-    return {
-        key: replace(part, source=replace(part.source, name=name, title=title, where=place))
-        for key, part in parts.items()
-    }
+        raise MissingDataError(f"{name} is not on this machine. {sets.how_to_get(known, root=root)}")
+    return sets.read(known, where, **options)
 
 
 def _choose(
@@ -162,11 +153,12 @@ def _choose(
     chosen = {key: (part, (label[part.labels] >= 0).nonzero().squeeze(1)) for key, part in parts.items()}
     if "train" not in chosen:
         chosen["train"] = chosen.pop("all")
-    if "test" not in chosen:
-        chosen["train"], chosen["test"] = _hold_out(chosen["train"], TEST_FRACTION, seed)
-    if "val" not in chosen:
-        # Another seed: with the same one, the images split off twice would be neighbours in one shuffled order.
-        chosen["train"], chosen["val"] = _hold_out(chosen["train"], val_fraction, seed + 1)
+    # Another seed each: with the same one, the images split off twice would be neighbours in one shuffled order.
+    for key, fraction, its_seed in (("test", TEST_FRACTION, seed), ("val", val_fraction, seed + 1)):
+        if key not in chosen:
+            part, indices = chosen["train"]
+            held_out = held_out_mask(part.labels[indices], part.class_names, fraction, its_seed)
+            chosen["train"], chosen[key] = (part, indices[~held_out]), (part, indices[held_out])
     made, kept = [], tuple(names[index] for index in wanted)
     for key, limit in limits.items():
         part, indices = chosen[key]
@@ -176,27 +168,3 @@ def _choose(
             part = part.subset(indices)
         made.append(replace(part, labels=label[part.labels], class_names=kept, split=key))
     return made
-
-
-def _hold_out(chosen: Chosen, fraction: float, seed: int) -> tuple[Chosen, Chosen]:
-    part, indices = chosen
-    held_out = held_out_mask(part.labels[indices], part.class_names, fraction, seed)
-    return (part, indices[~held_out]), (part, indices[held_out])
-
-
-def _draw(
-    known: sets.PublicSet | sets.LocalSet,
-    num_classes: int | None,
-    limits: dict[str, int],
-    size: int,
-    seed: int,
-) -> list[ImageData]:
-    """The drawn shapes that stand in for a data set."""
-    number, first = num_classes or len(known.shapes), known.shapes.start
-    names = shapes.class_names(number, first=first)
-    source = Source("shapes", "Drawn shapes", "drawn by helpers.data.shapes from the seed", known.title, drawn=True)
-    drawn = []
-    for stream, per_class in limits.items():
-        images, labels = shapes.draw(number, per_class, size, seed, stream=stream, first=first)
-        drawn.append(ImageData(images, labels, names, stream, source))
-    return drawn

@@ -2,16 +2,19 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from helpers import DATA, WorkbookError
 from helpers.data import sets
 from helpers.data.download import fetch
+from helpers.data.places import describe_where
 from helpers.files import print_anything
 from helpers.phrases import for_terminal
 
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+FETCHED = [known.name for known in sets.KNOWN.values() if known.megabytes]
 
 _EPILOG = """\
 examples:
@@ -52,9 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("list", help="shows data sets and networks, and whether they are on this machine")
     fetching = commands.add_parser("fetch", help="downloads data sets and weights, and checks them")
-    fetching.add_argument(
-        "names", nargs="+", metavar="NAME", help=f"{', '.join(sets.PUBLIC)}, resnet50, or another network's name"
-    )
+    names = f"{', '.join(FETCHED)}, resnet50, or another network's name"
+    fetching.add_argument("names", nargs="+", metavar="NAME", help=names)
     fetching.add_argument(
         "--url",
         metavar="BASE",
@@ -70,67 +72,63 @@ def _parser() -> argparse.ArgumentParser:
 def _fetch(options: argparse.Namespace, root: Path) -> int:
     from helpers.models import pretrained
 
-    networks = [name for name in options.names if name not in sets.PUBLIC and name not in sets.LOCAL]
+    networks = [name for name in options.names if name not in sets.KNOWN]
     try:
         for name in networks:  # all names first: a misspelt one shouldn't show after minutes of downloading
-            pretrained.how_to_get_command(name)
+            pretrained.find(name, root=root)
             if options.url:
                 raise WorkbookError(f"--url is for data sets; of {name} the variable HF_ENDPOINT names a mirror")
     except WorkbookError as error:
-        print(f"error: {error}\nThe data sets are {', '.join(sets.PUBLIC)}.", file=sys.stderr)
+        print(f"error: {error}\nThe data sets are {', '.join(FETCHED)}.", file=sys.stderr)
         return REFUSED
     for name in options.names:
         if name in networks:
             print(f"{name}: {pretrained.fetch(name, root=root).origin}")
         else:
-            folder = fetch(name, root=root, urls=options.url)
-            print(f"{sets.get(name).title} lies in {sets.describe_where(folder)}")
+            print(f"{sets.get(name).title} lies in {describe_where(fetch(name, root=root, urls=options.url))}")
     return OK
 
 
 def _list(root: Path) -> None:
     from helpers.models.pretrained import NETWORKS
 
-    local = [*sets.PUBLIC.values(), *sets.LOCAL.values()]
     rows = [
         ("name", "title", "state"),
-        *((known.name, known.title, _state_of_set(known, root)) for known in local),
-        *((known.name, known.title, "always here, comes with the workbook") for known in sets.PACKAGED.values()),
+        *((known.name, known.title, _state(_of_set, known, root)) for known in sets.KNOWN.values()),
         ("shapes", "Drawn shapes", "always here, drawn by code"),
         ("folder:<path>", "Your own images", "a folder for each class, see data/README.md"),
         ("", "", ""),
         ("network", "", "ImageNet weights"),
-        *((name, "", _state_of_weights(name, root)) for name in NETWORKS),
+        *((name, "", _state(_of_weights, name, root)) for name in NETWORKS),
     ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for first, second, third in rows:
         print(for_terminal(f"{first:{widths[0]}}  {second:{widths[1]}}  {third}".rstrip()))
-    where = sets.describe_where(root)
-    print(f"\nAny other name of timm.list_models() will do as well. Own weights go to {where}/weights.")
+    print(
+        "\n`python -m helpers.data fetch NAME` brings what is missing; NAME is any network of timm.list_models(), too."
+    )
     cache = root / "cache"
-    print(f"{sets.describe_where(cache)} holds {_megabytes(cache)} and can be deleted at any time.")
+    print(f"{describe_where(cache)} holds {_megabytes(cache)} and can be deleted at any time.")
 
 
-def _state_of_set(known: sets.PublicSet | sets.LocalSet, root: Path) -> str:
+def _state(describe: Callable[[Any, Path], str], what: Any, root: Path) -> str:
     try:
-        folder = sets.find(known.name, root=root)
-    except WorkbookError as error:  # a broken link, say: the others are listed all the same
+        return describe(what, root)
+    except WorkbookError as error:  # a broken link, or two files for one network: the others are listed all the same
         return f"unclear: {error}"
-    if folder:
-        return f"here, {_megabytes(folder)}, from {sets.describe_where(folder)}"
-    if isinstance(known, sets.LocalSet):
-        return f"missing: put a folder there, {sets.describe_where(root)}/{known.name}, see data/README.md"
-    return f"missing: python -m helpers.data fetch {known.name} ({known.megabytes} MB)"
 
 
-def _state_of_weights(name: str, root: Path) -> str:
-    from helpers.models.pretrained import find, how_to_get_command
+def _of_set(known: sets.KnownSet, root: Path) -> str:
+    if where := sets.find(known.name, root=root):
+        return f"here, {_megabytes(where)}, from {describe_where(where)}"
+    return f"missing, {known.megabytes} MB" if known.megabytes else "missing: a folder of your own, see data/README.md"
 
-    try:
-        file = find(name, root=root)
-    except WorkbookError as error:  # two files for one network, say
-        return f"unclear: {error}"
-    return file.origin if file else f"missing: {how_to_get_command(name)}"
+
+def _of_weights(name: str, root: Path) -> str:
+    from helpers.models.pretrained import find
+
+    file = find(name, root=root)
+    return file.origin if file else "missing"
 
 
 def _megabytes(folder: Path) -> str:

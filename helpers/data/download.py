@@ -4,25 +4,24 @@ A file is known by its MD5 sum, so that it doesn't matter how many tries it took
 part of it came.
 """
 
-import contextlib
 import gzip
 import hashlib
 import http.client
-import re
 import shutil
-import tarfile
 import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tqdm import tqdm
 
 from helpers import DATA
 from helpers.data import sets
+from helpers.data.places import showable
 from helpers.data.structures import DataError
-from helpers.files import locked, replacing
+from helpers.files import locked
 
 MAX_BYTES = 4_000_000_000
 """What a server may send: several times the largest file that the workbook asks for."""
@@ -32,7 +31,6 @@ TIMEOUT = 30.0
 """Seconds to wait for a server that says nothing."""
 
 _CHUNK = 1 << 16
-_FAILURES = (OSError, http.client.HTTPException, ValueError)
 
 
 def download(urls: Sequence[str], path: Path, md5: str) -> None:
@@ -69,17 +67,15 @@ def _fill(part: Path, url: str, md5: str) -> str:
         begun = _size(part)
         try:
             _receive(part, url)
-        except _FAILURES as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             failure = _in_words(error)
-            # 416: what is asked for lies behind the file's end.
-            if isinstance(error, urllib.error.HTTPError) and error.code == 416:
-                part.unlink()
-            elif _size(part) <= begun:
-                return failure
-            continue
+            if getattr(error, "code", None) != 416:  # what is asked for lies behind the file's end
+                if _size(part) <= begun:
+                    return failure
+                continue
         if _has_sum(part, md5):
             return ""
-        part.unlink()
+        part.unlink(missing_ok=True)
         failure = "what came is another file: its MD5 sum differs"
         if not begun:  # else the fault may lie in what was there before
             return failure
@@ -121,15 +117,7 @@ def _has_sum(path: Path, md5: str) -> bool:
 
 def _in_words(error: Exception) -> str:
     """What a download died of, on one line; servers write part of it, which must not move the terminal's cursor."""
-    if isinstance(error, urllib.error.HTTPError):
-        text = f"the server answered {error.code} {error.reason}"
-    elif isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
-        text = f"the server said nothing for {TIMEOUT:g} seconds"
-    elif isinstance(error, urllib.error.URLError):
-        text = f"no connection ({error.reason})"
-    else:
-        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return re.sub(r"\s+", " ", "".join(letter if letter.isprintable() else " " for letter in text))
+    return showable(" ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split()))
 
 
 def fetch(name: str, *, root: Path = DATA, urls: Sequence[str] = ()) -> Path:
@@ -142,12 +130,12 @@ def fetch(name: str, *, root: Path = DATA, urls: Sequence[str] = ()) -> Path:
             folder are as they were; what has come lies beside it for the next try, as it does after Ctrl-C.
     """
     known = sets.get(name)
-    if isinstance(known, sets.LocalSet):
-        raise DataError(f"{name} can't be fetched. {sets.how_to_get(name, root=root)}")
     if here := sets.find(name, root=root):
-        with contextlib.suppress(DataError):  # damaged
-            sets.read(known, here)
+        with suppress(DataError):  # damaged
+            sets.read(known, here, image_size=1, channels=None, cache=None)
             return here
+    if not known.megabytes:
+        raise DataError(f"{name} can't be fetched. {sets.how_to_get(known, root=root)}")
     from torchvision import datasets
 
     kind = getattr(datasets, known.torchvision)
@@ -155,33 +143,30 @@ def fetch(name: str, *, root: Path = DATA, urls: Sequence[str] = ()) -> Path:
         server, wanted = kind.mirrors[0], kind.resources
     else:
         server, wanted = kind.url.rpartition("/")[0], [(kind.filename, kind.tgz_md5)]
-    parts = root / f".{name}.part"  # on the data folder's own disk, so that finished files move in one step
+    folder, parts = root / known.folder, root / f".{name}.part"  # on one disk, so that finished files move in one step
     try:
         for file, md5 in wanted:
             if not _has_sum(parts / file, md5):
                 download([f"{base.rstrip('/')}/{file}" for base in urls or [server]], parts / file, md5)
-        _unpack([parts / file for file, _ in wanted], root / known.folder, parts)
-    except (DataError, OSError) as error:
-        with contextlib.suppress(OSError):  # something is kept
-            parts.rmdir()
-        raise DataError(
-            f"fetching {known.title} failed: {error}. Try again, name a mirror with --url, or "
-            f"{sets.by_hand(known, root=root)}."
-        ) from error
-    shutil.rmtree(parts)
-    return root / known.folder
-
-
-def _unpack(packed: Sequence[Path], folder: Path, scratch: Path) -> None:
-    """Puts what is in the downloads, whose sums are right, into the data set's folder: whole files, one by one."""
-    if packed[0].name.endswith(".tar.gz"):
-        with tempfile.TemporaryDirectory(dir=scratch) as unpacked:
-            with tarfile.open(packed[0]) as archive:
-                archive.extractall(unpacked, filter="data")
+        with tempfile.TemporaryDirectory(dir=parts) as unpacked:
+            for file, _ in wanted:
+                _unpack(parts / file, Path(unpacked))
             folder.mkdir(parents=True, exist_ok=True)
-            for file in (Path(unpacked) / folder.name).iterdir():
-                file.replace(folder / file.name)
-        return
-    for path in packed:
-        with gzip.open(path) as content, replacing(folder / path.stem) as file:
+            for file in known.files:
+                next(Path(unpacked).rglob(file)).replace(folder / file)
+    except (DataError, OSError) as error:
+        with suppress(OSError):  # something is kept
+            parts.rmdir()
+        how = sets.how_to_get(known, root=root)
+        raise DataError(f"fetching {known.title} failed: {error}. Try again: {how}") from error
+    shutil.rmtree(parts)
+    return folder
+
+
+def _unpack(packed: Path, folder: Path) -> None:
+    """Puts what is in a download, whose sum is right, into a folder."""
+    if packed.name.endswith(".tar.gz"):
+        shutil.unpack_archive(packed, folder, filter="data")
+    else:
+        with gzip.open(packed) as content, open(folder / packed.stem, "wb") as file:
             shutil.copyfileobj(content, file)

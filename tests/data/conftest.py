@@ -3,8 +3,10 @@
 import gzip
 import hashlib
 import pickle
+import resource
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from PIL import Image
 from torchvision import datasets
 
-from helpers.data import sets
+from helpers.data import places
 
 
 def md5(content: bytes) -> str:
@@ -32,10 +34,21 @@ def write(root: Path, files: Iterable[str] | dict[str, int], size: int = 4) -> P
     return root
 
 
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """As on a full disk: the system refuses what lies beyond. (No fixture: pytest itself may write to a file.)"""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 @pytest.fixture(autouse=True)
 def no_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine without Debian's package of Fashion-MNIST."""
-    monkeypatch.setattr(sets, "DEBIANS", Path("/nowhere"))
+    monkeypatch.setattr(places, "DEBIANS", Path("/nowhere"))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from helpers import data, record
-from helpers.data import sets, shapes
+from helpers.data import places, sets, shapes
 from helpers.data.structures import resize
 
 
@@ -117,7 +117,7 @@ def test_fashion_mnist_is_read_with_its_labels_packed_or_not(fashion, tmp_path):
 
 
 def test_debians_package_of_fashion_mnist_is_read_where_it_lies(fashion, tmp_path, monkeypatch):
-    monkeypatch.setattr(sets, "DEBIANS", fashion.rename(tmp_path / "fashion-mnist"))
+    monkeypatch.setattr(places, "DEBIANS", fashion.rename(tmp_path / "fashion-mnist"))
     splits = data.load("auto", own="fashion_mnist", root=tmp_path / "data")
     assert splits.source.where == "Debian's package dataset-fashion-mnist"
     assert torch.equal(splits.test.images[:, 0, 5, 5].long(), splits.test.labels * 10)
@@ -160,11 +160,11 @@ def test_a_cifar_file_that_is_another_is_never_unpickled(tmp_path, cifar, monkey
     [
         ("cifar10", "CIFAR-10", 0, 10, "python -m helpers.data fetch cifar10"),
         ("cifar100", "CIFAR-100", 0, 100, "python -m helpers.data fetch cifar100"),
-        ("stanford_cars", "Stanford Cars", 0, 20, r"put .* into data/stanford_cars as train/<class>"),
-        ("photographs", "ten classes of photographs", 0, 10, r"put .* into data/photographs as train/<class>"),
+        ("stanford_cars", "Stanford Cars", 0, 20, r"Put .* into data/stanford_cars as train/<class>"),
+        ("photographs", "ten classes of photographs", 0, 10, r"Put .* into data/photographs as train/<class>"),
         # Of other classes than those that a network was trained on before it is carried here.
-        ("dog_behaviours", "dog behaviours", 80, 5, r"put .* into data/dog_behaviours as"),
-        ("three_animals", "three animals", 150, 3, r"put .* into data/three_animals as"),
+        ("dog_behaviours", "dog behaviours", 80, 5, r"Put .* into data/dog_behaviours as"),
+        ("three_animals", "three animals", 150, 3, r"Put .* into data/three_animals as"),
     ],
 )
 def test_shapes_stand_in_for_what_is_missing_unless_it_was_named(tmp_path, name, title, first, number, how):
@@ -200,9 +200,10 @@ def test_the_packaged_part_of_fashion_mnist_is_balanced_and_as_it_was(tmp_path):
         ("auto", {"test_per_class": -1}, "test_per_class"),
         ("auto", {"channels": 2}, "channels"),
         ("auto", {"val_fraction": 1.0}, "val_fraction"),
-        ("auto", {"own": "cifar1O"}, "Did you mean 'cifar10'"),
-        ("cifar1000", {}, "Did you mean 'cifar100'"),
-        ("shapes:circle", {}, "no data set 'shapes:circle'"),
+        ("auto", {"own": "cifar1O"}, "no data set 'cifar1O'. DATASET is one of: auto, shapes, fashion_mnist, cifar10"),
+        ("cifar1000", {}, "no data set 'cifar1000'"),
+        ("shapes:circle", {}, "no class 'circle'; there are: plain circle, striped square"),
+        (5, {}, "no data set '5'"),
         ("fashion_mnist_subset:Bags", {}, "no class 'Bags'; there are: T-shirt/top"),
         ("fashion_mnist_subset:Bag,Coat", {"num_classes": 3}, "3 classes asked for, but the data set has 2"),
     ],
