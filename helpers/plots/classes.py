@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from helpers import WorkbookError
@@ -16,12 +17,8 @@ from helpers.phrases import set_apart
 from helpers.plots import style
 from helpers.plots.style import drawn, styled
 
-MOST_NUMBERED = 25
-"""Classes up to which the cells of a confusion matrix hold numbers."""
-MOST_NAMED = 40
-"""Classes up to which rows and columns have names; beyond, class numbers stand at round steps."""
-MOST_COUNTED = 12
-"""Classes up to which the cells also have room for the counts."""
+MOST_SHOWN = 25
+"""Classes up to which each has its AUC."""
 LONGEST_NAME = 18
 
 
@@ -31,8 +28,8 @@ def confusion(matrix: NDArray[Any], class_names: Sequence[str], *, ax: Axes | No
 
     Args:
         matrix: (K, K) counts, rows true, columns predicted, as `helpers.evaluate.confusion` gives them.
-        class_names: K names. Cells have numbers for up to 25 classes (and counts for up to 12), rows and columns
-            have names for up to 40; where `panels` have no room for them, they have class numbers.
+        class_names: K names. Where cells have room they hold numbers (in a figure of its own for up to 28 classes) and
+            counts (up to 12), and rows and columns have names (up to 41), else class numbers at round steps.
     """
     counts, size = np.asarray(matrix), len(class_names)
     if counts.shape != (size, size):
@@ -41,8 +38,9 @@ def confusion(matrix: NDArray[Any], class_names: Sequence[str], *, ax: Axes | No
     values = 100 * np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
     width = style.WIDTH if size > 12 else max(3.4, 2.6 + 0.3 * size)  # a few classes need no full page
     ax = style.axes_or_new(ax, width=width, height=0.86 * width)
+    least = 0.2 if style.in_panels(ax) else 0.115  # inches, for a name
     cell, value = style.inches(ax)[0] / size, "% of the true class's images"
-    numbered, with_counts = size <= MOST_NUMBERED and cell > 0.165, size <= MOST_COUNTED and cell > 0.26
+    numbered, with_counts, named = cell > 0.165, size <= 12 and cell > 0.26, cell > least
     # The square root brings out rare mistakes where no numbers show them.
     norm = Normalize(0, 100) if numbered else PowerNorm(0.5, 0, 100)
     cmap = mpl.colormaps["Blues"].with_extremes(bad=style.LIGHT)
@@ -51,18 +49,19 @@ def confusion(matrix: NDArray[Any], class_names: Sequence[str], *, ax: Axes | No
     ax.spines[:].set(visible=True, color=style.GREY, linewidth=0.6)
     if not (numbered and style.in_panels(ax)):
         style.colour_bar(image, value)
-    if size <= MOST_NAMED and (cell > 0.2 or not style.in_panels(ax)):
-        unit, places, labels = "class", range(size), [style.shortened(name, LONGEST_NAME) for name in names]
+    if named:
+        labels = [style.shortened(name, LONGEST_NAME) for name in names]
+        font = {"fontsize": min(style.SMALL, max(6, 40 * cell)), "parse_math": False}
+        ax.set_xticks(range(size), labels, rotation=90 if max(map(len, labels)) > 4 else 0, **font)
+        ax.set_yticks(range(size), labels, **font)
     else:
-        step = 1 if size <= MOST_COUNTED else 20 if size > 120 or style.in_panels(ax) else 10
-        unit, places, labels = "class, by number", range(0, size, step), [str(k) for k in range(0, size, step)]
-    font = {"fontsize": style.SMALL if size <= MOST_NUMBERED or unit != "class" else 6, "parse_math": False}
-    ax.set_xticks(places, labels, rotation=90 if max(map(len, labels)) > 4 else 0, **font)
-    ax.set_yticks(places, labels, **font)
+        most = 6 if size > 12 and style.in_panels(ax) else 12
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MaxNLocator(most, integer=True, steps=[1, 2, 5, 10]))
     ax.tick_params(length=0)
+    unit = "class" if named else "class, by number"
     ax.set(xlabel=f"predicted {unit}", ylabel=f"true {unit}")
-    look = {"ha": "center", "va": "center", "linespacing": 1}
-    look["fontsize"] = 6 if not with_counts else style.SMALL if cell > 0.33 else 6.5
+    look = {"ha": "center", "va": "center", "linespacing": 1, "fontsize": min(style.SMALL, max(6, 22 * cell))}
     for row, column in np.argwhere(np.nan_to_num(values) > 0) if numbered else ():  # cells of exactly 0 stay empty
         text = f"{values[row, column]:.0f}" + (f"%\n{counts[row, column]:,}" if with_counts else "")
         ax.text(column, row, text, color="white" if norm(values[row, column]) > 0.55 else "black", **look)
@@ -84,7 +83,7 @@ def auc(curves: Mapping[str, RocCurves], class_names: Sequence[str], *, ax: Axes
     areas = pd.DataFrame({str(network): found.auc for network, found in curves.items()})
     if areas.empty or len(areas) != len(class_names):
         raise WorkbookError(f"{len(class_names)} class names for the ROC curves of {len(areas)} classes")
-    shown = np.sort(areas.mean(axis=1).sort_values(kind="stable").index[:MOST_NUMBERED])
+    shown = np.sort(areas.mean(axis=1).sort_values(kind="stable").index[:MOST_SHOWN])
     step = 0.7 / len(curves)
     ax = style.axes_or_new(ax, height=0.9 + len(shown) * max(0.2, 0.09 * len(curves) + 0.05))
     points, frames = [], []

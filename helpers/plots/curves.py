@@ -47,14 +47,13 @@ def learning_curves(
     if axes is None:
         axes = plt.subplots(1, 2, figsize=(style.WIDTH, 2.6), layout="constrained")[1]
     marks = _marks(history, patience, resume_epoch)
-    said = {
-        "best": say("Best: the highest validation accuracy."),
-        "stop": say(
-            "Stop: the epoch that early stopping would go back to after {patience} epochs without a new lowest "
-            "validation loss.",
-            patience=patience,
-        ),
-    }
+    best = say("Best: the highest validation accuracy.")
+    stop = say(
+        "Stop: the epoch that early stopping would go back to after {patience} epochs without a new lowest validation "
+        "loss.",
+        patience=patience,
+    )
+    said = [text for name, text in {"best": best, "stop": stop}.items() if name in " ".join(marks.values())]
     for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
         splits = [column.removesuffix(f"_{metric}") for column in history if str(column).endswith(f"_{metric}")]
         if not splits:
@@ -77,11 +76,7 @@ def marks(axes: Any) -> str:
     Args:
         axes: those that it returned, or the `panels` that it drew into.
     """
-    said = {}
-    for ax in np.ravel(axes):
-        drawn_here = " ".join(ax.workbook["frame"].get("marked", pd.Series(dtype=str)).dropna())
-        said |= {sentence: None for name, sentence in ax.workbook["marks"].items() if name in drawn_here}
-    return sentences(said)
+    return sentences(dict.fromkeys(sentence for ax in np.ravel(axes) for sentence in ax.workbook["marks"]))
 
 
 @styled

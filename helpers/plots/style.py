@@ -40,16 +40,11 @@ STYLE: dict[str, Any] = {
     "legend.fontsize": SMALL,
     "legend.frameon": False,
     "figure.facecolor": "white",  # not transparent: black letters stay readable on a dark page
-    "savefig.facecolor": "white",
-    "savefig.transparent": False,
     "axes.facecolor": "white",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "lines.linewidth": 1.4,
     "hatch.linewidth": 0.5,
-    "svg.fonttype": "path",  # letters as outlines look the same on every machine
-    "svg.hashsalt": "workbook",  # the same figure gives the same bytes
-    "pdf.fonttype": 42,
 }
 styled = plt.rc_context(STYLE)
 """Decorates a function that draws: in the style, and without a change of matplotlib's settings for its caller."""
@@ -210,10 +205,8 @@ def legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], *, above:
     if in_panels(ax):
         over = {"ncols": columns, "loc": "outside upper left"}
     beside = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5), "borderaxespad": 0}
-    made = place.legend(handles, ["-"] * len(handles), **(over if above else beside))
-    for text, label in zip(made.get_texts(), labels, strict=True):
+    for text in place.legend(handles, labels, **(over if above else beside)).get_texts():
         text.set_parse_math(False)
-        text.set_text(label)
 
 
 def name_lines(ax: Axes, lines: Sequence[Line2D]) -> None:
@@ -256,11 +249,8 @@ class _Wrapper(textwrap.TextWrapper):
 
 def wrapped(name: Any, length: int, most: int | None = None) -> list[str]:
     """The name in lines of ``length`` letters, shortened where it needs more than ``most`` lines."""
-    lines, kept = _Wrapper(length).wrap(str(name)), len(str(name))
-    while most is not None and len(lines) > most:
-        kept -= 1
-        lines = _Wrapper(length).wrap(shortened(name, kept))
-    return lines or [""]
+    text = str(name) if most is None else shortened(name, most * length)
+    return _Wrapper(length, max_lines=most, placeholder="…").wrap(text) or [""]
 
 
 def shortened(name: Any, length: int) -> str:
