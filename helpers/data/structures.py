@@ -132,6 +132,12 @@ class ImageData:
         torch.index_select(self.images, 0, indices, out=images)
         return replace(self, images=images, labels=self.labels[indices])
 
+    def first(self, counts: int | Tensor) -> "ImageData":
+        """A copy of the first images of each class, class by class: so many of all, or (num_classes,) of each."""
+        members = torch.argsort(self.labels, stable=True).split(self.class_counts().tolist())
+        wanted = torch.as_tensor(counts).expand(self.num_classes).tolist()
+        return self.subset(torch.cat([of_class[:count] for of_class, count in zip(members, wanted, strict=True)]))
+
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel over all pixels, on the scale 0 to 1."""
         # Counting the 256 values is exact, and needs no floating point copy of the images.
