@@ -427,6 +427,14 @@ class Comparison:
     high: float
     sampled: str
 
+    def __neg__(self) -> "Comparison":
+        """The same the other way round: ``b`` less ``a``."""
+        return Comparison(-self.difference, -self.high, -self.low, self.sampled)
+
+    def over(self, limit: float) -> "Comparison":
+        """How far the difference is over a limit."""
+        return Comparison(self.difference - limit, self.low - limit, self.high - limit, self.sampled)
+
     @property
     def verdict(self) -> str:
         """ "ahead" if all of the interval is above 0 (of losses that is worse), "behind" if it is below, or neither."""
