@@ -73,6 +73,8 @@ def test_the_interval_of_runs_and_images_is_as_worked_by_hand():
     assert (found.difference, found.low, found.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-4)
     assert found.verdict == "too close to tell" and found.sampled == "runs and images"
     assert found.points == "+50.0 points (95 % interval over runs and images: −195.5 to +295.5)"
+    assert -found == evaluate.compare(b, a) and (-found).over(200).verdict == "behind"
+    assert found.over(0.25).points.startswith("+25.0 points (95 % interval over runs and images: −220.5")
     # Runs that don't pair: their means.
     assert evaluate.compare(a, b[:1]) == evaluate.compare([[1, 0.5, 1]], b[:1])
 

@@ -25,6 +25,14 @@ def test_mean_and_std_are_those_of_the_pixels():
     assert std == pytest.approx(pixels.std(1, correction=0).tolist())
 
 
+def test_the_first_images_of_each_class_come_class_by_class():
+    images = torch.arange(5, dtype=torch.uint8)[:, None, None, None].expand(5, 3, 4, 4)
+    split = image_data([2, 0, 2, 0, 2], images)
+    for counts, places in ((1, [1, 0]), (2, [1, 3, 0, 2]), (torch.tensor([1, 5, 3]), [1, 0, 2, 4])):
+        first = split.first(counts)
+        assert first.images[:, 0, 0, 0].tolist() == places and torch.equal(first.labels, split.labels[places])
+
+
 @pytest.mark.parametrize(
     ("labels", "images", "message"),
     [
