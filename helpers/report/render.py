@@ -10,14 +10,15 @@ import functools
 import importlib.util
 import itertools
 import json
+import os
 import re
 import subprocess
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from helpers import NOTEBOOKS, ROOT, WorkbookError
 from helpers.phrases import Said, say
@@ -40,8 +41,9 @@ WIDE_FIGURE = 560
 """CSS pixels: a wider figure is scrolled on a phone, so that its letters stay legible."""
 PICTURES = {suffix: f"image/{suffix}" for suffix in ("png", "jpeg", "gif", "webp")}
 PICTURES |= {"ttf": "font/ttf", "jpg": "image/jpeg", "svg": "image/svg+xml", "pdf": "application/pdf"}
+# What a picture's address can be in a text: written in, attached to the cell, or a file beside the notebooks.
+_ADDRESS = re.compile(r"""(?<=\]\()(?:[^\s()]|\([^\s()]*\))+(?=[\s)])|(?<=src=['"])[^'"]+(?=['"])""")
 _DATA_URI = re.compile(r"data:(image/[a-z+]+);base64,([A-Za-z0-9+/=]+)")
-_BESIDE = re.compile(r"""(?<=\]\()[^\s():"]+\.\w+(?=[\s)])|(?<=src=['"])[^'":]+\.\w+(?=['"])""")
 # In Markdown: code and addresses, in which nothing is a reference.
 _NO_TEXT = re.compile(r"(`+|~~~+).*?\1|(?<=\n\n) {4}[^\n]*|\w+://\S+", re.DOTALL)
 _REFERENCE = re.compile(r"(?<![\w.@/\\&+-])@((?:fig|tbl)-\w+(?:-\w+)*)")
@@ -140,10 +142,8 @@ def _folded(blocks: list[dict[str, Any]], language: Language) -> list[dict[str, 
         if is_detail and any(block["kind"] != "code" for block in found):  # code is folded by itself
             headings = [re.match(r"#+\s+(.*)", block.get("text", "")) for block in found if block["kind"] == "text"]
             title = next((re.sub(r"[`*]", "", heading[1]) for heading in headings if heading), "")
-            numbers = [
-                f"{language.told(block['kind'].title())} {block['number']}" for block in found if "number" in block
-            ]
-            more = f"{', '.join(numbers[:2])} …{numbers[-1]}" if len(numbers) > 4 else ", ".join(numbers)
+            numbered = (block for block in found if "number" in block)
+            more = ", ".join(f"{language.told(block['kind'].title())} {block['number']}" for block in numbered)
             if not title and not more:
                 text = next((block["text"] for block in found if block["kind"] in ("text", "reading")), "")
                 more = re.sub(r"[*`]", "", textwrap.shorten(text, 70, placeholder=" …"))
@@ -152,50 +152,40 @@ def _folded(blocks: list[dict[str, Any]], language: Language) -> list[dict[str, 
     return made
 
 
+_NOT_DRAWN = {"svg", "pdf", "csv", "values", "names", "phrases", "tags", "attachments"}
+
+
 def _described(block: parts.Block, pictures: "Pictures", paper: bool) -> dict[str, Any] | None:
+    fields = {name: value for name, value in vars(block).items() if name not in _NOT_DRAWN}
+    about = {"kind": type(block).__name__.lower(), **fields}
+    if about.get("cell") is not None:
+        about["cell"] = str(block.cell)
     match block:
-        case parts.Markdown() if parts.ANSWER in block.tags:
-            return {"kind": "answer", **_text(pictures.settled(block.text or "*Not answered yet.*", block.attachments))}
         case parts.Markdown():
             is_question = parts.QUESTION in block.tags and not parts.is_heading(block)
-            return {
-                "kind": "question" if is_question else "text",
-                **_text(pictures.settled(block.text, block.attachments)),
-            }
+            kind = "answer" if parts.ANSWER in block.tags else "question" if is_question else "text"
+            return {"kind": kind, "text": pictures.settled(block.text or "*Not answered yet.*", block.attachments)}
         case parts.Reading():
-            return {"kind": "reading", **_text(pictures.settled(block.text))}
-        case parts.Code() if block.shown:
-            return {"kind": "code", "text": block.source.expandtabs(4), "lang": "python", "cell": str(block.cell)}
-        case parts.Provenance():
-            return {"kind": "provenance", "rows": block.rows, "warning": block.warning}
+            return about | {"text": pictures.settled(block.text)}
+        case parts.Code():
+            return about | {"text": block.source.expandtabs(4), "lang": "python"} if block.shown else None
         case parts.Figure():
-            about = {key: getattr(block, key) for key in ("name", "caption", "alt", "number", "panels")}
-            return {"kind": "figure", **about, **pictures.figure(block.svg, block.pdf if paper else b"")}
-        case parts.Table():
-            names = ("name", "caption", "number", "columns", "rows", "align", "bold", "links")
-            return {"kind": "table", **{name: getattr(block, name) for name in names}}
-        case parts.Failure():
-            tail = block.traceback.rstrip().split("\n")[-30:] if paper else [block.traceback]
-            about = {"name": block.name, "message": block.message, "traceback": "\n".join(tail)}
-            return {"kind": "failure", **about, "cell": None if block.cell is None else str(block.cell)}
+            return about | pictures.figure(block.svg, block.pdf if paper else b"")
+        case parts.Failure() if paper:
+            return about | {"traceback": "\n".join(block.traceback.rstrip().split("\n")[-30:])}
+        case parts.Output(mime="text/latex"):
+            return about | {"kind": "text", "text": block.content, "format": "latex"}
+        case parts.Output(mime="text/html"):
+            return about | {"kind": "html", "text": pictures.settled(block.content)}
+        case parts.Output(mime="text/plain"):
+            return about | {"kind": "printed", "text": shortened(block.content) if paper else _cut(block.content)}
         case parts.Output():
-            return {"cell": str(block.cell), **_output(block, pictures, paper)}
-
-
-def _output(block: parts.Output, pictures: "Pictures", paper: bool) -> dict[str, Any]:
-    if block.mime.startswith("image/"):
-        is_drawing = block.mime == "image/svg+xml"
-        drawn = pictures.figure(block.content, b"") if is_drawing else {"file": pictures.add(block.mime, block.content)}
-        return {"kind": "figure", "alt": f"Picture shown by code cell {block.cell}", **drawn}
-    if block.mime == "text/latex":
-        return {"kind": "text", **_text(block.content), "format": "latex"}
-    if block.mime == "text/html":
-        return {"kind": "html", "text": pictures.settled(block.content)}
-    return {"kind": "printed", "text": shortened(block.content) if paper else _cut(block.content)}
-
-
-def _text(text: str) -> dict[str, str]:
-    return {"text": _formulas_on_one_line(text), "format": "markdown"}
+            is_drawing = block.mime == "image/svg+xml"
+            drawn = (
+                pictures.figure(block.content, b"") if is_drawing else {"file": pictures.add(block.mime, block.content)}
+            )
+            return about | {"kind": "figure", "alt": f"Picture shown by code cell {block.cell}", **drawn}
+    return about
 
 
 def _cut(text: str) -> str:
@@ -216,26 +206,24 @@ def shortened(text: str, *, first: int = 14, last: int = 4) -> str:
 
 _PARAGRAPH = r"(?:(?!\n[ >]*\n).){1,2000}?"
 _FORMULA = re.compile(
-    rf"(?P<kept>^[ >]*(?P<fence>```+|~~~+).*?(?:^[ >]*(?P=fence)|\Z)|(?P<tick>`+){_PARAGRAPH}(?P=tick)|\$[^$\n]+\$)"
-    rf"|\$\$(?P<display>{_PARAGRAPH})\$\$|\\\\\[(?P<bracket>{_PARAGRAPH})\\\\\]|\\\\\((?P<inline>{_PARAGRAPH})\\\\\)"
+    rf"^[ >]*(?P<fence>```+|~~~+).*?(?:^[ >]*(?P=fence)|\Z)|(?P<tick>`+){_PARAGRAPH}(?P=tick)|\$[^$\n]+\$"
+    rf"|\$\$(?P<display>{_PARAGRAPH})\$\$"
     rf"|(?P<bare>\\begin\{{(?P<name>[a-zA-Z]+\*?)\}}{_PARAGRAPH}\\end\{{(?P=name)\}})",
     re.DOTALL | re.MULTILINE,
 )
 
 
 def _formulas_on_one_line(text: str) -> str:
-    """Each displayed formula on one line and between dollars, except in code.
+    """Each displayed formula on one line and between dollars, except in code and quotations.
 
     Jupyter takes formulas out before it reads Markdown; pandoc would see a list where a formula's line starts with
     "-". Environments without dollars are formulas in Jupyter, too.
     """
 
     def one_line(found: re.Match[str]) -> str:
-        if found["kept"] or "\n>" in found[0]:  # or in a quotation
+        formula = found["display"] or found["bare"]
+        if not formula or "\n>" in formula:
             return found[0]
-        if found["inline"]:
-            return f"${found['inline'].strip()}$"
-        formula = found["display"] or found["bracket"] or found["bare"]
         # On one line, a comment would take the rest of the formula along.
         lines = [re.sub(r"(?<!\\)%.*", "", line).strip() for line in formula.split("\n")]
         return f"$${' '.join(lines)}$$"
@@ -276,23 +264,20 @@ class Pictures:
         size = {side: str(round(float(sizes[side]) * scale)) for side in sizes}
         return {"file": file, **(size if len(size) == 2 else {}), "wide": int(size.get("width", 0)) > WIDE_FIGURE}
 
-    def settled(self, text: str, attachments: dict[str, dict[str, str]] | None = None) -> str:
-        """The text with its attached, written-in and neighbouring pictures called by their names here."""
-        text = _DATA_URI.sub(lambda found: self.add(found[1], found[2]), text)
-        for name, bundle in sorted((attachments or {}).items(), key=lambda each: -len(each[0])):
-            for mime in bundle.keys() & PICTURES.values():
-                file = self.add(mime, bundle[mime])
-                for spelled in (name, quote(name)):
-                    text = text.replace(f"attachment:{spelled}", file)
-        return _BESIDE.sub(self._beside, text)
+    def settled(self, text: str, attachments: Mapping[str, dict[str, str]] | None = None) -> str:
+        """A text as pandoc reads it: formulas on one line, and its own pictures called by their names here."""
+        text = _ADDRESS.sub(lambda found: self._named(unquote(found[0]), attachments or {}) or found[0], text)
+        return _formulas_on_one_line(text)
 
-    def _beside(self, found: re.Match[str]) -> str:
-        """A picture that lies beside the notebooks, or elsewhere in the workbook."""
-        path = (NOTEBOOKS / unquote(found[0])).resolve()
-        mime = PICTURES.get(path.suffix.lower().removeprefix("."))
-        if not mime or not path.is_relative_to(ROOT) or not path.is_file():
-            return found[0]
-        return self.add(mime, path.read_bytes())
+    def _named(self, address: str, attachments: Mapping[str, dict[str, str]]) -> str:
+        if written := _DATA_URI.fullmatch(address):
+            return self.add(*written.groups())
+        bundle = attachments.get(address.removeprefix("attachment:"), {})
+        path = (NOTEBOOKS / address).resolve()
+        mime = PICTURES.get(path.suffix.lower().removeprefix("."), "")
+        if mime and path.is_relative_to(ROOT) and os.path.isfile(path):
+            bundle = {mime: path.read_bytes()}
+        return next((self.add(mime, content) for mime, content in bundle.items() if mime in PICTURES.values()), "")
 
 
 def convert(order: dict[str, Any], pictures: Pictures, template: str = "") -> str:
