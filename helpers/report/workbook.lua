@@ -99,8 +99,9 @@ local CLASSES = {kbd = true, mark = true, details = true, summary = true}
 
 --- The element with no attribute that could load, run or move something.
 local function bare(element)
-  local sizes = {}
-  for _, side in ipairs({"width", "height"}) do sizes[side] = (element.attributes[side] or ""):match("^[%d.]+%%?$") end
+  local sizes = pandoc.List({"width", "height"})
+    :map(function(side) return {side, (element.attributes[side] or ""):match("^[%d.]+%%?$") or ""} end)
+    :filter(function(size) return size[2] ~= "" end)
   local is_code = element.t == "CodeBlock"
   element.attr = pandoc.Attr("", element.classes:filter(function(name) return CLASSES[name] or is_code end), sizes)
   return element
@@ -375,7 +376,7 @@ local function text_of(b)
     return to_typst(blocks):walk({Table = function(tbl) return call("data-table", table_arguments(tbl)) end})
   end
   return blocks:walk(DIRECTED):walk({
-    CodeBlock = function(code) return pandoc.CodeBlock(code.text, pandoc.Attr("", {}, {dir = "ltr", tabindex = "0"})) end,
+    CodeBlock = function(code) return pandoc.CodeBlock(code.text, pandoc.Attr("", {}, {{"dir", "ltr"}, {"tabindex", "0"}})) end,
     Div = function(div)
       local tag = div.classes[1]
       return FOLDED[tag] and fenced("<" .. tag .. ">", div.content, "</" .. tag .. ">")
