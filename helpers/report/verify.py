@@ -114,7 +114,7 @@ def _hold_against_a_run(path: Path, watch: Watch, verdict: Verdict, settings: Se
         run = Run(path, _injected(handed_in), path.stem, path.parent, path.parent, root)
         then, _ = incremental.earlier(path)
         if then is None:
-            raise UnreadableNotebook("it has no stamp: its run failed, or was none of the report command")
+            raise WorkbookError("it has no stamp: its run failed, or was none of the report command")
         # Before the run, which may leave files that the first one looked for in vain.
         for change in incremental.changes(then, incremental.inputs(handed_in, run, settings, then)):
             is_edited = change.startswith((incremental.CODE, incremental.PARAMETER))
@@ -123,7 +123,7 @@ def _hold_against_a_run(path: Path, watch: Watch, verdict: Verdict, settings: Se
     with _alone:
         given = read(executed, name=path.stem)
         if given.failure:
-            raise UnreadableNotebook(f"it does not run here: {given.failure}")
+            raise WorkbookError(f"it does not run here: {given.failure}")
         now_shown = _shown(given)
         for label in ("Device", "Precision"):
             a, b = (each.pop(f"provenance 1, {label}", "") for each in (shown, now_shown))

@@ -113,12 +113,15 @@ def test_what_was_changed_after_the_run_is_found(executed, verify):
 
 def test_on_another_machine_results_may_differ_a_little_and_a_damaged_hand_in_stops_no_other(executed, verify):
     executed.metadata.workbook.stamp["threads"] = "64"
-    hand_ins = {name: copy.deepcopy(executed) for name in ("damaged", "near", "far")}
+    hand_ins = {name: copy.deepcopy(executed) for name in ("damaged", "unknown", "raises", "near", "far")}
     hand_ins["damaged"].metadata.workbook.stamp["code of cell 2"] = None
+    del hand_ins["unknown"].metadata.workbook["stamp"]
+    hand_ins["raises"].cells[-1].source = "1 / 0"
     for name, value in (("near", 0.665), ("far", 0.6)):
         recorded(hand_ins[name])["numbers"][record.MIME]["numbers"][0] |= {"value": value, "std": 1.0}
-    damaged, near, far = verify(status=1, **hand_ins)
-    assert "NOT COMPARED: it" in damaged
+    damaged, unknown, raises, near, far = verify(status=1, **hand_ins)
+    assert "NOT COMPARED: it is damaged" in damaged and "NOT COMPARED: it has no stamp" in unknown
+    assert "NOT COMPARED: it does not run here: ZeroDivisionError" in raises
     assert "near.ipynb  as computed: " in near and "number accuracy, value" in near.partition("nearly equal: ")[2]
     assert "threads: 64 → 1" in near
     assert (
