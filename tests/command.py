@@ -45,6 +45,21 @@ def write_notebook(
     return path
 
 
+def left(root: Path, name: str) -> dict:
+    """What a notebook's run at the quick profile left as numbers."""
+    return json.loads((root / "reports" / "quick" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def executed(root: Path, name: str) -> nbformat.NotebookNode:
+    """The executed notebook of the same."""
+    return nbformat.read(root / "reports" / "quick" / f"{name}.ipynb", as_version=4)
+
+
+def printed(root: Path, name: str) -> str:
+    """What its cells printed."""
+    return "".join(o.get("text", "") for cell in executed(root, name).cells for o in cell.get("outputs", []))
+
+
 def executed_cell(source: Callable[[], object]) -> nbformat.NotebookNode:
     """A code cell with the outputs of a call, as Jupyter would save them."""
     outputs = []

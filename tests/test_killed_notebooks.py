@@ -1,6 +1,5 @@
 """A notebook whose kernel and whose command are killed in a training ends with the numbers of one that is not."""
 
-import json
 import signal
 import subprocess
 
@@ -8,7 +7,7 @@ import pytest
 
 from helpers import ROOT
 from helpers.report import cli
-from tests.command import report_command, write_notebook
+from tests.command import left, printed, report_command, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -49,12 +48,11 @@ def test_a_killed_notebook_ends_with_the_same_numbers(tmp_path):
     quiet = {"SEED": 3, "CHECKPOINT": None}
     exec(TRAINS, quiet)
     write_notebook(tmp_path, "01_trains", DIES, TRAINS, RECORDS)
-    report = tmp_path / "reports" / "quick" / "01_trains.json"
     assert cli.main(["--format", "html"], root=tmp_path) == 1
-    assert json.loads(report.read_text(encoding="utf-8"))["error"]["name"] == "KernelDied"
+    assert left(tmp_path, "01_trains")["error"]["name"] == "KernelDied"
     command = subprocess.run(report_command(tmp_path, "--format", "html"), cwd=ROOT, capture_output=True, text=True)
     assert command.returncode == -signal.SIGKILL, command.stderr
     assert cli.main(["--format", "html"], root=tmp_path) == 0
-    assert "resumed from 3" in report.with_suffix(".ipynb").read_text(encoding="utf-8")
-    numbers = json.loads(report.read_text(encoding="utf-8"))["numbers"]
+    assert "resumed from 3" in printed(tmp_path, "01_trains")
+    numbers = left(tmp_path, "01_trains")["numbers"]
     assert {name: number["value"] for name, number in numbers.items()} == quiet["history"].iloc[-1].to_dict()

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import nbformat
 import psutil
 import pytest
 
 from helpers import ROOT
 from helpers.data import MissingDataError
 from helpers.report import cli, cluster
-from tests.command import RESULT, report_command, write_notebook
+from tests.command import RESULT, left, printed, report_command, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -37,15 +36,6 @@ class {cluster.LACKS_DATA}(Exception):
     pass
 if not os.path.exists(os.path.join(os.environ["WORKBOOK_DATA"], "pets")):
     raise {cluster.LACKS_DATA}("no pets")"""
-
-
-def numbers(root: Path, name: str) -> dict:
-    return json.loads((root / "reports" / "quick" / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def printed(root: Path, name: str) -> str:
-    notebook = nbformat.read(root / "reports" / "quick" / f"{name}.ipynb", as_version=4)
-    return "".join(o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", []))
 
 
 def until(condition, *, what: str) -> None:
@@ -130,7 +120,7 @@ def test_notebooks_on_workers_that_lack_something_are_killed_or_left_alone(tmp_p
     assert cli.main(command, root=tmp_path) == 1
     assert "03_raises  failed: ValueError: its own (cell 3)" in capfd.readouterr().err
     assert all("ran on rich" in printed(tmp_path, name) for name in ("01_loads", "02_gpu"))
-    assert numbers(tmp_path, "01_loads")["numbers"]["seed"]["value"] == 3
+    assert left(tmp_path, "01_loads")["numbers"]["seed"]["value"] == 3
 
     # A killed worker is replaced.
     workers.kill("poor")
@@ -162,7 +152,7 @@ def test_notebooks_on_workers_that_lack_something_are_killed_or_left_alone(tmp_p
     workers.kill("scheduler")
     said = run.communicate(timeout=WAIT)[1]
     assert run.returncode == 1 and "the scheduler has gone" in said
-    assert page.read_text() == good and numbers(tmp_path, "04_waits")["status"] == "ok"
+    assert page.read_text() == good and left(tmp_path, "04_waits")["status"] == "ok"
 
 
 def test_a_scheduler_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):

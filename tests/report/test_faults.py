@@ -1,6 +1,5 @@
 """The report command when processes are killed, and in odd surroundings."""
 
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from helpers import ROOT
-from tests.command import CODE, RESULT, write_notebook
+from tests.command import CODE, RESULT, left, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +66,7 @@ def test_a_report_that_was_being_written_is_whole_after_the_next_run_in_surround
     # What is to be seen: half a file that a kill left is hidden, and goes a day later.
     seen = {path.name for path in reports.glob("[!.]*")}
     assert seen == {"index.html", *(f"{name}.{suffix}" for suffix in ("ipynb", "html", "pdf", "json"))}
-    content = json.loads((reports / f"{name}.json").read_text(encoding="utf-8"))
+    content = left(root, name)
     assert (content["status"], content["numbers"]["seed"]["value"]) == ("ok", 12)
     assert content["title"] == "کار من, <b>über</b> & ‘nine’ 😀"
     page = (reports / f"{name}.html").read_text(encoding="utf-8")

@@ -138,32 +138,22 @@ def test_texts_of_the_command_line_become_values_of_the_defaults_kind(values_of,
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "message"),
+    ("given", "message"),
     [
-        ("learning_rate", "2", r"no parameter 'learning_rate' in 01_cnn_on_a; did you mean 'LEARNING_RATE'\?"),
-        ("EPOCHS", "1:30", "EPOCHS must be a whole number .*8.* not '1:30'"),
-        ("LEARNING_RATE", "true", "LEARNING_RATE must be a number"),
-        ("LEARNING_RATE", "nan", "isn't a value that JSON can hold"),
-        ("AUGMENT", "None", "AUGMENT must be true or false"),
-        ("SEEDS", "[1, x]", "each entry of SEEDS must be a whole number"),
-        ("SEEDS", "[1", "-p SEEDS isn't YAML"),
-        ("IMAGE_SIZE", "2024-01-01", "IMAGE_SIZE must be a number or null .* not '2024-01-01'"),
+        (("learning_rate", "2"), r"no parameter 'learning_rate' in 01_cnn_on_a; did you mean 'LEARNING_RATE'\?"),
+        (("EPOCHS", "1:30"), "EPOCHS must be a whole number .*8.* not '1:30'"),
+        (("LEARNING_RATE", "true"), "LEARNING_RATE must be a number"),
+        (("LEARNING_RATE", "nan"), "isn't a value that JSON can hold"),
+        (("AUGMENT", "None"), "AUGMENT must be true or false"),
+        (("SEEDS", "[1, x]"), "each entry of SEEDS must be a whole number"),
+        (("SEEDS", "[1"), "-p SEEDS isn't YAML"),
+        (("IMAGE_SIZE", "2024-01-01"), "IMAGE_SIZE must be a number or null .* not '2024-01-01'"),
+        ("- EPOCHS\n", "mine.yaml.*as a map"),
+        ("EPOCHS: [\n", "mine.yaml.*isn't YAML"),
+        ("EPOCHS: 3\nSEED: 1\nEPOCHS: 5\n", "mine.yaml.*'EPOCHS' is there twice"),  # YAML would take the last one
+        ("LEARNING_RATE: slow\n", "mine.yaml.*LEARNING_RATE must be a number"),
     ],
 )
-def test_a_value_of_another_kind_and_an_unknown_name_are_refused(values_of, name, text, message):
+def test_a_value_of_another_kind_an_unknown_name_and_a_file_that_is_no_map_are_refused(values_of, given, message):
     with pytest.raises(Refused, match=message):
-        values_of((name, text))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("- EPOCHS\n", "as a map"),
-        ("EPOCHS: [\n", "isn't YAML"),
-        ("EPOCHS: 3\nSEED: 1\nEPOCHS: 5\n", "'EPOCHS' is there twice"),  # YAML would take the last one
-        ("LEARNING_RATE: slow\n", "LEARNING_RATE must be a number"),
-    ],
-)
-def test_a_file_that_is_no_map_of_parameters_is_refused(values_of, content, message):
-    with pytest.raises(Refused, match=f"mine.yaml.*{message}"):
-        values_of(file=content)
+        values_of(file=given) if isinstance(given, str) else values_of(given)

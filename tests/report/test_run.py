@@ -2,7 +2,6 @@
 
 import errno
 import io
-import json
 import math
 import os
 import re
@@ -24,7 +23,7 @@ from helpers import ROOT, plots, record
 from helpers.data import Source
 from helpers.report import cli, document, index, kernel
 from helpers.report.watch import Watch
-from tests.command import executed_cell, report_command, write_notebook
+from tests.command import executed, executed_cell, left, printed, report_command, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -79,15 +78,6 @@ class Session:
     def file(self, name: str) -> Path:
         return self.root / "reports" / "quick" / name
 
-    def json(self, notebook: str) -> dict:
-        return json.loads(self.file(f"{notebook}.json").read_text(encoding="utf-8"))
-
-    def executed(self, notebook: str) -> nbformat.NotebookNode:
-        return nbformat.read(self.file(f"{notebook}.ipynb"), as_version=4)
-
-    def printed(self, notebook: str) -> str:
-        return "".join(o.get("text", "") for cell in self.executed(notebook).cells for o in cell.get("outputs", []))
-
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
@@ -108,23 +98,24 @@ def session(root, tmp_path_factory) -> Iterator[Session]:
         yield Session(root, "-p", "EPOCHS", "2", "--timeout", "600", "--jobs", "1")
 
 
-def test_a_finished_run_leaves_every_file_and_nothing_else(session):
+def test_a_finished_run_leaves_every_file_and_nothing_else(session, root):
     names = {path.name for path in session.file("").iterdir()}
     notebooks = ("01_fine", "02_raises", "03_dies")
     reports = {f"{name}.{suffix}" for name in notebooks for suffix in ("ipynb", "html", "pdf", "json")}
     assert names == {"index.html", "workbook.pdf", *reports}
     assert session.file("01_fine.pdf").read_bytes().startswith(b"%PDF")
-    assert (session.json("01_fine")["status"], session.json("01_fine")["numbers"]["epochs"]["value"]) == ("ok", 2)
-    assert f"in {session.root} 0 1 1 None\n" in session.printed("01_fine"), "folder, hashes and threads of the kernel"
-    assert session.executed("01_fine").metadata.language_info.version == sys.version.split()[0]
+    fine = left(root, "01_fine")
+    assert (fine["status"], fine["numbers"]["epochs"]["value"]) == ("ok", 2)
+    assert f"in {root} 0 1 1 None\n" in printed(root, "01_fine"), "folder, hashes and threads of the kernel"
+    assert executed(root, "01_fine").metadata.language_info.version == sys.version.split()[0]
     commands = [child.cmdline() for child in psutil.Process().children(recursive=True)]
     assert not [command for command in commands if "ipykernel_launcher" in command], "no kernel is left"
 
 
-def test_progress_is_shown_and_kept_out_of_the_notebook(session):
+def test_progress_is_shown_and_kept_out_of_the_notebook(session, root):
     drawn = session.terminal.lines()
     assert any("01_fine  cell 4/6" in line and "method 1, epoch 2/2" in line for line in drawn)
-    training = session.executed("01_fine").cells[4]
+    training = executed(root, "01_fine").cells[4]
     assert [(o.name, o.text.strip()) for o in training.outputs] == [
         ("stdout", "before\nafter"),
         ("stderr", "said to stderr"),
@@ -139,9 +130,9 @@ def test_nothing_that_a_notebook_says_controls_the_terminal(session):
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", session.table)
 
 
-def test_the_notebook_names_no_folder_of_this_machine(session):
-    assert session.executed("01_fine").metadata.papermill.input_path == "01_fine.ipynb"
-    outputs = [str(cell.get("outputs", "")) for cell in session.executed("01_fine").cells[:5]]
+def test_the_notebook_names_no_folder_of_this_machine(session, root):
+    assert executed(root, "01_fine").metadata.papermill.input_path == "01_fine.ipynb"
+    outputs = [str(cell.get("outputs", "")) for cell in executed(root, "01_fine").cells[:5]]
     assert not any("Warning" in text or str(ROOT) in text or str(Path.home()) in text for text in outputs)
     for suffix in ("json", "html"):
         for name in ("01_fine", "02_raises"):
@@ -149,13 +140,13 @@ def test_the_notebook_names_no_folder_of_this_machine(session):
             assert not [folder for folder in (ROOT, Path.home(), sys.prefix) if f"{folder}/" in text]
 
 
-def test_a_failed_run_leaves_a_report_that_ends_with_its_error_and_the_others_go_on(session):
+def test_a_failed_run_leaves_a_report_that_ends_with_its_error_and_the_others_go_on(session, root):
     for name, error, words in (("02_raises", "ValueError", "good"), ("03_dies", "KernelDied", "memory runs out")):
-        told = session.json(name)
+        told = left(root, name)
         assert (told["status"], told["error"]["name"]) == ("failed", error) and words in told["error"]["message"]
         assert error in session.file(f"{name}.html").read_text(encoding="utf-8")
         assert told["numbers"]["epochs"]["value"] == 2
-    assert "never" not in session.printed("02_raises")
+    assert "never" not in printed(root, "02_raises")
     rows = {line.split()[0]: line.split()[1] for line in session.table.splitlines() if line[0].isdigit()}
     assert rows == {"01_fine": "ok", "02_raises": "FAILED", "03_dies": "FAILED"}
     assert session.status == 1
@@ -169,11 +160,11 @@ def test_an_endless_notebook_is_stopped_at_its_limit_and_computes_as_the_options
     begun = time.time()
     session = Session(tmp_path, "--timeout", "300", "--format", "html", "--threads", "3", "--force")
     assert session.status == 1
-    told = session.json("05_endless")
+    told = left(tmp_path, "05_endless")
     assert told["error"]["name"] == "NotebookTimeout" and told["numbers"]["epochs"]["value"] == 3
     assert "limit of 05:00; --timeout sets another" in told["error"]["message"]
     assert not session.file("05_endless.pdf").exists()
-    threads, _, anew = session.printed("05_endless").strip().rpartition(" ")
+    threads, _, anew = printed(tmp_path, "05_endless").strip().rpartition(" ")
     assert threads.endswith(" 3 3") and begun < float(anew) < time.time(), "older checkpoints are left aside"
 
 
@@ -272,18 +263,18 @@ def reports(tmp_path) -> Path:
     return tmp_path / "reports" / "quick"
 
 
-def test_key_results_that_are_missing_fail_the_run(executing, reports):
+def test_key_results_that_are_missing_fail_the_run(executing, tmp_path, reports):
     cells = drawing("a_curves"), measured()
     error = executing(naming("curve", "lo*", "*_accuracy"), *cells)
     assert "did not record: curve, *_accuracy" in error and "(cell" not in error
     assert "did not record" in (reports / "01_fake.html").read_text()
     # It is told by the page and the book, and not by the executed notebook, whose results are good.
-    executed = nbformat.read(reports / "01_fake.ipynb", as_version=4)
-    assert not [output for cell in executed.cells for output in cell.outputs if output.output_type == "error"]
+    cells_written = executed(tmp_path, "01_fake").cells
+    assert not [output for cell in cells_written for output in cell.outputs if output.output_type == "error"]
     (chapter,) = index.gathered(reports, "en").values()
     assert chapter.failure and "did not record: curve" in chapter.blocks[-1].message
     assert executing(naming("a_curves", "loss"), *cells) == ""
-    numbers = json.loads((reports / "01_fake.json").read_text(encoding="utf-8"))
+    numbers = left(tmp_path, "01_fake")
     assert (numbers["key_figure"], numbers["key_numbers"]) == ("a_curves", ["loss"])
     assert not index.gathered(reports, "en")["01_fake"].failure
 
@@ -293,7 +284,7 @@ def test_numbers_that_are_not_finite_and_runs_without_any_fail(executing):
     assert "recorded no figure" in executing(nbformat.v4.new_markdown_cell("# Only words"))
 
 
-def test_the_last_good_page_is_kept_until_a_run_is_good_again(executing, reports, monkeypatch):
+def test_the_last_good_page_is_kept_until_a_run_is_good_again(executing, tmp_path, reports, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError(f"no ink in {Path.home()}/ink")
 
@@ -308,7 +299,7 @@ def test_the_last_good_page_is_kept_until_a_run_is_good_again(executing, reports
         patch.setattr("helpers.report.render.pdf", broken)
         error = executing(measured(loss=0.75), formats="html,pdf")
     assert error == "PageNotDrawn: the PDF page could not be drawn: RuntimeError: no ink in ~/ink"
-    numbers = json.loads((reports / "01_fake.json").read_text(encoding="utf-8"))
+    numbers = left(tmp_path, "01_fake")
     assert (numbers["status"], numbers["error"]["name"]) == ("failed", "PageNotDrawn")
     assert numbers["numbers"]["loss"]["value"] == 0.75
     assert pages() == good | {"01_fake.html": pages()["01_fake.html"]} and b"0.75" in pages()["01_fake.html"]
