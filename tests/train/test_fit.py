@@ -103,6 +103,21 @@ def test_a_longer_training_starts_from_a_shorter_one_and_a_finished_one_trains_n
     assert not steps
 
 
+def test_a_training_that_an_error_ends_goes_on_from_the_last_checkpoint(
+    make_images, cpu, tmp_path, at_step, monkeypatch
+):
+    images, whole, network = make_images(8, size=12), dropout_network(), dropout_network()
+    options = {"epochs": 5, "batch_size": 8, "checkpoint_every": 2, "compute": cpu}
+    expected = train.fit(whole, images, images, **options)
+    at_step(14, lambda: 1 / 0)  # of four an epoch
+    with pytest.raises(ZeroDivisionError):
+        train.fit(dropout_network(), images, images, checkpoint=tmp_path, **options)
+    monkeypatch.undo()
+    result = train.fit(network, images, images, checkpoint=tmp_path, **options)
+    assert result.resumed_from == 2
+    assert_equal(network, result, whole, expected)
+
+
 CHANGES = {
     "learning_rate": 0.1,
     "batch_size": 4,
