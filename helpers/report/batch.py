@@ -37,13 +37,13 @@ def jobs_for(threads: int) -> int:
     return max(1, min(joblib.cpu_count() // threads, psutil.virtual_memory().available // MEMORY))
 
 
-def run_all(runs: Sequence[Run], settings: Settings, finished: Callable[[Run], None]) -> bool:
+def run_all(runs: Sequence[Run], settings: Settings, finished: Callable[[Run], None]) -> None:
     """Executes notebooks, or draws their pages anew, and writes the reports, one after the other.
 
     A thread carries out each run: it waits for a kernel, which is a process of its own, or for a cluster's worker.
     A run begins when those have ended that its notebook's metadata name (``workbook.after``), as it goes on with their
     trainings; ``finished`` is called when it has ended itself, however.
-    Returns whether all ended: False after Ctrl-C, when those under way were stopped, and their cells kept.
+    On Ctrl-C those under way are stopped, and their cells kept.
     """
     after = {path: read(path)["metadata"].get("workbook", {}).get("after", []) for path in {r.notebook for r in runs}}
     waiting = [*runs]
@@ -80,11 +80,9 @@ def run_all(runs: Sequence[Run], settings: Settings, finished: Callable[[Run], N
                     watches[run.name].refresh()
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            return False
         finally:
             for watch in watches.values():  # after Ctrl-C, or an error of ours, some are under way
                 watch.stop()
-    return True
 
 
 def _carry_out(run: Run, settings: Settings, execute: Callable | None, watch: Watch, drawing: Lock) -> None:
@@ -107,5 +105,5 @@ def _carry_out(run: Run, settings: Settings, execute: Callable | None, watch: Wa
                 if executed is not None and not run.is_written:
                     keep_interrupted(executed, run)
     except Exception as error:
-        run.error = "; ".join(filter(None, [run.error, in_words(error)]))
-    run.has_ended = run.is_written or not watch.is_stopped
+        if not watch.is_stopped:
+            run.error = "; ".join(filter(None, [run.error, in_words(error)]))

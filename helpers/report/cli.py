@@ -180,14 +180,14 @@ def _reports(workspace: Workspace, options: argparse.Namespace, settings: Settin
         workspace, notebooks, profile=options.profile, file=options.file, assignments=options.assignments
     )
     runs = [workspace.run(options.profile, notebook, values[notebook]) for notebook in notebooks]
-    is_complete = _run(runs, settings, notes)
+    _run(runs, settings, notes)
     reports, problem = workspace.reports(options.profile), ""
     page = reports / "index.html"
-    if any(run.has_ended for run in runs) or not page.is_file() or book.is_outdated(reports, settings):
+    if any(run.is_due for run in runs) or not page.is_file() or book.is_outdated(reports, settings):
         documents = index.gathered(reports, settings.language)
         problem = book.write_book(reports, documents, settings)
         index.write_page(reports, documents, settings)
-    return _close(runs, settings, page, is_complete, problem)
+    return _close(runs, settings, page, problem)
 
 
 def _sweep(workspace: Workspace, options: argparse.Namespace, settings: Settings) -> int:
@@ -207,13 +207,13 @@ def _sweep(workspace: Workspace, options: argparse.Namespace, settings: Settings
         grid=options.sweep,
         sweep_file=options.sweep_file,
     )
-    is_complete = _run(runs, settings)
+    _run(runs, settings)
     # Also after Ctrl-C: what an earlier command wrote would show other numbers than the points' reports.
     over = sweep.summary(workspace, options.profile, runs)
-    is_complete &= _run([over], replace(settings, jobs=1, scheduler="", anew=0.0))
+    _run([over], replace(settings, jobs=1, scheduler="", anew=0.0))
     reports = workspace.reports(options.profile)
     index.write_page(reports, index.gathered(reports, settings.language), settings)
-    return _close([*runs, over], settings, over.file(settings.formats[0]), is_complete)
+    return _close([*runs, over], settings, over.file(settings.formats[0]))
 
 
 def _verify(workspace: Workspace, options: argparse.Namespace, settings: Settings) -> int:
@@ -240,8 +240,8 @@ def _verify(workspace: Workspace, options: argparse.Namespace, settings: Setting
     return OK if all(are_good) else FAILED
 
 
-def _run(runs: Sequence[Run], settings: Settings, notes: Sequence[str] = ()) -> bool:
-    """Does what there is to do, and says what and why; whether all ended, and not Ctrl-C."""
+def _run(runs: Sequence[Run], settings: Settings, notes: Sequence[str] = ()) -> None:
+    """Does what there is to do, and says what and why."""
     from helpers.report.batch import run_all
     from helpers.report.incremental import look
 
@@ -256,17 +256,14 @@ def _run(runs: Sequence[Run], settings: Settings, notes: Sequence[str] = ()) -> 
     def finished(run: Run) -> None:
         _say(f"{run.name}  {f'failed: {run.error}' if run.error else 'ok'}")
 
-    if not (all_ended := run_all([run for run in runs if run.is_due], settings, finished)):
-        stopped = ", ".join(run.name for run in runs if run.is_due and not run.has_ended)
-        _say(f"interrupted: {stopped} did not end; kernels were stopped, what was finished is kept")
-    return all_ended
+    run_all([run for run in runs if run.is_due], settings, finished)
 
 
-def _close(runs: Sequence[Run], settings: Settings, page: Path, is_complete: bool, problem: str = "") -> int:
+def _close(runs: Sequence[Run], settings: Settings, page: Path, problem: str = "") -> int:
     """Tells how all went, and gives the exit status."""
     rows = [("notebook", "state", "run s")]
     for run in runs:
-        if run.has_ended or not run.is_due:
+        if not run.was_stopped:
             state = "FAILED" if run.error else "ok" if run.reasons else "drawn anew" if run.redraw else "unchanged"
             rows.append((run.name, state, "–" if run.execute_seconds is None else f"{run.execute_seconds:.1f}"))
     width = max(len(row[0]) for row in rows)
@@ -275,7 +272,8 @@ def _close(runs: Sequence[Run], settings: Settings, page: Path, is_complete: boo
     if problem:
         _say(f"error: {problem}")
     _tell_untranslated(settings.language)
-    if not is_complete:
+    if stopped := ", ".join(run.name for run in runs if run.was_stopped):
+        _say(f"interrupted: {stopped} did not end; kernels were stopped, what was finished is kept")
         return INTERRUPTED
     return FAILED if problem or any(run.error for run in runs) else OK
 

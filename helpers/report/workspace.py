@@ -75,13 +75,16 @@ class Run:
     redraw: list[str] = field(default_factory=list)  # why its pages have to be drawn anew, if it doesn't run
 
     error: str = ""  # why it failed, or was not run
-    has_ended: bool = False
     execute_seconds: float | None = None  # if it was executed, and not only drawn anew
     is_written: bool = False  # its report is; if not, that is still the one of an earlier run
 
     @property
     def is_due(self) -> bool:
         return bool(self.reasons or self.redraw)
+
+    @property
+    def was_stopped(self) -> bool:
+        return self.is_due and not self.is_written and not self.error
 
     def file(self, suffix: str) -> Path:
         return self.reports / f"{self.name}.{suffix}"
