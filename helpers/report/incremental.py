@@ -34,7 +34,7 @@ _LONGEST = 40
 def look(runs: Iterable[Run], settings: Settings) -> None:
     """Tells each run why it has to be executed, or its pages drawn anew."""
     # Notebooks share helpers and data, points of a sweep their notebook: each is looked at once.
-    state, notebook, layout = map(cache, (stamp.state, read, _layout))
+    state, notebook = cache(stamp.state), cache(read)
     for run in runs:
         then, page_then = earlier(run.file("ipynb"))
         run.reasons = [FORCED] if settings.anew else []
@@ -45,7 +45,7 @@ def look(runs: Iterable[Run], settings: Settings) -> None:
         if page_then is None:
             run.redraw = ["its last report was not finished"]
         else:
-            run.redraw = changes(page_then, page(notebook(run.notebook), settings, layout()))
+            run.redraw = changes(page_then, page(notebook(run.notebook), settings))
             run.redraw += _missing(run, settings)
 
 
@@ -85,7 +85,7 @@ def complete(executed: "NotebookNode", run: Run, settings: Settings) -> None:
         made |= inputs(executed, run, settings, others)
 
 
-def page(notebook: Mapping[str, Any], settings: Settings, layout: str | None = None) -> Stamp:
+def page(notebook: Mapping[str, Any], settings: Settings) -> Stamp:
     """What decides only how a report looks, given the outputs of a run: none of what a run left in it counts."""
     cells = [
         [
@@ -98,12 +98,8 @@ def page(notebook: Mapping[str, Any], settings: Settings, layout: str | None = N
         for cell in notebook["cells"]
         if not is_injected(cell)
     ]
-    return {
-        "prose": digest(json.dumps(cells, sort_keys=True)),
-        "layout": digest(
-            layout or _layout(), settings.show_code, settings.edition, settings.language, repr(settings.cover)
-        ),
-    }
+    how = (settings.show_code, settings.edition, settings.language, repr(settings.cover))
+    return {"prose": digest(json.dumps(cells, sort_keys=True)), "layout": digest(_layout(), *how)}
 
 
 def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "NotebookNode":
@@ -157,7 +153,9 @@ def _value(value: Any) -> str:
     return text if shown == text else f"{shown} {digest(text)}"
 
 
+@cache
 def _layout() -> str:
+    """How this command draws pages, whatever becomes of its files meanwhile."""
     works, texts = stamp.tree(NOTEBOOKS, "*.bib"), stamp.tree(LANGUAGES)
     drawing = [stamp.state(f"{LIBRARY}{library}", NOTEBOOKS) for library in _DRAWING]
     return digest(stamp.tree(Path(__file__).parent), works, texts, *drawing)
@@ -169,13 +167,13 @@ def changes(then: Stamp, now: Stamp) -> list[str]:
     for name in dict.fromkeys([*now, *then]):
         old, new = (each.get(name, ABSENT) for each in (then, now))
         if old != new:
-            states = [
-                "there" if state.startswith(HASH) else textwrap.shorten(state, _LONGEST, placeholder="…")
-                for state in (old, new)
-            ]
-            told = f": {states[0]} → {states[1]}" if states[0] != states[1] else ""
-            words.append(f"{name.removeprefix('./')}{told}")
+            told, now_told = map(_told, (old, new))
+            words.append(name.removeprefix("./") + (f": {told} → {now_told}" if told != now_told else ""))
     return words
+
+
+def _told(state: str) -> str:
+    return "there" if state.startswith(HASH) else textwrap.shorten(state, _LONGEST, placeholder="…")
 
 
 def _why_unknown(run: Run) -> str:

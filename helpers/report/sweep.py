@@ -6,7 +6,6 @@
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Sequence
 from itertools import product
@@ -22,7 +21,6 @@ from helpers.report.workspace import FORCED, QUICK, Refused, Run, Workspace, nea
 
 SUMMARY = "sweep"
 """The notebook over a sweep's points, and the name of its reports."""
-MOST_POINTS = 10_000
 LONGEST_NAME = 100
 """Characters: suffixes and temporary names must fit into the 255 bytes that file systems allow."""
 
@@ -106,8 +104,6 @@ def _of_grid(grid: Sequence[str], known: Values) -> list[Values]:
         if not equals or name in axes:
             raise Refused(f"--sweep takes NAME=VALUES, each once, such as SEED=0..4 or RATE=1e-3,3e-4, not {text!r}")
         axes[name] = _of_text(name, values, _default(name, known))
-    if math.prod(map(len, axes.values())) > MOST_POINTS:
-        raise Refused(f"a sweep has {MOST_POINTS:,} points at most: name fewer values")
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 
@@ -118,7 +114,7 @@ def _default(name: str, known: Values) -> Any:
 
 
 def _of_text(name: str, text: str, default: Any) -> list[Any]:
-    """A parameter's values from a text as it is typed behind --sweep."""
+    """A parameter's values from a text as it is typed behind --sweep; of numbers "0..4" stands for five."""
     import yaml
 
     try:
@@ -128,18 +124,12 @@ def _of_text(name: str, text: str, default: Any) -> list[Any]:
     if not items:
         why = "a part is empty, or needs quotes, as a text does with any of , : # [ ] { } in it"
         raise Refused(f"--sweep: {text!r} isn't a list of values: {why}")
-    is_number = default is None or type(default) in (int, float)
-    values = [each for item in items for each in (_range(item) if is_number and ".." in item else [item])]
+    values = []
+    for item in items:
+        ends = re.fullmatch(r"([+-]?\d+)\.\.([+-]?\d+)", str(item)) if not isinstance(default, str) else None
+        numbers = range(int(ends[1]), int(ends[2]) + 1) if ends else ()
+        values += numbers or [item]  # which `checked` refuses if it was to be a range
     return [checked(name, value, default, where="--sweep") for value in values]
-
-
-def _range(text: str) -> list[int]:
-    """The whole numbers from one to another."""
-    ends = re.fullmatch(r"([+-]?\d+)\.\.([+-]?\d+)", text)
-    first, last = map(int, ends.groups()) if ends else (0, -1)
-    if not first <= last < first + MOST_POINTS:
-        raise Refused(f"--sweep: {text!r} isn't a range of 1 to {MOST_POINTS:,} whole numbers, such as 0..4")
-    return list(range(first, last + 1))
 
 
 def _name(varied: Values) -> str:
@@ -162,23 +152,20 @@ def _name(varied: Values) -> str:
 def _result(run: Run, values: Values) -> dict[str, Any]:
     """What became of a point: its values, its state and why, and of a run that ended well what it gave."""
     pages = (run.file(suffix) for suffix in ("html", "pdf", "ipynb", "json"))
-    result = {
-        "report": run.name,
-        "page": next((page.name for page in pages if page.is_file()), ""),
-        "parameters": values,
-    }
-    result |= {"seconds": None, "title": "", "stand_in": "", "provenance": {}, "numbers": {}}
-    content = run.numbers()
-    if "error" not in content or "numbers" not in content:
-        return result | {"state": "not run", "why": "it has not run yet, or did not end"}
-    if content["error"]:
-        why = str(Failure(**content["error"], traceback=""))
-        return result | {"state": "FAILED", "why": why, "seconds": content["duration_seconds"]}
+    page = next((page.name for page in pages if page.is_file()), "")
+    content, state, why = run.numbers(), "ok", ""
+    given = ("title", "stand_in", "provenance", "key_numbers", "numbers")
+    if not content.keys() >= {"error", *given}:
+        state, why = "not run", "it has not run yet, or did not end"
+    elif content["error"]:
+        state, why = "FAILED", str(Failure(**content["error"], traceback=""))
     # A run that wrote nothing left the report of an earlier one.
-    if {*run.reasons} - {FORCED} and not run.is_written:
-        return result | {"state": "outdated", "why": "its report is of an earlier run, and something has changed since"}
-    given = {key: content[key] for key in ("title", "stand_in", "provenance", "key_numbers", "numbers")}
-    return result | given | {"state": "ok", "why": "", "seconds": content["duration_seconds"]}
+    elif {*run.reasons} - {FORCED} and not run.is_written:
+        state, why = "outdated", "its report is of an earlier run, and something has changed since"
+    seconds = content["duration_seconds"] if state in ("ok", "FAILED") else None
+    told = {"report": run.name, "page": page, "parameters": values, "state": state, "why": why, "seconds": seconds}
+    empty = {"title": "", "stand_in": "", "provenance": {}, "key_numbers": [], "numbers": {}}
+    return told | ({key: content[key] for key in given} if state == "ok" else empty)
 
 
 def _numbers(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -189,7 +176,7 @@ def _numbers(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         first = result["numbers"] | first
         for name, number in result["numbers"].items():
             labels.setdefault(name, set()).add(number["label"])
-    keys = key_numbers(first, (pattern for result in found for pattern in result.get("key_numbers", ())))
+    keys = key_numbers(first, (pattern for result in found for pattern in result["key_numbers"]))
     # A label may speak of a point's own parameters, such as how many epochs there were.
     said = {name: texts.pop() if len(texts) == 1 else name.replace("_", " ") for name, texts in labels.items()}
     names = dict.fromkeys([*keys, *labels])

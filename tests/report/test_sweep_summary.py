@@ -90,7 +90,7 @@ def summary(made):
     shown, axes = [], []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plt, "rcParams", plt.rcParams.copy())
-        patch.setattr(IPython.display, "display", lambda bundle, **_: shown.append(bundle[MIME]))
+        patch.setattr(IPython.display, "display", lambda bundle, **_: shown.append(json.loads(json.dumps(bundle[MIME]))))
         patch.setattr(plt, "close", lambda figure: axes.extend(figure.axes))
         namespace = {}
         for cell in nbformat.read(task.notebook, as_version=4).cells:
