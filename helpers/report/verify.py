@@ -23,7 +23,7 @@ from helpers.report import incremental
 from helpers.report.clean import printable
 from helpers.report.document import Document, Figure, Output, Provenance, Reading, Table, read
 from helpers.report.parameters import defaults
-from helpers.report.stamp import HASH, digest
+from helpers.report.stamp import digest
 from helpers.report.watch import Watch
 from helpers.report.workspace import Run, Settings, load
 
@@ -215,10 +215,8 @@ def _compare(then: Mapping[str, str], now: Mapping[str, str], limits: Mapping[st
         elif may_differ and b and (what.endswith(_BY_CHANCE) or _is_near(a, b, limits.get(what))):
             verdict.near.append(what)
         else:
-            told = (
-                " is not what the code gives" if HASH in (a[:1], b[:1]) else f": {a!r} is shown, the code gives {b!r}"
-            )
-            (verdict.unclear if may_differ and what not in limits else verdict.different).append(what + told)
+            told = f"{what}: {a!r} is shown, the code gives {b!r}"
+            (verdict.unclear if may_differ and what not in limits else verdict.different).append(told)
 
 
 def _is_near(a: str, b: str, limit: float | None) -> bool:

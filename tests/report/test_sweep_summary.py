@@ -90,15 +90,16 @@ def summary(made):
     shown, axes = [], []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plt, "rcParams", plt.rcParams.copy())
-        patch.setattr(IPython.display, "display", lambda bundle, **_: shown.append(json.loads(json.dumps(bundle[MIME]))))
+        patch.setattr(IPython.display, "display", lambda bundle, **_: shown.append(json.dumps(bundle[MIME])))
         patch.setattr(plt, "close", lambda figure: axes.extend(figure.axes))
         namespace = {}
         for cell in nbformat.read(task.notebook, as_version=4).cells:
             if cell.cell_type == "code":
                 exec(cell.source, namespace)
                 namespace |= task.parameters if "parameters" in cell.metadata.get("tags", []) else {}
-    found = {content.get("name", content["kind"]): content for content in shown}
-    return {**found, "readings": "\n".join(each["text"] for each in shown if each["kind"] == "reading")}, axes
+    recorded = [json.loads(text) for text in shown]
+    found = {content.get("name", content["kind"]): content for content in recorded}
+    return {**found, "readings": "\n".join(each["text"] for each in recorded if each["kind"] == "reading")}, axes
 
 
 @pytest.fixture(scope="module")

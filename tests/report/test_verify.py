@@ -97,7 +97,7 @@ def test_what_was_changed_after_the_run_is_found(executed, verify):
         "table losses, row 1 (a), loss, unrounded: '0.9' is shown, the code gives '0.655'",
         "number accuracy, value: '0.9' is shown, the code gives '0.655'",
         """values of "VGG16's second half reaches 65.5%.": """,
-        "figure line, drawing is not what the code gives",
+        "figure line, drawing: '#",
         "output 1, of cell 3: 'text/plain: another end' is shown, the code gives 'text/plain: the end'",
         'half reaches 90.0%." is shown, the code gives "VGG16\'s second half reaches 65.5%."',
     ):
@@ -106,7 +106,7 @@ def test_what_was_changed_after_the_run_is_found(executed, verify):
         "code of cell 2",
         "parameter RATE: 0.125 → 0.25",
         "parameter SEED: 3 → 4",
-        "figure line, drawing is not what",
+        "figure line, drawing: '#",
     )
     assert all(words in said[1] for words in changed)
 
