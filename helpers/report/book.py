@@ -31,12 +31,11 @@ def write_book(reports: Path, documents: Documents, how: Settings) -> str:
 
 
 def is_outdated(reports: Path, how: Settings) -> bool:
-    """Whether the book over the reports is missing, or older than one of them, or should not be there."""
-    book, found = reports / BOOK, executed(reports)
-    is_due = len(found) >= FEWEST_CHAPTERS
-    if "pdf" not in how.formats or not (is_due and book.is_file()):
-        return "pdf" in how.formats and is_due != book.is_file()
-    return any(path.stat().st_mtime_ns > book.stat().st_mtime_ns for path in found)
+    """Whether the page over the reports, or the book, is missing or older than one of them."""
+    made = [path.stat().st_mtime_ns for path in executed(reports)]
+    has_book = "pdf" in how.formats and len(made) >= FEWEST_CHAPTERS
+    over = [reports / "index.html", *([reports / BOOK] if has_book else [])]
+    return any(not path.is_file() or path.stat().st_mtime_ns < max(made, default=0) for path in over)
 
 
 def pdf(documents: Documents, how: Settings) -> bytes:

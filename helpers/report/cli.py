@@ -183,7 +183,7 @@ def _reports(workspace: Workspace, options: argparse.Namespace, settings: Settin
     _run(runs, settings, notes)
     reports, problem = workspace.reports(options.profile), ""
     page = reports / "index.html"
-    if any(run.is_due for run in runs) or not page.is_file() or book.is_outdated(reports, settings):
+    if book.is_outdated(reports, settings):
         documents = index.gathered(reports, settings.language)
         problem = book.write_book(reports, documents, settings)
         index.write_page(reports, documents, settings)

@@ -18,7 +18,7 @@ class Cover:
     """The fields, each "" or empty where nothing is to be said."""
 
     above: str = ""  # the line at the top
-    logo: bytes = b""  # a picture
+    logo: str | bytes = ""  # a picture
     university: str = ""
     faculty: str = ""
     course: str = ""
@@ -31,11 +31,13 @@ class Cover:
 
     def described(self, pictures: render.Pictures, title: str, language: Language) -> dict[str, Any]:
         """As workbook.typ takes it; its "given" tells whether there is more to say than the title."""
-        texts = {each.name: getattr(self, each.name) for each in fields(self) if each.type is str}
-        texts["date"] = self.date if isinstance(self.date, str) else language.day(self.date.isoformat())
-        authors = [{"name": name, "number": number} for name, number in self.authors]
-        logo = pictures.add("", self.logo) if self.logo else ""
-        return {**texts, "title": title, "authors": authors, "logo": logo, "given": self != Cover(title=self.title)}
+        about = {
+            "title": title,
+            "logo": pictures.add("", self.logo) if self.logo else "",
+            "authors": [{"name": name, "number": number} for name, number in self.authors],
+            "date": self.date if isinstance(self.date, str) else language.day(self.date.isoformat()),
+        }
+        return {**vars(self), **about, "given": self != Cover(title=self.title)}
 
 
 def read(root: Path, file: Path | None = None) -> Cover:
@@ -66,33 +68,24 @@ def _with(cover: Cover, given: Any, file: Path) -> Cover:
 
 def _field(name: str, value: Any, folder: Path) -> Any:
     if name == "authors":
-        return _authors(value)
+        return tuple(map(_author, value if isinstance(value, list) else [value]))
     if name == "date" and isinstance(value, datetime.date):
         return value
-    text = _text(value)
-    if name != "logo":
-        return text
-    return _logo(folder / text) if text else b""
-
-
-def _text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | None):
         raise TypeError(f"{value!r} is no text")
-    return printable("" if value is None else str(value)).strip()
+    text = printable("" if value is None else str(value)).strip()
+    return _picture(folder / text) if name == "logo" and text else text
 
 
-def _authors(value: Any) -> tuple[tuple[str, str], ...]:
-    made = []
-    for author in value if isinstance(value, list) else [value]:
-        about = author if isinstance(author, Mapping) else {"name": author}
-        if not about.keys() <= {"name", "number"} or not _text(about.get("name")):
-            raise TypeError(f"{author!r} is no name, and no table of a name and a number")
-        made.append((_text(about["name"]), _text(about.get("number"))))
-    return tuple(made)
+def _author(author: Any) -> tuple[str, str]:
+    about = author if isinstance(author, Mapping) else {"name": author}
+    name, number = (_field(key, about.get(key), Path()) for key in ("name", "number"))
+    if not name or about.keys() - {"name", "number"}:
+        raise TypeError(f"{author!r} is no name, and no table of a name and a number")
+    return name, number
 
 
-def _logo(path: Path) -> bytes:
-    """The picture, if it is one."""
+def _picture(path: Path) -> bytes:
     from PIL import Image
 
     content = path.read_bytes()

@@ -181,9 +181,9 @@ def parts(markdown: str) -> Iterator[tuple[bool, str]]:
 
 
 def translated(document: Document, code: str, notebook: str) -> Document:
-    """The document in another language, by the catalogue of its notebook; code and what cells printed stay as they are.
+    """The whole document in another language, by its notebook's catalogue; code and what cells printed stay.
 
-    Other languages count on the whole document: what a reader gets to see is selected of it afterwards.
+    What a reader gets to see of it is selected afterwards.
     """
     if code == ENGLISH:
         return document
@@ -250,23 +250,19 @@ def _entries(code: str, name: str) -> dict[str, str]:
 
 def write_catalogues(code: str, workspace: Workspace, names: Sequence[str]) -> Iterator[str]:
     """Brings a language's catalogues for the report's own words and for notebooks up to date; says what they lack."""
-    from babel import Locale, UnknownLocaleError
+    from babel import localedata
 
-    try:
-        is_known = code != ENGLISH and Locale.parse(code) is not None
-    except (UnknownLocaleError, ValueError):
-        is_known = False
-    if not is_known:
+    if code == ENGLISH or not localedata.exists(code):
         raise Refused(f"{code!r} is no other language than English that Babel knows, such as fa or de")
-    texts = {OWN: (own_messages(), True)}
+    yield _update(code, OWN, own_messages())
     for notebook in workspace.choose(names):
         runs = sorted(workspace.root.glob(f"reports/*/{notebook.stem}.ipynb"))
-        executed = [document_of(load(path), name=notebook.stem) for path in runs]
-        texts[notebook.stem] = messages(notebook, executed), bool(runs)
-    for name, (found, knows_all) in texts.items():
-        count, missing = update(code, name, found, knows_all=knows_all)
-        kept = "" if knows_all else "; no run is here that says which old ones its tables need: all stay"
-        yield f"{name}.po: {count} entries, {missing} without a translation{kept}"
+        texts = messages(notebook, [document_of(load(path), name=notebook.stem) for path in runs])
+        if runs:
+            yield _update(code, notebook.stem, texts)
+        else:
+            said = _update(code, notebook.stem, [*texts, *_entries(code, notebook.stem)])
+            yield f"{said}; no run is here that says which old ones its tables need: all stay"
 
 
 def messages(notebook: Path, executed: Iterable[Document] = ()) -> list[str]:
@@ -282,9 +278,8 @@ def messages(notebook: Path, executed: Iterable[Document] = ()) -> list[str]:
             found += _of_code(cell["source"])
     for document in executed:
         for table in (block for block in document.blocks if isinstance(block, Table)):
-            cells = [text for row in table.rows for text in row if not _NAME.fullmatch(text)]
-            texts = [_without_unit(text)[0] for text in (*table.columns, *cells)]
-            found += [text for text in texts if text not in table.phrases and _LETTERS.search(text)]
+            texts = [_without_unit(text)[0] for row in (table.columns, *table.rows) for text in row]
+            found += [text for text in texts if text not in table.phrases and _says(text)]
         for block in document.blocks:
             values = [value for _, values in block.phrases.values() for value in values.values()]
             found += [text for text in _values(values) if _WORDS.search(text)]
@@ -326,9 +321,10 @@ def _texts(node: ast.expr) -> list[str]:
 
 def _says(template: str) -> bool:
     """Whether there are words, not just a name, beside what is filled in."""
-    words = _FIELD.sub("", template).strip()
-    is_name = words == template and (len(words) == 1 or _NAME.fullmatch(words))
-    return not is_name and re.search(r"[^\W\d_]", words) is not None
+    words = _FIELD.sub("", template)
+    if words == template:
+        return _LETTERS.search(template) is not None and not _NAME.fullmatch(template)
+    return re.search(r"[^\W\d_]", words) is not None
 
 
 def _of_code(source: str) -> Iterator[str]:
@@ -342,14 +338,10 @@ def _of_code(source: str) -> Iterator[str]:
             yield node.value
 
 
-def update(code: str, name: str, texts: Iterable[str], *, knows_all: bool = True) -> tuple[int, int]:
-    """Writes a catalogue anew: an entry for each text, with the translations that there are.
+def _update(code: str, name: str, texts: Iterable[str]) -> str:
+    """Writes a catalogue anew: an entry for each text, with the translations that there are; says what it lacks.
 
-    Entries of texts that have changed a little keep their old translation, marked as fuzzy: they aren't used. Others
-    go, if ``texts`` are all: without a run it is unknown what tables say.
-
-    Returns:
-        How many entries there are, and how many of them nobody has translated.
+    Entries of texts that have changed a little keep their old translation, marked as fuzzy: they aren't used.
     """
     from babel.messages.catalog import Catalog
     from babel.messages.pofile import read_po, write_po
@@ -362,8 +354,6 @@ def update(code: str, name: str, texts: Iterable[str], *, knows_all: bool = True
     if path.is_file():
         with path.open("rb") as stream:
             catalogue = read_po(stream, locale=code)
-    for entry in [] if knows_all else catalogue:
-        template.add(entry.id)
     catalogue.update(template)
     catalogue.fuzzy = False
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -371,4 +361,5 @@ def update(code: str, name: str, texts: Iterable[str], *, knows_all: bool = True
         stream.write(_HEADER.format(code=code).encode())
         write_po(stream, catalogue, width=120, no_location=True, omit_header=True, ignore_obsolete=True)
     entries = [entry for entry in catalogue if entry.id]
-    return len(entries), sum(not entry.string or entry.fuzzy for entry in entries)
+    missing = sum(not entry.string or entry.fuzzy for entry in entries)
+    return f"{name}.po: {len(entries)} entries, {missing} without a translation"

@@ -95,11 +95,6 @@ def test_only_what_changed_runs_and_is_drawn_and_the_book_follows(tmp_path, repo
     assert report(*both)["02_two"] == "is drawn anew: prose, layout"
     write(tmp_path, "02_two", "x = 2")
     assert report(*both, "02", "-p", "SEED", "4") == {"02_two": "runs: code of cell 2, parameter SEED: 3 → 4"}
-    for path in book.parent.glob("02_two.*"):
-        path.unlink()
-    assert book.exists()
-    report(*both, "01")
-    assert not book.exists()
 
 
 def test_new_prose_is_drawn_without_running(one, report):

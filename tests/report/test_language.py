@@ -2,6 +2,7 @@
 
 import re
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from helpers import ROOT, record
 from helpers.report import language
 from helpers.report.document import Markdown, Reading, Table, read
+from helpers.report.workspace import Workspace
 from tests.command import executed_cell, write_notebook
 from tests.report.documents import figure, page, pdf_text, table
 
@@ -172,21 +174,24 @@ def test_there_is_a_catalogue_for_each_notebook():
         assert {path.stem for path in folder.glob("*.po")} >= names
 
 
-def test_a_catalogue_has_each_text_of_the_notebook_and_keeps_what_is_translated(persian, tmp_path):
+def test_a_catalogue_has_each_text_of_the_notebook_and_of_its_tables_and_keeps_what_is_translated(persian, tmp_path):
     code = '''"""Not this."""
 said = "ahead of all" if good else "far behind"
 record.reading("It reaches {accuracy:.1%} after {n:,} steps with {network}.", accuracy=f"{1} is no text")
 print(frame["accuracy"])'''
-    path = write_notebook(
-        tmp_path, "01_a", code, text="# A title\n\nWhat it is: a network\n(@fig-x).\n\n- An older sentence."
-    )
-    texts = language.messages(path)
-    assert texts == [
+    text = "# A title\n\nWhat it is: a network\n(@fig-x).\n\n- An older sentence."
+    assert language.messages(write_notebook(tmp_path, "01_a", code, text=text)) == [
         *("A title", "What it is: a network (@fig-x).", "- An older sentence.", "ahead of all", "far behind"),
         "It reaches {accuracy:.1%} after {n:,} steps with {network}.",
     ]
-    assert language.update("fa", "01_a", texts, knows_all=False) == (17, 4)
-    assert language.update("fa", "01_a", texts) == (6, 3)
+    _, told = language.write_catalogues("fa", Workspace(tmp_path), [])
+    assert told.startswith("01_a.po: 16 entries, 3 without a translation; no run is here")
+    frame = pd.DataFrame({"network": ["ResNet-18", "the linear one"]})
+    run = tmp_path / "reports" / "quick" / "01_a.ipynb"
+    run.parent.mkdir(parents=True)
+    nbformat.write(new_notebook(cells=[executed_cell(lambda: record.table(frame, "t", "Networks."))]), run)
+    _, told = language.write_catalogues("fa", Workspace(tmp_path), [])
+    assert told == "01_a.po: 8 entries, 5 without a translation"
     language._entries.cache_clear()
     again = language.Language("fa", "01_a")
     assert again.told("A title") == "عنوان" and again.told("far behind") == "far behind"
