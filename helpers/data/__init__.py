@@ -124,7 +124,7 @@ def _draw(known: sets.KnownSet, number: int, limits: dict[str, int], size: int, 
 
 
 def _read(name: str, root: Path, options: dict[str, Any]) -> dict[str, ImageData]:
-    """What there is of "train", "val" and "test", or "all"; of a folder of images read with these options."""
+    """What there is of "train", "val" and "test"; of a folder of images read with these options."""
     if name.startswith("folder:"):
         return folder.read(find_path(name.removeprefix("folder:"), root), **options)
     known, where = sets.get(name), sets.find(name, root=root)
@@ -151,8 +151,6 @@ def _choose(
     label = torch.full((len(names),), -1)
     label[wanted] = torch.arange(len(wanted))
     chosen = {key: (part, (label[part.labels] >= 0).nonzero().squeeze(1)) for key, part in parts.items()}
-    if "train" not in chosen:
-        chosen["train"] = chosen.pop("all")
     # Another seed each: with the same one, the images split off twice would be neighbours in one shuffled order.
     for key, fraction, its_seed in (("test", TEST_FRACTION, seed), ("val", val_fraction, seed + 1)):
         if key not in chosen:

@@ -1,7 +1,7 @@
 """Files from web servers, whole and verified. What a broken download has brought is kept, and the next goes on there.
 
 A file is known by its MD5 sum, so that it doesn't matter how many tries it took, or from which of several servers each
-part of it came.
+part of it came: it is whole as soon as its sum is right.
 """
 
 import gzip
@@ -30,71 +30,60 @@ TRIES = 5
 TIMEOUT = 30.0
 """Seconds to wait for a server that says nothing."""
 
-_CHUNK = 1 << 16
-
 
 def download(urls: Sequence[str], path: Path, md5: str) -> None:
-    """Brings one file, from the first of these addresses that gives it whole; a progress bar shows how it goes.
+    """Completes a file, from the first of these addresses that gives the rest of it; a progress bar shows how it goes.
 
-    What an earlier try has left beside it isn't asked for again (HTTP's Range). If the whole turns out to be wrong
-    then, it is fetched once more from its start. A DataError says why no server gave it, and what was kept.
+    What an earlier try has left isn't asked for again (HTTP's Range). If the whole turns out to be wrong then, it is
+    fetched once more from its start. A DataError says why no server gave it, and what was kept.
     """
-    part = path.with_name(f".{path.name}.part")
     failures = []
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(Path(f"{part}.lock")) as alone:
-            if not alone:
-                raise DataError("another process is downloading the same file: wait for it, or end it")
-            for url in [] if _has_sum(part, md5) else urls:
-                if failure := _fill(part, url, md5):
-                    failures.append(f"{url}: {failure}")
-                else:
-                    break
-            if len(failures) < len(urls):
-                part.replace(path)
+    with locked(path.with_name(f".{path.name}.lock")) as alone:
+        if not alone:
+            raise DataError("another process is downloading the same file: wait for it, or end it")
+        for url in urls:
+            if _has_sum(path, md5) or not (failure := _fill(path, url, md5)):
                 return
-    except OSError as error:
-        failures.append(_in_words(error))
-    size = _size(part)
+            failures.append(f"{url}: {failure}")
+    size = _size(path)
     kept = f"{size / 1e6:,.1f} MB are kept, and the next try goes on from there" if size else "nothing was kept"
     raise DataError(f"{'; '.join(failures)} ({kept})")
 
 
-def _fill(part: Path, url: str, md5: str) -> str:
+def _fill(path: Path, url: str, md5: str) -> str:
     """Completes a file from one server; returns why it could not."""
     for _ in range(TRIES):
-        begun = _size(part)
+        begun = _size(path)
         try:
-            _receive(part, url)
+            _receive(path, url)
         except (OSError, http.client.HTTPException, ValueError) as error:
             failure = _in_words(error)
             if getattr(error, "code", None) != 416:  # what is asked for lies behind the file's end
-                if _size(part) <= begun:
+                if _size(path) <= begun:
                     return failure
                 continue
-        if _has_sum(part, md5):
+        if _has_sum(path, md5):
             return ""
-        part.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         failure = "what came is another file: its MD5 sum differs"
         if not begun:  # else the fault may lie in what was there before
             return failure
     return failure
 
 
-def _receive(part: Path, url: str) -> None:
+def _receive(path: Path, url: str) -> None:
     """One answer of the server, to its end."""
-    size = _size(part)
+    size = _size(path)
     request = urllib.request.Request(url, headers={"Range": f"bytes={size}-"} if size else {})
     with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
         if getattr(response, "status", None) != http.client.PARTIAL_CONTENT:
             size = 0
         length = int(response.headers.get("Content-Length") or 0)
         whole = size + length if length else None
-        bar = tqdm(desc=part.name[1:], total=whole, initial=size, unit="B", unit_scale=True, leave=False)
-        with part.open("ab" if size else "wb") as file, bar:
+        bar = tqdm(desc=path.name, total=whole, initial=size, unit="B", unit_scale=True, leave=False)
+        with path.open("ab" if size else "wb") as file, bar:
             # read1 gives what has come; read would lose the beginning of a piece whose end doesn't come.
-            while chunk := response.read1(_CHUNK):
+            while chunk := response.read1(1 << 16):
                 size += len(chunk)
                 if size > MAX_BYTES:
                     raise ValueError(f"more than {MAX_BYTES / 1e9:g} GB came")
@@ -145,9 +134,9 @@ def fetch(name: str, *, root: Path = DATA, urls: Sequence[str] = ()) -> Path:
         server, wanted = kind.url.rpartition("/")[0], [(kind.filename, kind.tgz_md5)]
     folder, parts = root / known.folder, root / f".{name}.part"  # on one disk, so that finished files move in one step
     try:
+        parts.mkdir(parents=True, exist_ok=True)
         for file, md5 in wanted:
-            if not _has_sum(parts / file, md5):
-                download([f"{base.rstrip('/')}/{file}" for base in urls or [server]], parts / file, md5)
+            download([f"{base.rstrip('/')}/{file}" for base in urls or [server]], parts / file, md5)
         with tempfile.TemporaryDirectory(dir=parts) as unpacked:
             for file, _ in wanted:
                 _unpack(parts / file, Path(unpacked))

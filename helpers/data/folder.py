@@ -61,10 +61,10 @@ def read(
     name: str = "",
     title: str = "",
 ) -> dict[str, ImageData]:
-    """Reads a folder of images: "train" and perhaps "val" and "test", or "all"; views of one tensor.
+    """Reads a folder of images: "train" and perhaps "val" and "test"; views of one tensor.
 
     It holds ``train/<class>/*``, optionally with ``val`` and ``test``, also under such names as ``Training`` or
-    ``test_set``; or, if there is no ``train``, one folder for each class; or one folder alone that holds all this.
+    ``test_set``; or one folder for each class, which are all "train"; or one folder alone that holds all this.
     Images lie directly in their class's folder. What else is there, if it isn't hidden, is left out and named in the
     `Source`. Classes come in natural order ("2" before "10"), images in the order of class and file name. A link
     counts as what it leads to. A class's name is its folder's, in which what can't be shown stands as Python writes it.
@@ -76,8 +76,8 @@ def read(
     if not root.is_dir():
         raise MissingDataError(f"there is no folder {describe_where(root)}: put images there as {LAYOUT}")
     left_out: Counter[str] = Counter()
-    scan = {split: _classes(split, folder, left_out) for split, folder in _split_folders(root, left_out).items()}
-    classes = list(next(iter(scan.values())))  # those of the training images; no other split may have more
+    scan = {split: _classes(folder, left_out) for split, folder in _split_folders(root, left_out).items()}
+    classes = list(scan["train"])
     if len(classes) < 2:
         raise DataError(f"{describe_where(root)} has a single class, {classes[0]!r}: put images there as {LAYOUT}")
     for split, members in scan.items():
@@ -138,7 +138,7 @@ def _split(folder: Path) -> str | None:
 
 
 def _split_folders(root: Path, left_out: Counter[str]) -> dict[str, Path]:
-    """Folders by split, training first; "all" is the root itself, or the one folder in it."""
+    """Folders by split, training first; without a split, all is for training."""
     found: dict[str, Path] = {}
     folders = _content(root).folders
     for path in folders:
@@ -164,7 +164,7 @@ def _split_folders(root: Path, left_out: Counter[str]) -> dict[str, Path]:
         raise DataError(
             f"{describe_where(root)} holds {names} without class folders in them: put images there as {LAYOUT}"
         )
-    return _split_folders(inner, left_out) if (inner := _only_folder(root)) else {"all": root}
+    return _split_folders(inner, left_out) if (inner := _only_folder(root)) else {"train": root}
 
 
 def _only_folder(folder: Path) -> Path | None:
@@ -173,7 +173,7 @@ def _only_folder(folder: Path) -> Path | None:
     return inner[0] if len(inner) == 1 and not inner[0].is_symlink() and _content(inner[0]).folders else None
 
 
-def _classes(split: str, folder: Path, left_out: Counter[str]) -> dict[str, list[Path]]:
+def _classes(folder: Path, left_out: Counter[str]) -> dict[str, list[Path]]:
     """The images of each class."""
     while inner := _only_folder(folder):
         folder = inner
@@ -185,10 +185,9 @@ def _classes(split: str, folder: Path, left_out: Counter[str]) -> dict[str, list
     if not classes:
         raise DataError(f"{describe_where(folder)} has no class folders: put images there as {LAYOUT}")
     if empty := [repr(name) for name, inside in classes.items() if not inside.images]:
-        place = "" if split == "all" else f" in {split}"
         raise DataError(
-            f"classes without a readable image{place}: {first_few(empty)}. Put images directly into their folders, "
-            f"or take the folders away. Expected is {LAYOUT}"
+            f"classes without a readable image in {describe_where(folder)}: {first_few(empty)}. Put images directly "
+            f"into their folders, or take the folders away. Expected is {LAYOUT}"
         )
     return {name: inside.images for name, inside in classes.items()}
 

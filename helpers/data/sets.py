@@ -121,7 +121,7 @@ def _holds_files(known: KnownSet, where: Path) -> bool:
 
 
 def read(known: KnownSet, where: Path, **options: Any) -> dict[str, ImageData]:
-    """What there is of "train", "val" and "test", or "all", uint8 (N, C, H, W).
+    """What there is of "train", "val" and "test", uint8 (N, C, H, W).
 
     torchvision's files are read as torchvision does, CIFAR's by their sums; images as `helpers.data.folder.read` does
     with these options.

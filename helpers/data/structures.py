@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -95,10 +94,10 @@ class ImageData:
     source: Source
 
     def __post_init__(self) -> None:
-        if self.images.dtype == torch.uint8 and self.images.dim() != 4:
-            raise DataError(f"images are uint8 (N, C, H, W), not of shape {tuple(self.images.shape)}")
-        if self.images.dtype != torch.uint8 and not self.images.is_floating_point():
-            raise DataError(f"images are uint8, or floating point activations; not {self.images.dtype}")
+        are_pixels = self.images.dtype == torch.uint8 and self.images.dim() == 4
+        if not are_pixels and not self.images.is_floating_point():
+            what = f"{self.images.dtype} {tuple(self.images.shape)}"
+            raise DataError(f"images are uint8 (N, C, H, W), or floating point activations; not {what}")
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
             raise DataError(
                 f"labels are int64, one an image: ({len(self.images)},), not {self.labels.dtype} "
@@ -202,11 +201,6 @@ class Splits:
         a = [split.subset(split.labels < num_classes_a) for split in self.all]
         b = [split.subset(split.labels >= num_classes_a) for split in self.all]
         return Splits(*a), Splits(*b)
-
-    def summary(self) -> pd.DataFrame:
-        """Images by class: one row a class, the index named "class", a column for each split."""
-        columns = {split.split: split.class_counts().tolist() for split in self.all}
-        return pd.DataFrame(columns, index=pd.Index(self.class_names, name="class"))
 
     def __repr__(self) -> str:
         return " ".join(filter(None, [f"<{self.source.title}: {self.counts}>", self.source.warning]))

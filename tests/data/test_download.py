@@ -19,52 +19,35 @@ CONTENT = os.urandom(300_000)
 
 
 @pytest.fixture
-def path(tmp_path: Path, server) -> Path:
+def get(server, tmp_path: Path):
+    """Downloads from the server, or from folders of it; returns what the file holds then."""
     server.files["file.bin"] = CONTENT
-    return tmp_path / "new" / "file.bin"
 
-
-@pytest.fixture
-def get(server, path: Path):
-    """Downloads from the server, or from folders of it."""
-
-    def run(*folders: str) -> None:
-        download.download([f"{server.url}/{folder}file.bin" for folder in folders or [""]], path, md5(CONTENT))
+    def run(*folders: str) -> bytes:
+        urls = [f"{server.url}/{folder}file.bin" for folder in folders or [""]]
+        download.download(urls, tmp_path / "file.bin", md5(CONTENT))
+        assert list(tmp_path.iterdir()) == [tmp_path / "file.bin"]
+        return (tmp_path / "file.bin").read_bytes()
 
     return run
-
-
-def kept(path: Path) -> int:
-    """Bytes that wait for the next try."""
-    part = path.with_name(f".{path.name}.part")
-    return part.stat().st_size if part.exists() else 0
 
 
 def ranges(server) -> list[str | None]:
     return [request[1] for request in server.requests]
 
 
-def assert_whole(path: Path) -> None:
-    """Nothing but the file lies in the folder."""
-    assert path.read_bytes() == CONTENT
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_connection_that_breaks_or_falls_silent_is_taken_up_again(get, server, answer, path, monkeypatch) -> None:
+def test_a_connection_that_breaks_or_falls_silent_is_taken_up_again(get, server, answer, monkeypatch) -> None:
     monkeypatch.setattr(download, "TIMEOUT", 0.5)
     server.answers = [answer(sent=1000), answer(sent=2000, stalls=True), answer(announced=lambda length: None)]
-    get()
-    assert_whole(path)
+    assert get() == get() == CONTENT
     assert ranges(server) == [None, "bytes=1000-", "bytes=3000-"]
 
 
-def test_the_next_try_goes_on_and_from_another_server(get, server, answer, path) -> None:
+def test_the_next_try_goes_on_and_from_another_server(get, server, answer) -> None:
     server.answers = [answer(sent=1000), answer(status=500), answer(status=404), answer()]
     with pytest.raises(DataError, match=r"HTTP Error 500: .*\(0\.0 MB are kept, and the next try goes on from there"):
         get()
-    assert kept(path) == 1000 and not path.exists()
-    get("a/", "b/")
-    assert_whole(path)
+    assert get("a/", "b/") == CONTENT
     assert [request[0] for request in server.requests[2:]] == ["/a/file.bin", "/b/file.bin"]
     assert ranges(server) == [None, "bytes=1000-", "bytes=1000-", "bytes=1000-"]
 
@@ -72,13 +55,17 @@ def test_the_next_try_goes_on_and_from_another_server(get, server, answer, path)
 @pytest.mark.parametrize(
     "answers", [{"ranges": False}, {"first": lambda start: start - 5}, {"content": CONTENT}, {"announced": lambda n: 7}]
 )
-def test_wrong_parts_and_servers_without_parts_still_give_the_file(get, server, answer, path, answers) -> None:
+def test_wrong_parts_and_servers_without_parts_still_give_the_file(get, server, answer, answers) -> None:
     server.answers = [answer(sent=1000, content=os.urandom(5000)), answer(status=500), answer(**answers)]
     with pytest.raises(DataError):
         get()
     server.answers = [answer(**answers), answer()]
-    get()
-    assert_whole(path)
+    assert get() == CONTENT
+
+
+def test_what_was_kept_is_longer_than_the_file(get, tmp_path: Path) -> None:
+    (tmp_path / "file.bin").write_bytes(os.urandom(len(CONTENT) + 1))
+    assert get() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -89,35 +76,29 @@ def test_wrong_parts_and_servers_without_parts_still_give_the_file(get, server, 
         ({"stalls": True}, "timed out"),
     ],
 )
-def test_a_failure_is_told_and_keeps_nothing_wrong(faults, message, get, server, answer, path, monkeypatch) -> None:
+def test_a_failure_is_told_and_keeps_nothing_wrong(faults, message, get, server, answer, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(download, "TIMEOUT", 0.2)
     server.answers = [answer(**faults)]
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises(DataError, match=rf"{message}.*\(nothing was kept\)$") as caught:
         get()
-    assert "nothing was kept" in str(caught.value) and str(caught.value).isprintable()
-    assert kept(path) == 0 and not path.exists()
+    assert str(caught.value).isprintable() and list(tmp_path.iterdir()) == []
 
 
-def test_two_processes_do_not_write_one_file(get, server, path) -> None:
-    path.parent.mkdir()
-    with FileLock(f"{path.with_name('.file.bin.part')}.lock"), pytest.raises(DataError, match="another process"):
+def test_two_processes_do_not_write_one_file(get, tmp_path: Path) -> None:
+    with FileLock(tmp_path / ".file.bin.lock"), pytest.raises(DataError, match="another process"):
         get()
-    get()
-    assert_whole(path)
+    assert get() == CONTENT
 
 
-def test_what_came_before_ctrl_c_is_kept(get, server, path, monkeypatch) -> None:
+def test_what_came_before_ctrl_c_is_kept(get, server, tmp_path: Path, monkeypatch) -> None:
     def interrupt(bar, number: int) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("helpers.data.download.tqdm.update", interrupt)
         get()
-    begun = kept(path)
-    assert begun > 0
-    get()
-    assert_whole(path)
-    assert ranges(server)[-1] == f"bytes={begun}-"
+    begun = (tmp_path / "file.bin").stat().st_size
+    assert begun > 0 and get() == CONTENT and ranges(server)[-1] == f"bytes={begun}-"
 
 
 # python -m helpers.data

@@ -11,10 +11,10 @@ SOURCE = Source("random", "Random colours", "made by a test")
 NAMES = ("cat", "dog", "owl")
 
 
-def image_data(labels, images=None, names=NAMES, split="train"):
+def image_data(labels, images=None, split="train"):
     labels = torch.tensor(labels)
     images = torch.zeros(len(labels), 3, 4, 4, dtype=torch.uint8) if images is None else images
-    return ImageData(images, labels, names, split, SOURCE)
+    return ImageData(images, labels, NAMES, split, SOURCE)
 
 
 def test_mean_and_std_are_those_of_the_pixels():
@@ -40,7 +40,7 @@ def test_the_first_images_of_each_class_come_class_by_class():
         ([-1, 0], None, "go from -1 to 0"),
         ([0, 1], torch.zeros(3, 3, 4, 4, dtype=torch.uint8), "one an image"),
         ([0, 1], torch.zeros(2, 3, 4, dtype=torch.uint8), "N, C, H, W"),
-        ([0, 1], torch.zeros(2, 3, 4, 4, dtype=torch.int64), "uint8"),
+        ([0, 1], torch.zeros(2, 3, 4, 4, dtype=torch.int64), "not torch.int64"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(labels, images, message):
@@ -51,7 +51,6 @@ def test_what_does_not_fit_together_is_refused(labels, images, message):
 def test_splits_say_what_they_hold_and_a_cut_gives_the_first_classes_and_the_others():
     splits = Splits(image_data([0, 1, 2]), image_data([0, 1], split="val"), image_data([0], split="test"))
     assert splits.counts.startswith("3 training, 2 validation, 1 test images; 3 classes; 3 × 4 × 4")
-    assert splits.summary().loc["cat"].to_dict() == {"train": 1, "val": 1, "test": 1}
     a, b = splits.cut(2)
     assert [part.labels.tolist() for part in (*a.all, *b.all)] == [[0, 1], [0, 1], [0], [2], [], []]
     assert a.class_names == b.class_names == NAMES
@@ -62,13 +61,11 @@ def test_splits_say_what_they_hold_and_a_cut_gives_the_first_classes_and_the_oth
 
 @pytest.mark.parametrize(("size", "shape"), [(16, (32, 32)), (5, (20, 32)), (2, (20, 32))])
 def test_a_lower_resolution_is_pillows_and_everything_but_the_pixels_stays(size, shape):
-    images = torch.randint(0, 256, (5, 3, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    data = image_data([0, 1, 0, 1, 2], images)
+    data = image_data([0, 1, 2], torch.randint(0, 256, (3, 3, *shape), dtype=torch.uint8))
     lowered = lower_resolution(data, size)
-    for image, result in zip(images, lowered.images, strict=True):
-        file = Image.fromarray(image.permute(1, 2, 0).numpy())
-        small = file.resize((size, size), Image.Resampling.BILINEAR)
-        expected = np.asarray(small.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)).astype(int)
+    for image, result in zip(data.images, lowered.images, strict=True):
+        small = Image.fromarray(image.permute(1, 2, 0).numpy()).resize((size, size), Image.Resampling.BILINEAR)
+        expected = np.asarray(small.resize(shape[::-1], Image.Resampling.BILINEAR)).astype(int)
         assert np.abs(result.permute(1, 2, 0).numpy() - expected).max() <= 2  # each step rounds
     assert torch.equal(lowered.labels, data.labels)
     assert (lowered.class_names, lowered.split, lowered.source) == (NAMES, "train", SOURCE)
