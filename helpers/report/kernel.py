@@ -26,7 +26,6 @@ from papermill.engines import NotebookExecutionManager
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from tqdm import tqdm
-from traitlets.config import Config
 
 from helpers import PACKAGE, WorkbookError
 from helpers.report import clean, stamp
@@ -63,7 +62,7 @@ def execute(source: str, run: Run, settings: Settings, watch: Watch) -> Notebook
     ):
         client = _Client(made, settings, watch, Path(folder))
         try:
-            client.execute(env=_environment(settings), cwd=str(run.root), stdout=said, stderr=said)
+            client.execute(env=_environment(settings), cwd=str(run.root), stdout=said, stderr=said, cleanup_kc=True)
         except Exception as error:
             client.explain(error)
     made.notebook_complete()
@@ -85,11 +84,9 @@ class _Client(PapermillNotebookClient):
     def __init__(self, made: NotebookExecutionManager, settings: Settings, watch: Watch, scratch: Path) -> None:
         super().__init__(
             made,
+            _KernelManager(**_connection(scratch)),
             timeout_func=self._remaining,
             on_cell_execute=self._begin,
-            kernel_name="python3",
-            kernel_manager_class=_KernelManager,
-            config=Config(KernelManager=_connection(scratch)),
             log=_LOG,
             # An output of many megabytes needs its time on a busy machine.
             iopub_timeout=60,
@@ -146,10 +143,8 @@ class _Client(PapermillNotebookClient):
             name, message = "KernelDied", self._why_dead()
         elif isinstance(error, CellTimeoutError) and "IOPub" not in message:
             limit = tqdm.format_interval(self._limit or 0)
-            name, message = (
-                "NotebookTimeout",
-                f"the notebook was stopped at its limit of {limit}; --timeout sets another",
-            )
+            name = "NotebookTimeout"
+            message = f"the notebook was stopped at its limit of {limit}; --timeout sets another"
         self._cell.outputs.append(nbformat.v4.new_output("error", ename=name, evalue=message, traceback=[]))
         self.nb_man.cell_exception(self._cell)
 
