@@ -42,8 +42,6 @@ print("said to stderr", file=sys.stderr)
 warnings.warn("where this machine keeps its files")"""
 RESULT = 'record.numbers([record.Number("epochs", "Epochs", float(EPOCHS))], "results", "What the run gave.")'
 SURROUNDINGS = """\
-x = b"x" * (300 * 2**20)
-del x
 names = "PYTHONHASHSEED", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "WORKBOOK_TRAIN_ANEW"
 print("in", os.getcwd(), *(os.environ.get(name) for name in names))"""
 RAISES = 'raise ValueError("no\\x1b]0;a title\\x07 \\x9b2Jgood")'
@@ -61,22 +59,16 @@ class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
-    def lines(self) -> list[str]:
-        return re.split(r"[\r\n]+", re.sub(r"\x1b\[\d*[AJK]", "", self.getvalue()))
-
 
 class Session:
-    """One run of the command: its exit status, what it printed, and the folders it wrote."""
+    """One run of the command: its exit status, what it printed and what it drew on the terminal, and its reports."""
 
     def __init__(self, root: Path, *arguments: str) -> None:
-        self.terminal, printed = Terminal(), io.StringIO()
-        with redirect_stderr(self.terminal), redirect_stdout(printed):
+        terminal, table = Terminal(), io.StringIO()
+        with redirect_stderr(terminal), redirect_stdout(table):
             self.status = cli.main(arguments, root=root)
-        self.table = printed.getvalue()
-        self.root = root
-
-    def file(self, name: str) -> Path:
-        return self.root / "reports" / "quick" / name
+        self.said, self.table = terminal.getvalue(), table.getvalue()
+        self.reports = root / "reports" / "quick"
 
 
 @pytest.fixture(scope="module")
@@ -99,11 +91,11 @@ def session(root, tmp_path_factory) -> Iterator[Session]:
 
 
 def test_a_finished_run_leaves_every_file_and_nothing_else(session, root):
-    names = {path.name for path in session.file("").iterdir()}
+    names = {path.name for path in session.reports.iterdir()}
     notebooks = ("01_fine", "02_raises", "03_dies")
     reports = {f"{name}.{suffix}" for name in notebooks for suffix in ("ipynb", "html", "pdf", "json")}
     assert names == {"index.html", "workbook.pdf", *reports}
-    assert session.file("01_fine.pdf").read_bytes().startswith(b"%PDF")
+    assert (session.reports / "01_fine.pdf").read_bytes().startswith(b"%PDF")
     fine = left(root, "01_fine")
     assert (fine["status"], fine["numbers"]["epochs"]["value"]) == ("ok", 2)
     assert f"in {root} 0 1 1 None\n" in printed(root, "01_fine"), "folder, hashes and threads of the kernel"
@@ -113,8 +105,8 @@ def test_a_finished_run_leaves_every_file_and_nothing_else(session, root):
 
 
 def test_progress_is_shown_and_kept_out_of_the_notebook(session, root):
-    drawn = session.terminal.lines()
-    assert any("01_fine  cell 4/6" in line and "method 1, epoch 2/2" in line for line in drawn)
+    drawn = re.sub(r"\x1b\[\d*[AJK]", "", session.said)
+    assert re.search(r"01_fine  cell 4/6[^\r\n]*method 1, epoch 2/2", drawn)
     training = executed(root, "01_fine").cells[4]
     assert [(o.name, o.text.strip()) for o in training.outputs] == [
         ("stdout", "before\nafter"),
@@ -124,7 +116,7 @@ def test_progress_is_shown_and_kept_out_of_the_notebook(session, root):
 
 def test_nothing_that_a_notebook_says_controls_the_terminal(session):
     """Neither a window's title or the clipboard (OSC) nor, as one character, a command (CSI)."""
-    shown = re.sub(r"\x1b\[[AK]", "", session.terminal.getvalue())  # tqdm's own: a line up
+    shown = re.sub(r"\x1b\[[AK]", "", session.said)  # tqdm's own: a line up
     assert "02_raises  failed: ValueError: no 2Jgood (cell 5)" in shown
     assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", shown)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", session.table)
@@ -136,7 +128,7 @@ def test_the_notebook_names_no_folder_of_this_machine(session, root):
     assert not any("Warning" in text or str(ROOT) in text or str(Path.home()) in text for text in outputs)
     for suffix in ("json", "html"):
         for name in ("01_fine", "02_raises"):
-            text = session.file(f"{name}.{suffix}").read_text(encoding="utf-8")
+            text = (session.reports / f"{name}.{suffix}").read_text(encoding="utf-8")
             assert not [folder for folder in (ROOT, Path.home(), sys.prefix) if f"{folder}/" in text]
 
 
@@ -144,7 +136,7 @@ def test_a_failed_run_leaves_a_report_that_ends_with_its_error_and_the_others_go
     for name, error, words in (("02_raises", "ValueError", "good"), ("03_dies", "KernelDied", "memory runs out")):
         told = left(root, name)
         assert (told["status"], told["error"]["name"]) == ("failed", error) and words in told["error"]["message"]
-        assert error in session.file(f"{name}.html").read_text(encoding="utf-8")
+        assert error in (session.reports / f"{name}.html").read_text(encoding="utf-8")
         assert told["numbers"]["epochs"]["value"] == 2
     assert "never" not in printed(root, "02_raises")
     rows = {line.split()[0]: line.split()[1] for line in session.table.splitlines() if line[0].isdigit()}
@@ -163,7 +155,7 @@ def test_an_endless_notebook_is_stopped_at_its_limit_and_computes_as_the_options
     told = left(tmp_path, "05_endless")
     assert told["error"]["name"] == "NotebookTimeout" and told["numbers"]["epochs"]["value"] == 3
     assert "limit of 05:00; --timeout sets another" in told["error"]["message"]
-    assert not session.file("05_endless.pdf").exists()
+    assert not (session.reports / "05_endless.pdf").exists()
     threads, _, anew = printed(tmp_path, "05_endless").strip().rpartition(" ")
     assert threads.endswith(" 3 3") and begun < float(anew) < time.time(), "older checkpoints are left aside"
 
@@ -175,9 +167,9 @@ def test_a_kernel_that_does_not_start_fails_its_notebook_with_what_it_said(tmp_p
     monkeypatch.setattr(sys, "executable", str(python))
     write_notebook(tmp_path, "08_words", parameters=None)
     session = Session(tmp_path, "--format", "html")
-    assert session.status == 1 and not session.file("08_words.html").exists()
-    said = session.terminal.getvalue()
-    assert "08_words  failed: its kernel does not start" in said and "No module named ipykernel" in said
+    assert session.status == 1 and not (session.reports / "08_words.html").exists()
+    assert "08_words  failed: its kernel does not start" in session.said
+    assert "No module named ipykernel" in session.said
 
 
 def test_ctrl_c_stops_the_kernels_and_keeps_what_ran(tmp_path):
