@@ -14,7 +14,6 @@ import platform
 import re
 import subprocess
 import textwrap
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
@@ -237,7 +236,7 @@ def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None, dat
     """Shows a figure once, as vectors (SVG for the page, PDF for print), and closes it.
 
     The functions of `helpers.plots` say what they drew: of that are made the CSV file with the numbers behind the
-    figure, and the text that a screen reader says in place of it.
+    figure (of 200,000 at most), and the text that a screen reader says in place of it.
 
     Args:
         drawing: a matplotlib Figure, Axes, or array or list of Axes of one figure.
@@ -352,16 +351,13 @@ def telling(
         caption: of the table.
         fixed: columns that stay in any case.
     """
-    without_value, alike = set(), {}
-    for j, column in enumerate(columns):
-        if j not in fixed and column and {*column} <= {"", NONE}:
-            without_value.add(j)
-        elif j not in fixed and len(column) > 1 and len({*column}) == 1:
-            alike[j] = column[0]
-    if len(columns) - len(without_value) - len(alike) < 2:
-        alike = {}
-    said = [say("{heading} ({text})", heading=headings[j], text=text) for j, text in alike.items()]
-    kept = [j for j in range(len(columns)) if j not in without_value and j not in alike] or [*range(len(columns))]
+    free = {j: {*column} for j, column in enumerate(columns) if j not in fixed and column}
+    empty = {j for j, texts in free.items() if texts <= {"", NONE}}
+    alike = [j for j, texts in free.items() if len(texts) == 1 and len(columns[j]) > 1 and j not in empty]
+    if len(columns) - len(empty) - len(alike) < 2:
+        alike = []
+    said = [say("{heading} ({text})", heading=headings[j], text=columns[j][0]) for j in alike]
+    kept = [j for j in range(len(columns)) if j not in {*empty, *alike}] or [*range(len(columns))]
     return kept, say("{caption} The same in all rows: {said}.", caption=caption, said=said) if said else caption
 
 
@@ -588,16 +584,16 @@ def _texts(content: Any) -> Iterator[str]:
 
 
 def _show_table(kind: str, name: str, caption: str, content: dict[str, Any]) -> None:
-    def line(tag: str, cells: Iterable[str]) -> str:
-        pairs = zip(cells, content["align"], strict=True)
-        return "".join(["<tr>", *(f'<{tag} style="text-align:{side}">{cell}</{tag}>' for cell, side in pairs), "</tr>"])
-
-    body = []
-    for i, row in enumerate(content["rows"]):
-        texts = enumerate(map(escape, row))
-        body.append(line("td", (f"<b>{text}</b>" if (i, j) in content["bold"] else text for j, text in texts)))
-    head = line("th", map(escape, content["columns"]))
-    html = f"{_caption('tbl', name, caption)}<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
+    lines = []
+    for i, row in enumerate([content["columns"], *content["rows"]]):
+        tag, cells = "td" if i else "th", []
+        for j, (text, side) in enumerate(zip(row, content["align"], strict=True)):
+            shown = f"<b>{escape(text)}</b>" if (i - 1, j) in content["bold"] else escape(text)
+            cells.append(f'<{tag} style="text-align:{side}">{shown}</{tag}>')
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    html = (
+        f"{_caption('tbl', name, caption)}<table><thead>{lines[0]}</thead><tbody>{''.join(lines[1:])}</tbody></table>"
+    )
     _show({"kind": kind, "name": name, "caption": caption, **content}, {"text/html": html, "text/plain": caption})
 
 
@@ -655,11 +651,7 @@ def _csv_behind(notes: Mapping[Any, Mapping[str, Any]], data: Any) -> str:
     if len(frames) > 1:
         for frame, (ax, note) in zip(frames, notes.items(), strict=True):
             frame.insert(0, "panel", " ".join(ax.get_title().split()) or note["y"])
-    count = sum(map(len, frames))
-    if count > MOST_ROWS:
-        about = f"this figure draws {count:,} numbers: its CSV file, which holds {MOST_ROWS:,} at most, is left out"
-        warnings.warn(about, stacklevel=3)
-    if not 0 < count <= MOST_ROWS:
+    if not 0 < sum(map(len, frames)) <= MOST_ROWS:
         return ""
     whole = pd.concat(frames, ignore_index=True)
     return csv_text([whole.columns, *whole.where(whole.notna(), None).itertuples(index=False, name=None)])

@@ -61,7 +61,7 @@ def confusion(matrix: NDArray[Any], class_names: Sequence[str], *, ax: Axes | No
     ax.tick_params(length=0)
     unit = "class" if named else "class, by number"
     ax.set(xlabel=f"predicted {unit}", ylabel=f"true {unit}")
-    look = {"ha": "center", "va": "center", "linespacing": 1, "fontsize": min(style.SMALL, max(6, 22 * cell))}
+    look = {"ha": "center", "va": "center", "linespacing": 1, "fontsize": min(style.SMALL, max(6, 24 * cell))}
     for row, column in np.argwhere(np.nan_to_num(values) > 0) if numbered else ():  # cells of exactly 0 stay empty
         text = f"{values[row, column]:.0f}" + (f"%\n{counts[row, column]:,}" if with_counts else "")
         ax.text(column, row, text, color="white" if norm(values[row, column]) > 0.55 else "black", **look)

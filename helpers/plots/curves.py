@@ -99,13 +99,12 @@ def compare_curves(
     split, _, metric = column.rpartition("_")
     quantity = ylabel or f"{_called(split)} {metric}".strip()
     values = {(label, i): run[column] for label, histories in seeds.items() for i, run in enumerate(histories)}
-    frame = pd.concat(values, names=["run", "seed", "epoch"]).rename(quantity).reset_index()
+    by_epoch = pd.concat(values, names=["run", "seed", "epoch"]).groupby(["run", "epoch"], sort=False)
+    frame = by_epoch.agg(["mean", "std"]).set_axis([quantity, "standard deviation"], axis=1)
+    frame, percent = frame.dropna(axis=1, how="all").reset_index(), metric == "accuracy"
     ax = style.axes_or_new(ax, height=2.9)
-    style.name_lines(ax, _lines(ax, frame, quantity, "run", percent=metric == "accuracy"))
-    by_epoch = frame.groupby(["run", "epoch"], sort=False)[quantity].agg(["mean", "std"]).reset_index()
-    by_epoch = by_epoch.set_axis(["run", "epoch", quantity, "standard deviation"], axis=1)
-    by_epoch, percent = by_epoch.dropna(axis=1, how="all"), metric == "accuracy"
-    return drawn(ax, by_epoch, kind="lines", x="epoch", y=quantity, series="run", percent=percent)
+    style.name_lines(ax, _lines(ax, frame, quantity, "run", percent=percent))
+    return drawn(ax, frame, kind="lines", x="epoch", y=quantity, series="run", percent=percent)
 
 
 @styled
@@ -148,15 +147,15 @@ def _called(split: str) -> str:
 
 
 def _lines(ax: Axes, frame: pd.DataFrame, quantity: str, series: str, *, percent: bool) -> list[Line2D]:
-    """A line for each series, with a band of one standard deviation where it has several numbers an epoch."""
+    """A line for each series, with a band of one standard deviation where it has one."""
     few, lines = frame["epoch"].nunique() <= MOST_MARKERS, []
     for name, part in frame.dropna(subset=quantity).groupby(series, sort=False):
-        by_epoch, look = part.groupby("epoch")[quantity].agg(["mean", "std"]), style.line_look(len(lines))
-        mean, std = by_epoch["mean"], by_epoch["std"]
-        if std.notna().any():
-            ax.fill_between(mean.index, mean - std, mean + std, color=look["color"], alpha=0.18, linewidth=0)
+        epochs, mean, look = part["epoch"], part[quantity], style.line_look(len(lines))
+        if "standard deviation" in part:
+            std, band = part["standard deviation"], {"color": look["color"], "alpha": 0.18, "linewidth": 0}
+            ax.fill_between(epochs, mean - std, mean + std, **band)
         dots = {"marker": "o" if few else "", "markersize": 4.5, "markeredgewidth": 0}
-        lines += ax.plot(mean.index, mean, label=name, **look, **dots)
+        lines += ax.plot(epochs, mean, label=name, **look, **dots)
     ax.set(xlabel="epoch", ylabel=quantity)
     ax.margins(x=min(0.02, 0.5 / max(1, np.ptp(frame["epoch"]))))  # less than an epoch
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1, steps=[1, 2, 5, 10]))

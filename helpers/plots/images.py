@@ -31,11 +31,11 @@ MARGIN = 1.25
 
 
 class _Tile(NamedTuple):
-    """A picture as imshow takes it, the lines under it, and whether it is framed as wrong (None: no frame)."""
+    """A picture as imshow takes it, the lines under it with their colours, and whether it is framed as wrong."""
 
     picture: NDArray[Any]
-    lines: Sequence[str] = ()
-    wrong: bool | None = None
+    lines: Sequence[tuple[str, str]] = ()
+    wrong: bool | None = None  # None: without a frame
 
     @property
     def tall(self) -> float:
@@ -71,11 +71,11 @@ def sample_grid(
     length = int(style.WIDTH / columns * 112 / font_size)
     tiles = []
     for i, (label, guess) in enumerate(zip(truth, guesses, strict=True)):
-        lines = style.wrapped(class_names[label], length, 2)
+        mark, colour = ("✓", "black") if guess == label else ("✗", style.WARNING)
+        lines = [(words, "black") for words in style.wrapped(class_names[label], length, 2)]
         if predictions is not None:
             share = "" if confidences is None else f"{100 * float(confidences[i]):.0f}%"
-            mark = "✓" if guess == label else "✗"
-            lines += _guess(class_names[guess], mark, share, length)
+            lines += [(words, colour) for words in _guess(class_names[guess], mark, share, length)]
         tiles.append(_Tile(pictures[i], lines, bool(guess != label)))
     rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
     ax = _draw(rows, columns, font_size)
@@ -146,7 +146,7 @@ def feature_maps(activations: Mapping[str, Array], *, image: Array) -> Axes:
     noted = [(*sides[0], None)]
     for name, maps in layers.items():
         strongest = np.argsort(-np.abs(maps).mean(axis=(1, 2)), kind="stable")[:8]
-        rows.append([_Tile(viridis(_scaled(maps[i])), [str(i)]) for i in strongest])
+        rows.append([_Tile(viridis(_scaled(maps[i])), [(str(i), style.GREY)]) for i in strongest])
         noted += [(name, _size(maps), i) for i in strongest]
         sides.append((name, _size(maps)))
     ax = _draw(rows, 8, SMALLEST, sides=sides)
@@ -208,9 +208,7 @@ def _draw(
                 edge = (style.WARNING, 2, (0, (3, 1.5))) if tile.wrong else (style.GREY, 0.5, "-")
                 look = dict(zip(("edgecolor", "linewidth", "linestyle"), edge, strict=True))
                 ax.add_patch(Rectangle((left, bottom), 1, top - bottom, facecolor="none", clip_on=False, **look))
-            for k, words in enumerate(tile.lines):
-                is_guess = "✗" in "".join(tile.lines[: k + 1])
-                colour = style.GREY if tile.wrong is None else style.WARNING if is_guess else "black"
+            for k, (words, colour) in enumerate(tile.lines):
                 place = (left + 0.5, bottom - line * (k + 0.75))
                 ax.text(*place, words, ha="center", fontsize=font_size, color=colour, **text)
         for name, size in sides[i : i + 1]:
