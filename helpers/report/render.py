@@ -365,7 +365,8 @@ def typeset(
         with tempfile.TemporaryDirectory(prefix="workbook-pdf-") as folder:
             # All that the source reads lies in one folder, which is Typst's root: it can open nothing else.
             look = (_templates(language) / "workbook.typ").read_bytes()
-            files = pictures.files | {"workbook.typ": look, "main.typ": source.encode()}
+            given = json.dumps(_clean({"meta": meta, "blocks": blocks})).encode()
+            files = pictures.files | {"workbook.typ": look, "main.typ": source.encode(), "given.json": given}
             for name, content in files.items():
                 Path(folder, name).write_bytes(content)
             try:

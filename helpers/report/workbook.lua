@@ -5,7 +5,7 @@
 
 local MARKDOWN = "gfm-emoji-yaml_metadata_block"  -- GitHub's is what Jupyter shows
 local LABELS = {fig = "@{Figure}", tbl = "@{Table}"}
-local LONG_WORD, PART_OF_WORD = 30, 15
+local LONG_WORD = 30
 local stringify = pandoc.utils.stringify
 local order, typst  -- what is to be made, and whether for Typst
 
@@ -15,45 +15,8 @@ local function raw(text) return pandoc.RawBlock(order.to, text) end
 local function inline(text) return pandoc.RawInline(order.to, text) end
 local function escaped(text) return (text:gsub("&", "&amp;"):gsub("<", "&lt;"):gsub(">", "&gt;"):gsub('"', "&quot;")) end
 
---- Lets words break that could be wider than the page or a column: after "/", "_" and the like, but within neither 0.125
---- nor 1e-05, or anywhere where those are far apart.
-local function breakable(text, longest)
-  longest = longest or LONG_WORD
-  local function cut(word)
-    if utf8.len(word) <= longest then return word end
-    local parts, start = {}, 1
-    while start <= #word do
-      local stop = utf8.offset(word, PART_OF_WORD + 1, start) or #word + 1
-      parts[#parts + 1] = word:sub(start, stop - 1)
-      start = stop
-    end
-    return table.concat(parts, "\u{200B}")
-  end
-  return #text <= longest and text or (text:gsub("%S+", function(word)
-    if utf8.len(word) <= longest then return word end
-    word = word:gsub("([%w\x80-\xFF][/\\_,;:]+)", "%1 "):gsub("([%w\x80-\xFF][.-]+)%f[%a\x80-\xFF]", "%1 ")
-    return (word:gsub("%S+", cut):gsub(" ", "\u{200B}"))
-  end))
-end
-
 local function literal(text)
   return '"' .. text:gsub("\\", "\\\\"):gsub('"', '\\"'):gsub("\n", "\\n"):gsub("\t", "    "):gsub("%c", "") .. '"'
-end
-
-local LONGEST = {text = 74, traceback = 74, rows = 70}  -- code, and paths that are to be copied
-
---- Plain data as Typst has it.
-local function value(content, longest)
-  if type(content) == "string" then return literal(breakable(content, longest)) end
-  if type(content) == "number" then return tostring(math.floor(content)) end
-  if type(content) ~= "table" then return tostring(content) end
-  local items = {}
-  for _, item in ipairs(content) do items[#items + 1] = value(item, longest) .. "," end
-  if #items == 0 then
-    for key, item in pairs(content) do items[#items + 1] = literal(key) .. ": " .. value(item, LONGEST[key]) .. "," end
-    table.sort(items)  -- the same document makes the same text
-  end
-  return "(" .. table.concat(items, " ") .. ")"
 end
 
 --- Whether the first letter that has a direction is Hebrew or Arabic; in a report that runs so, whether any is.
@@ -68,8 +31,6 @@ local function runs_right_to_left(text)
 end
 
 local function direction(text) return runs_right_to_left(text) and "rtl" or "ltr" end
-
-local function shown(text) return pandoc.Str(typst and breakable(text) or text) end
 
 --- What pandoc writes of blocks or inlines.
 local function written(content, format)
@@ -136,7 +97,7 @@ end
 --- A text with its references.
 local function polished(text, names)
   local result, last = pandoc.Inlines({}), 1
-  local function say(piece) if piece ~= "" then result:insert(shown(piece)) end end
+  local function say(piece) if piece ~= "" then result:insert(pandoc.Str(piece)) end end
   for start, kind, name, stop in text:gmatch("()@(%a+)%-([%w_\x80-\xBF\xC3-\xDF][%w_%-\xC3-\xDF]*)()") do
     local before = start > 1 and text:sub(start - 1, start - 1) or ""
     if LABELS[kind] and not before:match("[%w_.@/\\&+-]") then
@@ -225,61 +186,95 @@ local function pictured(image)
     return typst and inline("#wb.inline-picture(" .. image_maker(image.src, alt) .. width_argument(image) .. ");") or nil
   end
   local named = alt ~= "" and alt or (image.src:match("^data:") or order.files[image.src] == false) and "not shown" or image.src:sub(1, 200)
-  local text = pandoc.Span({shown("[picture: " .. named .. "]")})
+  local text = pandoc.Span({pandoc.Str("[picture: " .. named .. "]")})
   return image.src:match("^https?:") and pandoc.Link({text}, image.src) or text
 end
+
+local function typed(code) return inline("#raw(wb.breakable(" .. literal(code.text) .. "));") end
 
 --- Formulas are numbered, so that one which Typst refuses can be told from the others and shown as its TeX.
 local function formula(math)
   order.formulas = order.formulas + 1
   local name = "formula-" .. order.formulas
   local code = written({pandoc.Plain({math})}, "typst"):gsub("%s+", " ")
-  if order.refused[name] or code:sub(1, 1) ~= "$" then return pandoc.Code(breakable(math.text)) end
+  if order.refused[name] or code:sub(1, 1) ~= "$" then return typed(math) end
   -- Names that pandoc 3.9 writes and Typst 0.14 took away.
   code = code:gsub("%f[%a]sect%f[^%a]", "inter"):gsub("%.circle%f[^%a]", ".o"):gsub('"||"', '"‖"')
   code = code:gsub("%f[%a](bracket%.[lr])%.double%f[^%a]", "%1.stroked")
   return inline("#[/*" .. name .. "*/" .. code .. "];")
 end
 
+local function call(name, ...) return raw("#wb." .. name .. "(" .. table.concat({...}, ", ") .. ")") end
+
 -- Tables --------------------------------------------------------------------------------------------------------------
 
 local SIDES = {AlignRight = "right", AlignCenter = "center", AlignLeft = "left"}
 
---- The arguments of Typst's `data-table`. Every cell has its place, for Typst holds rows together at breaks of pages.
---- The longest word of each column says how narrow it may be.
+local function directed(block)
+  local text = stringify(block)
+  if direction(text) == "@[direction]" then return nil end
+  if typst then return {raw("#wb.directed(" .. tostring(runs_right_to_left(text)) .. ")["), block, raw("]")} end
+  return {raw('<div dir="' .. direction(text) .. '">'), block, raw("</div>")}
+end
+
+local DIRECTED = {}
+for _, kind in ipairs({"Header", "Para", "Plain", "BulletList", "OrderedList", "BlockQuote"}) do DIRECTED[kind] = directed end
+
+local function to_typst(blocks)
+  return blocks
+    :walk({Div = function(div) return div.classes[1] == "summary" and paragraph(div.content) or div.content end, Span = function(span) return span.content end})
+    :walk({Blocks = function(list)
+      return list:map(function(block)
+        local image = (block.t == "Para" or block.t == "Plain") and #block.content == 1 and block.content[1]
+        if not image or image.t ~= "Image" or not is_at_hand(image) then return block end
+        return call("picture", image_maker(image.src, stringify(image.caption)) .. width_argument(image))
+      end)
+    end})
+    :walk({
+      Math = formula,
+      Code = typed,
+      CodeBlock = function(code)
+        return call("code", ("(text: %s, lang: %s)"):format(literal(code.text), literal(code.classes[1] or "")))
+      end,
+      HorizontalRule = function() return call("rule") end,
+    })
+    :walk(DIRECTED)
+    :walk({Str = function(str)
+      return utf8.len(str.text) > LONG_WORD and inline("#wb.breakable(" .. literal(str.text) .. ");") or nil
+    end})
+end
+
+local function is_empty(cell) return #cell == 0 or stringify(cell) == "" end
+
+--- The arguments of Typst's `data-table`: rows of cells, of which one that is merged is the first, and the others empty.
+--- A row with nothing but its first cell is a heading of those below it. The longest word of each column says how narrow
+--- it may be.
 local function table_arguments(tbl)
-  local rows, head, contents = rows_of(tbl):map(function(row) return row.cells end), #tbl.head.rows, pandoc.Blocks({})
-  for _, row in ipairs(rows) do
-    for _, cell in ipairs(row) do contents:extend(cell.contents .. {raw("\1")}) end
-  end
-  -- All cells are written at once, which is quicker by far; no text has a control character in it.
-  contents = contents:walk({Str = function(str) return inline("#" .. literal(str.text) .. ";") end})
-  local next_body = written(contents, "typst"):gmatch("%s*([^\1]-)%s*\1")
-  rows = rows:map(function(row) return row:map(function(cell) return {cell = cell, body = "[" .. next_body() .. "]"} end) end)
+  local simple, head, contents = pandoc.utils.to_simple_table(tbl), #tbl.head.rows, pandoc.Blocks({})
+  local rows = (head > 0 and pandoc.List({simple.headers}) or pandoc.List({})) .. simple.rows
   -- A table without a header has an empty one.
-  while head > 0 and not rows[1]:find_if(function(made) return made.body ~= "[]" end) do
+  while head > 0 and not rows[1]:find_if(function(cell) return not is_empty(cell) end) do
     rows:remove(1)
     head = head - 1
   end
-  local sides = pandoc.List(tbl.colspecs):map(function(spec) return (SIDES[spec[1]] or "left") .. "," end)
-  local longest, cells, taken = sides:map(function() return "" end), {}, {}
+  local longest = simple.aligns:map(function() return "" end)
   for y, row in ipairs(rows) do
-    local x = 1
-    for _, made in ipairs(row) do
-      while taken[y .. "," .. x] do x = x + 1 end
-      local width, height = made.cell.col_span, math.min(made.cell.row_span, #rows - y + 1)
-      for dx = 0, width - 1 do
-        for dy = 0, height - 1 do taken[y + dy .. "," .. x + dx] = true end
-      end
-      cells[#cells + 1] = ("(x: %d, y: %d, w: %d, h: %d, side: %s, body: %s),"):format(
-        x - 1, y - 1, width, height, SIDES[made.cell.alignment] or "auto", made.body)
-      for word in (width == 1 and longest[x] and stringify(made.cell.contents) or ""):gsub("\u{200B}", " "):gmatch("%S+") do
+    local filled = row:filter(function(cell) return not is_empty(cell) end)
+    if y > head and #filled == 1 and not is_empty(row[1]) then rows[y] = filled end
+    for x, cell in ipairs(rows[y]) do
+      contents:extend(pandoc.Blocks(cell) .. {raw("\1")})
+      for word in (#rows[y] == #row and stringify(cell) or ""):gmatch("%S+") do
         if utf8.len(word) > utf8.len(longest[x]) then longest[x] = word end
       end
-      x = x + width
     end
   end
-  return ("%d, (%s), %s, (%s)"):format(head, table.concat(sides), value(longest), table.concat(cells))
+  -- All cells are written at once, which is quicker by far; no text has a control character in it.
+  contents = to_typst(contents):walk({Str = function(str) return inline("#" .. literal(str.text) .. ";") end})
+  local next_body = written(contents, "typst"):gmatch("%s*([^\1]-)%s*\1")
+  local function list(items) return "(" .. table.concat(items:map(function(item) return item .. "," end)) .. ")" end
+  rows = rows:map(function(row) return list(row:map(function() return "[" .. next_body() .. "]" end)) end)
+  local sides = simple.aligns:map(function(side) return SIDES[side] or "left" end)
+  return ("%d, %s, %s, %s"):format(head, list(sides), list(longest:map(literal)), list(rows))
 end
 
 local function fenced(open, blocks, close) return pandoc.Blocks({raw(open)}) .. blocks .. {raw(close)} end
@@ -309,7 +304,7 @@ local function recorded_table(b)
   local function row(texts, y)
     local cells = pandoc.List({})
     for x, text in ipairs(texts) do
-      local content = pandoc.Inlines({shown(text)})
+      local content = pandoc.Inlines({pandoc.Str(text)})
       -- Means stand below each other, whether they have a deviation or not.
       if y >= 0 and tails[x] and text:match("^[^%a±]+$") then content:insert(hidden("\u{A0}" .. tails[x])) end
       if bold[y .. "," .. x - 1] then content = pandoc.Inlines({pandoc.Strong(content)}) end
@@ -335,37 +330,6 @@ end
 
 -- Blocks --------------------------------------------------------------------------------------------------------------
 
-local function call(name, ...) return raw("#wb." .. name .. "(" .. table.concat({...}, ", ") .. ")") end
-
-local function directed(block)
-  local text = stringify(block)
-  if direction(text) == "@[direction]" then return nil end
-  if typst then return {raw("#wb.directed(" .. tostring(runs_right_to_left(text)) .. ")["), block, raw("]")} end
-  return {raw('<div dir="' .. direction(text) .. '">'), block, raw("</div>")}
-end
-
-local DIRECTED = {}
-for _, kind in ipairs({"Header", "Para", "Plain", "BulletList", "OrderedList", "BlockQuote"}) do DIRECTED[kind] = directed end
-
-local function to_typst(blocks)
-  return blocks
-    :walk({Div = function(div) return div.classes[1] == "summary" and paragraph(div.content) or div.content end, Span = function(span) return span.content end})
-    :walk({Blocks = function(list)
-      return list:map(function(block)
-        local image = (block.t == "Para" or block.t == "Plain") and #block.content == 1 and block.content[1]
-        if not image or image.t ~= "Image" or not is_at_hand(image) then return block end
-        return call("picture", image_maker(image.src, stringify(image.caption)) .. width_argument(image))
-      end)
-    end})
-    :walk({
-      Math = formula,
-      Code = function(code) return inline("#raw(" .. value(code.text) .. ");") end,
-      CodeBlock = function(code) return call("code", value({text = code.text, lang = code.classes[1]})) end,
-      HorizontalRule = function() return call("rule") end,
-    })
-    :walk(DIRECTED)
-end
-
 local function text_of(b)
   local chapter = order.chapters[b.chapter]
   local function as_it_is(link) return link, false end
@@ -373,7 +337,7 @@ local function text_of(b)
     :walk({traverse = "topdown", Link = as_it_is, Str = function(str) return polished(str.text, chapter.names) end})
     :walk({Link = linked(chapter), Image = pictured})
   if typst then
-    return to_typst(blocks):walk({Table = function(tbl) return call("data-table", table_arguments(tbl)) end})
+    return to_typst(blocks:walk({Table = function(tbl) return call("data-table", table_arguments(tbl)) end}))
   end
   return blocks:walk(DIRECTED):walk({
     CodeBlock = function(code) return pandoc.CodeBlock(code.text, pandoc.Attr("", {}, {{"dir", "ltr"}, {"tabindex", "0"}})) end,
@@ -447,6 +411,9 @@ local html = {
   failure = function() return {} end,  -- the template's: it ends the page
 }
 
+--- The block as Typst has it by itself.
+local function given(b) return ("wb.given.blocks.at(%d)"):format(b.index) end
+
 local paper = {
   elsewhere = function() return {} end,
   works = function(b)
@@ -461,22 +428,16 @@ local paper = {
   text = text_of,
   html = text_of,
   reading = function(b) return fenced("#wb.reading[", text_of(b), "]") end,
-  figure = function(b) return {call("drawing", value(b), image_of(b))} end,
-  table = function(b)
-    local about = {number = b.number, caption = b.caption, anchor = b.anchor}
-    return {call("sheet", value(about), table_arguments(to_typst(pandoc.Blocks({recorded_table(b)}))[1]))}
-  end,
+  figure = function(b) return {call("drawing", given(b), image_of(b))} end,
+  table = function(b) return {call("sheet", given(b), table_arguments(recorded_table(b)))} end,
   chapter = function(b)
     local numbering = order.chapters[b.chapter].numbered and '"@[1].@[1]"' or "none"
-    return {raw('#set heading(numbering: "@[1].@[1]")'), call("chapter", value(b)), raw("#set heading(numbering: " .. numbering .. ")")}
+    return {raw('#set heading(numbering: "@[1].@[1]")'), call("chapter", given(b)), raw("#set heading(numbering: " .. numbering .. ")")}
   end,
-  finding = function(b)
-    local about = {number = b.chapter, title = b.title, state = b.state}
-    return fenced("#wb.finding(" .. value(about) .. ")[", text_of(b), "]")
-  end,
+  finding = function(b) return fenced("#wb.finding(" .. given(b) .. ")[", text_of(b), "]") end,
 }
 -- Typst has a function for each other kind, which takes all that is known of the block.
-setmetatable(paper, {__index = function(_, kind) return function(b) return {call(kind, value(b))} end end})
+setmetatable(paper, {__index = function(_, kind) return function(b) return {call(kind, given(b))} end end})
 
 -- The document --------------------------------------------------------------------------------------------------------
 
@@ -486,8 +447,8 @@ local FORMATS = {html = "html", latex = "latex", typed = "typed"}
 --- Reads every text, gives the headings their ids and levels, and collects what links and references can lead to.
 local function prepare(blocks)
   local ids, contents = {}, pandoc.List({})
-  for _, b in ipairs(blocks) do
-    b.chapter = math.floor(b.chapter or 1)
+  for i, b in ipairs(blocks) do
+    b.index, b.chapter = i - 1, math.floor(b.chapter or 1)
     local chapter = order.chapters[b.chapter]
     if b.anchor then
       local name = (b.kind == "figure" and "fig-" or "tbl-") .. b.name
@@ -511,7 +472,7 @@ local function prepare(blocks)
     for _, work in ipairs(works) do order.works["#" .. work.identifier] = true end
     local last = blocks[#blocks].chapter
     local title = {kind = "text", chapter = last, read = {pandoc.Header(order.chapters[last].top, "@{References}")}}
-    if order.meta.book then title = {kind = "unnumbered", level = 1, text = "@{References}"} end
+    if order.meta.book then title.read = {call("unnumbered", '(level: 1, text: "@{References}")')} end
     blocks[#blocks + 1], blocks[#blocks + 2] = title, {kind = "works", chapter = last, read = works}
   end
   for _, b in ipairs(blocks) do
@@ -534,9 +495,9 @@ local function prepare(blocks)
 end
 
 --- What comes before the blocks of a PDF. The definitions have a name of their own: formulas name Typst's.
-local function opening(about)
-  about.numbered = order.chapters[1].numbered
-  local show = "#show: wb." .. (about.book and "book" or "report") .. ".with(" .. value(about) .. ")"
+local function opening()
+  local show = "#show: wb.%s.with(wb.given.meta, numbered: %s)"
+  show = show:format(order.meta.book and "book" or "report", tostring(order.chapters[1].numbered))
   return {raw('#import "workbook.typ" as wb'), raw(show)}
 end
 
@@ -550,7 +511,7 @@ function Reader(input)
   end})
   local contents = prepare(order.blocks)
   local blocks = pandoc.Blocks({})
-  if typst then blocks:extend(opening(order.meta)) end
+  if typst then blocks:extend(opening()) end
   local has_contents = typst and not order.meta.book and #contents > 1
   for i, b in ipairs(order.blocks) do
     if has_contents and (i > 1 or b.kind ~= "provenance") then
