@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -58,7 +58,7 @@ def run_all(runs: Sequence[Run], settings: Settings, finished: Callable[[Run], N
             if settings.scheduler:
                 from helpers.report.cluster import Cluster
 
-                execute = stack.enter_context(Cluster(settings.scheduler)).execute
+                execute = stack.enter_context(closing(Cluster(settings.scheduler))).execute
             else:
                 from helpers.report import kernel
 

@@ -8,10 +8,9 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
 from concurrent.futures import CancelledError, Future, wait
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 from nbformat import NotebookNode
 
@@ -64,10 +63,7 @@ class Cluster:
         self._unfit: dict[str, str] = {}  # address -> why that worker can run no notebook of ours; "" if it can
         self._given: Counter[str] = Counter()  # how many notebooks each worker may be running
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._client.close()
 
     def execute(self, source: str, run: Run, settings: Settings, watch: Watch) -> NotebookNode | None:
@@ -76,66 +72,54 @@ class Cluster:
         Returns None if it was stopped; raises a `WorkbookError` where no worker takes it, or the scheduler has gone.
         """
         device = {**defaults(read(run.notebook), name=run.name), **run.parameters}.get("DEVICE", "")
-        needs_gpu, lost, give_up = str(device).startswith("cuda"), 0, float("-inf")
+        resources = {"GPU": 1} if str(device).startswith("cuda") else {}
         refusals: dict[str, str] = {}  # address -> why that worker could not
+        lost, give_up = 0, 0.0
         while not watch.is_stopped:
             workers = self._workers()
             reasons = {address: refusals.get(address) or self._why_unfit(address) for address in workers}
             for address, about in workers.items():
-                if needs_gpu and not about["resources"].get("GPU"):
+                if resources and not about["resources"].get("GPU"):
                     reasons[address] = reasons[address] or "it offers no GPU: start it with --resources GPU=1"
-            able = [address for address, reason in reasons.items() if not reason]
             # Where a worker that it ran on has gone others may come, but not for ever.
-            if not able and reasons and time.monotonic() > give_up:
+            if reasons and all(reasons.values()) and time.monotonic() > give_up:
                 raise WorkbookError(f"no worker takes it. {'; '.join(f'{one}: {why}' for one, why in reasons.items())}")
-            address = self._take(able, workers)
+            address = self._take({one: workers[one]["nthreads"] for one, why in reasons.items() if not why})
             if not address:
                 time.sleep(LOOK_AGAIN)
                 continue
+            work = (_execute_there, source, run, settings)
+            future: Future = self._executor.submit(*work, workers=[address], resources=resources)
             try:
-                answer = self._ask(address, source, run, settings, watch, needs_gpu)
+                while not wait([future], LOOK_AGAIN).done:
+                    if watch.is_stopped or address not in self._workers():
+                        future.cancel()
+                        raise CancelledError
+                answer = future.result()
+                if not isinstance(answer, str):
+                    return answer
+                refusals[address], give_up = answer, 0.0
+            except CancelledError:
+                lost, give_up = lost + 1, time.monotonic() + WAIT_FOR_WORKERS
+                if lost > MOST_WORKERS_LOST:
+                    raise WorkbookError(f"{lost} workers were lost while they ran it, one after the other") from None
+            except WorkbookError:
+                raise
+            except Exception as error:  # whatever a worker stumbled on
+                raise WorkbookError(f"the worker could not run it: {type(error).__name__}: {error}") from error
             finally:
                 with self._lock:
                     self._given[address] -= 1
-            if isinstance(answer, str):
-                refusals[address], give_up = answer, float("-inf")
-            elif answer is not None:
-                return answer
-            else:
-                lost, give_up = lost + 1, time.monotonic() + WAIT_FOR_WORKERS
-                if lost > MOST_WORKERS_LOST:
-                    raise WorkbookError(f"{lost} workers were lost while they ran it, one after the other")
         return None
 
-    def _take(self, able: Iterable[str], workers: dict[str, dict[str, Any]]) -> str:
+    def _take(self, threads: dict[str, int]) -> str:
         """A worker that has a thread left for another notebook; "" if none has."""
         with self._lock:
-            free = {address: workers[address]["nthreads"] - self._given[address] for address in able}
-            address = max(free, key=free.__getitem__, default="")
-            if not address or free[address] <= 0:
+            address = max(threads, key=lambda one: threads[one] - self._given[one], default="")
+            if not address or threads[address] <= self._given[address]:
                 return ""
             self._given[address] += 1
             return address
-
-    def _ask(
-        self, address: str, source: str, run: Run, settings: Settings, watch: Watch, needs_gpu: bool
-    ) -> NotebookNode | str | None:
-        """What a worker makes of a notebook, or why another should be asked; None if the worker is lost."""
-        resources = {"GPU": 1} if needs_gpu else None
-        future: Future = self._executor.submit(
-            _execute_there, source, run, settings, workers=[address], resources=resources
-        )
-        while not wait([future], LOOK_AGAIN).done:
-            if watch.is_stopped or address not in self._workers():
-                future.cancel()
-                return None
-        try:
-            return future.result()
-        except CancelledError:
-            self._workers()
-            return None
-        except Exception as error:  # whatever a worker stumbled on
-            raise WorkbookError(f"the worker could not run it: {type(error).__name__}: {error}") from error
 
     def _workers(self) -> dict[str, dict[str, Any]]:
         if self._client.status not in ("running", "connecting"):
