@@ -33,30 +33,20 @@ def main(argv: Sequence[str]) -> int:
 
 def _rate(num_images: int, way: str) -> float:
     """Images a second, of all trainings together."""
-    code = f"from tests.benchmarks import neighbours; neighbours.train_when_told({num_images})"
-    number = 2 if way == "two at once" else 1
-    started = [
-        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, text=True, stdin=-1, stdout=-1, env=QUIET)
-        for _ in range(number)
-    ]
+    code = f"from tests.benchmarks import neighbours; neighbours.train({num_images})"
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"])] if way.startswith("beside") else []
     try:
-        for process in started:
-            process.stdout.readline()
-        for process in started:
-            process.stdin.write("\n")
-            process.stdin.flush()
+        call = {"cwd": ROOT, "text": True, "stdout": subprocess.PIPE, "env": QUIET}
+        number = 2 if way == "two at once" else 1
+        started = [subprocess.Popen([sys.executable, "-c", code], **call) for _ in range(number)]
         return sum(json.loads(process.communicate()[0]) for process in started)
     finally:
-        for process in [*started, *busy]:
+        for process in busy:
             process.kill()
             process.wait()
 
 
-def train_when_told(num_images: int) -> None:
-    """In a process: warms up, says so, waits for a line, trains and prints images a second."""
+def train(num_images: int) -> None:
+    """In a process: warms up, trains and prints images a second."""
     make_training(1280)()
-    training = make_training(num_images)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    print(num_images / training().history["seconds"].sum())
+    print(num_images / make_training(num_images)().history["seconds"].sum())
