@@ -1,17 +1,15 @@
 """What runs leave for others: a notebook's numbers as JSON, and the page over all notebooks of a profile."""
 
 import fnmatch
-import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from helpers.phrases import say
-from helpers.record import telling
 from helpers.report import render
 from helpers.report.document import Document, Figure, Provenance, Reading, Table, read, with_failure
 from helpers.report.language import Language, translated
@@ -25,23 +23,19 @@ _LINKS = re.compile(r"(<!--(files|neighbours)-->).*?(?=<!--/)", re.DOTALL)
 THUMBNAIL_SIZE = 600_000
 """Characters: a larger drawing is not shown on its card: thirty of them would make the page slow."""
 FILES = {
-    "html": "Page",
-    "pdf": "PDF",
-    "ipynb": "Notebook",
-    "json": "Numbers",
-    "last-good.html": "Last good page",
-    "last-good.pdf": "Last good PDF",
+    "html": say("Page"),
+    "pdf": say("PDF"),
+    "ipynb": say("Notebook"),
+    "json": say("Numbers"),
+    "last-good.html": say("Last good page"),
+    "last-good.pdf": say("Last good PDF"),
 }
 """Suffixes of a notebook's files beside the index, and what their links are called."""
 PAGES_LINKS = ("PDF", "Notebook", "Numbers")
 """Those that a notebook's page has, too."""
 
-COMPARED = ("Quantity", "Reported earlier", "This run", "Difference (of %: points)")
-
 Documents = Mapping[str, Document]
 """Notebooks' names, and what their last runs left, in their order."""
-Numbers = Mapping[str, Mapping[str, Any]]
-"""By name, as ``Document.numbers`` has them."""
 
 
 def executed(reports: Path) -> list[Path]:
@@ -144,48 +138,41 @@ def _plain(text: str, document: Document) -> str:
     return re.sub(r"[*`]", "", re.sub(r"@(fig|tbl)-(\w+(?:-\w+)*)", number, text))
 
 
-def key_numbers(numbers: Numbers, patterns: Iterable[str]) -> list[str]:
-    """Names of the notebook's key numbers; where it has none the first ones, those reported earlier before others."""
-    named = dict.fromkeys(name for pattern in patterns for name in fnmatch.filter(numbers, pattern))
-    return [*named] or sorted(numbers, key=lambda name: numbers[name]["reported"] is None)[:NUMBERS_SHOWN]
+def key_numbers(document: Document) -> list[dict[str, Any]]:
+    """The notebook's key numbers; where it has none the first ones, those reported earlier before others."""
+    numbers = document.numbers
+    named = dict.fromkeys(name for pattern in document.key_numbers for name in fnmatch.filter(numbers, pattern))
+    first = sorted(numbers, key=lambda name: numbers[name]["reported"] is None)[:NUMBERS_SHOWN]
+    return [numbers[name] for name in named or first]
 
 
-def compared(numbers: Numbers, patterns: Sequence[str], language: Language) -> list[list[str]]:
-    """The numbers for which an earlier report gave a figure, beside it; where it gave none, the key ones.
+def compared(document: Document, language: Language) -> list[dict[str, Any]]:
+    """The numbers for which an earlier report gave a figure.
 
     Each row says what it is, with its unit; the earlier figure, this run's and their difference are without.
     """
-    reported = [number for number in numbers.values() if number["reported"] is not None]
     rows = []
-    for number in reported or [numbers[name] for name in key_numbers(numbers, patterns)]:
+    for number in (number for number in document.numbers.values() if number["reported"] is not None):
         texts = [number["shown"][key] for key in ("reported", "value", "difference")]
         unit = f"{language.known(', ')}{language.known(number['unit'])}" if number["unit"] else ""
-        label = number["label"] + unit
-        rows.append([label, *(text.removesuffix(f" {number['unit']}").removesuffix(" points") for text in texts)])
+        figures = [text.removesuffix(f" {number['unit']}").removesuffix(" points") for text in texts]
+        rows.append({"label": number["label"] + unit, "texts": figures})
     return rows
 
 
 def write_page(reports: Path, documents: Documents, how: Settings) -> None:
-    """Writes ``index.html`` into ``reports``: a card for each notebook, and one table of their numbers.
+    """Writes ``index.html`` into ``reports``: a card for each notebook, and one table of what was reported earlier.
 
     The notebooks' pages get links to their neighbours' and to their own files, those that exist now.
     """
     language = Language(how.language)
     failed = [name for name, document in documents.items() if document.failure]
     stand_ins = sum(bool(document.stand_in) for document in documents.values())
-    tables = [compared(document.numbers, document.key_numbers, language) for document in documents.values()]
-    columns = list(zip(*itertools.chain(*tables), strict=True))
-    kept, note = telling(COMPARED, columns, "", fixed=[0, 2]) if columns else ([], "")
-    groups = [
-        {
-            "title": document.title,
-            "stand_in": bool(document.stand_in),
-            "rows": [{"label": row[0], "texts": [row[j] for j in kept[1:]]} for row in rows],
-        }
-        for document, rows in zip(documents.values(), tables, strict=True)
-        if rows
-    ]
     count, seconds = len(documents), sum(document.duration or 0 for document in documents.values())
+    groups = [
+        {"title": document.title, "stand_in": bool(document.stand_in), "rows": compared(document, language)}
+        for document in documents.values()
+    ]
     meta = {
         "title": language.told(say("Reports, {profile} profile", profile=how.profile)),
         "profile": how.profile,
@@ -195,10 +182,7 @@ def write_page(reports: Path, documents: Documents, how: Settings) -> None:
         "stand_ins": language.told(say("{some} of {all}", some=stand_ins, all=count)) if stand_ins else "",
         "links": _links(reports, language),
         "cards": [_card(reports, language, *each) for each in documents.items()],
-        "columns": [language.told(COMPARED[j]) for j in kept[1:]],
-        "width": str(len(kept)),
-        "note": note,
-        "compared": groups,
+        "compared": [group for group in groups if group["rows"]],
     }
     write(reports / "index.html", render.page(meta, "index.html", language.code))
     _link(reports, meta["cards"], language)
@@ -218,21 +202,16 @@ def _card(reports: Path, language: Language, name: str, document: Document) -> d
         for suffix, kind in FILES.items()
         if (reports / f"{name}.{suffix}").is_file()
     ]
-    failure, numbers = document.failure, document.numbers
+    failure = document.failure
     sources = [text for block in document.blocks if isinstance(block, Provenance) for _, text in block.rows]
-    state, badge = ("warn", "Stand-in data") if document.stand_in else ("plain", "Real data")
     return {
         "title": document.title,
         "finding": _plain(finding(document), document),
-        "state": "bad" if failure else "good",
-        "badge": language.told("Failed" if failure else "Complete"),
         "error": {"name": failure.name, "message": failure.message[:200]} if failure else None,
-        "data": {"text": sources[0], "state": state, "badge": language.told(badge)} if sources else None,
+        "stand_in": bool(document.stand_in),
+        "data": sources[0] if sources else "",
         "duration": "" if document.duration is None else language.told(render.in_words(document.duration)),
-        "numbers": [
-            {"label": numbers[key]["label"], "text": numbers[key]["shown"]["value"]}
-            for key in key_numbers(numbers, document.key_numbers)
-        ],
+        "numbers": [{"label": number["label"], "text": number["shown"]["value"]} for number in key_numbers(document)],
         "thumbnail": _thumbnail(document),
         "page": files[0]["path"],
         "files": files,
@@ -251,11 +230,11 @@ def _link(reports: Path, cards: Sequence[dict[str, Any]], language: Language) ->
     """Writes the links into the pages that lack some or have others."""
     pages = [card for card in cards if card["page"].endswith(".html")]
     for before, card, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
-        near = [("Previous", "prev", before), ("Next", "next", after)]
+        near = [(language.told("Previous"), "prev", before), (language.told("Next"), "next", after)]
         links = {
             "files": [_anchor(file["path"], file["text"]) for file in card["files"] if file["kind"] in PAGES_LINKS],
             "neighbours": [
-                _anchor(other["page"], f"{language.told(where)}: {other['title']}", f' rel="{rel}"')
+                _anchor(other["page"], f"{where}: {other['title']}", f' rel="{rel}"')
                 for where, rel, other in near
                 if other
             ],

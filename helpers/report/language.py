@@ -34,10 +34,8 @@ LISTED = (
     *(", ", "%", "points", "s", "images/s", "images", "runs", "runs and images", "training", "validation", "test"),
     *("ahead", "behind", "holds here", "does not hold here", "too close to tell", "not testable here", "yes", "no"),
     *("Data set", "Source", "Images", "Initial weights", "Device", "Precision", "Seed", "Parameters", "Versions"),
-    *("Git commit", "Quantity", "Where", "Reported earlier", "This run", "Difference", "Difference (of %: points)"),
-    *("claim", "where", "this run", "verdict", "what would change it", "Drawn shapes"),
-    *("Page", "PDF", "Notebook", "Numbers", "Last good page", "Last good PDF", "Previous", "Next"),
-    *("processor", "Real data", "Stand-in data", "drawn by helpers.data.shapes from the seed", "none", "random"),
+    *("Git commit", "Where", "Difference", "claim", "where", "this run", "verdict", "what would change it"),
+    *("processor", "Drawn shapes", "drawn by helpers.data.shapes from the seed", "none", "random"),
 )
 """What tables, sentences and provenance say that is written in no template."""
 UNITS = ("%", "points", "s", "images/s", "MiB")
