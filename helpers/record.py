@@ -64,11 +64,7 @@ setTimeout((script) => {
         node.data = node.written.replace(/@(?:fig|tbl)-\\w+/g, (name) => numbers[name] ?? name);
       }
   };
-  let timer;
-  new MutationObserver(() => {
-    clearTimeout(timer);
-    timer = setTimeout(renew, 100);
-  }).observe(notebook, {childList: true, subtree: true});
+  new MutationObserver(renew).observe(notebook, {childList: true, subtree: true});
   renew();
 }, 0, document.currentScript);
 </script>"""
@@ -255,8 +251,7 @@ def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None, dat
     if not hasattr(fig, "savefig"):
         raise WorkbookError(f"record.figure needs a matplotlib Figure or Axes, not {type(drawing).__name__}")
     notes = {ax: ax.workbook for ax in fig.axes if hasattr(ax, "workbook")}
-    are_pictures = any(note["kind"] == "images" for note in notes.values())
-    files, panels = {}, [] if len(fig.axes) < 2 or are_pictures else _panels(fig)
+    files, panels = {}, _panels(fig) if len(fig.axes) > 1 else []
     # Neither a date nor random ids in the files: the same run gives the same bytes.
     with plt.rc_context({"svg.fonttype": "path", "svg.hashsalt": "workbook", "pdf.fonttype": 42}):
         for kind, date in (("svg", "Date"), ("pdf", "CreationDate")):
@@ -544,8 +539,8 @@ def _data_warning(sources: Sequence[Any]) -> str:
     stand_ins = [source for source in sources if source.warning]
     if len(stand_ins) < 2 or len({source.title for source in stand_ins}) > 1:
         return sentences(source.warning for source in stand_ins)
-    names = " and ".join(dict.fromkeys(source.stands_in_for for source in stand_ins))
-    return replace(stand_ins[0], stands_in_for=names.replace(" and ", ", ", names.count(" and ") - 1)).warning
+    names = dict.fromkeys(source.stands_in_for for source in stand_ins)
+    return replace(stand_ins[0], stands_in_for=" and ".join(names)).warning
 
 
 def _git_commit() -> str:
@@ -771,10 +766,9 @@ def _decimals(own: int, most: int, whole: str) -> int:
 
 def _forms(entries: Sequence[Number]) -> list[str]:
     """How to show the three figures of each; those of one unit with equally many decimals, whole ones without."""
-    needed = [_needed(entry) for entry in entries]
     forms = []
-    for entry, own in zip(entries, needed, strict=True):
-        most = max(number for other, number in zip(entries, needed, strict=True) if other.unit == entry.unit)
+    for entry in entries:
+        own, most = _needed(entry), max(_needed(other) for other in entries if other.unit == entry.unit)
         decimals = 0 if own < 0 else _decimals(own, most, f"{entry.value:.0f}")
         forms.append(f"{{:,.{decimals}{'%' if entry.unit in SHARES else 'f'}}}")
     return forms
@@ -788,10 +782,8 @@ def _needed(entry: Number) -> int:
     if entry.unit in SHARES:
         return 2
     needed = [-1]
-    for value, figures in ((entry.value, 3), (entry.std, 2), (entry.reported, None)):
-        if value is None or not math.isfinite(value) or float(value).is_integer():
-            continue
-        printed = f"{value:.4f}".rstrip("0").partition(".")[2]
-        for_figures = (figures or 0) - 1 - math.floor(math.log10(abs(value)))
-        needed.append(len(printed) if figures is None else min(4, max(0, for_figures)))
+    for value, figures in ((entry.value, 3), (entry.std, 2), (entry.reported, 0)):
+        if value is not None and math.isfinite(value) and value % 1:
+            printed = len(f"{value:.4f}".rstrip("0").partition(".")[2])
+            needed.append(min(4, max(0, figures - 1 - math.floor(math.log10(abs(value))))) if figures else printed)
     return max(needed)

@@ -29,18 +29,10 @@ def table(rows: Iterable[Sequence[str]]) -> str:
 
 
 class TableRepr:
-    """Gives a subclass what JupyterLab, VS Code and Colab ask for; it only says what is to be seen."""
-
-    def _rows(self) -> Sequence[Row]:
-        """The table, from top to bottom, as plain text."""
-        raise NotImplementedError
-
-    def _below(self) -> str:
-        """HTML for the room below the table, a picture say."""
-        return ""
+    """Shows a subclass's ``_rows`` as a table in JupyterLab, VS Code and Colab."""
 
     def _repr_html_(self) -> str:
-        return f"{table(self._rows())}{self._below()}"
+        return table(self._rows())
 
 
 def progress_bar(**options: Any) -> tqdm:
