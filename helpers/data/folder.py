@@ -79,13 +79,10 @@ def read(
     scan = {split: _classes(folder, left_out) for split, folder in _split_folders(root, left_out).items()}
     classes = list(scan["train"])
     if len(classes) < 2:
-        raise DataError(f"{describe_where(root)} has a single class, {classes[0]!r}: put images there as {LAYOUT}")
+        raise _refusal(root, f"has a single class, {classes[0]!r}")
     for split, members in scan.items():
         if unknown := [repr(each) for each in members if each not in classes]:
-            raise DataError(
-                f"{split} has classes that train lacks: {first_few(unknown)}. Give train images of them, "
-                "or take their folders away"
-            )
+            raise _refusal(root, f"has classes in {split} that train lacks: {first_few(unknown)}")
     paths = [path for members in scan.values() for images in members.values() for path in images]
     how = {"image_size": image_size, "channels": channels, "interpolation": interpolation}
     with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):  # a telephone's photo
@@ -137,6 +134,10 @@ def _split(folder: Path) -> str | None:
     return match and {"tr": "train", "va": "val", "te": "test"}[match[2][:2]]
 
 
+def _refusal(folder: Path, why: str) -> DataError:
+    return DataError(f"{describe_where(folder)} {why}. Put images there as {LAYOUT}")
+
+
 def _split_folders(root: Path, left_out: Counter[str]) -> dict[str, Path]:
     """Folders by split, training first; without a split, all is for training."""
     found: dict[str, Path] = {}
@@ -146,24 +147,18 @@ def _split_folders(root: Path, left_out: Counter[str]) -> dict[str, Path]:
         # A class may be called "train" or "test" as well: its folder holds images and no class folders.
         if split and ((inside := _content(path)).folders or not inside.images):
             if split in found:
-                raise DataError(
-                    f"{found[split].name} and {path.name} in {describe_where(root)} are the same split: keep one"
-                )
+                raise _refusal(root, f"has {split} images in {found[split].name} and in {path.name}: keep one")
             found[split] = path
     if "train" in found:
-        for path in [path for path in folders if path not in found.values()]:
-            inside = _content(path)
-            left_out[f"images in {path.name}"] += sum(
-                len(each.images) for each in [inside, *map(_content, inside.folders)]
-            )
+        for path in folders:
+            if path not in found.values():
+                inside = _content(path)
+                left_out[f"images in {path.name}"] += len(inside.images) + _images_below(inside)
         return {split: found[split] for split in ("train", "val", "test") if split in found}
     if found:
-        raise DataError(f"{describe_where(root)} has {', '.join(found)} but no train: put images there as {LAYOUT}")
+        raise _refusal(root, f"has {', '.join(found)} but no train")
     if folders and all(_split(path) for path in folders):
-        names = first_few([path.name for path in folders])
-        raise DataError(
-            f"{describe_where(root)} holds {names} without class folders in them: put images there as {LAYOUT}"
-        )
+        raise _refusal(root, f"has no class folders in {first_few([path.name for path in folders])}")
     return _split_folders(inner, left_out) if (inner := _only_folder(root)) else {"train": root}
 
 
@@ -173,22 +168,23 @@ def _only_folder(folder: Path) -> Path | None:
     return inner[0] if len(inner) == 1 and not inner[0].is_symlink() and _content(inner[0]).folders else None
 
 
+def _images_below(content: _Content) -> int:
+    return sum(len(_content(folder).images) for folder in content.folders)
+
+
 def _classes(folder: Path, left_out: Counter[str]) -> dict[str, list[Path]]:
     """The images of each class."""
     while inner := _only_folder(folder):
         folder = inner
     classes = {path.name: _content(path) for path in _content(folder).folders}
+    if not classes:
+        raise _refusal(folder, "has no class folders")
+    if empty := [repr(name) for name, inside in classes.items() if not inside.images]:
+        raise _refusal(folder, f"has classes without a readable image: {first_few(empty)}")
     for inside in classes.values():
-        left_out["images below a class's folder"] += sum(len(_content(each).images) for each in inside.folders)
+        left_out["images below a class's folder"] += _images_below(inside)
         for path in inside.others:
             left_out[f"{path.suffix.lower()} files" if path.suffix else "files without a suffix"] += 1
-    if not classes:
-        raise DataError(f"{describe_where(folder)} has no class folders: put images there as {LAYOUT}")
-    if empty := [repr(name) for name, inside in classes.items() if not inside.images]:
-        raise DataError(
-            f"classes without a readable image in {describe_where(folder)}: {first_few(empty)}. Put images directly "
-            f"into their folders, or take the folders away. Expected is {LAYOUT}"
-        )
     return {name: inside.images for name, inside in classes.items()}
 
 
@@ -211,7 +207,8 @@ def _images(root: Path, paths: Sequence[Path], how: dict[str, Any], cache: Path 
         if older != file:
             with suppress(OSError):  # under Windows, another notebook may have it open
                 older.unlink()
-    return storage.load(file)
+    kept = storage.load(file)
+    return images if kept is None else kept
 
 
 def _cache_name(root: Path, paths: Sequence[Path], how: dict[str, Any]) -> str:

@@ -56,8 +56,7 @@ def stages(network: nn.Sequential, image_size: int = 64) -> dict[str, list[nn.Mo
 
     For a ResNet these are conv1, layer1, layer2, layer3 and layer4. They are found by showing the network one black
     image and looking where its height shrinks to half: there a new stage begins, unless the one before has no
-    parameters. The body ends where the images are flattened; the head's layers belong to no stage, nor does pooling
-    before it.
+    parameters. The body ends where the images are flattened; the head's layers belong to no stage.
 
     Args:
         network: a body, or a body with its head; a plain sequence, else a `ModelError` says so.
@@ -85,9 +84,6 @@ def stages(network: nn.Sequential, image_size: int = 64) -> dict[str, list[nn.Mo
             found[-1].append((name, layer))
             if flattened:
                 break
-    for stage in found:
-        while stage and isinstance(stage[-1][1], nn.AdaptiveAvgPool2d):
-            stage.pop()
     kept = [stage for stage in found if any(_has_parameters(layer) for _, layer in stage)]
     return {_stage_name(stage, network): [layer for _, layer in stage] for stage in kept}
 

@@ -80,12 +80,12 @@ def test_folders_as_people_have_them(tmp_path: Path, files: list[str], found: st
     [
         ([], "no class folders"),
         (["train/a/1.png", "test/"], "no class folders"),
-        (["test/cat/1.png", "val/cat/1.png"], "has test, val but no train: put images there as .*train/<class>"),
+        (["test/cat/1.png", "val/cat/1.png"], "has test, val but no train. Put images there as .*train/<class>"),
         (["train/a/1.png", "val/a/1.png", "valid/a/1.png"], "keep one"),
-        (["a/1.png", "bird/Thumbs.db"], "without a readable image in set: 'bird'"),
-        (["a/x/1.png", "b/x/1.png"], "without a readable image in set: 'a', 'b'"),
-        ([*TWO, "test/fish/1.png"], "test has classes that train lacks: 'fish'"),
-        (["train/cat.0.png", "test1/1.png"], "set holds test1, train without class folders"),
+        (["a/1.png", "bird/Thumbs.db"], "set has classes without a readable image: 'bird'"),
+        (["a/x/1.png", "b/x/1.png"], "set has classes without a readable image: 'a', 'b'"),
+        ([*TWO, "test/fish/1.png"], "has classes in test that train lacks: 'fish'"),
+        (["train/cat.0.png", "test1/1.png"], "set has no class folders in test1, train"),
         (["pictures/1.png", "pictures/2.png"], "a single class, 'pictures'"),
     ],
 )

@@ -24,14 +24,18 @@ class Residual(nn.Sequential):
         ("bat_resnext26ts", True),  # takes no image of 64 px
     ],
 )
-def test_any_network_of_timm_keeps_what_it_computes(name, cut, root):
+def test_a_file_of_timms_makes_any_network_of_timm(name, cut, root):
     with seeded(5):
         reference = timm.create_model(name, pretrained=False, num_classes=0).eval()
-    shaped = backbone(name, weights="random", seed=5, root=root)
-    size = reference.pretrained_cfg["input_size"][-1]
+    torch.save(reference.state_dict(), root / f"weights/{name}.pth")
+    shaped = backbone(name, root=root)
+    about = timm.data.resolve_data_config({}, model=reference)
+    size = about["input_size"][-1]
+    assert (shaped.native_size, shaped.interpolation) == (size, about["interpolation"])
+    assert shaped.origin.endswith(f"taken from {name}.pth (timm's names)")
     images = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        expected = reference(normalize(images, reference.pretrained_cfg["mean"], reference.pretrained_cfg["std"]))
+        expected = reference(normalize(images, about["mean"], about["std"]))
         assert torch.equal(shaped.body(images), expected)
     assert expected.shape == (1, shaped.num_features)
     # Cut into its parts where it only runs them in order; a network with a way of its own stays in one piece.

@@ -5,7 +5,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
@@ -119,19 +118,6 @@ def test_a_file_of_torchvisions_makes_torchvisions_network_as_random_weights_do(
     with torch.no_grad():
         expected = reference(normalize(images / 255, MEAN, STD))
         torch.testing.assert_close(reference.get_submodule(head)(shaped.body(images)), expected)
-
-
-def test_a_file_of_timms_makes_timms_network(root) -> None:
-    with models.seeded(5):
-        reference = timm.create_model("convnext_atto").eval()
-    save(reference.state_dict(), root / "weights/convnext_atto.pth")
-    images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
-    shaped = backbone("convnext_atto", root=root)
-    assert shaped.origin.endswith("(timm's names)") and shaped.native_size == 224
-    assert shaped.interpolation == timm.data.resolve_data_config({}, model=reference)["interpolation"]
-    with torch.no_grad():
-        expected = reference.forward_head(reference.forward_features(normalize(images, MEAN, STD)), pre_logits=True)
-        torch.testing.assert_close(shaped.body(images), expected)
 
 
 def test_own_files_are_loaded_also_by_their_name(small_state, root, tmp_path, small, monkeypatch) -> None:
