@@ -4,6 +4,8 @@ import errno
 import fnmatch
 import json
 import math
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,10 +52,8 @@ def keep_interrupted(executed: "NotebookNode", run: Run) -> None:
     import nbformat
 
     if any(cell.get("execution_count") for cell in executed.cells):
-        try:
+        with suppress(OSError):  # that there is no room for it is told for the report itself
             write(run.file("interrupted.ipynb"), nbformat.writes(executed))
-        except OSError:  # that there is no room for it is told for the report itself
-            return
 
 
 def write_report(executed: "NotebookNode", run: Run, settings: Settings) -> None:
@@ -83,20 +83,20 @@ def write_report(executed: "NotebookNode", run: Run, settings: Settings) -> None
     if not document.failure:
         about["page"] = page(executed, settings)
     numbers = index.numbers(document, name=run.name, profile=settings.profile)
-    _make_room(run, failed=bool(document.failure))
-    write_drawings(document, run.figures)
-    contents = {
-        "ipynb": nbformat.writes(executed),
-        "json": json.dumps(numbers, indent=2, ensure_ascii=False) + "\n",
+    files = {
+        **_drawings(document, run.figures),
+        run.file("ipynb"): nbformat.writes(executed),
+        run.file("json"): json.dumps(numbers, indent=2, ensure_ascii=False) + "\n",
         **pages,
     }
-    for suffix, content in contents.items():
-        write(run.file(suffix), content)
+    _make_room(run, files, failed=bool(document.failure))
+    for path, content in files.items():
+        write(path, content)
     run.is_written = True
 
 
-def _draw(document: "Document", run: Run, settings: Settings) -> tuple[dict[str, str | bytes], list[str]]:
-    """The pages by format, and for each that could not be drawn, why."""
+def _draw(document: "Document", run: Run, settings: Settings) -> tuple[dict[Path, str | bytes], list[str]]:
+    """The pages, and for each that could not be drawn, why."""
     from helpers.report import render
     from helpers.report.document import selected
     from helpers.report.language import translated
@@ -108,19 +108,19 @@ def _draw(document: "Document", run: Run, settings: Settings) -> tuple[dict[str,
         "html": lambda: render.html(folded, name=run.name, profile=settings.profile, overview=run.overview),
         "pdf": lambda: render.pdf(printed, settings.cover),
     }
-    pages: dict[str, str | bytes] = {}
+    pages: dict[Path, str | bytes] = {}
     faults: list[str] = []
     for suffix in (name for name in FORMATS if name in settings.formats):
         try:
-            pages[suffix] = makers[suffix]()
+            pages[run.file(suffix)] = makers[suffix]()
         except Exception as error:  # Whatever a page's maker stumbles on, the other page and the numbers are good.
             message = clean.private(clean.printable(f"{type(error).__name__}: {error}"))
             faults.append(f"the {suffix.upper()} page could not be drawn: {message}")
     return pages, faults
 
 
-def _make_room(run: Run, *, failed: bool) -> None:
-    """A good report that a failure would replace becomes the last good one; other pages of earlier runs go."""
+def _make_room(run: Run, files: Collection[Path], *, failed: bool) -> None:
+    """A good report that a failure would replace becomes the last good one; other pages and drawings of before go."""
     was_good = run.numbers().get("status") == "ok"
     for suffix in FORMATS:
         page, last_good = run.file(suffix), run.file(f"last-good.{suffix}")
@@ -131,6 +131,9 @@ def _make_room(run: Run, *, failed: bool) -> None:
         # Also a page of a format that this run does not make: it would show other numbers than the new ones.
         page.unlink(missing_ok=True)
     run.file("interrupted.ipynb").unlink(missing_ok=True)
+    for drawing in [*run.figures.glob("*.*"), *run.figures.glob("tables/*.csv")]:
+        if drawing.suffix in (".svg", ".pdf", ".csv") and drawing not in files:
+            drawing.unlink()
 
 
 def missing_results(document: "Document") -> str:
@@ -156,8 +159,8 @@ def missing_results(document: "Document") -> str:
     return f"numbers that aren't finite: {', '.join(unusable)}" if unusable else ""
 
 
-def write_drawings(document: "Document", folder: Path) -> None:
-    """Each figure as SVG and PDF, and the numbers behind figures and tables as CSV; what an earlier run drew goes."""
+def _drawings(document: "Document", folder: Path) -> dict[Path, str | bytes]:
+    """Each figure as SVG and PDF, and the numbers behind figures and tables as CSV."""
     from helpers.report.document import Figure, Table
 
     files: dict[Path, str | bytes] = {}
@@ -168,8 +171,4 @@ def write_drawings(document: "Document", folder: Path) -> None:
             # A table may have the name of a figure.
             place = folder / "tables" if isinstance(block, Table) else folder
             files[place / f"{block.name}.csv"] = block.csv
-    for stale in [*folder.glob("*.*"), *folder.glob("tables/*.csv")]:
-        if stale.suffix in (".svg", ".pdf", ".csv") and stale not in files:
-            stale.unlink()
-    for path, content in files.items():
-        write(path, content)
+    return files
