@@ -55,13 +55,12 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
         networks, augmentations and optimizers keep beside these stays in the processes.
 
     Raises:
-        WorkbookError, or what else a training raises: of the first that fails. The others stop as after Ctrl-C. Also
-            where there is no training at all.
+        WorkbookError, or what else a training raises: of the first that fails. The others stop as after Ctrl-C.
         TrainingStopped: after Ctrl-C, of the first that was stopped. Further ones have not begun.
         After any error all networks are as they came; what was trained is in the checkpoints.
     """
-    if not trainings:
-        raise WorkbookError("There is nothing to train: is a list of seeds, or of what is to be compared, empty?")
+    if not trainings:  # a notebook may have trained all of them already
+        return []
     networks = [training.args[0] for training in trainings]
     if len({id(network) for network in networks}) < len(networks):
         raise WorkbookError("Each training side by side needs a network of its own, since none waits for another.")
