@@ -3,7 +3,7 @@
 import fnmatch
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -138,12 +138,10 @@ def _plain(text: str, document: Document) -> str:
     return re.sub(r"[*`]", "", re.sub(r"@(fig|tbl)-(\w+(?:-\w+)*)", number, text))
 
 
-def key_numbers(document: Document) -> list[dict[str, Any]]:
-    """The notebook's key numbers; where it has none the first ones, those reported earlier before others."""
-    numbers = document.numbers
-    named = dict.fromkeys(name for pattern in document.key_numbers for name in fnmatch.filter(numbers, pattern))
-    first = sorted(numbers, key=lambda name: numbers[name]["reported"] is None)[:NUMBERS_SHOWN]
-    return [numbers[name] for name in named or first]
+def key_numbers(numbers: Mapping[str, Mapping[str, Any]], patterns: Iterable[str]) -> list[str]:
+    """Names of the notebook's key numbers; where it has none the first ones, those reported earlier before others."""
+    named = dict.fromkeys(name for pattern in patterns for name in fnmatch.filter(numbers, pattern))
+    return [*named] or sorted(numbers, key=lambda name: numbers[name]["reported"] is None)[:NUMBERS_SHOWN]
 
 
 def compared(document: Document, language: Language) -> list[dict[str, Any]]:
@@ -211,7 +209,10 @@ def _card(reports: Path, language: Language, name: str, document: Document) -> d
         "stand_in": bool(document.stand_in),
         "data": sources[0] if sources else "",
         "duration": "" if document.duration is None else language.told(render.in_words(document.duration)),
-        "numbers": [{"label": number["label"], "text": number["shown"]["value"]} for number in key_numbers(document)],
+        "numbers": [
+            {"label": document.numbers[key]["label"], "text": document.numbers[key]["shown"]["value"]}
+            for key in key_numbers(document.numbers, document.key_numbers)
+        ],
         "thumbnail": _thumbnail(document),
         "page": files[0]["path"],
         "files": files,
