@@ -316,12 +316,12 @@ def _print(lines: Iterable[str]) -> None:
 
 
 def _list(workspace: Workspace, names: Sequence[str]) -> Iterator[str]:
-    from helpers.report.document import title
+    from helpers.report import document
 
     for notebook in workspace.choose(names):
         content = read(notebook)
         parameters = defaults(content, name=notebook.stem)
         profiles = [p for p in workspace.profiles() if p == QUICK or workspace.profile_file(p, notebook).is_file()]
-        yield f"{notebook.stem}: {title(content, name=notebook.stem)}"
+        yield f"{notebook.stem}: {document.read(content, name=notebook.stem).title}"
         yield f"    profiles: {', '.join(profiles)}"
         yield from (f"    {name} = {value!r}" for name, value in parameters.items())

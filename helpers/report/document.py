@@ -5,17 +5,14 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from helpers.record import MIME, NAMES, csv_text, is_name
 from helpers.report import clean
 from helpers.report.workspace import UnreadableNotebook
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 REMOVED_TAGS = {"remove-cell", "papermill-error-cell-tag"}
 DETAIL, QUESTION, ANSWER, KEY = PLACES = ("detail", "question", "answer", "key")
@@ -26,6 +23,7 @@ HIDDEN_INPUT_TAGS = {"hide-input", "remove-input"}
 PARAMETER_TAGS = {"parameters", "injected-parameters"}  # hidden too where a provenance lists the parameters
 PICTURES = tuple(f"image/{kind}" for kind in ("svg+xml", "png", "jpeg", "gif", "webp"))
 BEST_FIRST = (*PICTURES, "text/html", "text/markdown", "text/latex", "text/plain")
+EXITS = (("SystemExit", ""), ("SystemExit", "0"))
 WIDGET = "application/vnd.jupyter.widget-view+json"
 _TITLE = re.compile(r"^#[ \t]+(\S[^\n]*)\n?", re.MULTILINE)
 # The heading of the section that says what was found.
@@ -66,10 +64,7 @@ class Provenance(Block):
     rows: list[tuple[str, str]]
     warning: str  # said loudly: that images are a stand-in, or that some are there more than once; else ""
     stand_in: bool = False
-
-    def in_hand_in(self) -> "Provenance":
-        """What a lecturer asks about; the rest is for whoever wants the same digits once more."""
-        return replace(self, rows=[row for row in self.rows if row[0] not in ("Precision", "Versions", "Git commit")])
+    about: dict[str, Any] = field(default_factory=dict)  # what it says of the document, by that one's attributes
 
 
 @dataclass(frozen=True)
@@ -103,17 +98,7 @@ class Table(Block):
     csv: str = ""
     links: list[str] = field(default_factory=list)  # where the first cell of each row leads to, "" for nowhere
     detail: list[int] = field(default_factory=list)  # columns that only the full edition has
-
-    def in_hand_in(self) -> "Table":
-        """The table without the columns that only the full edition has."""
-        kept = [column for column in range(len(self.columns)) if column not in self.detail]
-        return replace(
-            self,
-            columns=[self.columns[column] for column in kept],
-            rows=[[row[column] for column in kept] for row in self.rows],
-            align=[self.align[column] for column in kept],
-            bold=[(row, kept.index(column)) for row, column in self.bold if column in kept],
-        )
+    numbers: list[dict[str, Any]] = field(default_factory=list)  # those in it, as `Document.numbers` has them
 
 
 @dataclass(frozen=True)
@@ -182,18 +167,40 @@ def selected(document: Document, *, code: str = "all", edition: str = "full") ->
     has answered; it counts the figures and tables that it has from 1 on, and `Document.left_out` names the others. Code
     is that of "all" cells, of "none", or of those tagged "key" (all where none is).
     """
-    blocks, left_out = document.blocks, ()
-    if code == "none" or (code == "key" and any(isinstance(block, Code) and KEY in block.tags for block in blocks)):
-        blocks = [block for block in blocks if not isinstance(block, Code) or (code == "key" and KEY in block.tags)]
-    if edition == "hand-in":
-        kept = _answered([block for block in blocks if DETAIL not in block.tags])
-        left_out = tuple(references(blocks) - references(kept))
-        counts = {Figure: itertools.count(1), Table: itertools.count(1)}
-        blocks = [
-            replace(block, number=next(counts[type(block)])) if type(block) in counts else block for block in kept
-        ]
-        blocks = [block.in_hand_in() if isinstance(block, Provenance | Table) else block for block in blocks]
-    return replace(document, blocks=blocks, left_out=left_out)
+    is_any_key = any(isinstance(block, Code) and KEY in block.tags for block in document.blocks)
+    seen = code == "all" or (code == "key" and not is_any_key)
+    blocks = [
+        block
+        for block in document.blocks
+        if seen or not isinstance(block, Code) or (code == "key" and KEY in block.tags)
+    ]
+    if edition == "full":
+        return replace(document, blocks=blocks)
+    kept = _answered([block for block in blocks if DETAIL not in block.tags])
+    left_out = tuple(references(blocks) - references(kept))
+    return replace(document, blocks=_counted(map(_in_hand_in, kept)), left_out=left_out)
+
+
+def _in_hand_in(block: Block) -> Block:
+    match block:
+        case Provenance():  # what a lecturer asks about; the rest is for whoever wants the same digits once more
+            rows = [row for row in block.rows if row[0] not in ("Precision", "Versions", "Git commit")]
+            return replace(block, rows=rows)
+        case Table():
+            kept = [column for column in range(len(block.columns)) if column not in block.detail]
+            return replace(
+                block,
+                columns=[block.columns[column] for column in kept],
+                rows=[[row[column] for column in kept] for row in block.rows],
+                align=[block.align[column] for column in kept],
+                bold=[(row, kept.index(column)) for row, column in block.bold if column in kept],
+            )
+    return block
+
+
+def _counted(blocks: Iterable[Block]) -> list[Block]:
+    counts = {Figure: itertools.count(1), Table: itertools.count(1)}
+    return [replace(block, number=next(counts[type(block)])) if type(block) in counts else block for block in blocks]
 
 
 def references(blocks: list[Block]) -> set[str]:
@@ -228,7 +235,7 @@ def with_failure(document: Document, name: str, message: str) -> Document:
     return replace(document, blocks=[*document.blocks, failure])
 
 
-def read(notebook: "NotebookNode", *, name: str = "") -> Document:
+def read(notebook: Mapping[str, Any], *, name: str = "") -> Document:
     """The document in an executed notebook.
 
     A run that failed is a document too, whose last block is the Failure. So is a run that recorded two figures, tables
@@ -243,16 +250,10 @@ def read(notebook: "NotebookNode", *, name: str = "") -> Document:
         UnreadableNotebook: if something isn't where it belongs.
     """
     try:
-        return _Reader(notebook).document(name)
+        return _document(notebook, name)
     except Exception as error:  # nbformat only warns of what is missing or wrong, and it may be anything.
         why = f"{type(error).__name__}: {error}"
         raise UnreadableNotebook(f"the notebook {name} is damaged ({why}): run it again") from error
-
-
-def title(notebook: Mapping[str, Any], *, name: str) -> str:
-    """The title of its document, from a notebook's JSON alone."""
-    texts = [clean.printable(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
-    return next(filter(None, (_take_title(text)[0] for text in texts)), name)
 
 
 def private(content: Any) -> Any:
@@ -260,139 +261,112 @@ def private(content: Any) -> Any:
     return _with_texts(content, clean.private)
 
 
-class _Reader:
-    """Walks through the cells; collects blocks, and what is known once for the whole document."""
+def _document(notebook: Mapping[str, Any], name: str) -> Document:
+    count = itertools.count(1)
+    cells = [(cell, next(count) if cell["cell_type"] == "code" else 0) for cell in notebook["cells"]]
+    outputs = [output for cell, _ in cells for output in cell.get("outputs", [])]
+    kinds = [output.get("data", {}).get(MIME, {}).get("kind") for output in outputs]
+    hidden = HIDDEN_INPUT_TAGS | (PARAMETER_TAGS if "provenance" in kinds else set())
+    title, found = _without_title([block for cell, number in cells for block in _blocks(cell, number, hidden)])
+    failures = itertools.chain((_failure(cell, number) for cell, number in cells), _misnamed(found))
+    failure = next(filter(None, failures), None)
+    run = notebook["metadata"].get("papermill", {})
+    about = {"title": title or name, "parameters": private(dict(run.get("parameters", {})))}
+    for source in (block for block in found if isinstance(block, Provenance)):
+        about |= source.about
+    named = [block for block in found if is_name(getattr(block, "name", "none"))]
+    numbers = [number for block in named if isinstance(block, Table) for number in block.numbers]
+    return Document(
+        blocks=_counted(named) + ([failure] if failure else []),
+        numbers={number["name"]: number for number in numbers if is_name(number["name"])},
+        duration=run.get("duration"),
+        finished=_utc(run["end_time"]) if run.get("end_time") else None,
+        finding=_finding(found),
+        **about,
+    )
 
-    def __init__(self, notebook: "NotebookNode") -> None:
-        self._notebook, self._run = notebook, notebook.metadata.get("papermill", {})
-        self._title = ""
-        self._about: dict[str, Any] = {"parameters": private(dict(self._run.get("parameters", {})))}
-        self._blocks: list[Block] = []
-        self._numbers: dict[str, dict[str, Any]] = {}
-        self._failure: Failure | None = None
-        self._misnamed: Failure | None = None
-        self._names: set[tuple[str, str]] = set()
-        self._cell = 0
 
-    def document(self, name: str) -> Document:
-        outputs = [output for cell in self._notebook.cells for output in cell.get("outputs", [])]
-        kinds = [output.get("data", {}).get(MIME, {}).get("kind") for output in outputs]
-        hidden = HIDDEN_INPUT_TAGS | (PARAMETER_TAGS if "provenance" in kinds else set())
-        for cell in self._notebook.cells:
-            tags, before = set(cell.metadata.get("tags", [])), len(self._blocks)
-            if cell.cell_type == "code":
-                self._cell += 1
-                self._failure = self._failure or _failure(cell, self._cell)
-            if tags & REMOVED_TAGS:
-                continue
-            if cell.cell_type == "markdown":
-                self._markdown(cell, tags)
-            elif cell.cell_type == "code":
-                self._code(cell, tags, hidden)
-            places = tuple(tag for tag in PLACES if tag in tags)
-            self._blocks[before:] = [replace(block, tags=places) for block in self._blocks[before:]]
-        failure = self._failure or self._misnamed
-        return Document(
-            title=self._title or name,
-            blocks=self._blocks + ([failure] if failure else []),
-            numbers=self._numbers,
-            duration=self._run.get("duration"),
-            finished=_utc(self._run["end_time"]) if self._run.get("end_time") else None,
-            finding=_finding(self._blocks),
-            **self._about,
-        )
-
-    def _markdown(self, cell: "NotebookNode", tags: set[str]) -> None:
-        text = clean.printable(cell.source)
-        if not self._title:
-            self._title, text = _take_title(text)
-        if ANSWER in tags:
-            text = text.strip().removeprefix(UNANSWERED).strip()
+def _blocks(cell: Mapping[str, Any], number: int, hidden: set[str]) -> list[Block]:
+    """What a cell shows; a code cell's number counts from 1."""
+    tags = set(cell["metadata"].get("tags", []))
+    if tags & REMOVED_TAGS:
+        return []
+    made: list[Block] = []
+    source = clean.printable(cell["source"])
+    if cell["cell_type"] == "markdown":
+        text = source.strip().removeprefix(UNANSWERED).strip() if ANSWER in tags else source.strip("\n")
         if text.strip() or ANSWER in tags:
-            self._blocks.append(Markdown(text.strip("\n"), dict(cell.get("attachments", {}))))
+            made.append(Markdown(text, dict(cell.get("attachments", {}))))
+    elif number and source.strip():
+        source = (clean.private(source) if tags & PARAMETER_TAGS else source).strip("\n")
+        is_hidden = tags & hidden or cell["metadata"].get("jupyter", {}).get("source_hidden", False)
+        made.append(Code(source, number, shown=not is_hidden))
+    for output in [] if "remove-output" in tags else cell.get("outputs", []):
+        if output["output_type"] == "stream":
+            text = clean.printed(output["text"])
+            text = (clean.without_warnings(text) if output["name"] == "stderr" else text).strip("\n")
+            # Lines that only a progress bar had parted are one paragraph.
+            if text.strip() and made and isinstance(made[-1], Output) and made[-1].mime == "text/plain":
+                made[-1] = replace(made[-1], content=f"{made[-1].content}\n{text}")
+            elif text.strip():
+                made.append(Output("text/plain", text, number))
+        elif output["output_type"] in ("display_data", "execute_result"):
+            block = _shown(_with_texts(output["data"], clean.printable), number)
+            made += [block] if block else []
+    places = tuple(tag for tag in PLACES if tag in tags)
+    return [replace(block, tags=places) for block in made]
 
-    def _code(self, cell: "NotebookNode", tags: set[str], hidden: set[str]) -> None:
-        source = clean.printable(cell.source).strip("\n")
-        if source.strip():
-            is_hidden = tags & hidden or cell.metadata.get("jupyter", {}).get("source_hidden", False)
-            source = clean.private(source) if tags & PARAMETER_TAGS else source
-            self._blocks.append(Code(source, self._cell, shown=not is_hidden))
-        for output in [] if "remove-output" in tags else cell.get("outputs", []):
-            if output.output_type == "stream":
-                self._printed(output)
-            elif output.output_type in ("display_data", "execute_result"):
-                self._shown(output.data)
 
-    def _printed(self, output: "NotebookNode") -> None:
-        text = clean.printed(output.text)
-        text = (clean.without_warnings(text) if output.name == "stderr" else text).strip("\n")
-        if not text.strip():
-            return
-        last = self._blocks[-1] if self._blocks else None
-        # Lines that only a progress bar had parted are one paragraph.
-        if isinstance(last, Output) and (last.mime, last.cell) == ("text/plain", self._cell):
-            text = f"{last.content}\n{text}"
-            self._blocks.pop()
-        self._blocks.append(Output("text/plain", text, self._cell))
+def _shown(data: dict[str, Any], cell: int) -> Block | None:
+    if MIME in data:
+        return _recorded(data[MIME], data)
+    mime = next((mime for mime in BEST_FIRST if mime in data), None)
+    if mime is None or WIDGET in data or not data[mime].strip():
+        return None
+    if mime == "text/markdown":
+        return Markdown(data[mime])
+    is_bare = mime == "text/plain" and _BARE_OBJECT.match(data[mime].strip())
+    return None if is_bare else Output(mime, data[mime], cell)
 
-    def _shown(self, data: dict[str, Any]) -> None:
-        if MIME in data:
-            self._recorded(_with_texts(data[MIME], clean.printable), data)
-            return
-        mime = next((mime for mime in BEST_FIRST if mime in data), None)
-        if mime is None or WIDGET in data:
-            return
-        content = data[mime] if mime in PICTURES else clean.printable(data[mime])
-        if mime == "text/markdown":
-            self._blocks.append(Markdown(content))
-        elif content.strip() and not (mime == "text/plain" and _BARE_OBJECT.match(content.strip())):
-            self._blocks.append(Output(mime, content, self._cell))
 
-    def _recorded(self, content: dict[str, Any], data: dict[str, Any]) -> None:
-        kind = content.pop("kind")
-        if "csv" in content:
-            # A notebook that is handed on may say anything: what a spreadsheet would run is guarded here as well.
-            content["csv"] = csv_text(csv.reader(io.StringIO(content["csv"])))
-        if kind == "provenance":
-            self._title = content.get("title") or self._title
-            self._about = {
-                "parameters": private(content["parameters"]) or self._about["parameters"],
-                "incomplete": content.get("incomplete", ""),
-                "key_figure": str(content.get("key_figure", "")),
-                "key_numbers": tuple(map(str, content.get("key_numbers", []))),
-            }
-            rows = [(label, clean.private(text)) for label, text in content["rows"]]
-            warning = clean.private(content["warning"])
-            phrases = {clean.private(text): private(said) for text, said in content.get("phrases", {}).items()}
-            self._blocks.append(Provenance(rows, warning, "STAND-IN DATA" in warning, phrases=phrases))
-        elif kind == "reading":
-            self._blocks.append(Reading(content["text"], phrases=content.get("phrases", {})))
-        elif kind == "figure" and self._claim("figure", content["name"]):
-            svg, pdf = data["image/svg+xml"], base64.b64decode(data["application/pdf"])
-            self._blocks.append(Figure(**content, svg=svg, pdf=pdf, number=self._next_number(Figure)))
-        elif kind in ("table", "numbers") and self._claim("table", content["name"]):
-            for number in content.pop("numbers", []):
-                if self._claim("number", number["name"]):
-                    self._numbers[number["name"]] = number
-            content["bold"] = [(row, column) for row, column in content["bold"]]
-            # Only beside the report: a link of a notebook from elsewhere could run as a program.
-            content["links"] = ["" if ":" in link else link for link in content.get("links", [])]
-            self._blocks.append(Table(**content, number=self._next_number(Table)))
+def _recorded(content: dict[str, Any], data: dict[str, Any]) -> Block | None:
+    kind = content.pop("kind")
+    if "csv" in content:
+        # A notebook that is handed on may say anything: what a spreadsheet would run is guarded here as well.
+        content["csv"] = csv_text(csv.reader(io.StringIO(content["csv"])))
+    if kind == "provenance":
+        content = private(content)
+        rows, warning = [(label, text) for label, text in content["rows"]], content["warning"]
+        about = {name: content[name] for name in ("title", "parameters") if content.get(name)}
+        about |= {name: str(content.get(name, "")) for name in ("incomplete", "key_figure")}
+        about["key_numbers"] = tuple(map(str, content.get("key_numbers", [])))
+        phrases = {clean.private(text): phrase for text, phrase in content.get("phrases", {}).items()}
+        return Provenance(rows, warning, "STAND-IN DATA" in warning, about, phrases=phrases)
+    if kind == "reading":
+        return Reading(content["text"], phrases=content.get("phrases", {}))
+    if kind == "figure":
+        svg, pdf = data["image/svg+xml"], base64.b64decode(data["application/pdf"])
+        return Figure(**content, svg=svg, pdf=pdf, number=0)
+    if kind in ("table", "numbers"):
+        content["bold"] = [(row, column) for row, column in content["bold"]]
+        # Only beside the report: a link of a notebook from elsewhere could run as a program.
+        content["links"] = ["" if ":" in link else link for link in content.get("links", [])]
+        return Table(**content, number=0)
+    return None
 
-    def _next_number(self, kind: type) -> int:
-        return 1 + sum(isinstance(block, kind) for block in self._blocks)
 
-    def _claim(self, kind: str, name: Any) -> bool:
-        """Whether its files can be called so; the first name that cannot, or is taken, is the document's failure."""
-        error, message = "", ""
+def _misnamed(blocks: list[Block]) -> Iterator[Failure]:
+    """Names that files cannot have, or that are taken."""
+    tables = [block for block in blocks if isinstance(block, Table)]
+    names = [("figure", block.name) for block in blocks if isinstance(block, Figure)]
+    names += [("table", table.name) for table in tables]
+    names += [("number", number["name"]) for table in tables for number in table.numbers]
+    for i, (kind, name) in enumerate(names):
         if not is_name(name):
-            error, message = "UnusableName", f"a {kind}'s name, {name!r}, {NAMES}"
-        elif (kind, name) in self._names:
-            error, message = "DuplicateName", f"it records two {kind}s under the name {name!r}: give each its own"
-        if error and not self._misnamed:
-            self._misnamed = Failure(error, message, "", self._cell)
-        self._names.add((kind, str(name)))
-        return is_name(name)
+            yield Failure("UnusableName", f"a {kind}'s name, {name!r}, {NAMES}", "", None)
+        elif (kind, name) in names[:i]:
+            message = f"it records two {kind}s under the name {name!r}: give each its own"
+            yield Failure("DuplicateName", message, "", None)
 
 
 def _finding(blocks: list[Block]) -> str:
@@ -414,24 +388,26 @@ def _with_texts(content: Any, change: Callable[[str], str]) -> Any:
     return {key: _with_texts(item, change) for key, item in content.items()} if isinstance(content, dict) else content
 
 
-def _take_title(text: str) -> tuple[str, str]:
-    """The first level-1 heading without closing marks, links, code and emphasis marks, and the text without it."""
-    found = _TITLE.search(text)
-    if not found:
-        return "", text
-    words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"[ \t]+#+[ \t]*$", "", found[1]))
-    return re.sub(r"[`*]", "", words).strip(), text[: found.start()] + text[found.end() :]
+def _without_title(blocks: list[Block]) -> tuple[str, list[Block]]:
+    """The first level-1 heading without closing marks, links, code and emphasis marks, and the blocks without it."""
+    for i, block in enumerate(blocks):
+        if isinstance(block, Markdown) and (found := _TITLE.search(block.text)):
+            words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"[ \t]+#+[ \t]*$", "", found[1]))
+            rest = (block.text[: found.start()] + block.text[found.end() :]).strip("\n")
+            kept = [replace(block, text=rest)] if rest.strip() else []
+            return re.sub(r"[`*]", "", words).strip(), [*blocks[:i], *kept, *blocks[i + 1 :]]
+    return "", blocks
 
 
-def _failure(cell: "NotebookNode", number: int) -> Failure | None:
+def _failure(cell: Mapping[str, Any], number: int) -> Failure | None:
     """The error that ended the run in this cell."""
     for output in cell.get("outputs", []):
         # A notebook may end itself with exit(): papermill counts that as success too.
-        if output.output_type == "error" and not (output.ename == "SystemExit" and output.evalue in ("", "0")):
-            texts = (output.ename, output.evalue, "\n".join(output.traceback))
+        if output["output_type"] == "error" and (output["ename"], output["evalue"]) not in EXITS:
+            texts = (output["ename"], output["evalue"], "\n".join(output["traceback"]))
             return Failure(*(clean.private(clean.printable(text)) for text in texts), number)
     # A kernel that died leaves no error output, only papermill's mark on the cell.
-    if cell.metadata.get("papermill", {}).get("exception"):
+    if cell["metadata"].get("papermill", {}).get("exception"):
         return Failure("Interrupted", "the run ended in this cell and left no error message", "", number)
     return None
 
