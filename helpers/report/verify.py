@@ -21,7 +21,7 @@ from helpers import WorkbookError
 from helpers.record import SHARES
 from helpers.report import incremental
 from helpers.report.clean import printable
-from helpers.report.document import Document, Figure, Output, Provenance, Reading, Table, read
+from helpers.report.document import Block, Document, Figure, Output, Provenance, Reading, Table, read
 from helpers.report.parameters import defaults
 from helpers.report.stamp import digest
 from helpers.report.watch import Watch
@@ -35,15 +35,15 @@ POINTS, SHARE, DEVIATIONS = 2.0, 0.05, 3.0
 _NUMBER = re.compile(r"(?<![\w-])([+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)")
 # Only kernels run side by side: two threads that parse Python's code at a time trip CPython 3.11 up (gh-106905).
 _alone = Lock()
-TIMED = ("s", "images/s", "MiB")
 VALUES = "values of "
 _BY_CHANCE = (", drawing", ", std")
 """What elsewhere is another one, and says nothing."""
 _OF_A_MACHINE = ("Versions", "Git commit")
-# What no two runs share.
+TIMED = ("s", "images/s", "MiB")
+# What no two runs share, by units, by names and in sentences.
 _TIMES = re.compile(
-    r"\bseconds\b|\ba second\b|\btimes? as (?:long|fast|slow)|\btime (?:of|for) an? |\b[Tt]raining time|^s\b|, s$"
-    r"|\d (?:s|min|h)\b|images/s|\bMiB\b|\btook\b"
+    r"images/s|\bMiB\b|(?<=[(, ])s(?= an\b|[,):]|$)|\d (?:s|min|h)\b|\bseconds\b|\ba second\b|\b[Tt]raining time"
+    r"|\btimes? as (?:long|fast|slow)|\btime (?:of|for) an? |\btook\b"
 )
 
 
@@ -143,55 +143,52 @@ def _injected(notebook: "NotebookNode") -> dict[str, Any]:
 
 def _shown(document: Document) -> dict[str, str]:
     """What a reader sees of the results, and what lies behind it, by what it is called; nothing of times."""
-    found: dict[str, str] = {}
-    for name, number in document.numbers.items():
-        if number["unit"] not in TIMED and not _is_timed(name):
-            parts = number | {f"shown {key}": text for key, text in number["shown"].items()}
-            found |= {f"number {name}, {part}": str(text) for part, text in parts.items() if part != "shown"}
+    numbers = {name: number for name, number in document.numbers.items() if number["unit"] not in TIMED}
+    found: dict[str, Any] = {f"number {name}": number for name, number in numbers.items()}
     counts: Counter[str] = Counter()
     for block in document.blocks:
         kind = type(block).__name__.lower()
         counts[kind] += 1
-        called = f"{kind} {getattr(block, 'name', counts[kind])}"
-        match block:
-            case Reading():
-                found |= {called: block.text} if not _is_timed(block.text) else {}
-            case Output():
-                text = f"{block.mime}: {block.content}"
-                found |= {f"{called}, of cell {block.cell}": text} if not _is_timed(text) else {}
-            case Provenance():
-                rows = [("warning", block.warning), *block.rows]
-                found |= {f"{called}, {label}": text for label, text in rows if label not in _OF_A_MACHINE}
-            case Figure():
-                drawing = digest(block.svg, block.pdf, block.alt)
-                parts = {"caption": block.caption, "numbers behind it": block.csv, "drawing": drawing}
-                found |= {f"{called}, {part}": text for part, text in parts.items()}
-            case Table():
-                found |= {f"{called}, {place}": text for place, text in _cells(block)}
-    # Of these reports in other languages are made. A notebook's file has them in another order than its run.
-    phrases = {text: phrase for block in document.blocks for text, phrase in block.phrases.items()}
-    said = {text: json.dumps(phrase, ensure_ascii=False, sort_keys=True) for text, phrase in phrases.items()}
-    return found | {f"{VALUES}{text!r}": values for text, values in said.items() if not _is_timed(text)}
+        found[f"{kind} {getattr(block, 'name', counts[kind])}"] = _parts(block)
+        # Of these reports in other languages are made. A notebook's file has them in another order than its run.
+        for text, phrase in block.phrases.items():
+            found[f"{VALUES}{text!r}"] = json.dumps(phrase, ensure_ascii=False, sort_keys=True)
+    leaves = _leaves(found)
+    return {what: text for what, text in leaves if not _TIMES.search(f"{what}: {text}".replace("_", " "))}
 
 
-def _is_timed(text: str) -> bool:
-    return bool(_TIMES.search(text.replace("_", " ")))
+def _parts(block: Block) -> dict[str, Any]:
+    match block:
+        case Reading():
+            return {"text": block.text}
+        case Output():
+            return {f"of cell {block.cell}": f"{block.mime}: {block.content}"}
+        case Provenance():
+            rows = [("warning", block.warning), *block.rows]
+            return {label: text for label, text in rows if label not in _OF_A_MACHINE}
+        case Figure():
+            drawing = digest(block.svg, block.pdf, block.alt)
+            return {"caption": block.caption, "numbers behind it": block.csv, "drawing": drawing}
+        case Table():
+            rows = {"shown": _rows(block.columns, *block.rows), "unrounded": _rows(block.names, *block.values)}
+            rows["CSV"] = _rows(*csv.reader(io.StringIO(block.csv)))
+            return {"caption": block.caption, "bold": str(sorted(block.bold)), **rows}
+    return {}  # of the notebook itself
 
 
-def _cells(table: Table) -> Iterator[tuple[str, str]]:
-    yield "caption", table.caption
-    rows = [
-        [f"**{text}**" if (i, j) in table.bold else text for j, text in enumerate(row)]
-        for i, row in enumerate(table.rows)
-    ]
-    forms = {"": [table.columns, *rows], ", unrounded": [table.names, *table.values]}
-    forms[", CSV"] = list(csv.reader(io.StringIO(table.csv)))
-    for form, (columns, *rows) in ((form, rows) for form, rows in forms.items() if rows):
-        for i, row in enumerate(([*map(str, row)] for row in rows), 1):
-            for column, text in zip(columns, row, strict=True):
-                if not {*TIMED} & {*row} and not any(map(_is_timed, (column, row[0], text))):
-                    unit = column.rpartition(", ")[2]
-                    yield f"row {i} ({row[0]}), {column}{form}", f"{text} {unit}" if unit in SHARES else text
+def _rows(columns: Sequence[str] = (), *rows: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """A table's cells by row and column; a row's name has its unit, if that is one of time."""
+    named = ((", ".join(map(str, [row[0], *({*TIMED} & {*map(str, row)})])), row) for row in rows)
+    return {f"row {i} ({name})": dict(zip(columns, row, strict=True)) for i, (name, row) in enumerate(named, 1)}
+
+
+def _leaves(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """The texts and numbers in nested mappings, with their places."""
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{name}, ")
+        else:
+            yield f"{above}{name}", str(value)
 
 
 def _limits(document: Document) -> dict[str, float]:
@@ -212,21 +209,21 @@ def _compare(then: Mapping[str, str], now: Mapping[str, str], limits: Mapping[st
             verdict.equal += 1
         elif what.startswith(VALUES) and "" in (a, b):
             continue  # the text is another one, which is told already
-        elif may_differ and b and (what.endswith(_BY_CHANCE) or _is_near(a, b, limits.get(what))):
+        elif may_differ and b and (what.endswith(_BY_CHANCE) or _is_near(a, b, what, limits)):
             verdict.near.append(what)
         else:
             told = f"{what}: {a!r} is shown, the code gives {b!r}"
             (verdict.unclear if may_differ and what not in limits else verdict.different).append(told)
 
 
-def _is_near(a: str, b: str, limit: float | None) -> bool:
+def _is_near(a: str, b: str, what: str, limits: Mapping[str, float]) -> bool:
     """Whether texts are the same but for their numbers, and chance explains these."""
     pieces, others = _NUMBER.split(a), _NUMBER.split(b)
     if pieces[::2] != others[::2]:
         return False
     for text, other, behind in zip(pieces[1::2], others[1::2], pieces[2::2], strict=True):
         x, y = (float(each.replace(",", "").replace("−", "-")) for each in (text, other))
-        usual = POINTS if behind.lstrip().startswith(SHARES) else SHARE * abs(y)
-        if abs(x - y) > (usual if limit is None else limit):
+        is_share = behind.lstrip().startswith(SHARES) or what.endswith(SHARES)
+        if abs(x - y) > limits.get(what, POINTS if is_share else SHARE * abs(y)):
             return False
     return True
