@@ -31,9 +31,6 @@ FILES = {
     "last-good.pdf": say("Last good PDF"),
 }
 """Suffixes of a notebook's files beside the index, and what their links are called."""
-PAGES_LINKS = ("PDF", "Notebook", "Numbers")
-"""Those that a notebook's page has, too."""
-
 Documents = Mapping[str, Document]
 """Notebooks' names, and what their last runs left, in their order."""
 
@@ -196,8 +193,8 @@ def _links(reports: Path, language: Language) -> list[dict[str, str]]:
 
 def _card(reports: Path, language: Language, name: str, document: Document) -> dict[str, Any]:
     files = [
-        {"kind": kind, "text": language.told(kind), "path": quote(f"{name}.{suffix}")}
-        for suffix, kind in FILES.items()
+        {"text": language.told(text), "path": quote(f"{name}.{suffix}")}
+        for suffix, text in FILES.items()
         if (reports / f"{name}.{suffix}").is_file()
     ]
     failure = document.failure
@@ -233,7 +230,7 @@ def _link(reports: Path, cards: Sequence[dict[str, Any]], language: Language) ->
     for before, card, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
         near = [(language.told("Previous"), "prev", before), (language.told("Next"), "next", after)]
         links = {
-            "files": [_anchor(file["path"], file["text"]) for file in card["files"] if file["kind"] in PAGES_LINKS],
+            "files": [_anchor(file["path"], file["text"]) for file in card["files"][1:]],
             "neighbours": [
                 _anchor(other["page"], f"{where}: {other['title']}", f' rel="{rel}"')
                 for where, rel, other in near

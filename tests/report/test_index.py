@@ -125,11 +125,13 @@ def test_pages_lead_to_their_neighbours_and_files_that_exist(tmp_path, documents
     for name, each in documents.items():
         page = render.html(each, name=name, profile="quick")
         (tmp_path / f"{name}.html").write_text(page, encoding="utf-8")
-    (tmp_path / "01_a.pdf").touch()
+    for file in ("01_a.pdf", "02_b.last-good.html"):
+        (tmp_path / file).touch()
     written(tmp_path, documents)
     first, second = (BeautifulSoup((tmp_path / f"{name}.html").read_text(), "html5lib") for name in documents)
     assert [link["href"] for link in first.select(".own a")] == ["01_a.pdf", "01_a.json"]
     assert [(link["rel"], link["href"]) for link in first.select(".neighbours a")] == [(["next"], "02_b.html")]
+    assert [link.get_text() for link in second.select(".own a")] == ["Numbers", "Last good page"]
     assert second.select(".neighbours a")[0].get_text() == f"Previous: Title of 01_a {NASTY}"
     before = (tmp_path / "01_a.html").read_bytes(), (tmp_path / "01_a.html").stat().st_mtime_ns
     written(tmp_path, documents)

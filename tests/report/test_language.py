@@ -18,50 +18,22 @@ from tests.report.documents import figure, page, pdf_text, table
 
 NOTEBOOKS = ROOT / "notebooks"
 
-ENTRIES = """\
-msgid "0123456789.,%"
-msgstr "۰۱۲۳۴۵۶۷۸۹٫٬٪"
-
-msgid ", "
-msgstr "، "
-
-msgid "%"
-msgstr "٪"
-
-msgid "A title"
-msgstr "عنوان"
-
-msgid "What it is: a network (@fig-x)."
-msgstr "چیست: یک شبکه (@fig-x)."
-
-msgid "It reaches {accuracy:.1%} after {n:,} steps with {network}."
-msgstr "{network} پس از {n:,} گام به {accuracy:.1%} می‌رسد."
-
-msgid " It is {how} of {others}."
-msgstr " از {others} {how} است."
-
-msgid "ahead"
-msgstr "جلوتر"
-
-msgid "accuracy"
-msgstr "دقت"
-
-msgid "Means over {runs} runs."
-msgstr "میانگین {runs} اجرا."
-
-msgid "It falls by {loss:.2f}."
-msgstr "{loss:.2f} کم می‌شود."
-
-msgid "It reaches {mean:.1%} ± {std:.1%}."
-msgstr "به {mean:.1%} ± {std:.1%} می‌رسد."
-
-msgid "Broken {here}."
-msgstr "شکسته {there}."
-
-#, fuzzy
-msgid "An old sentence."
-msgstr "جمله‌ای کهنه."
-"""
+ENTRIES = {
+    "0123456789.,%": "۰۱۲۳۴۵۶۷۸۹٫٬٪",
+    ", ": "، ",
+    "%": "٪",
+    "A title": "عنوان",
+    "What it is: a network (@fig-x).": "چیست: یک شبکه (@fig-x).",
+    "It reaches {accuracy:.1%} after {n:,} steps with {network}.": "{network} پس از {n:,} گام به {accuracy:.1%} می‌رسد.",
+    " It is {how} of {others}.": " از {others} {how} است.",
+    "ahead": "جلوتر",
+    "accuracy": "دقت",
+    "Means over {runs} runs.": "میانگین {runs} اجرا.",
+    "It falls by {loss:.2f}.": "{loss:.2f} کم می‌شود.",
+    "It reaches {mean:.1%} ± {std:.1%}.": "به {mean:.1%} ± {std:.1%} می‌رسد.",
+    "Broken {here}.": "شکسته {there}.",
+}
+STALE = '#, fuzzy\nmsgid "An old sentence."\nmsgstr "جمله‌ای کهنه."\n'
 
 
 @pytest.fixture
@@ -69,7 +41,8 @@ def persian(tmp_path, monkeypatch):
     monkeypatch.setattr(language, "LANGUAGES", tmp_path)
     monkeypatch.setattr(language.Language, "missing", set())
     (tmp_path / "fa").mkdir()
-    (tmp_path / "fa" / "01_a.po").write_text(ENTRIES, encoding="utf-8")
+    entries = [f'msgid "{text}"\nmsgstr "{told}"\n' for text, told in ENTRIES.items()]
+    (tmp_path / "fa" / "01_a.po").write_text("\n".join([*entries, STALE]), encoding="utf-8")
     language._entries.cache_clear()
     yield
     language._entries.cache_clear()
