@@ -41,14 +41,7 @@ def test_the_workbook_runs_from_a_wheel_in_an_empty_folder(tmp_path):
     zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(site)
     assert wanted <= files(site / "helpers")
     work.mkdir()
-    lists = []
-    for code, folder, place in (
-        (LOOK, work, site),
-        ("from helpers.report import cli; cli.main(['--list'])", ROOT, ROOT),
-    ):
-        environment = {**os.environ, "PYTHONPATH": str(place), "WORKBOOK_DATA": "", "PYTHONUTF8": "1"}
-        run = [sys.executable, "-c", code]
-        lists.append(
-            subprocess.run(run, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
-        )
-    assert lists[0] == lists[1] != ""
+    environment = {**os.environ, "PYTHONPATH": str(site), "WORKBOOK_DATA": "", "PYTHONUTF8": "1"}
+    run = [sys.executable, "-c", LOOK]
+    listed = subprocess.run(run, cwd=work, env=environment, capture_output=True, text=True, check=True).stdout
+    assert all(path.stem in listed for path in (ROOT / "notebooks").glob("0*.ipynb"))

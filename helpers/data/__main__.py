@@ -13,7 +13,7 @@ from helpers.data.places import describe_where
 from helpers.files import print_anything
 from helpers.phrases import for_terminal
 
-OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, INTERRUPTED = 0, 1, 130
 FETCHED = [known.name for known in sets.KNOWN.values() if known.megabytes]
 
 _EPILOG = """\
@@ -31,12 +31,14 @@ The exit status is 0 if all went well, 1 if a fetch failed, 2 for a mistake in t
 def main(argv: Sequence[str] | None = None, *, root: Path = DATA) -> int:
     """Runs the command with these arguments (the process's own if None) on a data folder; returns the exit status."""
     print_anything()
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
     try:
         if options.command == "list":
             _list(root)
-            return OK
-        return _fetch(options, root)
+        else:
+            _fetch(parser, options, root)
+        return OK
     except WorkbookError as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
@@ -69,24 +71,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _fetch(options: argparse.Namespace, root: Path) -> int:
+def _fetch(parser: argparse.ArgumentParser, options: argparse.Namespace, root: Path) -> None:
     from helpers.models import pretrained
 
     networks = [name for name in options.names if name not in sets.KNOWN]
+    if networks and options.url:
+        parser.error(f"--url is for data sets; of {networks[0]} the variable HF_ENDPOINT names a mirror")
     try:
         for name in networks:  # all names first: a misspelt one shouldn't show after minutes of downloading
             pretrained.find(name, root=root)
-            if options.url:
-                raise WorkbookError(f"--url is for data sets; of {name} the variable HF_ENDPOINT names a mirror")
     except WorkbookError as error:
-        print(f"error: {error}\nThe data sets are {', '.join(FETCHED)}.", file=sys.stderr)
-        return REFUSED
+        parser.error(f"{error}\nThe data sets are {', '.join(FETCHED)}.")
     for name in options.names:
         if name in networks:
             print(f"{name}: {pretrained.fetch(name, root=root).origin}")
         else:
             print(f"{sets.get(name).title} lies in {describe_where(fetch(name, root=root, urls=options.url))}")
-    return OK
 
 
 def _list(root: Path) -> None:

@@ -149,31 +149,21 @@ def _fill(
     def wave(height: Tensor, length: Tensor = period) -> Tensor:
         return _step(height * length / (2 * math.pi * pixel))
 
-    none, whole = torch.zeros_like(d), torch.ones_like(d)
-    match filling:
-        case "plain":
-            return none, whole
-        case "striped":
-            return wave((2 * math.pi * u / period).sin()), whole
-        case "dotted":
-            from_centre = torch.hypot(*((w / period - (w / period).floor() - 0.5) * period for w in (u, v)))
-            return _step((0.32 * period - from_centre) / pixel), whole
-        case "hollow":
-            return none, _step((d + 0.2) / pixel)
-        case "checked":
-            long = 1.5 * period
-            return wave((2 * math.pi * u / long).sin() * (2 * math.pi * v / long).sin(), long), whole
-        case "ringed":
-            short = 0.75 * period
-            return wave((2 * math.pi * d / short).sin(), short), whole
-        case "rayed":
-            return wave((5 * angle).sin()), whole
-        case "halved":
-            return _step((u - period / 2) / pixel), whole
-        case "shaded":
-            return (0.5 + 0.7 * (u - period / 2)).clamp(0, 1), whole
-        case _:  # bordered
-            return _step((d + 0.2) / pixel), whole
+    def from_centre(way: Tensor) -> Tensor:
+        return (way / period - (way / period).floor() - 0.5) * period
+
+    long, short, inside = 1.5 * period, 0.75 * period, _step((d + 0.2) / pixel)
+    second_ink = {
+        "striped": lambda: wave((2 * math.pi * u / period).sin()),
+        "dotted": lambda: _step((0.32 * period - torch.hypot(*map(from_centre, (u, v)))) / pixel),
+        "checked": lambda: wave((2 * math.pi * u / long).sin() * (2 * math.pi * v / long).sin(), long),
+        "ringed": lambda: wave((2 * math.pi * d / short).sin(), short),
+        "rayed": lambda: wave((5 * angle).sin()),
+        "halved": lambda: _step((u - period / 2) / pixel),
+        "shaded": lambda: (0.5 + 0.7 * (u - period / 2)).clamp(0, 1),
+        "bordered": lambda: inside,
+    }.get(filling, lambda: torch.zeros_like(d))
+    return second_ink(), inside if filling == "hollow" else torch.ones_like(d)
 
 
 def _look_up(outline: str, x: Tensor, y: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """What a data set is in memory (tensors, names, where they come from), how it is split, scaled and checked."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -240,12 +240,13 @@ def _shuffled_members(labels: Tensor, num_classes: int, seed: int) -> list[Tenso
 
 def duplicates(train: ImageData, val: ImageData, test: ImageData) -> str:
     """Which images are in two splits, twice in one, or in two classes, pixel for pixel, in words; "" if none is."""
-    labels, hashes = defaultdict(set), {}
-    for part in (test, val, train):
-        pixels = part.images.flatten(1).numpy()
-        hashes[part.split] = [hashlib.blake2b(image, digest_size=16).digest() for image in pixels]
-        for digest, label in zip(hashes[part.split], part.labels.tolist(), strict=True):
-            labels[digest].add(label)
+    parts = (test, val, train)
+    hashes = {
+        part.split: [hashlib.blake2b(image, digest_size=16).digest() for image in part.images.flatten(1).numpy()]
+        for part in parts
+    }
+    labelled = {pair for part in parts for pair in zip(hashes[part.split], part.labels.tolist(), strict=True)}
+    classes = Counter(digest for digest, _ in labelled)
     found = []
     for split, other in (("test", "train"), ("test", "val"), ("val", "train")):
         learned = set(hashes[other])
@@ -256,7 +257,7 @@ def duplicates(train: ImageData, val: ImageData, test: ImageData) -> str:
     for split, digests in hashes.items():
         if number := len(digests) - len(set(digests)):
             found.append(f"{number:,} {'copy' if number == 1 else 'copies'} within the {_IN_WORDS[split]} images")
-    if number := sum(len(classes) > 1 for classes in labels.values()):
+    if number := sum(count > 1 for count in classes.values()):
         found.append(f"{number:,} {'image' if number == 1 else 'images'} in several classes")
     return "; ".join(found)
 

@@ -51,12 +51,11 @@ def test_colour_becomes_luma_and_transparency_is_composited_over_white(tmp_path:
     np.testing.assert_allclose(grey(tmp_path / "c.jpg")[4, 4], 0.299 * 255, atol=3)
 
 
-def test_animated_palette_gif_with_transparency_gives_its_first_frame(tmp_path: Path) -> None:
-    first, second = Image.new("P", (2, 1)), Image.new("P", (2, 1), 2)
-    for frame in (first, second):
+def test_of_an_animation_with_a_transparent_colour_the_first_frame_is_taken(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.array([colours], np.uint8), "P") for colours in ([0, 1], [2, 2])]
+    for frame in frames:
         frame.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
-    first.putpixel((1, 0), 1)
-    first.save(tmp_path / "a.gif", save_all=True, append_images=[second], transparency=1)
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], transparency=1)
     np.testing.assert_array_equal(rgb(tmp_path / "a.gif")[:, 0].T, [[255, 0, 0], [255, 255, 255]])
 
 

@@ -36,12 +36,6 @@ def random_backbone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str],
 
 
 @pytest.fixture
-def small() -> str:
-    """Name of a small network of timm's."""
-    return SMALL
-
-
-@pytest.fixture
 def small_state() -> dict[str, Tensor]:
     """What a file of weights for the small network holds, its head of 1000 classes included."""
     with seeded(8):

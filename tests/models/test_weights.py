@@ -17,6 +17,7 @@ from helpers import WorkbookError, models
 from helpers.data.structures import resize
 from helpers.models import ModelError, backbone
 from helpers.models.pretrained import PACKAGED, PackagedWeights, fetch, find
+from tests.models.conftest import SMALL
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -120,20 +121,20 @@ def test_a_file_of_torchvisions_makes_torchvisions_network_as_random_weights_do(
         torch.testing.assert_close(reference.get_submodule(head)(shaped.body(images)), expected)
 
 
-def test_own_files_are_loaded_also_by_their_name(small_state, root, tmp_path, small, monkeypatch) -> None:
-    save_file(small_state, root / "weights" / f"{small}.safetensors")
-    found = backbone(small, root=root)
+def test_own_files_are_loaded_also_by_their_name(small_state, root, tmp_path, monkeypatch) -> None:
+    save_file(small_state, root / "weights" / f"{SMALL}.safetensors")
+    found = backbone(SMALL, root=root)
     # Not the private folders above it.
-    assert found.pretrained and found.origin == f"ImageNet, taken from {small}.safetensors (timm's names)"
+    assert found.pretrained and found.origin == f"ImageNet, taken from {SMALL}.safetensors (timm's names)"
     assert torch.equal(found.body.conv_stem.weight, small_state["conv_stem.weight"])
     monkeypatch.setattr(helpers, "ROOT", tmp_path)
     named = {"mine.pth": root / "weights/mine.pth", "mine/best.pth": tmp_path / "mine/best.pth"}
     for name, path in named.items():
         save(small_state, path)
-        assert backbone(small, weights=name, root=root).origin.endswith(f"{name} (timm's names)")
-        assert backbone(small, weights=str(path), root=root).pretrained
+        assert backbone(SMALL, weights=name, root=root).origin.endswith(f"{name} (timm's names)")
+        assert backbone(SMALL, weights=str(path), root=root).pretrained
     with pytest.raises(ModelError, match=r"no file of weights 'Imagenet'.*'imagenet', 'download'"):
-        backbone(small, weights="Imagenet", root=root)
+        backbone(SMALL, weights="Imagenet", root=root)
 
 
 @pytest.mark.parametrize(
@@ -147,14 +148,14 @@ def test_own_files_are_loaded_also_by_their_name(small_state, root, tmp_path, sm
         ({"conv_stem.weight": torch.zeros(16, 1, 3, 3)}, r"conv_stem.weight: .* shape torch.Size\(\[16, 1, 3, 3\]\)"),
     ],
 )
-def test_heads_and_counters_do_not_matter_and_what_does_not_fit_is_named(changes, message, small_state, root, small):
+def test_heads_and_counters_do_not_matter_and_what_does_not_fit_is_named(changes, message, small_state, root):
     changed = {name: tensor for name, tensor in {**small_state, **changes}.items() if tensor is not None}
-    save(changed, root / "weights" / f"{small}.pth")
+    save(changed, root / "weights" / f"{SMALL}.pth")
     if message:
         with pytest.raises(ModelError, match=message):
-            backbone(small, root=root)
+            backbone(SMALL, root=root)
     else:
-        assert torch.equal(backbone(small, root=root).body.conv_stem.weight, small_state["conv_stem.weight"])
+        assert torch.equal(backbone(SMALL, root=root).body.conv_stem.weight, small_state["conv_stem.weight"])
 
 
 def test_tensors_in_another_order_do_not_fit(root) -> None:
@@ -168,8 +169,8 @@ def test_tensors_in_another_order_do_not_fit(root) -> None:
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 @pytest.mark.parametrize("content", [b"<html>please log in</html>", None, "code"])
-def test_what_is_damaged_cut_off_or_code_is_refused(suffix, content, small_state, small, root, malicious) -> None:
-    path = root / "weights" / f"{small}{suffix}"
+def test_what_is_damaged_cut_off_or_code_is_refused(suffix, content, small_state, root, malicious) -> None:
+    path = root / "weights" / f"{SMALL}{suffix}"
     if content == "code":
         torch.save({"conv_stem.weight": malicious}, path)
     elif content is None:
@@ -178,16 +179,16 @@ def test_what_is_damaged_cut_off_or_code_is_refused(suffix, content, small_state
     else:
         path.write_bytes(content)
     with pytest.raises(ModelError, match=f"^{path.name} cannot be read as weights .* refused for safety. Delete it"):
-        backbone(small, root=root)
+        backbone(SMALL, root=root)
     save({"epoch": 3}, path.with_suffix(".pth"))
     with pytest.raises(ModelError, match="no state dict"):
-        backbone(small, weights=f"{small}.pth", root=root)
+        backbone(SMALL, weights=f"{SMALL}.pth", root=root)
 
 
 # What is fetched
 
 
-def test_a_download_is_asked_for_once_and_found_afterwards(small, small_state, root, tmp_path, monkeypatch) -> None:
+def test_a_download_is_asked_for_once_and_found_afterwards(small_state, root, tmp_path, monkeypatch) -> None:
     """Put into Hugging Face's cache as its client does."""
     asked = []
 
@@ -201,10 +202,10 @@ def test_a_download_is_asked_for_once_and_found_afterwards(small, small_state, r
         (folder / "snapshots/abc" / name).symlink_to("../../blobs/123")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", client)
-    shaped = backbone(small, weights="download", root=root)
+    shaped = backbone(SMALL, weights="download", root=root)
     origin = "ImageNet, from Hugging Face's cache (timm/mobilenetv3_small_050.lamb_in1k)"
     assert shaped.origin == f"{origin} (timm's names)"
-    assert fetch(small, root=root).origin == find(small, root=root).origin == origin
+    assert fetch(SMALL, root=root).origin == find(SMALL, root=root).origin == origin
     assert asked == [("timm/mobilenetv3_small_050.lamb_in1k", "model.safetensors")]
 
 
@@ -232,9 +233,9 @@ def test_a_package_is_fetched_for_its_file_alone(root, tmp_path, monkeypatch) ->
     assert fetch("mobilenet_v2", root=root).path.read_bytes() == b"weights"
 
 
-def test_what_cannot_be_fetched_says_what_to_do(small, root) -> None:
-    with pytest.raises(ModelError, match=f"fetching the weights of {small} failed.*HF_ENDPOINT.*weights/{small}.pth"):
-        fetch(small, root=root)  # there is no connection
+def test_what_cannot_be_fetched_says_what_to_do(root) -> None:
+    with pytest.raises(ModelError, match=f"fetching the weights of {SMALL} failed.*HF_ENDPOINT.*weights/{SMALL}.pth"):
+        fetch(SMALL, root=root)  # there is no connection
     with pytest.raises(ModelError, match="No ImageNet weights are published for convnextv2_small: take another"):
         fetch("convnextv2_small", root=root)
 
