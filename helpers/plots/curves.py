@@ -54,19 +54,20 @@ def learning_curves(
         patience=patience,
     )
     said = [text for name, text in {"best": best, "stop": stop}.items() if name in " ".join(marks.values())]
+    named: dict[str, Line2D] = {}
     for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
         splits = [column.removesuffix(f"_{metric}") for column in history if str(column).endswith(f"_{metric}")]
         if not splits:
             raise WorkbookError(f"the history has no {metric} of any split")
         columns = {_called(split): history[f"{split}_{metric}"] for split in splits}
         frame = pd.concat(columns, names=["split", "epoch"]).rename(metric).reset_index()
-        lines = _lines(ax, frame, metric, "split", percent=metric == "accuracy")
+        named |= {line.get_label(): line for line in _lines(ax, frame, metric, "split", percent=metric == "accuracy")}
         _mark_epochs(ax, marks, named=metric == "loss" or not style.in_panels(ax))
-        style.name_lines(ax, lines)
         if marks:
             frame["marked"] = frame["epoch"].map(marks)
         drawn(ax, frame, kind="lines", x="epoch", y=metric, series="split", percent=metric == "accuracy")
         ax.workbook["marks"] = said
+    style.legend(axes[-1], [*named.values()])
     return np.array(list(axes), dtype=object)
 
 
@@ -103,7 +104,7 @@ def compare_curves(
     frame = by_epoch.agg(["mean", "std"]).set_axis([quantity, "standard deviation"], axis=1)
     frame, percent = frame.dropna(axis=1, how="all").reset_index(), metric == "accuracy"
     ax = style.axes_or_new(ax, height=2.9)
-    style.name_lines(ax, _lines(ax, frame, quantity, "run", percent=percent))
+    style.legend(ax, _lines(ax, frame, quantity, "run", percent=percent))
     return drawn(ax, frame, kind="lines", x="epoch", y=quantity, series="run", percent=percent)
 
 
@@ -132,11 +133,10 @@ def setting_curves(
         lines.append(ax.errorbar(range(len(values)), values[column], spread[column], **look).lines[0])
         lines[-1].set_label(str(column))
     style.name_places(ax, values.index)
-    ax.set_xlim(-0.3, len(values) - 0.88)  # the names of the lines stand right of the last places
     ax.set(xlabel=xlabel, ylabel=ylabel)
     style.percent_ticks(ax.yaxis)
     style.tidy(ax)
-    style.name_lines(ax, lines)
+    style.legend(ax, lines)
     place = xlabel or "setting"
     frame = tidy_means(values, spread, place, ylabel)
     return drawn(ax, frame, kind="lines", x=place, y=ylabel, series="quantity", percent=True)

@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_rgba
 from matplotlib.image import AxesImage
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 WIDTH = 6.1
@@ -48,9 +47,6 @@ STYLE: dict[str, Any] = {
 }
 styled = plt.rc_context(STYLE)
 """Decorates a function that draws: in the style, and without a change of matplotlib's settings for its caller."""
-
-MOST_NAMED = 6
-"""Lines up to which names stand at their ends."""
 
 
 def drawn(
@@ -88,7 +84,11 @@ def bar_look(i: int) -> dict[str, Any]:
 
 def percent_ticks(axis: Axis) -> None:
     """Shares as per cent, with as many decimals as each needs; more than all there is has no number."""
-    axis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%" if share < 1.0001 else "")
+
+    def written(share: float, _: int) -> str:
+        return f"{100 * share:.4g}%" if share < max(1.0001, axis.get_data_interval()[1]) else ""
+
+    axis.set_major_formatter(written)
 
 
 def axes_or_new(ax: Axes | None, *, height: float, width: float = WIDTH) -> Axes:
@@ -188,12 +188,13 @@ def colour_bar(image: AxesImage, label: str) -> None:
     bar.outline.set_visible(False)
 
 
-def legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], *, above: bool = False) -> None:
+def legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str] | None = None, *, above: bool = False) -> None:
     """A legend right of the axes, or in one or two rows over it, where it covers no data; of `panels` one over all.
 
-    Labels are shown as written, with `$` and a leading `_`, which matplotlib gives a meaning.
+    Labels, by default the handles' own, are shown as written, with `$` and a leading `_`, which have no meaning here.
     """
     place: Any = ax
+    labels = labels or [handle.get_label() for handle in handles]
     if in_panels(ax):
         place, above = ax.figure, True
         place.panels |= dict(zip(labels, handles, strict=True))
@@ -207,32 +208,6 @@ def legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], *, above:
     beside = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5), "borderaxespad": 0}
     for text in place.legend(handles, labels, **(over if above else beside)).get_texts():
         text.set_parse_math(False)
-
-
-def name_lines(ax: Axes, lines: Sequence[Line2D]) -> None:
-    """Writes the lines' labels, when all else is drawn: right of where they end, if a few lines end together.
-
-    Names are moved apart a little, in the order of the ends. More lines, lines that end at different places, and names
-    that would stand far from their line have a legend, in which no line can cross them.
-    """
-    points = {line: line.get_xydata()[np.isfinite(line.get_xydata()).all(axis=1)] for line in lines}
-    ends = np.array([points[line][-1] for line in lines if len(points[line])])
-    together = 0 < len(ends) == len(lines) <= MOST_NAMED and len(set(ends[:, 0])) == 1
-    if together and not in_panels(ax):
-        ax.get_ylim()  # settles the limits, on which the transform depends
-        heights = (ax.transData + ax.transAxes.inverted()).transform(ends)[:, 1]
-        step = 1.3 * FONT_SIZE / (72 * inches(ax)[1])
-        # Upwards one above the other, then back by what the highest ones are too high.
-        order = np.argsort(heights, kind="stable")
-        places, ladder = heights.copy(), step * np.arange(len(order))
-        places[order] = np.maximum.accumulate(heights[order] - ladder) + ladder
-        places[order] -= np.mean(places - heights)
-        if np.abs(places - heights).max() <= 1.2 * step:
-            look = {"textcoords": ("offset points", "axes fraction"), "va": "center", "annotation_clip": False}
-            for line, end, place in zip(lines, ends, places, strict=True):
-                ax.annotate(line.get_label(), end, (8, place), color=line.get_color(), parse_math=False, **look)
-            return
-    legend(ax, lines, [line.get_label() for line in lines])
 
 
 def name_places(ax: Axes, names: Collection[Any]) -> None:
