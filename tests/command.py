@@ -1,12 +1,17 @@
 """The report command in a process of its own, for a workbook that lies elsewhere, and notebooks for such a workbook."""
 
 import json
+import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
+
+from helpers import ROOT
 
 CODE = """\
 import sys
@@ -21,14 +26,29 @@ record.numbers([record.Number("seed", "Seed", float(SEED))], "results", "What th
 """A cell that records the parameter SEED: a report needs a result, and this one costs little."""
 
 
-def report_command(root: Path | str, *arguments: str) -> list[str]:
-    """What to start; ``helpers`` must be importable there, from the working folder or by PYTHONPATH.
+def start(root: Path | str, *arguments: str, code: str = CODE, **options) -> subprocess.Popen:
+    """Starts the command for the folder that holds ``notebooks``; what it says comes through pipes."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+    call = [sys.executable, "-c", code, str(root), *arguments]
+    return subprocess.Popen(call, **{"cwd": ROOT, **pipes, **options})
 
-    Args:
-        root: the folder that holds ``notebooks``.
-        arguments: as after ``python -m helpers.report``.
+
+def stopped(root: Path, *arguments: str, at: Sequence[str], by: int = signal.SIGINT) -> tuple[int, str]:
+    """Sends the command a signal when its lines to stderr have said this; its status, and what it said from then on.
+
+    No kernel may stay.
     """
-    return [sys.executable, "-c", CODE, str(root), *arguments]
+    with start(root, *arguments) as process:
+        try:
+            for words in at:
+                next(line for line in process.stderr if words in line)
+            kernels = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(by)
+            _, said = process.communicate(timeout=300)
+        finally:
+            process.kill()
+    assert kernels and not psutil.wait_procs(kernels, timeout=120)[1]
+    return process.returncode, said
 
 
 def write_notebook(

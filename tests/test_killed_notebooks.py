@@ -1,13 +1,11 @@
 """A notebook whose kernel and whose command are killed in a training ends with the numbers of one that is not."""
 
 import signal
-import subprocess
 
 import pytest
 
-from helpers import ROOT
 from helpers.report import cli
-from tests.command import left, printed, report_command, write_notebook
+from tests.command import left, printed, start, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -50,8 +48,9 @@ def test_a_killed_notebook_ends_with_the_same_numbers(tmp_path):
     write_notebook(tmp_path, "01_trains", DIES, TRAINS, RECORDS)
     assert cli.main(["--format", "html"], root=tmp_path) == 1
     assert left(tmp_path, "01_trains")["error"]["name"] == "KernelDied"
-    command = subprocess.run(report_command(tmp_path, "--format", "html"), cwd=ROOT, capture_output=True, text=True)
-    assert command.returncode == -signal.SIGKILL, command.stderr
+    with start(tmp_path, "--format", "html") as command:
+        said = command.communicate()
+    assert command.returncode == -signal.SIGKILL, said
     assert cli.main(["--format", "html"], root=tmp_path) == 0
     assert "resumed from 3" in printed(tmp_path, "01_trains")
     numbers = left(tmp_path, "01_trains")["numbers"]

@@ -16,7 +16,7 @@ import pytest
 from helpers import ROOT
 from helpers.data import MissingDataError
 from helpers.report import cli, cluster
-from tests.command import RESULT, left, printed, report_command, write_notebook
+from tests.command import RESULT, left, printed, start, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -93,10 +93,6 @@ class Workers:
         )
 
 
-def run_apart(root: Path, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(report_command(root, *arguments), cwd=ROOT, stderr=subprocess.PIPE, text=True)
-
-
 @pytest.fixture
 def workers(tmp_path) -> Iterator[Workers]:
     made = Workers(tmp_path / "cluster")
@@ -126,7 +122,7 @@ def test_notebooks_on_workers_that_lack_something_are_killed_or_left_alone(tmp_p
     workers.kill("poor")
     marker = tmp_path / "marker"
     write_notebook(tmp_path, "04_waits", WHERE, WAITS_ONCE.format(marker), RESULT)
-    run = run_apart(tmp_path, *command, "04")
+    run = start(tmp_path, *command, "04")
     until(lambda: marker.exists() and marker.read_text(), what="the only worker that can run it")
     workers.kill("rich")
     workers.add("second")
@@ -138,7 +134,7 @@ def test_notebooks_on_workers_that_lack_something_are_killed_or_left_alone(tmp_p
 
     # Ctrl-C, and a scheduler that goes, end the command; the good report stays.
     marker.unlink()
-    run = run_apart(tmp_path, *command, "04", "--force")
+    run = start(tmp_path, *command, "04", "--force")
     until(marker.exists, what="the kernel")
     assert workers.kernels("second")
     run.send_signal(signal.SIGINT)
@@ -147,7 +143,7 @@ def test_notebooks_on_workers_that_lack_something_are_killed_or_left_alone(tmp_p
     assert "Traceback" not in said
     until(lambda: not workers.kernels("second"), what="the worker to stop the kernel")
     marker.unlink()
-    run = run_apart(tmp_path, *command, "04", "--force")
+    run = start(tmp_path, *command, "04", "--force")
     until(marker.exists, what="the notebook")
     workers.kill("scheduler")
     said = run.communicate(timeout=WAIT)[1]

@@ -2,18 +2,15 @@
 
 import os
 import signal
-import subprocess
 import sys
-from pathlib import Path
 from urllib.parse import unquote
 
-import psutil
 import pypdf
 import pytest
 from bs4 import BeautifulSoup
 
 from helpers import ROOT
-from tests.command import CODE, RESULT, left, write_notebook
+from tests.command import CODE, RESULT, left, start, stopped, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -33,19 +30,9 @@ os.replace = die_or_replace
 """The report command, killed when it is about to put a file of this name in its place."""
 
 
-def start(root: Path, code: str = CODE, **options) -> subprocess.Popen:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
-    return subprocess.Popen([sys.executable, "-c", code, "."], cwd=root, **pipes, **options)
-
-
 def test_after_a_killed_command_no_kernel_stays(tmp_path):
     write_notebook(tmp_path, "01_one", "while True:\n    pass")
-    with start(tmp_path) as process:
-        next(line for line in process.stderr if "cell 2/2" in line)
-        kernels = psutil.Process(process.pid).children(recursive=True)
-        process.kill()
-    assert kernels
-    assert not psutil.wait_procs(kernels, timeout=120)[1], "the kernels notice, and end"
+    assert stopped(tmp_path, at=["cell 2/2"], by=signal.SIGKILL)[0] == -signal.SIGKILL
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="C locales and paths differ elsewhere")
@@ -60,7 +47,7 @@ def test_a_report_that_was_being_written_is_whole_after_the_next_run_in_surround
     for seed, code, status in ((11, DYING.replace("NAME", f"{name}.pdf"), -signal.SIGKILL), (12, CODE, 0)):
         cell = f"SEED = {seed}"
         write_notebook(root, name, f"{RESULT}\n{figure}", parameters=cell, text="# کار من, <b>über</b> & ‘nine’ 😀")
-        with start(root, code, env=bare) as process:
+        with start(".", code=code, cwd=root, env=bare) as process:
             said = process.communicate()
         assert process.returncode == status, said
     # What is to be seen: half a file that a kill left is hidden, and goes a day later.

@@ -5,7 +5,6 @@ import io
 import math
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from helpers import ROOT, plots, record
 from helpers.data import Source
 from helpers.report import cli, document, index, kernel
 from helpers.report.watch import Watch
-from tests.command import executed, executed_cell, left, printed, report_command, write_notebook
+from tests.command import executed, executed_cell, left, printed, stopped, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -175,20 +174,8 @@ def test_a_kernel_that_does_not_start_fails_its_notebook_with_what_it_said(tmp_p
 def test_ctrl_c_stops_the_kernels_and_keeps_what_ran(tmp_path):
     for name in ("06_long", "07_long"):
         write(tmp_path, name, IMPORTS, RESULT, "while True:\n    pass")
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(report_command(tmp_path, "--jobs", "2", "--timeout", "300"), cwd=ROOT, **pipes) as process:
-        try:
-            lines = (line for line in process.stderr if "cell 4/4" in line or "failed" in line)
-            assert {next(lines).split("  ")[0], next(lines).split("  ")[0]} == {"06_long", "07_long"}
-            kernels = psutil.Process(process.pid).children(recursive=True)
-            process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=300)
-        finally:
-            process.kill()
-    assert process.returncode == 130
-    assert "interrupted: 06_long, 07_long did not end" in said
-    assert "Traceback" not in said
-    assert len(kernels) == 2 and not psutil.wait_procs(kernels, timeout=120)[1]
+    status, said = stopped(tmp_path, "--jobs", "2", "--timeout", "300", at=["cell 4/4"] * 2)
+    assert status == 130 and "interrupted: 06_long, 07_long did not end" in said and "Traceback" not in said
     reports = tmp_path / "reports" / "quick"
     assert {path.name for path in reports.iterdir()} >= {"06_long.interrupted.ipynb", "07_long.interrupted.ipynb"}
     kept = nbformat.read(reports / "06_long.interrupted.ipynb", as_version=4)

@@ -1,16 +1,13 @@
 """Hand-ins are run again: what was changed after the run is found, an honest one passes."""
 
 import copy
-import signal
-import subprocess
 
 import nbformat
-import psutil
 import pytest
 
-from helpers import ROOT, record
+from helpers import record
 from helpers.report import cli
-from tests.command import RESULT, report_command, write_notebook
+from tests.command import RESULT, stopped, write_notebook
 
 CODE = """\
 import time
@@ -134,15 +131,5 @@ def test_ctrl_c_ends_it(tmp_path):
     write_notebook(tmp_path, "01_small", RESULT, code)
     assert cli.main(["01", "--format", "html"], root=tmp_path) == 0
     (tmp_path / "waits").touch()
-    command = report_command(tmp_path, "--verify", str(tmp_path / "reports" / "quick"))
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
-        try:
-            next(line for line in process.stderr if "cell 3/3" in line)
-            kernels = psutil.Process(process.pid).children(recursive=True)
-            process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=120)
-        finally:
-            process.kill()
-    assert process.returncode == 130 and said == "interrupted: 0 of 1 hand-ins were compared; kernels were stopped\n"
-    assert kernels and not psutil.wait_procs(kernels, timeout=120)[1]
+    status, said = stopped(tmp_path, "--verify", str(tmp_path / "reports" / "quick"), at=["cell 3/3"])
+    assert status == 130 and said == "interrupted: 0 of 1 hand-ins were compared; kernels were stopped\n"
