@@ -64,13 +64,10 @@ def cached_front(
     frozen, rest = nn.Sequential(*layers[:num_layers]), nn.Sequential(*layers[num_layers:])
     try:
         key = f"{hash_code((frozen, run), {})} {compute.device} {compute.precision}"
-    except UnreadableError:
-        key = ""  # what the layers give can't be told, so that nothing is kept
-    try:
         if not _fits_on_device(frozen, images, compute):
             return nothing
-        parts = {name: _run_once(frozen, key and f"{key} {hashes[name]}", images[name], compute) for name in images}
-    except (storage.StorageError, torch.OutOfMemoryError) as error:
+        parts = {name: _run_once(frozen, f"{key} {hashes[name]}", images[name], compute) for name in images}
+    except (UnreadableError, storage.StorageError, torch.OutOfMemoryError) as error:
         _kept.clear()
         warnings.warn(f"The frozen layers run in every epoch, not once: {error}", stacklevel=3)
         return nothing
@@ -121,10 +118,9 @@ def _run_once(frozen: nn.Module, key: str, images: Tensor, compute: Compute) -> 
     started = time.perf_counter()
     activations = run(frozen, images, compute)
     seconds = time.perf_counter() - started
-    limit = min(KEPT_LIMIT, storage.limit())
-    if key and activations.nbytes <= limit:
+    if activations.nbytes <= KEPT_LIMIT:
         _kept[key] = activations, seconds
-        while sum(kept.nbytes for kept, _ in _kept.values()) > limit:
+        while sum(kept.nbytes for kept, _ in _kept.values()) > KEPT_LIMIT:
             del _kept[next(iter(_kept))]  # the first that was made
     return activations, seconds
 
