@@ -323,20 +323,19 @@ class Overfitting(NamedTuple):
     Attributes:
         train_accuracy, val_accuracy: shares (0 to 1) after the last epoch.
         gap: training less validation accuracy, as a share: 0.05 are five points.
-        lowest_loss: the lowest validation loss, a median of some epochs.
-        rise: by what share of the lowest the validation loss, likewise a median, lies over it at the end: 0 or more,
-            infinite where the lowest is 0, NaN where only one epoch has a finite loss. Going on did harm, or mistakes
-            grew more confident, or the training is unsteady.
-        gap_error, loss_error: standard errors over the validation images, of their accuracy and their loss.
+        rise: by what share of the lowest the validation loss, a median of some epochs, lies over it at the end: 0 or
+            more, infinite where the lowest is 0, NaN where only one epoch has a finite loss. Going on did harm, or
+            mistakes grew more confident, or the training is unsteady.
+        gap_error, rise_error: standard errors over the validation images, of their accuracy, and of their loss as a
+            share of the lowest.
     """
 
     train_accuracy: float
     val_accuracy: float
     gap: float
-    lowest_loss: float
     rise: float
     gap_error: float
-    loss_error: float
+    rise_error: float
 
 
 def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Array) -> Overfitting:
@@ -360,15 +359,15 @@ def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Arr
     medians = losses.rolling(max(1, min(MOST_IN_MEDIAN, len(losses) // 3))).median().dropna()
     lowest, last = float(medians.min()), float(medians.iloc[-1])
     rise = 0.0 if last == lowest else (last - lowest) / lowest if lowest > 0 else math.inf
+    loss_error = float(each.std(ddof=1)) / math.sqrt(len(each))
     validated = float(_curve(history, "val_accuracy").iloc[-1])
     return Overfitting(
         train_accuracy=train_accuracy,
         val_accuracy=validated,
         gap=train_accuracy - validated,
-        lowest_loss=lowest,
         rise=rise if len(medians) > 1 else math.nan,
         gap_error=math.sqrt(validated * (1 - validated) / len(each)),
-        loss_error=float(each.std(ddof=1)) / math.sqrt(len(each)),
+        rise_error=loss_error / lowest if lowest > 0 else math.inf,
     )
 
 

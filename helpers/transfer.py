@@ -127,13 +127,6 @@ def train_last_layers(model: nn.Module, count: int) -> list[str]:
     return trained
 
 
-def freeze_old_rows(model: nn.Sequential) -> None:
-    """Freezes the old classes' rows of a head that `extend_head` made."""
-    if not isinstance(model[-1], ExtendedLinear):
-        raise WorkbookError("the last layer has no old rows: make it with transfer.extend_head")
-    model[-1].old.requires_grad_(False)
-
-
 def snapshot(model: nn.Module) -> Weights:
     """A copy of all parameters and buffers on the CPU, to compare with later ones."""
     return {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
