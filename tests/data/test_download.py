@@ -190,7 +190,7 @@ def test_list_shows_what_is_here_and_what_is_missing(root, cifar, capsys) -> Non
         (["fashion-mnist"], 2, "The data sets are fashion_mnist, cifar10, cifar100."),
         (["cifar10", "resnet-50"], 2, "resnet50"),  # before anything is fetched
         (["resnet18", "--url", "http://x"], 2, "HF_ENDPOINT"),
-        (["photographs"], 1, "error: photographs can't be fetched. Put ten classes of your own"),
+        (["photographs"], 1, "error: photographs can't be fetched. Put images into data/photographs as"),
         (["resnet18"], 1, "error: fetching the weights of resnet18 failed"),
     ],
 )

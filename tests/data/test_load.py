@@ -118,10 +118,6 @@ def test_cifar_is_read_with_its_labels(tmp_path, cifar, fine):
     for part in splits.all:
         assert torch.equal(part.images[:, 0, 9, 9].long(), part.labels)
         assert (part.images[:, 1, 0] == 200).all() and (part.images[:, 1, 1:] == 0).all()
-    fewer = data.load(name, own=name, root=tmp_path, num_classes=3)
-    assert fewer.class_names == ("class 0", "class 1", "class 2") and fewer.test.labels.max() == 2
-    with pytest.raises(data.DataError, match=f"has {number}"):
-        data.load(name, own=name, root=tmp_path, num_classes=101)
 
 
 def test_a_cifar_file_that_is_another_is_never_unpickled(tmp_path, cifar, monkeypatch):
@@ -136,11 +132,11 @@ def test_a_cifar_file_that_is_another_is_never_unpickled(tmp_path, cifar, monkey
     [
         ("cifar10", "CIFAR-10", 0, 10, "python -m helpers.data fetch cifar10"),
         ("cifar100", "CIFAR-100", 0, 100, "python -m helpers.data fetch cifar100"),
-        ("stanford_cars", "Stanford Cars", 0, 20, r"Put .* into data/stanford_cars as train/<class>"),
-        ("photographs", "ten classes of photographs", 0, 10, r"Put .* into data/photographs as train/<class>"),
+        ("stanford_cars", "Stanford Cars", 0, 20, r"Put images into data/stanford_cars as train/<class>"),
+        ("photographs", "ten classes of photographs", 0, 10, r"Put images into data/photographs as train/<class>"),
         # Of other classes than those that a network was trained on before it is carried here.
-        ("dog_behaviours", "dog behaviours", 80, 5, r"Put .* into data/dog_behaviours as"),
-        ("three_animals", "three animals", 150, 3, r"Put .* into data/three_animals as"),
+        ("dog_behaviours", "dog behaviours", 80, 5, r"Put images into data/dog_behaviours as"),
+        ("three_animals", "three animals", 150, 3, r"Put images into data/three_animals as"),
     ],
 )
 def test_shapes_stand_in_for_what_is_missing_unless_it_was_named(tmp_path, name, title, first, number, how):
