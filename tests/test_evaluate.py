@@ -194,15 +194,6 @@ def test_mean_and_spread_over_seeds():
         evaluate.mean_std([])
 
 
-# --- signs of overfitting
-
-
-def run(val_loss, *, val):
-    """A run whose validation accuracy stays as it is."""
-    epochs = pd.RangeIndex(1, len(val_loss) + 1, name="epoch")
-    return pd.DataFrame({"val_accuracy": val, "val_loss": val_loss}, index=epochs)
-
-
 FALLS_AND_RISES = [3.0, 2.5, 2.0, 1.8, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.2, 1.3, 1.3, 1.3, 1.3]
 
 
@@ -220,8 +211,9 @@ FALLS_AND_RISES = [3.0, 2.5, 2.0, 1.8, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.2, 1.3, 1
     ],
 )
 def test_the_rise_is_from_the_lowest_median_to_the_last_one(val_loss, lowest, rise):
+    frame = history(val_loss=val_loss, val_accuracy=[0.75] * len(val_loss))
     losses = np.tile([0.3, 2.3], 50)  # an error of 0.1
-    judged = evaluate.overfitting(run(val_loss, val=0.75), train_accuracy=0.9, val_losses=losses)
+    judged = evaluate.overfitting(frame, train_accuracy=0.9, val_losses=losses)
     assert judged.rise == pytest.approx(rise, nan_ok=True)
     assert (judged.train_accuracy, judged.val_accuracy, judged.gap) == (0.9, 0.75, pytest.approx(0.15))
     assert (judged.gap_error, judged.rise_error * lowest) == pytest.approx((0.0433, 0.1), rel=0.01)

@@ -38,23 +38,17 @@ def images():
     return torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
-def state(network):
-    """Everything about a network that looking at it must not change."""
-    tensors = {name: value.clone() for name, value in network.state_dict().items()}
-    modes = [module.training for module in network.modules()]
-    parameters = [(p.requires_grad, p.grad) for p in network.parameters()]
-    hooks = [len(module._forward_hooks) for module in network.modules()]
-    return tensors, modes, parameters, hooks
-
-
 @pytest.fixture
 def untouched(sequence):
     """Fails a test that leaves another network behind than it found."""
-    tensors, *rest = state(sequence)
+    before, modes = copy.deepcopy(sequence.state_dict()), [module.training for module in sequence.modules()]
+    gradients = [parameter.requires_grad for parameter in sequence.parameters()]
     yield
-    tensors_after, *rest_after = state(sequence)
-    assert rest == rest_after
-    assert all(torch.equal(tensors[name], tensors_after[name]) for name in tensors)
+    torch.testing.assert_close(sequence.state_dict(), before, rtol=0, atol=0)
+    assert [module.training for module in sequence.modules()] == modes
+    assert [parameter.requires_grad for parameter in sequence.parameters()] == gradients
+    assert all(parameter.grad is None for parameter in sequence.parameters())
+    assert not any(module._forward_hooks for module in sequence.modules())
 
 
 @pytest.mark.usefixtures("untouched")
