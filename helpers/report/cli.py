@@ -180,7 +180,9 @@ def _reports(workspace: Workspace, options: argparse.Namespace, settings: Settin
         workspace, notebooks, profile=options.profile, file=options.file, assignments=options.assignments
     )
     runs = [workspace.run(options.profile, notebook, values[notebook]) for notebook in notebooks]
-    _run(runs, settings, notes)
+    for note in notes:
+        _say(f"note: {note}")
+    _run(runs, settings)
     reports, problem = workspace.reports(options.profile), ""
     page = reports / "index.html"
     if book.is_outdated(reports, settings):
@@ -240,15 +242,13 @@ def _verify(workspace: Workspace, options: argparse.Namespace, settings: Setting
     return OK if all(are_good) else FAILED
 
 
-def _run(runs: Sequence[Run], settings: Settings, notes: Sequence[str] = ()) -> None:
+def _run(runs: Sequence[Run], settings: Settings) -> None:
     """Does what there is to do, and says what and why."""
     from helpers.report.batch import run_all
     from helpers.report.incremental import look
 
     for folder in (runs[0].reports, runs[0].figures.parent):
         make_folder(folder)
-    for note in notes:
-        _say(f"note: {note}")
     look(runs, settings)
     for run in runs:
         _say(f"{run.name}  {_why(run)}")

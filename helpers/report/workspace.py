@@ -106,8 +106,7 @@ class Workspace:
 
     def profiles(self) -> list[str]:
         """Names of the profiles: quick, and each folder of ``notebooks/profiles``."""
-        folders = sorted(path.name for path in (self.notebooks / "profiles").glob("*") if path.is_dir())
-        return [QUICK, *(name for name in folders if name != QUICK)]
+        return [QUICK, *sorted(path.name for path in (self.notebooks / "profiles").glob("*") if path.is_dir())]
 
     def profile_file(self, profile: str, notebook: Path) -> Path:
         return self.notebooks / "profiles" / profile / f"{notebook.stem}.yaml"
@@ -161,10 +160,9 @@ class Workspace:
         if path.name != name:
             places = (place for place in (path, self.root / path) if place.suffix == ".ipynb" and place.is_file())
             found = [place.resolve() for place in places][:1]
-        elif stem.isdecimal():
-            found = [path for path in candidates if _number(path.stem) == int(stem)]
         else:
-            found = [path for path in candidates if path.stem == stem]
+            number = int(stem) if stem.isdecimal() else None
+            found = [path for path in candidates if path.stem == stem or _number(path.stem) == number]
         if len(found) > 1:
             raise Refused(f"{name!r} means several notebooks: {', '.join(path.stem for path in found)}; give a name")
         if not found:
