@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from helpers import ROOT, record
 from tests.notebooks.playing import assert_disjoint, hits, play
@@ -121,18 +120,6 @@ def test_reported_figures_are_those_of_the_source():
             old, moved = (np.array(weights, dtype=float) for weights in (old, moved))
             change = math.sqrt(((moved - old) ** 2).sum() / (old**2).sum())
             assert figures["value"][key] == round(change, 4), key
-
-
-def test_the_full_profiles_take_over_the_reported_settings():
-    figures = record.reported("S0").figures["value"]
-    profiles = {
-        name: yaml.safe_load((NOTEBOOKS / "profiles/full" / f"{name}.yaml").read_text()) for name in (FIRST, SECOND)
-    }
-    of_a = profiles[FIRST]
-    assert of_a["LEARNING_RATE"] == figures["learning_rate"] and of_a["EPOCHS"] == figures["epochs"]
-    assert of_a["BATCH_SIZE"] == figures["batch_size"] and of_a["NUM_CLASSES_A"] == figures["classes_a"]
-    assert profiles[SECOND]["LEARNING_RATE_A"] == of_a["LEARNING_RATE"]
-    assert profiles[SECOND]["EPOCHS_A"] == of_a["EPOCHS"] and profiles[SECOND]["WIDTH"] == of_a["WIDTH"]
 
 
 def test_every_claim_is_judged_in_one_of_the_two_notebooks():

@@ -5,10 +5,9 @@ import re
 import numpy as np
 import pytest
 import torch
-import yaml
 from sklearn import metrics
 
-from helpers import ROOT, record
+from helpers import record
 from tests.notebooks.playing import answers, assert_disjoint, play
 
 # The report's tables, row by row as they stand there: 1 and 3, 2 and 4, 9.
@@ -64,25 +63,12 @@ def test_every_figure_of_the_tables_is_what_the_report_prints():
     assert len(quoted) == 18 + 60 + 120 + 4
     figures = record.reported("S4").figures
     assert figures.loc[list(quoted), "printed"].to_dict() == quoted
+    settings = figures["value"][["resolution_epochs", "fashion_epochs", "fashion_batch_size", "fashion_dropout"]]
+    assert settings.tolist() == [150, 50, 128, 0.25]
     shares = figures[figures["unit"] == "%"]
     for key, row in shares.iterrows():
         digits = float(row["printed"].rstrip("% "))
         assert row["value"] == pytest.approx(digits / 100 if "%" in row["printed"] or digits > 1 else digits), key
-
-
-def test_the_full_profiles_have_the_reports_settings():
-    values = record.reported("S4").figures["value"]
-    settings = {"EPOCHS": "epochs", "LEARNING_RATE": "learning_rate", "MOMENTUM": "momentum"}
-    for name, stem, more in (
-        ("05_resolution", "resolution", {}),
-        ("06_fashion_mnist", "fashion", {"BATCH_SIZE": "batch_size"}),
-    ):
-        profile = yaml.safe_load((ROOT / f"notebooks/profiles/full/{name}.yaml").read_text())
-        assert {key: profile[key] for key in settings | more} == {
-            key: values[f"{stem}_{figure}"] for key, figure in (settings | more).items()
-        }
-        assert profile["TRAIN_PER_CLASS"] is None and profile["DATASET"] in ("cifar10", "fashion_mnist")
-    assert (values["resolution_epochs"], values["fashion_epochs"], values["fashion_dropout"]) == (150, 50, 0.25)
 
 
 @pytest.fixture(scope="module")
