@@ -459,7 +459,7 @@ local function prepare(blocks)
     if TEXTS[b.kind] then
       -- A conclusion's numbers look as in tables: no line ends before a per-cent sign.
       local text = b.kind == "text" and b.text or b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%")
-      b.read = read(text, FORMATS[b.format or b.kind] or MARKDOWN)
+      b.read = read(text .. "\n", FORMATS[b.format or b.kind] or MARKDOWN)
       if text:find("[@", 1, true) then b.read = b.read:walk({Inlines = cited}) end
       b.read:walk({Header = function(header)
         chapter.top = math.min(chapter.top, header.level)
