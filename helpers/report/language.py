@@ -297,6 +297,7 @@ def _values(given: Iterable[Any]) -> Iterator[str]:
                 yield from _values(values)
 
 
+@cache
 def own_messages() -> list[str]:
     """What the catalogue of the report's own words needs an entry for: texts in templates, and of calls in helpers."""
     found = [SIGNS, *LISTED]

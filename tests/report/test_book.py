@@ -28,14 +28,14 @@ def page_with(reader: pypdf.PdfReader, heading: str) -> str:
     return next(page for page in pages_of(reader) if re.search(rf"^{heading}$", page, re.MULTILINE))
 
 
-def outline(reader: pypdf.PdfReader) -> list[tuple[str, int]]:
-    """The bookmarks of both upper levels, with their pages from 1."""
-    found = []
-    for entry in reader.outline:
-        for item in entry if isinstance(entry, list) else [entry]:
-            if not isinstance(item, list):
-                found.append((item.title, reader.get_destination_page_number(item) + 1))
-    return found
+def outline(reader: pypdf.PdfReader) -> dict[str, int]:
+    """The bookmarks, with their pages from 1."""
+
+    def flat(items):
+        for item in items:
+            yield from flat(item) if isinstance(item, list) else [item]
+
+    return {item.title: reader.get_destination_page_number(item) + 1 for item in flat(reader.outline)}
 
 
 def test_the_title_page_names_who_and_when():
@@ -64,17 +64,11 @@ def test_contents_name_the_pages_of_chapters_and_sections():
     ]
     reader = render(*documents, edition="full")
     pages = pages_of(reader)
-    contents = pages[1]
-    for i, name in enumerate("AB", 1):
-        (page,) = re.findall(rf"^{i} Chapter of {name}[ .]*?(\d+)$", contents, re.MULTILINE)
-        opening = pages[int(page) - 1]
-        assert f"Chapter {i}\nChapter of {name}\n" in opening
-        for k in range(3):
-            (page,) = re.findall(rf"^{i}\.{k + 1} Part {k}[ .]+(\d+)$", contents, re.MULTILINE)
-            assert f"{i}.{k + 1} Part {k}\n" in pages[int(page) - 1]
     marks = outline(reader)
-    assert marks[0] == ("Contents", 2) and {"1 Chapter of A", "2 Chapter of B"} <= {title for title, _ in marks}
-    assert all(title in pages[page - 1].replace("\n", " ") for title, page in marks[1:])
+    lines = re.findall(r"^(\d[\d.]* (?:Chapter of \w|Part \d))[ .]*?(\d+)$", pages[1], re.MULTILINE)
+    assert len(lines) == 8 and {title: int(page) for title, page in lines}.items() <= marks.items()
+    assert marks.pop("Contents") == 2
+    assert all(title in pages[page - 1].replace("\n", " ") for title, page in marks.items())
 
 
 def test_figures_and_tables_are_numbered_by_chapter_and_referred_to_so():
@@ -97,7 +91,7 @@ def test_a_failed_notebook_is_named_as_failed_with_its_error():
     assert "More." not in summary
     assert "2 notebooks, of which 1 failed" in pages[0]
     assert "Broken (failed)" in pages[1]
-    chapter = "\n".join(pages[dict(outline(reader))["2 Broken (failed)"] - 1 :])
+    chapter = "\n".join(pages[outline(reader)["2 Broken (failed)"] - 1 :])
     assert in_order(chapter, ["Chapter 2", "FAILED.", "What it is.", "Half.", "ValueError in cell 7"])
 
 
