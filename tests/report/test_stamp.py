@@ -6,6 +6,7 @@ import py_compile
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -45,163 +46,151 @@ import subprocess, sys, kit.late
 subprocess.run([sys.executable, "-c", "open('kit/late.py', 'a').write('x = 1')"], check=True)"""
 
 
-def write(path: Path, content: str | bytes = "x") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
+FILES = {  # of the workbook, and around it
+    "workbook/kit/__init__.py": "import json\nfrom pathlib import Path\n\n"
+    "SETTINGS = json.loads((Path(__file__).parent / 'settings.json').read_text())\n\n\n"
+    "def one():\n    from kit.lazy import slow\n\n    return slow()\n",
+    "workbook/kit/lazy.py": 'FACTOR = 2\n\n\ndef slow():\n    """Slowly."""\n    return FACTOR\n',
+    **dict.fromkeys(["workbook/kit/named.py", "workbook/kit/unused.py", "workbook/kit/late.py"], "value = 1\n"),
+    "workbook/kit/settings.json": '{"a": 1}',
+    "workbook/script.py": "print(1)\n",
+    "workbook/more.py": "y = 1\n",
+    "workbook/notebooks/reported/S9.yaml": "title: S9\nfigures: {}\nclaims: {one: {text: t, where: w}}\n",
+    "elsewhere/elsewhere.py": "z = 1\n",
+    "site/library/__init__.py": "",
+    "site/library-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: library\nVersion: 1.0\n",
+    "site/library-1.0.dist-info/top_level.txt": "library\n",
+    "data/table.csv": "1,2\n",
+    "data/words/a.txt": "x",
+}
 
 
-def write_notebook(root: Path, cells: list[str], *, name: str = "01_one", prose: str = "Text.", seed: int = 3) -> None:
-    parameters = f'SEED = {seed}\nDATASET = "photographs"\nELSEWHERE = "{root.parent / "elsewhere"}"'
-    command.write_notebook(root, name, *cells, parameters=parameters, text=f"# Title\n\n{prose}")
+def write_notebook(folder: Path, cells: list[str], *, name: str = "01_one", seed: int = 3) -> None:
+    parameters = f'SEED = {seed}\nDATASET = "photographs"\nELSEWHERE = "{folder / "elsewhere"}"'
+    command.write_notebook(folder / "workbook", name, *cells, parameters=parameters)
 
 
-class Workbook:
-    """A workbook whose notebooks have run once; see `says`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root, self.data, self.site = folder / "workbook", folder / "data", folder / "site"
-
-    def says(self, *, name: str = "01_one", profile: str = "quick", threads: int = 1) -> dict[str, list[str]]:
-        """Why a command would run a notebook or draw it anew; it does nothing."""
-        workspace = Workspace(self.root)
-        notebook = workspace.notebooks / f"{name}.ipynb"
-        values, _ = plan(workspace, [notebook], profile=profile)
-        run = workspace.run(profile, notebook, values[notebook])
-        look([run], Settings(profile, formats=("html",), threads=threads, cover=cover.read(self.root, None)))
-        return {key: words for key, words in (("runs", run.reasons), ("is drawn anew", run.redraw)) if words}
+def says(folder: Path, *, name: str = "01_one", profile: str = "quick", threads: int = 1) -> list[str]:
+    """Why a command would run a notebook or draw it anew; it does nothing."""
+    workspace = Workspace(folder / "workbook")
+    notebook = workspace.notebooks / f"{name}.ipynb"
+    values, _ = plan(workspace, [notebook], profile=profile)
+    run = workspace.run(profile, notebook, values[notebook])
+    look([run], Settings(profile, formats=("html",), threads=threads, cover=cover.read(workspace.root, None)))
+    return run.reasons or [f"drawn anew: {why}" for why in run.redraw]
 
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory) -> Iterator[Path]:
+    """A workbook whose notebooks have run once, in a folder with its data and libraries."""
     folder = tmp_path_factory.mktemp("stamp")
-    root, data = folder / "workbook", folder / "data"
-    write(root / "kit/__init__.py", "import json\nfrom pathlib import Path\n\n"
-          "SETTINGS = json.loads((Path(__file__).parent / 'settings.json').read_text())\n\n\n"
-          "def one():\n    from kit.lazy import slow\n\n    return slow()\n")  # fmt: skip
-    write(root / "kit/lazy.py", 'FACTOR = 2\n\n\ndef slow():\n    """Slowly."""\n    return FACTOR\n')
-    write(root / "kit/named.py", "value = 1\n")
-    write(root / "kit/unused.py", "value = 1\n")
-    write(root / "kit/late.py", "value = 1\n")
-    py_compile.compile(str(root / "kit/late.py"))  # it is imported from its bytecode
-    write(root / "kit/settings.json", '{"a": 1}')
-    write(root / "script.py", "print(1)\n")
-    claim = "{text: t, where: w}"
-    write(root / "notebooks/reported/S9.yaml", f"title: S9\nfigures: {{}}\nclaims: {{one: {claim}}}\n")
-    write(root / "more.py", "y = 1\n")
-    write(folder / "elsewhere/elsewhere.py", "z = 1\n")
-    write(folder / "site/library/__init__.py", "")
-    write(folder / "site/library-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: library\nVersion: 1.0\n")
-    write(folder / "site/library-1.0.dist-info/top_level.txt", "library\n")
-    write(data / "table.csv", "1,2\n")
-    write(data / "words/a.txt")
-    for number in range(12):
-        for name in ("cat", "dog"):
-            path = data / "photographs" / name / f"{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (8, 8), (number, len(name), 0)).save(path)
-    write_notebook(root, CELLS)
-    write_notebook(root, [LATE, CELLS[-1]], name="02_late")
+    for name, content in FILES.items():
+        written(name, content)(folder)
+    py_compile.compile(str(folder / "workbook/kit/late.py"))  # it is imported from its bytecode
+    for number, name in product(range(12), ("cat", "dog")):
+        path = folder / "data/photographs" / name / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, len(name), 0)).save(path)
+    write_notebook(folder, CELLS)
+    write_notebook(folder, [LATE, CELLS[-1]], name="02_late")
     with pytest.MonkeyPatch.context() as patch:
         for variable in ("TORCH_HOME", "HF_HOME"):
             patch.setenv(variable, str(folder / variable))
         for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
             patch.delenv(variable, raising=False)
-        patch.setenv("WORKBOOK_DATA", str(data))
+        patch.setenv("WORKBOOK_DATA", str(folder / "data"))
         patch.setenv("PYTHONPATH", os.pathsep.join([str(folder / "site"), os.environ.get("PYTHONPATH", "")]))
         patch.syspath_prepend(str(folder / "site"))
-        patch.setattr(stamp, "DATA", data)
-        assert cli.main(["--format", "html"], root=root) == 0
+        patch.setattr(stamp, "DATA", folder / "data")
+        assert cli.main(["--format", "html"], root=folder / "workbook") == 0
         yield folder
 
 
 @pytest.fixture
-def workbook(executed) -> Iterator[Workbook]:
-    """The executed workbook; what a test changes is as it was when it ends."""
+def folder(executed) -> Iterator[Path]:
+    """It; what a test changes is as it was when it ends."""
     kept = executed.with_name("kept")
-    shutil.copytree(executed, kept, symlinks=True)
-    yield Workbook(executed)
-    for folder in ("workbook", "data", "site", "elsewhere", "TORCH_HOME"):
-        shutil.rmtree(executed / folder, ignore_errors=True)
-        if (kept / folder).is_dir():
-            shutil.copytree(kept / folder, executed / folder, symlinks=True)  # with the files' times
-    shutil.rmtree(kept)
+    shutil.copytree(executed, kept, symlinks=True)  # with the files' times
+    yield executed
+    shutil.rmtree(executed)
+    kept.rename(executed)
 
 
-def replaced(file: str, old: str, new: str) -> Callable[[Workbook], None]:
-    def change(workbook: Workbook) -> None:
-        path = workbook.root / file
-        assert old in path.read_text()
-        path.write_text(path.read_text().replace(old, new))
+def written(file: str, content: str = "{}") -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(content)
 
     return change
 
 
-def at_another_time(file: str) -> Callable[[Workbook], None]:
+def replaced(file: str, old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        assert old in (folder / file).read_text()
+        (folder / file).write_text((folder / file).read_text().replace(old, new))
+
+    return change
+
+
+def turned(file: str) -> Callable[[Path], None]:
     """Other content of the same length."""
-
-    def change(workbook: Workbook) -> None:
-        path = workbook.data / file
-        content = path.read_bytes()
-        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
-
-    return change
+    return lambda folder: (folder / file).write_bytes((folder / file).read_bytes()[::-1])
 
 
-def written(file: str) -> Callable[[Workbook], None]:
-    return lambda workbook: write(workbook.root.parent / file, "{}")
+def renamed(old: str, new: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / old).rename(folder / new)
 
 
-def renamed(old: str, new: str) -> Callable[[Workbook], None]:
-    return lambda workbook: (workbook.root.parent / old).rename(workbook.root.parent / new)
+def rewritten(cells: list[str], **options) -> Callable[[Path], None]:
+    return lambda folder: write_notebook(folder, cells, **options)
 
 
 CHANGES = {
-    "kit/lazy.py": replaced("kit/lazy.py", "FACTOR = 2", "FACTOR = 3"),
-    "kit/named.py": replaced("kit/named.py", "1", "2"),
-    "../elsewhere/elsewhere.py": replaced("../elsewhere/elsewhere.py", "1", "2"),
-    "script.py": replaced("script.py", "1", "2"),
-    "more.py": replaced("more.py", "1", "2"),
-    "kit/settings.json": replaced("kit/settings.json", "1", "2"),
-    "notebooks/reported/S9.yaml": replaced("notebooks/reported/S9.yaml", "text: t", "text: u"),
-    "kit/named.py: there → absent": lambda workbook: (workbook.root / "kit/named.py").unlink(),
+    "kit/lazy.py": replaced("workbook/kit/lazy.py", "FACTOR = 2", "FACTOR = 3"),
+    "kit/named.py": replaced("workbook/kit/named.py", "1", "2"),
+    "../elsewhere/elsewhere.py": replaced("elsewhere/elsewhere.py", "1", "2"),
+    "script.py": replaced("workbook/script.py", "1", "2"),
+    "more.py": replaced("workbook/more.py", "1", "2"),
+    "kit/settings.json": replaced("workbook/kit/settings.json", "1", "2"),
+    "notebooks/reported/S9.yaml": replaced("workbook/notebooks/reported/S9.yaml", "text: t", "text: u"),
+    "kit/named.py: there → absent": lambda folder: (folder / "workbook/kit/named.py").unlink(),
     "options.json: absent → there": written("workbook/options.json"),
-    "data/table.csv": at_another_time("table.csv"),
+    "data/table.csv": turned("data/table.csv"),
     "data/words": written("data/words/b.txt"),
-    "data/photographs/cat": at_another_time("photographs/cat/3.png"),
+    "data/photographs/cat": turned("data/photographs/cat/3.png"),
     "data/photographs, data/photographs/dog: there → absent": renamed("data/photographs/dog", "data/photographs/hound"),
     "data/three_animals: absent → there": written("data/three_animals/train/cat/1.png"),
     "data/weights/resnet18*: absent → there": written("data/weights/resnet18-mine.pth"),
-    "library library: 1.0 → 1.1": lambda workbook: [
-        renamed("site/library-1.0.dist-info", "site/library-1.1.dist-info")(workbook),
-        write(workbook.site / "library-1.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: library\nVersion: 1.1\n"),
+    "library library: 1.0 → 1.1": lambda folder: [
+        renamed("site/library-1.0.dist-info", "site/library-1.1.dist-info")(folder),
+        replaced("site/library-1.1.dist-info/METADATA", "1.0", "1.1")(folder),
     ],
-    "parameter SEED: 3 → 4": lambda workbook: write_notebook(workbook.root, CELLS, seed=4),
-    "code of cell 2": lambda workbook: write_notebook(workbook.root, ["import kit\nkit.one() + 1", *CELLS[1:]]),
-    "code of cell 5": lambda workbook: write_notebook(workbook.root, [*CELLS[:3], "%run -p script.py", *CELLS[4:]]),
-    "code of cell 16: there → absent": lambda workbook: write_notebook(workbook.root, CELLS[:-1]),
+    "parameter SEED: 3 → 4": rewritten(CELLS, seed=4),
+    "code of cell 2": rewritten(["import kit\nkit.one() + 1", *CELLS[1:]]),
+    "code of cell 5": rewritten([*CELLS[:3], "%run -p script.py", *CELLS[4:]]),
+    "code of cell 16: there → absent": rewritten(CELLS[:-1]),
 }
 
 
 @pytest.mark.parametrize("cause", CHANGES)
-def test_whatever_a_run_used_demands_another_one_and_is_named(workbook, cause):
-    CHANGES[cause](workbook)
-    assert ", ".join(workbook.says()["runs"]) == cause
+def test_whatever_a_run_used_demands_another_one_and_is_named(folder, cause):
+    CHANGES[cause](folder)
+    assert ", ".join(says(folder)) == cause
 
 
-def test_a_profile_counts_and_so_does_the_number_of_threads(workbook):
-    write(workbook.root / "notebooks/profiles/smoke/01_one.yaml", "SEED: 4\n")
-    shutil.copytree(workbook.root / "reports/quick", workbook.root / "reports/smoke")
-    assert workbook.says(profile="smoke")["runs"] == ["parameter SEED: 3 → 4"]
-    assert workbook.says(threads=2)["runs"] == ["threads: 1 → 2"]
+def test_a_profile_counts_and_so_does_the_number_of_threads(folder):
+    written("workbook/notebooks/profiles/smoke/01_one.yaml", "SEED: 4\n")(folder)
+    shutil.copytree(folder / "workbook/reports/quick", folder / "workbook/reports/smoke")
+    assert says(folder, profile="smoke") == ["parameter SEED: 3 → 4"]
+    assert says(folder, threads=2) == ["threads: 1 → 2"]
 
 
 SAME = {
-    "nothing": lambda workbook: None,
-    "comments and layout": replaced("kit/lazy.py", "FACTOR = 2\n", "FACTOR = (  # twice\n    2\n)\n"),
-    "a docstring": replaced("kit/lazy.py", "Slowly", "Very slowly"),
-    "a module that it doesn't use": replaced("kit/unused.py", "1", "2"),
-    "its own file": replaced("own.txt", "1", "2"),
+    "nothing": lambda folder: None,
+    "comments and layout": replaced("workbook/kit/lazy.py", "FACTOR = 2\n", "FACTOR = (  # twice\n    2\n)\n"),
+    "a docstring": replaced("workbook/kit/lazy.py", "Slowly", "Very slowly"),
+    "a module that it doesn't use": replaced("workbook/kit/unused.py", "1", "2"),
+    "its own file": replaced("workbook/own.txt", "1", "2"),
     "another data set": written("data/dog_behaviours/train/sit/1.png"),
     "other weights": written("data/weights/vgg16.pth"),
     "caches": written("data/cache/other.npz"),
@@ -209,25 +198,25 @@ SAME = {
 
 
 @pytest.mark.parametrize("what", SAME)
-def test_what_changes_no_result_runs_nothing(workbook, what):
-    SAME[what](workbook)
-    assert workbook.says() == {}
+def test_what_changes_no_result_runs_nothing(folder, what):
+    SAME[what](folder)
+    assert says(folder) == []
 
 
-def test_what_somebody_changes_while_a_notebook_runs_is_not_taken_for_what_it_has_run_with(workbook):
-    assert workbook.says(name="02_late")["runs"] == ["kit/late.py"]
+def test_what_somebody_changes_while_a_notebook_runs_is_not_taken_for_what_it_has_run_with(folder):
+    assert says(folder, name="02_late") == ["kit/late.py"]
 
 
-def test_the_stamp_does_not_tell_where_this_machine_keeps_its_files(workbook):
-    about = json.loads((workbook.root / "reports/quick/01_one.ipynb").read_text())["metadata"]["workbook"]
+def test_the_stamp_does_not_tell_where_this_machine_keeps_its_files(folder):
+    about = json.loads((folder / "workbook/reports/quick/01_one.ipynb").read_text())["metadata"]["workbook"]
     told = json.dumps([*about["stamp"]])
-    assert str(workbook.root.parent) not in told and sys.prefix not in told and str(Path.home()) not in told
+    assert str(folder) not in told and sys.prefix not in told and str(Path.home()) not in told
 
 
-@pytest.mark.parametrize("damage", [{"code": {}}, "text"])
-def test_without_a_stamp_it_runs(workbook, damage):
-    path = workbook.root / "reports/quick/01_one.ipynb"
+@pytest.mark.parametrize("damage", [{"files": {}}, "text"])
+def test_without_a_stamp_it_runs(folder, damage):
+    path = folder / "workbook/reports/quick/01_one.ipynb"
     notebook = json.loads(path.read_text())
     notebook["metadata"]["workbook"]["stamp"] = damage
     path.write_text(json.dumps(notebook))
-    assert workbook.says() == {"runs": ["its last run left no stamp"]}
+    assert says(folder) == ["its last run left no stamp"]

@@ -33,34 +33,20 @@ def points(tmp_path):
     return of
 
 
-def varied(runs):
-    return [run.varied for run in runs]
-
-
-def test_a_grid_has_every_combination_the_last_parameter_changing_first(points):
-    assert varied(points("SEED=0..1", "LEARNING_RATE=1e-3,3e-4")) == [
-        {"SEED": 0, "LEARNING_RATE": 0.001},
-        {"SEED": 0, "LEARNING_RATE": 0.0003},
-        {"SEED": 1, "LEARNING_RATE": 0.001},
-        {"SEED": 1, "LEARNING_RATE": 0.0003},
-    ]
-
-
 @pytest.mark.parametrize(
     ("text", "values"),
     [
         ("LEARNING_RATE=0..2", [0.0, 1.0, 2.0]),
         ("IMAGE_SIZE=None,16..17", [None, 16, 17]),
         ("SEEDS=[0,1],[2, 3],[4]", [[0, 1], [2, 3], [4]]),
-        ("DATASET=no,1e3", ["no", "1e3"]),
+        ("DATASET=no,1e3,0..1", ["no", "1e3", "0..1"]),
         ("DATASET='folder:/a,b',\"folder:/c,d\",shapes", ["folder:/a,b", "folder:/c,d", "shapes"]),
         ("DATASET=folder:/rock'n'roll,a=b,C:\\x,''", ["folder:/rock'n'roll", "a=b", "C:\\x", ""]),
     ],
 )
 def test_values_are_read_by_the_kind_of_the_default(points, text, values):
-    found = [own[text.partition("=")[0]] for own in varied(points(text))]
-    assert found == values
-    assert list(map(type, found)) == list(map(type, values))
+    found = [run.varied[text.partition("=")[0]] for run in points(text)]
+    assert found == values and list(map(type, found)) == list(map(type, values))
 
 
 @pytest.mark.parametrize(
@@ -79,28 +65,33 @@ def test_what_cannot_be_swept_is_refused(points, grid, says):
         points(*grid)
 
 
-def test_profile_file_and_assignments_hold_in_every_point(points, tmp_path):
+def test_a_grid_has_every_combination_the_last_changing_first_and_other_values_hold_in_every_point(points, tmp_path):
     profile, file = tmp_path / "notebooks/profiles/smoke/02_transfer.yaml", tmp_path / "mine.yaml"
     profile.parent.mkdir(parents=True)
     profile.write_text("EPOCHS: 1\nIMAGE_SIZE: 16\nSEED: 9\n")
     file.write_text("IMAGE_SIZE: 24\nDATASET: shapes\n")
-    found = points("SEED=0..1", profile="smoke", file=file, assignments=[("DATASET", "cifar10")])
+    found = points(
+        "SEED=0..1", "LEARNING_RATE=1e-3,3e-4", profile="smoke", file=file, assignments=[("DATASET", "cifar10")]
+    )
     below = {"EPOCHS": 1, "IMAGE_SIZE": 24, "DATASET": "cifar10"}
-    assert [run.parameters for run in found] == [{**below, "SEED": 0}, {**below, "SEED": 1}]
+    grid = [{"SEED": seed, "LEARNING_RATE": rate} for seed in (0, 1) for rate in (0.001, 0.0003)]
+    assert [run.varied for run in found] == grid
+    assert [run.parameters for run in found] == [below | varied for varied in grid]
     with pytest.raises(Refused, match="SEED is given in two places"):
         points("SEED=0..4", assignments=[("SEED", "3")])
 
 
 def test_a_file_lists_points(points):
-    text = "- {SEED: 0, EPOCHS: 2}\n- {LEARNING_RATE: 1e-3}\n- {}\n- SEEDS: [4]\n  IMAGE_SIZE: null\n"
-    with pytest.raises(Refused, match="points 2 and 3 are the same run: the notebook as it is"):
-        points(text=text)
+    text = "- {SEED: 0, EPOCHS: 2}\n- {LEARNING_RATE: 1e-2}\n- {}\n- SEEDS: [4]\n  IMAGE_SIZE: null\n"
     expected = [{"SEED": 0, "EPOCHS": 2}, {"LEARNING_RATE": 0.01}, {}, {"SEEDS": [4], "IMAGE_SIZE": None}]
-    assert varied(points(text=text.replace("1e-3", "1e-2"))) == expected
-
-    for text, says in (("SEED: 3", "must hold a list"), ("- {}\n- {SEED: fast}", "point 2: SEED must be a whole")):
+    assert [run.varied for run in points(text=text)] == expected
+    for refused, says in (
+        (text.replace("1e-2", "1e-3"), "points 2 and 3 are the same run: the notebook as it is"),
+        ("SEED: 3", "must hold a list"),
+        ("- {}\n- {SEED: fast}", "point 2: SEED must be a whole"),
+    ):
         with pytest.raises(Refused, match=says):
-            points(text=text)
+            points(text=refused)
 
 
 def test_names_stay_the_same_and_are_file_names_that_differ_where_capitals_count_for_nothing(points):

@@ -90,9 +90,7 @@ def summarised(root: Path, *grid: str, texts: dict[int, str] | None = None, **op
     recorded = [json.loads(text) for text in shown]
     readings = "\n".join(each["text"] for each in recorded if each["kind"] == "reading")
     by_name = {each.get("name", each["kind"]): each for each in recorded}
-    return Summary(
-        points, pd.read_csv(points[0].reports / "sweep.csv", float_precision="round_trip"), by_name, readings, axes
-    )
+    return Summary(points, pd.read_csv(points[0].reports / "sweep.csv"), by_name, readings, axes)
 
 
 @pytest.fixture(scope="module")
