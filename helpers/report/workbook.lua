@@ -170,20 +170,18 @@ end
 
 --- HTML's width in pixels or per cent as Typst has it.
 local function width_argument(image)
-  local number, unit = (image.attributes.width or ""):match("^(%d+%.?%d*)(.*)$")
+  local number, unit = (image.attributes.width or ""):match("^(%d+%.?%d*)(%%?)$")
   if number == nil or tonumber(number) == 0 then return "" end
   return ", width: " .. (unit == "%" and number .. "%" or tonumber(number) * 0.75 .. "pt")
 end
 
 local function image_of(figure) return order.files[figure.file] and image_maker(figure.file, figure.alt) or "none" end
 
-local function is_at_hand(image) return order.files[image.src] end
-
 --- Only pictures that came with the notebook or lie beside it are shown.
 local function pictured(image)
   local alt = stringify(image.caption)
-  if is_at_hand(image) then
-    return typst and inline("#wb.inline-picture(" .. image_maker(image.src, alt) .. width_argument(image) .. ");") or nil
+  if order.files[image.src] then
+    return typst and inline("#wb.text-picture(" .. image_maker(image.src, alt) .. width_argument(image) .. ");") or nil
   end
   local named = alt ~= "" and alt or (image.src:match("^data:") or order.files[image.src] == false) and "not shown" or image.src:sub(1, 200)
   local text = pandoc.Span({pandoc.Str("[picture: " .. named .. "]")})
@@ -223,13 +221,6 @@ for _, kind in ipairs({"Header", "Para", "Plain", "BulletList", "OrderedList", "
 local function to_typst(blocks)
   return blocks
     :walk({Div = function(div) return div.classes[1] == "summary" and paragraph(div.content) or div.content end, Span = function(span) return span.content end})
-    :walk({Blocks = function(list)
-      return list:map(function(block)
-        local image = (block.t == "Para" or block.t == "Plain") and #block.content == 1 and block.content[1]
-        if not image or image.t ~= "Image" or not is_at_hand(image) then return block end
-        return call("picture", image_maker(image.src, stringify(image.caption)) .. width_argument(image))
-      end)
-    end})
     :walk({
       Math = formula,
       Code = typed,
