@@ -89,7 +89,8 @@ def does(source: str, *, is_cell: bool = False) -> str:
                 node.body = [statement for statement in body if not _is_text(statement)]
         hides_value = is_cell and tree.body and source.rstrip().endswith(";")
         return "".join(map(ast.dump, tree.body)) + ";" * bool(hides_value)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    # SystemError: of Python 3.11, where two threads do this at a time.
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
         return source.strip()
 
 

@@ -153,8 +153,11 @@ def _shown(document: Document) -> dict[str, str]:
         # Of these reports in other languages are made. A notebook's file has them in another order than its run.
         for text, phrase in block.phrases.items():
             found[f"{VALUES}{text!r}"] = json.dumps(phrase, ensure_ascii=False, sort_keys=True)
-    leaves = _leaves(found)
-    return {what: text for what, text in leaves if not _TIMES.search(f"{what}: {text}".replace("_", " "))}
+    return {what: text for what, text in _leaves(found) if not _is_timed(f"{what}: {text}")}
+
+
+def _is_timed(text: str) -> bool:
+    return bool(_TIMES.search(text.replace("_", " ")))
 
 
 def _parts(block: Block) -> dict[str, Any]:
@@ -177,9 +180,12 @@ def _parts(block: Block) -> dict[str, Any]:
 
 
 def _rows(columns: Sequence[str] = (), *rows: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """A table's cells by row and column; a row's name has its unit, if that is one of time."""
-    named = ((", ".join(map(str, [row[0], *({*TIMED} & {*map(str, row)})])), row) for row in rows)
-    return {f"row {i} ({name})": dict(zip(columns, row, strict=True)) for i, (name, row) in enumerate(named, 1)}
+    """A table's cells by row and column, of which several may share a name; without rows of times."""
+    return {
+        f"row {i}": {f"column {j}, {name}": cell for j, (name, cell) in enumerate(zip(columns, row, strict=True), 1)}
+        for i, row in enumerate(rows, 1)
+        if not (_is_timed(str(row[0])) or {*TIMED} & {*map(str, row)})
+    }
 
 
 def _leaves(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
