@@ -281,11 +281,11 @@ def test_a_table_keeps_values_and_shows_them_formatted(shown):
         ([-1200, 0, 3], None, "x", "−1,200|0|3", "right"),
         ([-0.5, -0.001, 0.001], "{:+.1%}", "x, points", "−50.0|−0.1|+0.1", "right"),
         ([0.02, math.nan, 0.5], "{:.1%} points", "x, points", "2.0|–|50.0", "right"),
-        ([-1e-5, 0.0, 0.5, 0.01], "{:.0e}", "x", "−1×10⁻⁵|0|0.5|0.01", "right"),
-        ([1e-7, 1, 2000], "{:g}", "x", "1×10⁻⁷|1|2000", "right"),
+        ([-1e-5, 0.0, 0.5, 0.01], "{:.1e}", "x", "−1.0×10⁻⁵|0|0.50|0.010", "right"),
+        ([1.5e-7, 1, 2000], "{:g}", "x", "1.5×10⁻⁷|1|2000", "right"),
         # Equally many decimals, unless they say nothing.
         ([0.001, 10.0, math.nan, 12345.5], "{:,g}", "x", "0.001|10.000|–|12,345.5", "right"),
-        ([0.5, 0.25], "{:.0e}", "x", "0.5|0.2", "right"),
+        ([0.5, 0.01], "{:.0e}", "x", "0.5|0.01", "right"),
         ([True, False], None, "x", "yes|no", "left"),
         (["+3.2 ± 4.2", "–"], None, "x", "+3.2 ± 4.2|–", "right"),
         (["1 × 2", "a-1", "-2"], None, "x", "1 × 2|a-1|-2", "left"),
@@ -297,7 +297,7 @@ def test_a_column_is_written_as_its_format_says(shown, values, form, heading, te
 
 
 def test_a_column_without_values_is_left_out_and_what_is_alike_is_said_once(shown):
-    frame = pd.DataFrame({"run": ["a", "b"], "val": [0.5, 0.75], "epochs": [3, 3], "share": 0.25, "none": ["–", ""]})
+    frame = pd.DataFrame({"run": ["a", "b"], "val": [0.5, 0.75], "epochs": [3, 3], "share": 0.25, "none": ["–", "–"]})
     made = tabled(shown, frame, formats={"share": "{:.0%}"}, best={"val": "max"})
     assert made.columns == ["run", "val"] and made.bold == [(1, 1)] and made.align == ["left", "right"]
     assert made.caption == "A caption. The same in all rows: epochs (3), share, % (25)."
