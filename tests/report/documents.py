@@ -52,9 +52,16 @@ def drawing(width: float = 5, height: float = 3) -> tuple[str, bytes]:
     return buffers["svg"].getvalue().decode(), buffers["pdf"].getvalue()
 
 
-def figure(number: int = 1, *, size: tuple[float, float] = (5, 3), caption: str = "A line.", name: str = "f") -> Figure:
+def figure(
+    number: int = 1,
+    *,
+    size: tuple[float, float] = (5, 3),
+    caption: str = "A line.",
+    name: str = "f",
+    alt: str = "a line",
+) -> Figure:
     svg, content = drawing(*size)
-    return Figure(name, caption, "a line", svg, content, number)
+    return Figure(name, caption, alt, svg, content, number)
 
 
 def table(rows: int, columns: int, number: int = 1) -> Table:

@@ -11,7 +11,6 @@ from helpers import ROOT
 from helpers.record import MIME
 from helpers.report import document
 from helpers.report.document import Code, Failure, Figure, Markdown, Output, Provenance, Reading, Table
-from helpers.report.workspace import UnreadableNotebook
 
 
 def read(*cells, name="01_x", **metadata):
@@ -113,11 +112,6 @@ def test_metadata_give_parameters_and_times():
     assert (made.parameters, made.duration, made.finished, made.failure) == ({}, None, None, None)
 
 
-def test_what_cannot_be_read_is_damage_and_named():
-    with pytest.raises(UnreadableNotebook, match="the notebook 01_x is damaged"):
-        read(code("x", shown({MIME: {"kind": "provenance"}})))
-
-
 def test_provenance_parameters_and_error_name_no_folder_of_this_machine():
     home, library = Path.home(), sysconfig.get_path("stdlib")
     pictures = f"folder:{home}/pics"
@@ -152,24 +146,23 @@ def test_a_dead_kernel_is_a_failure_and_an_exit_is_none():
     assert read(code("exit(1)", error("SystemExit", "1"))).failure
 
 
-def test_two_results_of_one_name_fail_and_are_all_kept():
-    figures, tables = [figure("same"), figure("same")], [table("same"), table("same", "a")]
-    for outputs, kind in (
-        (figures, "figures"),
-        (tables, "tables"),
-        ([table("a", "same"), table("b", "same")], "numbers"),
-    ):
-        made = read(code("x", *outputs))
-        assert made.failure and f"two {kind} under the name 'same'" in made.blocks[-1].message and len(made.blocks) == 4
-    assert not read(code("x", figure("same"), table("same"))).failure
-
-
-def test_a_result_whose_name_is_no_files_is_left_out_and_named():
-    name = "../../x"
-    for output in (figure(name), table(name), table("table", name)):
-        made = read(code("x", figure("good"), output))
-        assert made.failure and "names a file" in made.blocks[-1].message and repr(name) in made.blocks[-1].message
-        assert {block.name for block in of_kind(made, Figure | Table)} <= {"good", "table"} and not made.numbers
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ([figure("same"), figure("same")], "two figures under the name 'same'"),
+        ([table("same"), table("same", "a")], "two tables under the name 'same'"),
+        ([table("a", "same"), table("b", "same")], "two numbers under the name 'same'"),
+        ([figure("../../x")], "a figure's name, '../../x', names a file"),
+        ([table("../../x")], "a table's name, '../../x', names a file"),
+        ([table("same", "../../x")], "a number's name, '../../x', names a file"),
+    ],
+)
+def test_a_name_that_is_taken_or_no_files_is_a_failure_and_the_others_are_kept(outputs, said):
+    made = read(code("x", figure("good"), table("good"), *outputs))
+    assert said in made.failure.message and made.blocks[-1] == made.failure
+    names = [block.name for block in of_kind(made, Figure | Table)]
+    assert names[:2] == ["good", "good"] and {*names[2:]} <= {"same", "a", "b"} and {*made.numbers} <= {"a", "same"}
+    assert len(names) == 2 + sum("same" in str(output) for output in outputs)
 
 
 WARNING = "/tmp/ipykernel_12/345.py:3: UserWarning: careful\n  warnings.warn('careful')\n"
