@@ -145,7 +145,6 @@ class Document:
     key_figure: str = ""  # names of the figure and the numbers that stand for the notebook, see `record.provenance`
     key_numbers: tuple[str, ...] = ()
     incomplete: str = ""  # what of a report over others is missing (see `record.opening`)
-    left_out: tuple[str, ...] = ()  # "fig-NAME" and "tbl-NAME" of the full edition only
     finding: str = ""  # the reading that says what was found: the first of the conclusion, else the last
     language: str = "en"  # that its texts are in
 
@@ -164,21 +163,16 @@ def selected(document: Document, *, code: str = "all", edition: str = "full") ->
     """The part of the document that a reader gets to see.
 
     The full edition has everything. The one that is handed in lacks cells tagged "detail", and questions that nobody
-    has answered; it counts the figures and tables that it has from 1 on, and `Document.left_out` names the others. Code
-    is that of "all" cells, of "none", or of those tagged "key" (all where none is).
+    has answered; it counts the figures and tables that it has from 1 on. Code is that of "all" cells, of "none", or of
+    those tagged "key" (all where none is).
     """
-    is_any_key = any(isinstance(block, Code) and KEY in block.tags for block in document.blocks)
-    seen = code == "all" or (code == "key" and not is_any_key)
-    blocks = [
-        block
-        for block in document.blocks
-        if seen or not isinstance(block, Code) or (code == "key" and KEY in block.tags)
-    ]
+    cells = [block for block in document.blocks if isinstance(block, Code)]
+    shown = {"all": cells, "none": [], "key": [cell for cell in cells if KEY in cell.tags] or cells}[code]
+    blocks = [block for block in document.blocks if not isinstance(block, Code) or block in shown]
     if edition == "full":
         return replace(document, blocks=blocks)
     kept = _answered([block for block in blocks if DETAIL not in block.tags])
-    left_out = tuple(references(blocks) - references(kept))
-    return replace(document, blocks=_counted(map(_in_hand_in, kept)), left_out=left_out)
+    return replace(document, blocks=_counted(map(_in_hand_in, kept)))
 
 
 def _in_hand_in(block: Block) -> Block:
@@ -201,12 +195,6 @@ def _in_hand_in(block: Block) -> Block:
 def _counted(blocks: Iterable[Block]) -> list[Block]:
     counts = {Figure: itertools.count(1), Table: itertools.count(1)}
     return [replace(block, number=next(counts[type(block)])) if type(block) in counts else block for block in blocks]
-
-
-def references(blocks: list[Block]) -> set[str]:
-    """How texts name the figures and tables among the blocks: "fig-NAME" and "tbl-NAME"."""
-    kinds = {Figure: "fig", Table: "tbl"}
-    return {f"{kinds[type(block)]}-{block.name}" for block in blocks if type(block) in kinds}
 
 
 def _answered(blocks: list[Block]) -> list[Block]:

@@ -100,7 +100,9 @@ def unknown(document: parts.Document) -> list[str]:
     """References and citations that lead nowhere, such as "@fig-loss" and "@he2016"; each once."""
     texts = [block.text for block in document.blocks if isinstance(block, parts.Markdown | parts.Reading)]
     bibliography = BIBLIOGRAPHY.read_text(encoding="utf-8") if BIBLIOGRAPHY.is_file() else ""
-    known = parts.references(document.blocks) | set(re.findall(r"^@\w+\{([^,\s]+)", bibliography, re.MULTILINE))
+    kinds = {parts.Figure: "fig", parts.Table: "tbl"}
+    known = {f"{kinds[type(block)]}-{block.name}" for block in document.blocks if type(block) in kinds}
+    known |= set(re.findall(r"^@\w+\{([^,\s]+)", bibliography, re.MULTILINE))
     text = _NO_TEXT.sub("", "\n\n".join(texts))
     named = [*_REFERENCE.findall(text), *re.findall(r"@([\w:.-]*\w)", " ".join(_CITATION.findall(text)))]
     return [f"@{name}" for name in dict.fromkeys(named) if name not in known]
@@ -129,8 +131,6 @@ def described(document: parts.Document, pictures: "Pictures", *, paper: bool, ch
             number = f"{chapter}.{about['number']}" if chapter else str(about["number"])
             shown = ".".join(map(language.signs, number.split(".")))
             about |= {"number": shown, "anchor": f"{about['kind']}-{number}"}
-    if document.left_out:
-        made.append({"kind": "elsewhere", "chapter": chapter or 1, "names": document.left_out})
     return made if paper else _folded(made, language)
 
 

@@ -104,12 +104,10 @@ local function polished(text, names)
       local name_only = name:gsub("%-+$", "")
       local place = names[kind .. "-" .. name_only]
       say(text:sub(last, start - 1))
-      if place == "elsewhere" then
-        say(LABELS[kind] .. " @{(full edition)}")  -- where it has another number
-      elseif place then
+      if place then
         result:insert(pandoc.Link(LABELS[kind] .. "\u{A0}" .. place.number, "#" .. place.anchor))
       else
-        result:extend({pandoc.Str(LABELS[kind]:lower() .. " "), pandoc.Code(name_only), pandoc.Str(" @{(not recorded)}")})
+        result:extend({pandoc.Str(LABELS[kind]:lower() .. " "), pandoc.Code(name_only), pandoc.Str(" @{(not in this report)}")})
       end
       last = stop - (#name - #name_only)
     end
@@ -406,7 +404,6 @@ local html = {
 local function given(b) return ("wb.given.blocks.at(%d)"):format(b.index) end
 
 local paper = {
-  elsewhere = function() return {} end,
   works = function(b)
     local made = pandoc.Blocks({})
     for _, work in ipairs(b.read) do
@@ -446,7 +443,6 @@ local function prepare(blocks)
       chapter.names[name] = chapter.names[name] or b
       chapter.anchors[b.anchor] = true
     end
-    for _, name in ipairs(b.names or {}) do chapter.names[name] = "elsewhere" end
     if TEXTS[b.kind] then
       -- A conclusion's numbers look as in tables: no line ends before a per-cent sign.
       local text = b.kind == "text" and b.text or b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%")

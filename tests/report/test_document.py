@@ -239,7 +239,6 @@ def test_what_is_handed_in_lacks_details_and_unanswered_questions_and_counts_wha
     assert [b.text for b in seen.blocks if hasattr(b, "text")] == [
         "For all.", "## Questions", "How much?", "computed", "پاسخ"]  # fmt: skip
     assert [(b.name, b.number) for b in of_kind(seen, Figure | Table)] == [("loss", 1), ("scores", 1)]
-    assert seen.left_out == ("fig-every_class",)
     assert [(b.name, b.number) for b in of_kind(document.selected(made), Figure)] == [("every_class", 1), ("loss", 2)]
     silent = document.selected(read(text("## Questions", "question"), text("Why?", "question"), text("", "answer")))
     assert len(silent.blocks) == 3

@@ -1,13 +1,11 @@
 """``@fig-NAME`` and ``@tbl-NAME`` in texts: numbers with links on every page, and a complaint about unknown names."""
 
-from dataclasses import replace
-
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers.report import render
-from helpers.report.document import Markdown, Reading, Table, read, selected
+from helpers.report.document import Markdown, Reading, Table, read
 from helpers.report.run import missing_results
-from tests.report.documents import document, figure, page, pdf, pdf_text
+from tests.report.documents import document, figure, page, pdf
 
 
 def table(name: str, number: int) -> Table:
@@ -25,8 +23,8 @@ SHOWN = {
     "**@fig-loss’s** end": "Figure\u00a01’s end",
     "a line\n    that goes on: @tbl-loss.": "a line that goes on: Table\u00a01.",
     "```x``` and @fig-loss": "x and Figure\u00a01",
-    "@fig-loss-curve": "figure loss-curve (not recorded)",
-    "@tbl-roc_curve": "table roc_curve (not recorded)",
+    "@fig-loss-curve": "figure loss-curve (not in this report)",
+    "@tbl-roc_curve": "table roc_curve (not in this report)",
 }
 KEPT = (
     "``a ` and @fig-loss``",
@@ -51,7 +49,7 @@ def test_names_become_numbers_with_links():
 def test_code_addresses_and_links_stay_as_they_are():
     made = drawn(*KEPT)
     assert [link["href"] for link in made.select(".text a") if link["href"].startswith("#")] == []
-    assert "not recorded" not in made.get_text()
+    assert "not in this report" not in made.get_text()
     assert render.unknown(document(*map(Markdown, KEPT), figure(1, name="other"))) == []
 
 
@@ -64,18 +62,6 @@ def test_the_pdf_links_to_the_page_of_the_figure():
     assert of_figure[0].get_object() == of_table[0].get_object() == last.get_object()
     assert of_figure[3] > of_table[3]
     assert "Figure 1." in last.extract_text()
-
-
-def test_what_is_handed_in_says_where_a_figure_is_that_it_lacks():
-    blocks = [
-        Markdown("See @fig-f."),
-        figure(1),
-        replace(figure(2, name="g"), tags=("detail",)),
-        Markdown("And @fig-g."),
-    ]
-    seen = selected(document(*blocks, Markdown("@fig-g has it.")), edition="hand-in")
-    text = pdf_text(*seen.blocks, left_out=seen.left_out)
-    assert "See Figure 1." in text and "And Figure (full edition).\nFigure (full edition) has it." in text
 
 
 CITING = "As [@he2016] and\n[@tan2019; @he2016, p. 3] say, `[@code]`, [@fig-f]."
