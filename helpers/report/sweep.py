@@ -14,7 +14,7 @@ from typing import Any
 
 from helpers import ROOT
 from helpers.record import csv_text
-from helpers.report.document import Document, Failure, private
+from helpers.report.document import Failure, private
 from helpers.report.index import key_numbers
 from helpers.report.parameters import Values, checked, defaults, plan, read_yaml
 from helpers.report.workspace import FORCED, QUICK, Refused, Run, Workspace, nearest, read, write
@@ -174,10 +174,9 @@ def _numbers(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     labels: dict[str, set[str]] = {}
     for result in found:
         for name, number in result["numbers"].items():
-            first.setdefault(name, {**number, "name": name})
+            first.setdefault(name, number)
             labels.setdefault(name, set()).add(number["label"])
-    patterns = tuple(pattern for result in found for pattern in result["key_numbers"])
-    keys = [number["name"] for number in key_numbers(Document("", numbers=first, key_numbers=patterns))]
+    keys = key_numbers(first, (pattern for result in found for pattern in result["key_numbers"]))
     # A label may speak of a point's own parameters, such as how many epochs there were.
     said = {name: texts.pop() if len(texts) == 1 else name.replace("_", " ") for name, texts in labels.items()}
     names = dict.fromkeys([*keys, *first])
