@@ -337,11 +337,21 @@ class Overfitting(NamedTuple):
     gap_error: float
     rise_error: float
 
+    @property
+    def gap_over(self) -> "Comparison":
+        """How far the gap is over `MAX_GAP`, give or take two of its standard errors."""
+        return _give_or_take(self.gap, 2 * self.gap_error).over(MAX_GAP)
+
+    @property
+    def rise_over(self) -> "Comparison":
+        """The same of the rise and `MAX_RISE`."""
+        return _give_or_take(self.rise, 2 * self.rise_error).over(MAX_RISE)
+
 
 def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Array) -> Overfitting:
     """Signs of overfitting: how much was learned by heart (gap), and how far validation got worse at the end (rise).
 
-    They count over `MAX_GAP` and `MAX_RISE`, and over two of their standard errors.
+    They count where `Overfitting.gap_over` and `Overfitting.rise_over` are "ahead".
 
     The loss of a single epoch jumps up and down, so a median over five epochs stands for it, in a run of fewer than 15
     over a third of them, rounded down, so that its start and end don't go into the same medians. The price is that in a
@@ -460,6 +470,10 @@ class Comparison:
             high=high,
             sampled=self.sampled,
         )
+
+
+def _give_or_take(value: float, error: float) -> Comparison:
+    return Comparison(value, value - error, value + error, "images")
 
 
 def compare(a: Array, b: Array, *, paired: bool = True, comparisons: int = 1) -> Comparison:

@@ -217,3 +217,6 @@ def test_the_rise_is_from_the_lowest_median_to_the_last_one(val_loss, lowest, ri
     assert judged.rise == pytest.approx(rise, nan_ok=True)
     assert (judged.train_accuracy, judged.val_accuracy, judged.gap) == (0.9, 0.75, pytest.approx(0.15))
     assert (judged.gap_error, judged.rise_error * lowest) == pytest.approx((0.0433, 0.1), rel=0.01)
+    # Ten points over the five that count, and two errors are nine; a rise counts from 10 % on, two errors added.
+    assert judged.gap_over.verdict == "ahead"
+    assert judged.rise_over.verdict == ("ahead" if rise > 0.1 + 0.2 / lowest else "too close to tell")
