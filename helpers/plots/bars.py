@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from helpers import WorkbookError
+from helpers.phrases import with_minus
 from helpers.plots import style
 from helpers.plots.style import drawn, styled
 
@@ -77,7 +78,7 @@ def _texts(values: pd.DataFrame, percent: bool) -> pd.DataFrame:
     """The numbers as they are written, all with the same decimals."""
     shown = 100 * values if percent else values
     decimals = 1 if percent else _decimals(values.to_numpy())
-    return shown.map(lambda value: "–" if np.isnan(value) else f"{value:,.{decimals}f}".replace("-", "−"))
+    return shown.map(lambda value: "–" if np.isnan(value) else with_minus(f"{value:,.{decimals}f}"))
 
 
 def _decimals(values: np.ndarray) -> int:
