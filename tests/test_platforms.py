@@ -19,9 +19,8 @@ from helpers.report import clean
 
 MODULES = ("fcntl", "grp", "mmap", "os", "pwd", "resource", "select", "signal", "termios", "time")
 ALLOWED = {  # behind a question whether it is there, or which system it is
-    "data/folder.py": {"mmap.MAP_PRIVATE", "mmap.PROT_READ", "mmap.PROT_WRITE", "os.posix_fallocate"},
     "report/watch.py": {"os.killpg", "signal.SIGKILL"},
-    "storage.py": {"os.posix_fallocate"},
+    "storage.py": {"mmap.MAP_PRIVATE", "mmap.PROT_READ", "mmap.PROT_WRITE", "os.posix_fallocate"},
     "train/processes.py": {"signal.SIG_BLOCK", "signal.SIG_UNBLOCK", "signal.pthread_sigmask"},
 }
 UNTOLD = "a text without its encoding"

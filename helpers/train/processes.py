@@ -59,8 +59,6 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
         TrainingStopped: after Ctrl-C, of the first that was stopped. Further ones have not begun.
         After any error all networks are as they came; what was trained is in the checkpoints.
     """
-    if not trainings:  # a notebook may have trained all of them already
-        return []
     networks = [training.args[0] for training in trainings]
     if len({id(network) for network in networks}) < len(networks):
         raise WorkbookError("Each training side by side needs a network of its own, since none waits for another.")

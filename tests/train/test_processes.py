@@ -121,6 +121,6 @@ def test_with_one_core_they_train_here_one_after_the_other(make_images, cpu, mon
         [partial(each, augment=lambda batch, i=i: order.append(i) or batch / 255) for i, each in enumerate(trainings)]
     )
     assert order == sorted(order) and set(order) == {0, 1, 2}
-    for wrong, message in (([trainings[0]] * 2, "a network of its own"), ([], "list of seeds")):
-        with pytest.raises(WorkbookError, match=message):
-            train.side_by_side(wrong)
+    with pytest.raises(WorkbookError, match="a network of its own"):
+        train.side_by_side([trainings[0]] * 2)
+    assert train.side_by_side([]) == [], "a notebook may have trained all of them already"
