@@ -25,15 +25,10 @@ class StorageError(WorkbookError):
     """There is no room for a large tensor."""
 
 
-def limit() -> int:
-    """Bytes up to which a tensor lies in memory."""
-    return int(SHARE * psutil.virtual_memory().total)
-
-
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """A tensor to be filled, (shape), on the CPU; beyond `limit` in ``data/cache``, until nobody uses it any more."""
+    """A tensor to be filled, (shape), on the CPU; a large one in ``data/cache``, until nobody uses it any more."""
     size = math.prod(shape) * dtype.itemsize
-    if size <= limit():
+    if size <= SHARE * psutil.virtual_memory().total:
         return torch.empty(shape, dtype=dtype)
     folder = helpers.DATA / "cache"
     try:

@@ -39,7 +39,7 @@ def test_a_large_tensor_is_an_ordinary_one_in_a_file_without_a_name_that_goes_wi
 
 
 def test_a_small_tensor_lies_in_memory(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "limit", lambda: 12)
+    monkeypatch.setattr(storage, "SHARE", 0.25)
     assert storage.empty((3, 4), torch.uint8).shape == (3, 4) and not cache.exists()
 
 

@@ -17,10 +17,9 @@ from helpers.data.structures import (
     Source,
     Splits,
     duplicates,
-    held_out_mask,
-    limited,
     lower_resolution,
     resize,
+    some_of_each,
     to_channels,
 )
 
@@ -155,13 +154,20 @@ def _choose(
     for key, fraction, its_seed in (("test", TEST_FRACTION, seed), ("val", val_fraction, seed + 1)):
         if key not in chosen:
             part, indices = chosen["train"]
-            held_out = held_out_mask(part.labels[indices], part.class_names, fraction, its_seed)
+            sizes = torch.bincount(part.labels[indices], minlength=part.num_classes).tolist()
+            if 1 in sizes:
+                raise DataError(
+                    f"class {part.class_names[sizes.index(1)]!r} has a single image left to split: give it more, three "
+                    "for training, validation and test"
+                )
+            counts = [min(max(1, round(fraction * size)), size - 1) for size in sizes]  # one at least here and there
+            held_out = some_of_each(part.labels[indices], counts, its_seed)
             chosen["train"], chosen[key] = (part, indices[~held_out]), (part, indices[held_out])
     made, kept = [], tuple(names[index] for index in wanted)
     for key, limit in limits.items():
         part, indices = chosen[key]
         if limit is not None:
-            indices = indices[limited(part.labels[indices], part.num_classes, limit, seed)]
+            indices = indices[some_of_each(part.labels[indices], [limit] * part.num_classes, seed)]
         if len(indices) < len(part):  # else a folder's images stay in its cache file
             part = part.subset(indices)
         made.append(replace(part, labels=label[part.labels], class_names=kept, split=key))

@@ -206,36 +206,15 @@ class Splits:
         return " ".join(filter(None, [f"<{self.source.title}: {self.counts}>", self.source.warning]))
 
 
-def held_out_mask(labels: Tensor, class_names: Sequence[str], fraction: float, seed: int) -> Tensor:
-    """True where an image is held out: bool (N,). Of each class this share, rounded; it gives and keeps one at least.
-
-    A class without images stays without; one of a single image is a DataError.
-    """
-    held_out = torch.zeros(len(labels), dtype=torch.bool)
-    for label, members in enumerate(_shuffled_members(labels, len(class_names), seed)):
-        if len(members) == 1:
-            raise DataError(
-                f"class {class_names[label]!r} has a single image left to split: give it more, three for training, "
-                "validation and test"
-            )
-        if len(members):
-            number = min(max(1, round(fraction * len(members))), len(members) - 1)
-            held_out[members[:number]] = True
-    return held_out
-
-
-def limited(labels: Tensor, num_classes: int, per_class: int, seed: int) -> Tensor:
-    """Indices of at most so many of each class, ascending: int64. Of one seed, a smaller choice is part of a larger."""
-    members = _shuffled_members(labels, num_classes, seed)
-    return torch.cat([of_class[:per_class] for of_class in members]).sort().values
-
-
-def _shuffled_members(labels: Tensor, num_classes: int, seed: int) -> list[Tensor]:
-    """The indices of each class's images, in an order that the seed decides."""
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(labels), generator=generator)
+def some_of_each(labels: Tensor, counts: Sequence[int], seed: int) -> Tensor:
+    """True at so many images of each class, whom the seed decides: bool (N,). Fewer are among more of the same seed."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     by_class = order[torch.argsort(labels[order], stable=True)]
-    return list(by_class.split(torch.bincount(labels, minlength=num_classes).tolist()))
+    some = torch.zeros(len(labels), dtype=torch.bool)
+    sizes = torch.bincount(labels, minlength=len(counts)).tolist()
+    for members, count in zip(by_class.split(sizes), counts, strict=True):
+        some[members[:count]] = True
+    return some
 
 
 def duplicates(train: ImageData, val: ImageData, test: ImageData) -> str:
