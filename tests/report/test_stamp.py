@@ -29,7 +29,10 @@ CELLS = [
     "import library",
     "import os\nopen('own.txt', 'w').write('1')\nopen('own.txt').read()\n"
     "os.makedirs('own', exist_ok=True)\nos.listdir('own')\nopen('own/1.txt', 'w').write('1')",
-    "import tempfile\nwith tempfile.NamedTemporaryFile('w+') as file:\n    file.write('1')\n    open(file.name).read()",
+    "import subprocess, tempfile\n"
+    "with tempfile.TemporaryDirectory() as scratch:\n"
+    "    subprocess.run([sys.executable, '-c', f'open({scratch + \"/x\"!r}, \"w\")'], check=True)\n"
+    "    open(scratch + '/x').read()",
     "try:\n    open('options.json').read()\nexcept FileNotFoundError:\n    pass",
     "from helpers import DATA, data\n(DATA / 'table.csv').read_bytes()",
     "[file.name for file in (DATA / 'words').iterdir()]",
@@ -62,6 +65,7 @@ FILES = {  # of the workbook, and around it
     "site/library-1.0.dist-info/top_level.txt": "library\n",
     "data/table.csv": "1,2\n",
     "data/words/a.txt": "x",
+    "data/weights/vgg19.pth": "x",
 }
 
 
@@ -94,10 +98,9 @@ def executed(tmp_path_factory) -> Iterator[Path]:
     write_notebook(folder, CELLS)
     write_notebook(folder, [LATE, CELLS[-1]], name="02_late")
     with pytest.MonkeyPatch.context() as patch:
-        for variable in ("TORCH_HOME", "HF_HOME"):
-            patch.setenv(variable, str(folder / variable))
-        for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        for variable in ("TORCH_HOME", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
             patch.delenv(variable, raising=False)
+        patch.setenv("XDG_CACHE_HOME", str(folder / "caches"))
         patch.setenv("WORKBOOK_DATA", str(folder / "data"))
         patch.setenv("PYTHONPATH", os.pathsep.join([str(folder / "site"), os.environ.get("PYTHONPATH", "")]))
         patch.syspath_prepend(str(folder / "site"))
@@ -161,6 +164,7 @@ CHANGES = {
     "data/photographs, data/photographs/dog: there → absent": renamed("data/photographs/dog", "data/photographs/hound"),
     "data/three_animals: absent → there": written("data/three_animals/train/cat/1.png"),
     "data/weights/resnet18*: absent → there": written("data/weights/resnet18-mine.pth"),
+    "../caches/torch/hub/checkpoints/resnet18*: absent → there": written("caches/torch/hub/checkpoints/resnet18-1.pth"),
     "library library: 1.0 → 1.1": lambda folder: [
         renamed("site/library-1.0.dist-info", "site/library-1.1.dist-info")(folder),
         replaced("site/library-1.1.dist-info/METADATA", "1.0", "1.1")(folder),
