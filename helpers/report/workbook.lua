@@ -82,7 +82,7 @@ end
 
 --- The empty table is a sandbox: \input and the like find no file.
 local function read(text, format)
-  if format == "typed" or #text > order.longest then return pandoc.Blocks({pandoc.CodeBlock(text)}) end
+  if #text > order.longest then return pandoc.Blocks({pandoc.CodeBlock(text)}) end
   local ok, document = pcall(pandoc.read, text, format, nil, {})
   if not ok then return pandoc.Blocks({pandoc.CodeBlock(text)}) end
   -- Written as HTML and read as such, tags become what they mean.
@@ -202,10 +202,6 @@ end
 
 local function call(name, ...) return raw("#wb." .. name .. "(" .. table.concat({...}, ", ") .. ")") end
 
--- Tables --------------------------------------------------------------------------------------------------------------
-
-local SIDES = {AlignRight = "right", AlignCenter = "center", AlignLeft = "left"}
-
 local function directed(block)
   local text = stringify(block)
   if direction(text) == "@[direction]" then return nil end
@@ -233,7 +229,11 @@ local function to_typst(blocks)
     end})
 end
 
-local function is_empty(cell) return #cell == 0 or stringify(cell) == "" end
+-- Tables --------------------------------------------------------------------------------------------------------------
+
+local SIDES = {AlignRight = "right", AlignCenter = "center", AlignLeft = "left"}
+
+local function is_empty(cell) return #pandoc.utils.blocks_to_inlines(cell) == 0 end
 
 --- The arguments of Typst's `data-table`: rows of cells, of which one that is merged is the first, and the others empty.
 --- A row with nothing but its first cell is a heading of those below it. The longest word of each column says how narrow
@@ -430,7 +430,7 @@ setmetatable(paper, {__index = function(_, kind) return function(b) return {call
 -- The document --------------------------------------------------------------------------------------------------------
 
 local TEXTS = {text = true, html = true, reading = true, finding = true, question = true, answer = true}
-local FORMATS = {html = "html", latex = "latex", typed = "typed"}
+local FORMATS = {html = "html", latex = "latex"}
 
 --- Reads every text, gives the headings their ids and levels, and collects what links and references can lead to.
 local function prepare(blocks)
