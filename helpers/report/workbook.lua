@@ -509,7 +509,6 @@ function Reader(input)
   end
   local meta = order.meta
   meta.contents = #contents > 0 and contents or nil
-  if meta.failure and meta.failure.message then meta.failure.dir = direction(meta.failure.message) end
   meta.sidebar = #contents > 0 or (meta.failure and meta.failure.name ~= nil)
   return pandoc.Pandoc(blocks, meta)
 end
