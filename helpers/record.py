@@ -539,8 +539,9 @@ def _data_warning(sources: Sequence[Any]) -> str:
     stand_ins = [source for source in sources if source.warning]
     if len(stand_ins) < 2 or len({source.title for source in stand_ins}) > 1:
         return sentences(source.warning for source in stand_ins)
-    names = dict.fromkeys(source.stands_in_for for source in stand_ins)
-    return replace(stand_ins[0], stands_in_for=" and ".join(names)).warning
+    *others, last = dict.fromkeys(source.stands_in_for for source in stand_ins)
+    wanted = say("{others} and {last}", others=others, last=last) if others else last
+    return replace(stand_ins[0], stands_in_for=wanted).warning
 
 
 def _git_commit() -> str:

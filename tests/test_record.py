@@ -19,6 +19,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from helpers import WorkbookError, models, plots, record
 from helpers.data import Source
 from helpers.report import document
+from helpers.report.language import translated
 
 NAMES = ("circle", "square", "گربه")
 
@@ -76,6 +77,8 @@ def test_provenance_lists_parameters_and_nothing_else_and_says_a_stand_in_loudly
     assert rows["Precision"] == "float32 (as asked)" and "torch" in rows["Versions"]
     handed_in = dict(document.selected(read(shown), edition="hand-in").blocks[0].rows)
     assert handed_in.keys() == rows.keys() - {"Precision", "Versions", "Git commit"}
+    in_persian = document.selected(translated(read(shown), "fa", ""), edition="hand-in").blocks[0].rows
+    assert len(in_persian) == len(handed_in) and not {*handed_in} & {*dict(in_persian)}
     html = BeautifulSoup(shown[-1]["text/html"], "html.parser")
     assert "<images>" in html.text and html.strong.text == "STAND-IN DATA"
     assert shown[-1]["text/plain"].startswith("STAND-IN DATA")
@@ -86,14 +89,17 @@ def named_set(title, stands_in_for, images):
 
 
 def test_several_data_sets_are_told_apart_and_share_one_warning(shown):
-    sets = {"dogs": named_set("Drawn shapes", "dogs", 5), "cats": named_set("Drawn shapes", "cats", 7)}
+    sets = {name: named_set("Drawn shapes", name, count) for name, count in (("dogs", 5), ("hares", 6), ("cats", 7))}
     record.provenance({}, data=sets, compute=COMPUTE, weights="random")
     rows = dict(block(shown).rows)
-    assert rows["Data set"] == "Drawn shapes" and rows["Images"] == "dogs: 5 images. cats: 7 images."
-    assert block(shown).warning.startswith("STAND-IN DATA: drawn shapes in the place of dogs and cats.")
+    assert rows["Data set"] == "Drawn shapes" and rows["Images"] == "dogs: 5 images. hares: 6 images. cats: 7 images."
+    assert block(shown).warning.startswith("STAND-IN DATA: drawn shapes in the place of dogs, hares and cats.")
+    assert "⁨dogs⁩، ⁨hares⁩ و ⁨cats⁩" in translated(read(shown), "fa", "").stand_in
 
+    del sets["hares"]
     record.provenance({}, data={**sets, "cars": named_set("Cars", "", 2)}, compute=COMPUTE, weights="random")
     assert dict(block(shown).rows)["Data set"] == "dogs: Drawn shapes. cats: Drawn shapes. cars: Cars."
+    assert "place of dogs and cats." in block(shown).warning
     assert "cars" not in block(shown).warning.lower()
 
 

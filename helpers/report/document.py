@@ -65,6 +65,7 @@ class Provenance(Block):
     warning: str  # said loudly: that images are a stand-in, or that some are there more than once; else ""
     stand_in: bool = False
     about: dict[str, Any] = field(default_factory=dict)  # what it says of the document, by that one's attributes
+    detail: list[int] = field(default_factory=list)  # rows that only the full edition has
 
 
 @dataclass(frozen=True)
@@ -177,9 +178,8 @@ def selected(document: Document, *, code: str = "all", edition: str = "full") ->
 
 def _in_hand_in(block: Block) -> Block:
     match block:
-        case Provenance():  # what a lecturer asks about; the rest is for whoever wants the same digits once more
-            rows = [row for row in block.rows if row[0] not in ("Precision", "Versions", "Git commit")]
-            return replace(block, rows=rows)
+        case Provenance():
+            return replace(block, rows=[row for i, row in enumerate(block.rows) if i not in block.detail])
         case Table():
             kept = [column for column in range(len(block.columns)) if column not in block.detail]
             return replace(
@@ -329,7 +329,9 @@ def _recorded(content: dict[str, Any], data: dict[str, Any]) -> Block | None:
         about |= {name: str(content.get(name, "")) for name in ("incomplete", "key_figure")}
         about["key_numbers"] = tuple(map(str, content.get("key_numbers", [])))
         phrases = {clean.private(text): phrase for text, phrase in content.get("phrases", {}).items()}
-        return Provenance(rows, warning, "STAND-IN DATA" in warning, about, phrases=phrases)
+        # A lecturer asks about the others; these are for whoever wants the same digits once more.
+        detail = [i for i, (label, _) in enumerate(rows) if label in ("Precision", "Versions", "Git commit")]
+        return Provenance(rows, warning, "STAND-IN DATA" in warning, about, detail, phrases=phrases)
     if kind == "reading":
         return Reading(content["text"], phrases=content.get("phrases", {}))
     if kind == "figure":
