@@ -74,11 +74,11 @@ class Result(TableRepr):
             rows.append(("Frozen layers", f"{self.cached_layers} run once over the data, {self.cache_seconds:.1f} s"))
         return rows
 
-    def _below(self) -> str:
+    def _repr_html_(self) -> str:
         if not self.best_epoch:
-            return ""
+            return super()._repr_html_()
         resumed_inside = 0 < self.resumed_from < len(self.history)
-        return picture(self.history, self.resumed_from if resumed_inside else None)
+        return super()._repr_html_() + picture(self.history, self.resumed_from if resumed_inside else None)
 
 
 class TrainingStopped(Interrupted):
@@ -91,7 +91,7 @@ class TrainingStopped(Interrupted):
         result: the `Result` of the epochs that were finished.
     """
 
-    def __init__(self, message: str, result: Result | None = None) -> None:  # pickle gives the message alone
+    def __init__(self, message: str, result: Result | None = None) -> None:  # pickle sets the result afterwards
         super().__init__(message)
         self.result = result
 

@@ -54,7 +54,7 @@ def test_a_front_end_sees_the_curves_of_finished_epochs_and_in_the_end_the_resul
 
     last = {message["transient"]["display_id"]: message["data"] for message in shown}
     *emptied, result = last.values()
-    assert emptied == [{}, {}] and "Epochs finished" in result["text/html"]
+    assert emptied == [{}, {}] and "Epochs finished" in result["text/html"] and "<img" in result["text/html"]
     # What a saved notebook holds of it makes no block of a report: so papermill, started by a cell, does no harm.
     outputs = [nbformat.v4.new_output("display_data", data) for data in last.values()]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("fit()", outputs=outputs)])
