@@ -64,7 +64,7 @@ def cached_front(
     frozen, rest = nn.Sequential(*layers[:num_layers]), nn.Sequential(*layers[num_layers:])
     try:
         key = f"{hash_code((frozen, run), {})} {compute.device} {compute.precision}"
-        if not _fits_on_device(frozen, images, compute):
+        if _varies(frozen, images["train"][:2], compute) or not _fits_on_device(frozen, images, compute):
             return nothing
         parts = {name: _run_once(frozen, f"{key} {hashes[name]}", images[name], compute) for name in images}
     except (UnreadableError, storage.StorageError, torch.OutOfMemoryError) as error:
@@ -134,6 +134,13 @@ def _may_vary(layer: nn.Module) -> bool:
         for module in layer.modules()
         if module.training
     )
+
+
+def _varies(frozen: nn.Module, images: Tensor, compute: Compute) -> bool:
+    """Whether two passes differ: a layer of one's own may call F.dropout() in any mode."""
+    with torch.random.fork_rng([compute.device] if compute.device.type == "cuda" else []):
+        one, other = (run(frozen, images, compute) for _ in range(2))
+    return not torch.allclose(one, other, rtol=1e-3, equal_nan=True)
 
 
 def _fits_on_device(layers: nn.Module, images: dict[str, Tensor], compute: Compute) -> bool:

@@ -96,6 +96,13 @@ class Noise(nn.Module):
         return images + torch.randn_like(images) if self.training else images
 
 
+class AlwaysDropping(nn.Conv2d):
+    """Drops in any mode, as F.dropout() does where nobody tells it the mode."""
+
+    def forward(self, images):
+        return nn.functional.dropout(super().forward(images), 0.5)
+
+
 def test_a_front_that_varies_or_goes_its_own_way_is_not_run_once(fit):
     for layer in (Noise(), nn.RReLU(), nn.Dropout2d(0.5), models.Dropout(0.5)):
         network = frozen_network().insert(2, layer)
@@ -103,6 +110,9 @@ def test_a_front_that_varies_or_goes_its_own_way_is_not_run_once(fit):
     moving = frozen_network().insert(2, nn.BatchNorm2d(8).requires_grad_(False))
     assert fit(moving, move_frozen_statistics=True).cached_layers == 2
     assert fit(Twice(*frozen_network())).cached_layers == 0
+    network = frozen_network()
+    network[1].__class__ = AlwaysDropping
+    assert fit(network).cached_layers == 0
 
 
 @pytest.fixture
@@ -113,8 +123,8 @@ def through_front(fit, convolved):
         convolved.clear()
         result = fit(network, **options)
         assert result.cached_layers == 4 and result.cache_seconds > 0
-        # Beside two that show how many outputs there are.
-        return sum(convolved) - 2, result.history.drop(columns="seconds")
+        # Beside two that show how many outputs there are, and twice two that show whether the layers vary.
+        return sum(convolved) - 6, result.history.drop(columns="seconds")
 
     return passed
 
