@@ -66,20 +66,18 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
     if num_processes < 2:
         return [training() for training in trainings]
     futures = _run(trainings, num_processes)
-    # What went wrong comes first, and then what that has stopped.
-    errors = [error for future in futures if (error := future.exception())]
-    for error in sorted(errors, key=lambda error: isinstance(error, TrainingStopped)):
-        raise error
+    answers = [future.result() for future in futures]  # or the first error
+    for warning in [warning for _, _, caught in answers for warning in caught]:
+        warnings.warn(warning, stacklevel=2)
+    outcomes = [outcome for _, outcome, _ in answers]
+    for outcome in outcomes:
+        if isinstance(outcome, TrainingStopped):
+            raise outcome
     if len(futures) < len(trainings):
         raise Interrupted(f"stopped after {len(futures)} of {len(trainings)} trainings")
-    outcomes = []
-    for network, future in zip(networks, futures, strict=True):
-        state, outcome, caught = future.result()
+    for network, (state, outcome, _) in zip(networks, answers, strict=True):
         network.to(memory_format=torch.channels_last).load_state_dict(state)
         network.eval()
-        for warning in caught:
-            warnings.warn(warning, stacklevel=2)
-        outcomes.append(outcome)
         for part in outcome if isinstance(outcome, tuple) else (outcome,):
             if isinstance(part, Result):
                 show_result(part)
@@ -182,5 +180,10 @@ def _train(content: bytes, folder: Path, started: float) -> tuple[dict[str, Tens
     STOPPED_BY[:] = [(folder / STOP).exists, lambda: os.getppid() != parent]
     training = cloudpickle.loads(content)
     with warnings.catch_warnings(record=True) as caught:
-        outcome = training()
+        try:
+            outcome = training()
+        except TrainingStopped as stopped:
+            outcome = stopped
+        if os.getppid() != parent:
+            os._exit(1)
     return training.args[0].state_dict(), outcome, [warning.message for warning in caught]
