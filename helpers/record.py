@@ -708,7 +708,8 @@ def _flat(frame: Any) -> Any:
 
 def _unit(form: str) -> str:
     """Of what a format shows times 100; a signed share is a difference of shares, which is counted in points."""
-    return ("points" if "+" in form or "points" in form else "%") if "%" in form else ""
+    is_difference = "points" in form or re.search(r"\+.*%}", form)
+    return "points" if is_difference else "%" * ("%" in form)
 
 
 def _with_unit(label: str, unit: str) -> str:
@@ -729,11 +730,12 @@ def _shown(value: Any, form: str) -> str:
     if isinstance(value, str):
         return value
     text = (form or ("{:,}" if isinstance(value, int) else "{:.3f}")).format(value)
-    text, has_exponent, exponent = text.removesuffix(" points").removesuffix("%").partition("e")
-    if has_exponent and value and abs(int(exponent)) < 5:  # few zeros are read more easily
-        text = f"{Decimal(f'{text}e{exponent}'):,f}"
-    elif has_exponent:
-        text = f"{text}×10{str(int(exponent)).translate(_RAISED)}" if value else "0"
+    text = text.removesuffix(" points").removesuffix("%").rstrip()
+    if found := re.fullmatch(r"(.+)e([+-]\d+)", text):
+        if abs(int(found[2])) < 5 and value:  # few zeros are read more easily
+            text = f"{Decimal(text):{'+' * (text[0] == '+')},f}"
+        else:
+            text = f"{found[1]}×10{str(int(found[2])).translate(_RAISED)}" if value else "0"
     return with_minus(text)
 
 

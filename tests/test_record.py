@@ -292,6 +292,10 @@ def test_a_table_keeps_values_and_shows_them_formatted(shown):
         # Equally many decimals, unless they say nothing.
         ([0.001, 10.0, math.nan, 12345.5], "{:,g}", "x", "0.001|10.000|–|12,345.5", "right"),
         ([0.5, 0.01], "{:.0e}", "x", "0.5|0.01", "right"),
+        ([0.5, -0.01], "{:+.0e}", "x", "+0.5|−0.01", "right"),
+        ([1.5, -2.0], "{:+.1f} points", "x, points", "+1.5|−2.0", "right"),
+        ([1.5, 2.0], "{:.1f} %", "x, %", "1.5|2.0", "right"),
+        ([1.5, 0.0], "{:.1f} seconds", "x", "1.5 seconds|0.0 seconds", "left"),
         ([True, False], None, "x", "yes|no", "left"),
         (["+3.2 ± 4.2", "–"], None, "x", "+3.2 ± 4.2|–", "right"),
         (["1 × 2", "a-1", "-2"], None, "x", "1 × 2|a-1|-2", "left"),
