@@ -1,7 +1,9 @@
 """All notebooks of a profile as one book, ``workbook.pdf``: cover, contents, a summary, a chapter for each."""
 
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from helpers import WorkbookError
 from helpers.phrases import say
@@ -10,6 +12,7 @@ from helpers.report.cover import Cover
 from helpers.report.document import Document, selected
 from helpers.report.index import Documents, executed, finding
 from helpers.report.language import Language
+from helpers.report.run import in_words
 from helpers.report.workspace import BOOK, Settings, write
 
 FEWEST_CHAPTERS = 2
@@ -20,22 +23,24 @@ def write_book(reports: Path, documents: Documents, how: Settings) -> str:
 
     One notebook makes no book. One of earlier runs goes in any case: it would show other numbers than the reports.
     """
-    (reports / BOOK).unlink(missing_ok=True)
-    if "pdf" not in how.formats or len(documents) < FEWEST_CHAPTERS:
-        return ""
     try:
-        write(reports / BOOK, pdf(documents, how))
-    except WorkbookError as error:
-        return clean.private(f"{BOOK} could not be made: {error}")
+        (reports / BOOK).unlink(missing_ok=True)
+        if "pdf" in how.formats and len(documents) >= FEWEST_CHAPTERS:
+            write(reports / BOOK, pdf(documents, how))
+    except (WorkbookError, OSError) as error:
+        return clean.private(f"{BOOK} could not be made: {in_words(error)}")
     return ""
 
 
 def is_outdated(reports: Path, how: Settings) -> bool:
-    """Whether the page over the reports, or the book, is missing or older than one of them."""
-    made = [path.stat().st_mtime_ns for path in executed(reports)]
-    has_book = "pdf" in how.formats and len(made) >= FEWEST_CHAPTERS
-    over = [reports / "index.html", *([reports / BOOK] if has_book else [])]
-    return any(not path.is_file() or path.stat().st_mtime_ns < max(made, default=0) for path in over)
+    """Whether the page over the reports or the book is missing or older than one of them, or has one that is gone."""
+    paths, page = executed(reports), reports / "index.html"
+    newest = max((path.stat().st_mtime_ns for path in paths), default=0)
+    over = [page, *([reports / BOOK] if "pdf" in how.formats and len(paths) >= FEWEST_CHAPTERS else [])]
+    if any(not path.is_file() or path.stat().st_mtime_ns < newest for path in over):
+        return True
+    linked = re.findall(r'href="([^"]+\.ipynb)"', page.read_text(encoding="utf-8"))
+    return {*linked} != {quote(path.name) for path in paths}
 
 
 def pdf(documents: Documents, how: Settings) -> bytes:

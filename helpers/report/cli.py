@@ -185,7 +185,7 @@ def _reports(workspace: Workspace, options: argparse.Namespace, settings: Settin
     _run(runs, settings)
     reports, problem = workspace.reports(options.profile), ""
     page = reports / "index.html"
-    if book.is_outdated(reports, settings):
+    if any(run.is_written for run in runs) or book.is_outdated(reports, settings):
         documents = index.gathered(reports, settings.language)
         problem = book.write_book(reports, documents, settings)
         index.write_page(reports, documents, settings)
@@ -254,7 +254,9 @@ def _run(runs: Sequence[Run], settings: Settings) -> None:
         _say(f"{run.name}  {_why(run)}")
 
     def finished(run: Run) -> None:
-        _say(f"{run.name}  {f'failed: {run.error}' if run.error else 'ok'}")
+        stays = not run.is_written and any(run.file(suffix).is_file() for suffix in FORMATS)
+        failed = "failed, the report of an earlier run stays" if stays else "failed"
+        _say(f"{run.name}  {f'{failed}: {run.error}' if run.error else 'ok'}")
 
     run_all([run for run in runs if run.is_due], settings, finished)
 

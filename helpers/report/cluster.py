@@ -157,6 +157,8 @@ def _execute_there(source: str, run: Run, settings: Settings) -> NotebookNode | 
     threading.Thread(target=look, daemon=True).start()
     try:
         executed = kernel.execute(source, replace(run, root=ROOT), settings, watch)
+    except WorkbookError as error:
+        return str(error)
     finally:
         ended.set()
     errors = {o.ename: o.evalue for c in executed.cells for o in c.get("outputs", []) if o.output_type == "error"}

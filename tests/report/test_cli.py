@@ -103,11 +103,19 @@ def test_a_page_that_another_program_has_open_is_told_before_its_notebook_runs(r
     def rename(path: Path, target: Path) -> None:
         raise PermissionError(errno.EACCES, "used by another process", str(path), None, str(target))
 
+    def unlink(path: Path, **_: bool) -> None:
+        raise PermissionError(errno.EACCES, "used by another process", str(path))
+
     monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr(Path, "unlink", unlink)
     assert cli.main(["--jobs", "1"], root=root) == 1
     assert [run.name for run in runs.asked] == ["01_cnn_on_a"]
-    said = capsys.readouterr().err
-    assert "02_transfer.pdf can't be written (used by another process): close it" in said and str(root) not in said
+    table, said = capsys.readouterr()
+    stays = "02_transfer  failed, the report of an earlier run stays: 02_transfer.pdf can't be written (used by another"
+    assert stays in said and str(root) not in said
+    # Nor the book, which keeps the page over all from nobody.
+    assert "error: workbook.pdf could not be made: workbook.pdf can't be written (used by another" in said
+    assert (page.parent / "index.html").is_file() and "02_transfer  FAILED" in table
 
 
 def test_as_many_run_at_once_as_the_machine_carries_or_one_on_a_gpu(monkeypatch):

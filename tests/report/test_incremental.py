@@ -94,7 +94,12 @@ def test_only_what_changed_runs_and_is_drawn_and_the_book_follows(tmp_path, repo
     write(tmp_path, "02_two", "import  os\nassert os.path.exists('there')  # a comment")
     assert report(*both)["02_two"] == "is drawn anew: prose, layout"
     write(tmp_path, "02_two", "x = 2")
-    assert report(*both, "02", "-p", "SEED", "4") == {"02_two": "runs: code of cell 2, parameter SEED: 3 → 4"}
+    second = (*both, "02", "-p", "SEED", "4")
+    assert report(*second) == {"02_two": "runs: code of cell 2, parameter SEED: 3 → 4"}
+    for path in book.parent.glob("01_one.*"):
+        path.unlink()
+    assert report(*second) == {"02_two": "unchanged"}
+    assert not book.exists() and "01_one" not in (book.parent / "index.html").read_text()
 
 
 def test_what_was_deleted_or_damaged_is_written_again_without_a_run(one, report):

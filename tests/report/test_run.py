@@ -230,7 +230,7 @@ def executing(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(kernel, "execute", lambda *_: notebook)
         status = cli.main(["01", "--format", formats, "--force"], root=tmp_path)
         said = capsys.readouterr().err
-        failure = re.search(r"^01_fake  failed: (.*)$", said, re.MULTILINE)
+        failure = re.search(r"^01_fake  failed[^:]*: (.*)$", said, re.MULTILINE)
         assert status == (1 if failure or "error:" in said else 0)
         return failure[1] if failure else ""
 
