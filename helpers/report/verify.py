@@ -114,7 +114,9 @@ def _hold_against_a_run(path: Path, watch: Watch, verdict: Verdict, settings: Se
         run = Run(path, _injected(handed_in), path.stem, path.parent, path.parent, root)
         then, _ = incremental.earlier(path)
         if then is None:
-            raise WorkbookError("it has no stamp: its run failed, or was none of the report command")
+            raise WorkbookError(
+                "it has no stamp, as good runs of the report command leave: ask for reports/<profile>/<notebook>.ipynb"
+            )
         # Before the run, which may leave files that the first one looked for in vain.
         for change in incremental.changes(then, incremental.inputs(handed_in, run, settings, then)):
             is_edited = change.startswith((incremental.CODE, incremental.PARAMETER))

@@ -159,7 +159,7 @@ def fit(
     show_result(result)
     if progress.epoch < epochs:
         where = f"epoch {progress.epoch + 1}, after {progress.batch} of its {training.num_batches} batches"
-        hint = " Make the network anew and train it with the same arguments to go on from there." if kept.path else ""
+        hint = " Run the cell again that makes the network and trains it, to go on from there." if kept.path else ""
         raise TrainingStopped(f"{label}: stopped in {where}.{hint}", result)
     kept.remove_replaced()
     return result
