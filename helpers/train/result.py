@@ -67,9 +67,7 @@ class Result(TableRepr):
             names = {"train": "Training", "val": "Validation"}
             for split in [column.removesuffix("_loss") for column in self.history if column.endswith("_loss")]:
                 loss, accuracy = self.last[f"{split}_loss"], self.last[f"{split}_accuracy"]
-                rows.append(
-                    (f"{names.get(split, split.capitalize())}, last epoch", f"loss {loss:.3f}, accuracy {accuracy:.1%}")
-                )
+                rows.append((f"{names.get(split, split)}, last epoch", f"loss {loss:.3f}, accuracy {accuracy:.1%}"))
             seconds = self.history["seconds"]
             rows.append(("Training time", f"{seconds.sum():.1f} s, {seconds.mean():.2f} s an epoch"))
         if self.cached_layers:
