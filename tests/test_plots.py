@@ -490,3 +490,10 @@ def test_what_cannot_be_drawn_is_an_error(draw, message):
     with pytest.raises(WorkbookError, match=message):
         draw()
     assert not plt.get_fignums()
+
+
+def test_names_that_differ_in_their_ends_are_told_apart_where_they_are_cut():
+    names = ["large circle red 1", "large circle red 2"]
+    ax = plots.sample_grid(images(10), [0] * 10, names, predictions=[1] * 10, confidences=[0.87] * 10, columns=10)
+    said = " ".join(texts(np.ravel(ax)[0]))
+    assert said.count("1") == said.count("2") == said.count("87%") == 10
