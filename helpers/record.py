@@ -187,9 +187,15 @@ def provenance(
 
     From here on `numbers` and `compared` show differences to earlier reports, unless images stand in for others, or
     random weights for pretrained ones: what differs would be the images.
+
+    Raises:
+        WorkbookError: a parameter called SEEDS, or SEEDS_ and more, is an empty list.
     """
     global _comparable
     parameters = {name: value for name, value in namespace.items() if name.isupper() and _is_parameter(name, value)}
+    for name, value in parameters.items():
+        if name.startswith("SEEDS") and value == []:
+            raise WorkbookError(f"{name} is an empty list: it takes one seed at least, such as [0].")
     sets = data if isinstance(data, Mapping) else {"": data}
     _comparable = RANDOM not in weights and not any(part.source.stand_in for part in sets.values())
     versions = [f"{package} {metadata.version(package)}" for package in VERSIONS_SHOWN]
