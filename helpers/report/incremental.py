@@ -98,8 +98,13 @@ def page(notebook: Mapping[str, Any], settings: Settings) -> Stamp:
         for cell in notebook["cells"]
         if not is_injected(cell)
     ]
-    how = (settings.show_code, settings.edition, settings.language, repr(settings.cover))
-    return {"prose": digest(json.dumps(cells, sort_keys=True)), "layout": digest(_layout(), *how)}
+    return {
+        "prose": digest(json.dumps(cells, sort_keys=True)),
+        "layout": digest(_layout(), repr(settings.cover)),
+        "code": settings.show_code,
+        "edition": settings.edition,
+        "language": settings.language,
+    }
 
 
 def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "NotebookNode":
