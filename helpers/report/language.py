@@ -161,7 +161,9 @@ class Language(string.Formatter):
             case {"listed": values}:
                 return self._entries.get(", ", ", ").join(self.format_field(self._value(each), "") for each in values)
             case str():
-                told = self.signs(value) if _AMOUNT.fullmatch(value) else self.label(value)
+                # By its entry only: a phrase may be nothing but a name, and would be its own value.
+                told = self.label(value, lambda text: self._entries.get(text, text))
+                told = self.signs(value) if _AMOUNT.fullmatch(value) else told
                 return told if told != value else isolated(value)
         return value
 
