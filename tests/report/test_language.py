@@ -159,7 +159,7 @@ print(frame["accuracy"])'''
         "It reaches {accuracy:.1%} after {n:,} steps with {network}.",
     ]
     _, told = language.write_catalogues("fa", Workspace(tmp_path), [])
-    assert told.startswith("01_a.po: 16 entries, 3 without a translation; no run is here")
+    assert told.startswith("01_a.po: 17 entries, 4 without a translation; no run is here")
     frame = pd.DataFrame({"network": ["ResNet-18", "the linear one"]})
     run = tmp_path / "reports" / "quick" / "01_a.ipynb"
     run.parent.mkdir(parents=True)
