@@ -266,7 +266,7 @@ class Pictures:
 
     def settled(self, text: str, attachments: Mapping[str, dict[str, str]] | None = None) -> str:
         """A text as pandoc reads it: formulas on one line, and its own pictures called by their names here."""
-        text = _ADDRESS.sub(lambda found: self._named(unquote(found[0]), attachments or {}) or found[0], text)
+        text = _ADDRESS.sub(lambda found: self._named(printable(unquote(found[0])), attachments or {}) or found[0], text)
         return _formulas_on_one_line(text)
 
     def _named(self, address: str, attachments: Mapping[str, dict[str, str]]) -> str:

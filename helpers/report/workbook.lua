@@ -83,12 +83,15 @@ end
 --- The empty table is a sandbox: \input and the like find no file.
 local function read(text, format)
   if #text > order.longest then return pandoc.Blocks({pandoc.CodeBlock(text)}) end
+  -- Pandoc knows no details, but classes.
+  for tag in pairs(format:find("^html") and FOLDED or {}) do
+    text = text:gsub("<(" .. tag .. ")[^>]*>", '<div class="%1">'):gsub("</" .. tag .. ">", "</div>")
+  end
   local ok, document = pcall(pandoc.read, text, format, nil, {})
   if not ok then return pandoc.Blocks({pandoc.CodeBlock(text)}) end
   -- Written as HTML and read as such, tags become what they mean.
   if format == MARKDOWN and has_html(document.blocks) then
     local page = pandoc.write(document, "html", {html_math_method = "mathjax", wrap_text = "none"})
-    for tag in pairs(FOLDED) do page = page:gsub("<(" .. tag .. ")[^>]*>", '<div class="%1">'):gsub("</" .. tag .. ">", "</div>") end
     return read(page, "html+tex_math_single_backslash")
   end
   return document.blocks:walk(BARE)
@@ -126,7 +129,8 @@ local function cited(inlines)
       text = text .. stringify(inlines[stop])
     end
     local is_citation = text:find("%[@.*%]") and not text:find("@fig%-") and not text:find("@tbl%-")
-    result:extend(is_citation and pandoc.read(text, "markdown").blocks[1].content or {inlines[i]})
+    local blocks = is_citation and pandoc.read(text, "markdown", nil, {}).blocks:walk(BARE)
+    result:extend(blocks and pandoc.utils.blocks_to_inlines(blocks) or {inlines[i]})
     i = is_citation and stop + 1 or i + 1
   end
   return result

@@ -200,6 +200,7 @@ DANGEROUS = (
     "<table background=https://example.org/x><tr><td background=https://example.org/y onclick=x>x</table>",
     "<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>",
     "<math><mtext><table><mglyph><style><!--</style><img title='--><img src=x onerror=x>'>",
+    r"[@he2016 \`\<b onclick=x\>\<script>alert(1)\</script>\`{=html}]",
 )
 
 
@@ -227,9 +228,11 @@ def test_styles_names_and_classes_of_outputs_stay_where_they_were():
 
 def test_details_are_folded_as_in_jupyter():
     text = "<details><summary>What *was*</summary>\n\nIt.\n\n</details>\n\nafter"
-    drawn = page(Markdown(text), Markdown("<details>never closed"))
+    output = Output("text/html", "<details><summary>What *was*</summary><p>It.</p></details>", 1)
+    drawn = page(Markdown(text), Markdown("<details>never closed"), output)
     first, second = drawn.select(".text details")
-    assert (first.summary.get_text(strip=True), first.p.get_text()) == ("What *was*", "It.")
+    for made in (first, drawn.select_one(".output details")):
+        assert (made.summary.get_text(strip=True), made.p.get_text()) == ("What *was*", "It.")
     assert not second.find_parent("details") and drawn.find("p", string="after").parent["class"] == ["text"]
 
 
@@ -241,6 +244,7 @@ def test_attached_and_local_pictures_are_embedded_and_others_become_texts(tmp_pa
     (tmp_path.parent / "outside.png").write_bytes(b"outside")
     text = (
         "![x](attachment:x%20y.png) ![l](a%20b.png) ![o](../../outside.png) ![gone](none.png) ![r](https://a.org/r.png)"
+        " ![no](a%00b.png)"
     )
     drawn = page(Markdown(text, {"x y.png": {"image/png": base64.b64encode(b"attached").decode()}}))
     images = {image["alt"]: base64.b64decode(image["src"].partition(",")[2]) for image in drawn.find_all("img")}
