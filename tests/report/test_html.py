@@ -262,6 +262,12 @@ def test_very_long_printed_text_is_cut_and_says_so():
     assert "1,234 more characters are in the executed notebook" in drawn
 
 
+def test_of_an_animation_or_a_script_nothing_is_shown_however_long():
+    text = "<p>a film</p><script>frames = '{0}'</script><video><source src='data:video/mp4;base64,{0}'></video>"
+    drawn = page(Output("text/html", text.format("A" * 1_000_000), 1))
+    assert drawn.find(class_="output").get_text(strip=True) == "a film"
+
+
 def test_texts_that_pandoc_fails_on_are_shown_as_typed(monkeypatch):
     run = render.subprocess.run
 
