@@ -82,6 +82,7 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
     }
     order = {"to": "html", "language": document.language, "meta": meta, "blocks": blocks}
     page = convert(order, pictures, "page.html").replace('<math display="block"', '<math tabindex="0" display="block"')
+    page = page.replace('<input type="checkbox"', '<input type="checkbox" disabled=""')
     page = _EMPTY_HEADER.sub(r"<td\1></td>", page)
     page = _PICTURE.sub(lambda found: data_uri(found[0], pictures.files.get(found[0], b"")), page)
     return _with_style(page, document.language)

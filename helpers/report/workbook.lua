@@ -190,6 +190,13 @@ local function pictured(image)
   return image.src:match("^https?:") and pandoc.Link({text}, image.src) or text
 end
 
+--- A picture that is all of a paragraph stands in the middle of a page.
+local function centred(block)
+  local image = #block.content == 1 and block.content[1]
+  local is_alone = typst and image and image.t == "Image" and order.files[image.src]
+  return is_alone and {raw("#align(center)["), block, raw("]")} or nil
+end
+
 local function typed(code) return inline("#raw(wb.breakable(" .. literal(code.text) .. "));") end
 
 --- Formulas are numbered, so that one which Typst refuses can be told from the others and shown as its TeX.
@@ -240,20 +247,20 @@ local SIDES = {AlignRight = "right", AlignCenter = "center", AlignLeft = "left"}
 local function is_empty(cell) return #pandoc.utils.blocks_to_inlines(cell) == 0 end
 
 --- The arguments of Typst's `data-table`: rows of cells, of which one that is merged is the first, and the others empty.
---- A row with nothing but its first cell is a heading of those below it. The longest word of each column says how narrow
---- it may be.
+--- A row of one merged cell is a heading of those below it. The longest word of each column says how narrow it may be.
 local function table_arguments(tbl)
   local simple, head, contents = pandoc.utils.to_simple_table(tbl), #tbl.head.rows, pandoc.Blocks({})
+  local merged = rows_of(tbl):map(function(row) return #row.cells == 1 and row.cells[1].col_span > 1 end)
   local rows = (head > 0 and pandoc.List({simple.headers}) or pandoc.List({})) .. simple.rows
   -- A table without a header has an empty one.
   while head > 0 and not rows[1]:find_if(function(cell) return not is_empty(cell) end) do
     rows:remove(1)
+    merged:remove(1)
     head = head - 1
   end
   local longest = simple.aligns:map(function() return "" end)
   for y, row in ipairs(rows) do
-    local filled = row:filter(function(cell) return not is_empty(cell) end)
-    if y > head and #filled == 1 and not is_empty(row[1]) then rows[y] = filled end
+    if y > head and merged[y] then rows[y] = pandoc.List({row[1]}) end
     for x, cell in ipairs(rows[y]) do
       contents:extend(pandoc.Blocks(cell) .. {raw("\1")})
       for word in (#rows[y] == #row and stringify(cell) or ""):gmatch("%S+") do
@@ -327,6 +334,7 @@ local function text_of(b)
   local chapter = order.chapters[b.chapter]
   local function as_it_is(link) return link, false end
   local blocks = pandoc.Blocks(b.read)
+    :walk({Para = centred, Plain = centred})
     :walk({traverse = "topdown", Link = as_it_is, Str = function(str) return polished(str.text, chapter.names) end})
     :walk({Link = linked(chapter), Image = pictured})
   if typst then
@@ -449,7 +457,8 @@ local function prepare(blocks)
     end
     if TEXTS[b.kind] then
       -- A conclusion's numbers look as in tables: no line ends before a per-cent sign.
-      local text = b.kind == "text" and b.text or b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%")
+      local is_conclusion = b.kind == "reading" or b.kind == "finding"
+      local text = is_conclusion and b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%") or b.text
       b.read = read(text .. "\n", FORMATS[b.format or b.kind] or MARKDOWN)
       if text:find("[@", 1, true) then b.read = b.read:walk({Inlines = cited}) end
       b.read:walk({Header = function(header)

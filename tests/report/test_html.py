@@ -171,7 +171,7 @@ def test_markdown_is_read_as_jupyterlab_reads_it_and_no_cell_reaches_into_the_ne
     cells = page(Markdown("| a | b |\n|--|--|\n| 1 | the last of the text |")).find_all(["th", "td"])
     assert [cell.get_text() for cell in cells] == ["a", "b", "1", "the last of the text"]
     drawn = page(Markdown("a line\n- no blank before\n\n- [x] done\n\n~~gone~~ a_b_c <kbd>key</kbd>"))
-    assert drawn.select(".text > ul > li") and drawn.find("input", type="checkbox", checked=True)
+    assert drawn.select(".text > ul > li") and drawn.find("input", type="checkbox", checked=True, disabled=True)
     assert "a_b_c" in drawn.main.get_text()
     assert drawn.find("del").get_text() == "gone" and drawn.kbd.get_text() == "key"
 
@@ -249,6 +249,8 @@ def test_attached_and_local_pictures_are_embedded_and_others_become_texts(tmp_pa
     drawn = page(Markdown(text, {"x y.png": {"image/png": base64.b64encode(b"attached").decode()}}))
     images = {image["alt"]: base64.b64decode(image["src"].partition(",")[2]) for image in drawn.find_all("img")}
     assert images == {"x": b"attached", "l": b"local"}
+    (output,) = page(Output("text/html", "<p>25%</p><img src='a%20b.png' width='50%'>", 1)).find_all("img")
+    assert output["width"] == "50%"
     assert "[picture: gone]" in drawn.get_text()
     assert drawn.find("a", string="[picture: r]")["href"] == "https://a.org/r.png"
 
