@@ -250,7 +250,7 @@ def test_attached_and_local_pictures_are_embedded_and_others_become_texts(tmp_pa
     images = {image["alt"]: base64.b64decode(image["src"].partition(",")[2]) for image in drawn.find_all("img")}
     assert images == {"x": b"attached", "l": b"local"}
     (output,) = page(Output("text/html", "<p>25%</p><img src='a%20b.png' width='50%'>", 1)).find_all("img")
-    assert output["width"] == "50%"
+    assert output["style"] == "width:50.0%"
     assert "[picture: gone]" in drawn.get_text()
     assert drawn.find("a", string="[picture: r]")["href"] == "https://a.org/r.png"
 
