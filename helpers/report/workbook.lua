@@ -101,7 +101,7 @@ end
 local function polished(text, names)
   local result, last = pandoc.Inlines({}), 1
   local function say(piece) if piece ~= "" then result:insert(pandoc.Str(piece)) end end
-  for start, kind, name, stop in text:gmatch("()@(%a+)%-([%w_\x80-\xBF\xC3-\xDF][%w_%-\xC3-\xDF]*)()") do
+  for start, kind, name, stop in text:gmatch("()@(%a+)%-([%w_][%w_%-]*)()") do
     local before = start > 1 and text:sub(start - 1, start - 1) or ""
     if LABELS[kind] and not before:match("[%w_.@/\\&+-]") then
       local name_only = name:gsub("%-+$", "")
