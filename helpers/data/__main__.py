@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fetch(parser: argparse.ArgumentParser, options: argparse.Namespace, root: Path) -> None:
-    from helpers.models import pretrained
+    from helpers.models import ModelError, pretrained
 
     networks = [name for name in options.names if name not in sets.KNOWN]
     if networks and options.url:
@@ -80,7 +80,7 @@ def _fetch(parser: argparse.ArgumentParser, options: argparse.Namespace, root: P
     try:
         for name in networks:  # all names first: a misspelt one shouldn't show after minutes of downloading
             pretrained.find(name, root=root)
-    except WorkbookError as error:
+    except ModelError as error:
         parser.error(f"{error}\nThe data sets are {', '.join(FETCHED)}.")
     for name in options.names:
         if name in networks:
