@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from os.path import commonprefix
 from pathlib import Path
 from textwrap import shorten
 from threading import Lock
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 POINTS, SHARE, DEVIATIONS = 2.0, 0.05, 3.0
 """How far apart numbers may lie elsewhere: in points for percentages, as a share of others, in deviations of runs."""
+EXCERPT = 200
+"""Characters of a text that are shown."""
 _NUMBER = re.compile(r"(?<![\w-])([+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)")
 # Only kernels run side by side: two threads that parse Python's code at a time trip CPython 3.11 up (gh-106905).
 _alone = Lock()
@@ -223,8 +226,16 @@ def _compare(then: Mapping[str, str], now: Mapping[str, str], limits: Mapping[st
         elif may_differ and b and (what.endswith(", drawing") or _is_near(a, b, what, limits)):
             verdict.near.append(what)
         else:
-            told = f"{what}: {a!r} is shown, the code gives {b!r}"
+            shown, given = _where_they_differ(a, b)
+            told = f"{what}: {shown!r} is shown, the code gives {given!r}"
             (verdict.unclear if may_differ and is_text else verdict.different).append(told)
+
+
+def _where_they_differ(*texts: str) -> list[str]:
+    """Excerpts of long texts, such as the numbers behind a figure, from shortly before they begin to differ."""
+    begin = max(0, len(commonprefix(texts)) - EXCERPT // 2)
+    end = begin + EXCERPT
+    return ["…" * (begin > 0) + text[begin:end] + "…" * (len(text) > end) for text in texts]
 
 
 def _is_near(a: str, b: str, what: str, limits: Mapping[str, float]) -> bool:
