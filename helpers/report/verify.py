@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from os.path import commonprefix
 from pathlib import Path
 from textwrap import shorten
 from threading import Lock
@@ -226,16 +225,18 @@ def _compare(then: Mapping[str, str], now: Mapping[str, str], limits: Mapping[st
         elif may_differ and b and (what.endswith(", drawing") or _is_near(a, b, what, limits)):
             verdict.near.append(what)
         else:
-            shown, given = _where_they_differ(a, b)
+            shown, given = _excerpts(a, b)
             told = f"{what}: {shown!r} is shown, the code gives {given!r}"
             (verdict.unclear if may_differ and is_text else verdict.different).append(told)
 
 
-def _where_they_differ(*texts: str) -> list[str]:
-    """Excerpts of long texts, such as the numbers behind a figure, from shortly before they begin to differ."""
-    begin = max(0, len(commonprefix(texts)) - EXCERPT // 2)
+def _excerpts(a: str, b: str) -> tuple[str, str]:
+    """Of long texts, such as the numbers behind a figure, a part that begins shortly before they differ."""
+    same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    begin = max(0, same - EXCERPT // 2)
     end = begin + EXCERPT
-    return ["…" * (begin > 0) + text[begin:end] + "…" * (len(text) > end) for text in texts]
+    a, b = ("…" * (begin > 0) + text[begin:end] + "…" * (len(text) > end) for text in (a, b))
+    return a, b
 
 
 def _is_near(a: str, b: str, what: str, limits: Mapping[str, float]) -> bool:
