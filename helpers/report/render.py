@@ -42,7 +42,10 @@ WIDE_FIGURE = 560
 PICTURES = {suffix: f"image/{suffix}" for suffix in ("png", "jpeg", "gif", "webp")}
 PICTURES |= {"ttf": "font/ttf", "jpg": "image/jpeg", "svg": "image/svg+xml", "pdf": "application/pdf"}
 # What a picture's address can be in a text: written in, attached to the cell, or a file beside the notebooks.
-_ADDRESS = re.compile(r"""(?<=\]\()(?:[^\s()]|\([^\s()]*\))+(?=[\s)])|(?<=src=['"])[^'"]+(?=['"])""")
+_ADDRESS = re.compile(
+    r"""(?<=\]\()(?!<)(?:[^\s()]|\([^\s()]*\))+(?=[\s)])|(?<=src=['"])[^'"]+(?=['"])"""
+    r"""|(?:(?<=\]\(<)|(?<=\]:[ ]<))[^<>\n]+(?=>)|(?<=\]:[ ])(?!<)\S+"""
+)
 _DATA_URI = re.compile(r"data:(image/[a-z+]+);base64,([A-Za-z0-9+/=]+)")
 # In Markdown: code and addresses, in which nothing is a reference.
 _NO_TEXT = re.compile(r"(`+|~~~+).*?\1|(?<=\n\n) {4}[^\n]*|\w+://\S+", re.DOTALL)

@@ -244,11 +244,11 @@ def test_attached_and_local_pictures_are_embedded_and_others_become_texts(tmp_pa
     (tmp_path.parent / "outside.png").write_bytes(b"outside")
     text = (
         "![x](attachment:x%20y.png) ![l](a%20b.png) ![o](../../outside.png) ![gone](none.png) ![r](https://a.org/r.png)"
-        " ![no](a%00b.png)"
+        " ![no](a%00b.png) ![s](<attachment:x y.png>) ![t][t] ![u][u]\n\n[t]: <attachment:x y.png>\n[u]: a%20b.png"
     )
     drawn = page(Markdown(text, {"x y.png": {"image/png": base64.b64encode(b"attached").decode()}}))
     images = {image["alt"]: base64.b64decode(image["src"].partition(",")[2]) for image in drawn.find_all("img")}
-    assert images == {"x": b"attached", "l": b"local"}
+    assert images == {"x": b"attached", "l": b"local", "s": b"attached", "t": b"attached", "u": b"local"}
     (output,) = page(Output("text/html", "<p>25%</p><img src='a%20b.png' width='50%'>", 1)).find_all("img")
     assert output["style"] == "width:50.0%"
     assert "[picture: gone]" in drawn.get_text()
