@@ -72,6 +72,7 @@ local BARE = {RawBlock = nothing, RawInline = nothing}
 for _, kind in ipairs({"Code", "CodeBlock", "Div", "Figure", "Header", "Image", "Link", "Span"}) do BARE[kind] = bare end
 
 function BARE.Table(tbl)
+  tbl.colspecs = pandoc.List(tbl.colspecs):map(function(spec) return {spec[1], nil} end)
   for _, part in ipairs(pandoc.List({tbl.head, tbl.foot}) .. tbl.bodies) do part.attr = pandoc.Attr() end
   for _, row in ipairs(rows_of(tbl)) do
     row.attr = pandoc.Attr()

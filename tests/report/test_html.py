@@ -168,8 +168,9 @@ def test_each_block_of_text_has_its_own_direction():
 def test_markdown_is_read_as_jupyterlab_reads_it_and_no_cell_reaches_into_the_next():
     texts = page(Markdown("<div><b>never closed"), Markdown("```\nnor this"), Markdown("last *one*")).select(".text")
     assert len(texts) == 3 and texts[2].em.get_text() == "one" and not texts[2].find_parent(class_="text")
-    cells = page(Markdown("| a | b |\n|--|--|\n| 1 | the last of the text |")).find_all(["th", "td"])
-    assert [cell.get_text() for cell in cells] == ["a", "b", "1", "the last of the text"]
+    drawn = page(Markdown("| a | b |\n|--|--|\n| 1 | two<br>lines, the last |"))
+    assert [cell.get_text() for cell in drawn.find_all(["th", "td"])] == ["a", "b", "1", "two\nlines, the last"]
+    assert not drawn.find("col")  # which would make all columns as wide
     drawn = page(Markdown("a line\n- no blank before\n\n- [x] done\n\n~~gone~~ a_b_c <kbd>key</kbd>"))
     assert drawn.select(".text > ul > li") and drawn.find("input", type="checkbox", checked=True, disabled=True)
     assert "a_b_c" in drawn.main.get_text()
