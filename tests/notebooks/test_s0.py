@@ -48,6 +48,13 @@ def test_01_chooses_its_epoch_on_validation_and_measures_that_network(first):
 
 
 @pytest.mark.slow
+def test_01_compares_nothing_where_the_last_epoch_is_the_chosen_one(checkpoints):
+    recorded = play(FIRST, checkpoints, EPOCHS=1)["recorded"]
+    assert len(recorded["chosen"]["rows"]) == 1
+    assert "the last epoch is chosen" in str(recorded["claims"]["rows"])
+
+
+@pytest.mark.slow
 def test_02_trains_on_b_alone_what_each_method_lets_go_of(second):
     assert second["result_a"].resumed_from == second["EPOCHS_A"], "the network is that of 01"
     on_a, on_b = second["fits"][: len(second["SEEDS_A"])], second["fits"][len(second["SEEDS_A"]) :]
