@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -88,6 +88,16 @@ def locked(path: Path) -> Iterator[bool]:
         with suppress(PermissionError):  # Windows removes no open file; there `release` does it
             path.unlink(missing_ok=True)  # whoever opened it before and gets it now notices, and makes another
         lock.release()
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Prints the lines, unless whoever reads them, such as ``head``, has had enough."""
+    try:
+        for line in lines:
+            print(line, flush=True)
+    except BrokenPipeError:
+        # At its end Python flushes what is left, and would complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def start_in_utf8() -> None:

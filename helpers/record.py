@@ -187,9 +187,15 @@ def provenance(
 
     From here on `numbers` and `compared` show differences to earlier reports, unless images stand in for others, or
     random weights for pretrained ones: what differs would be the images.
+
+    Raises:
+        WorkbookError: a parameter called SEEDS, or SEEDS_ and more, is an empty list.
     """
     global _comparable
     parameters = {name: value for name, value in namespace.items() if name.isupper() and _is_parameter(name, value)}
+    for name, value in parameters.items():
+        if name.startswith("SEEDS") and value == []:
+            raise WorkbookError(f"{name} is an empty list: it takes one seed at least, such as [0].")
     sets = data if isinstance(data, Mapping) else {"": data}
     _comparable = RANDOM not in weights and not any(part.source.stand_in for part in sets.values())
     versions = [f"{package} {metadata.version(package)}" for package in VERSIONS_SHOWN]
@@ -310,12 +316,13 @@ def table(
         form, spread = formats.get(heading, ""), spreads.get(heading, [None] * len(flat))
         values.append([plain(value) for value in flat.iloc[:, j]])
         means = [_shown(value, form) for value in values[-1]]
-        means = means if "e}" in form else _evened(means)
+        has_spread = any(deviation is not None for deviation in spread)
+        means = means if "e}" in form or has_spread else _evened(means)
         columns.append([_with_std(*cell, form) for cell in zip(means, spread, strict=True)])
         headings.append(_with_unit(heading, _unit(form)))
         bold.append(_best(values[-1], means, best.get(heading)))
         behind.append([heading, *values[-1]])
-        if any(deviation is not None for deviation in spread):
+        if has_spread:
             behind.append([f"{heading} (±)", *spread])
     # A verdict is what a table is there for, also where it is the same in all rows.
     fixed = [j for j, name in enumerate(names) if name == "verdict" or (j == 0 and len(links))]
@@ -771,7 +778,9 @@ def _forms(entries: Sequence[Number]) -> list[str]:
     """How to show the three figures of each; those of one unit with equally many decimals, whole ones without."""
     forms = []
     for entry in entries:
-        own, most = _needed(entry), max(_needed(other) for other in entries if other.unit == entry.unit)
+        # Beside a result that is missing, an earlier report's figure has its own digits alone.
+        alike = [other for other in entries if other.unit == entry.unit] if math.isfinite(entry.value) else [entry]
+        own, most = _needed(entry), max(map(_needed, alike))
         decimals = 0 if own < 0 else _decimals(own, most, f"{entry.value:.0f}")
         forms.append(f"{{:,.{decimals}{'%' if entry.unit in SHARES else 'f'}}}")
     return forms

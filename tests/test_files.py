@@ -79,3 +79,11 @@ def test_one_process_at_a_time_holds_a_lock(tmp_path):
         answer = subprocess.run(other, input="", capture_output=True, text=True)
         assert answer.stdout == "False\n"
     assert names(tmp_path) == set()
+
+
+def test_lines_are_printed_as_long_as_somebody_reads_them() -> None:
+    code = "from helpers.files import print_lines; print_lines(map(str, range(100_000)))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"0\n"
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 0

@@ -262,6 +262,17 @@ def test_a_diverged_history_is_drawn_all_the_same():
     assert named(accuracy.get_legend()) == ["training", "validation"]
 
 
+def test_a_split_looks_alike_in_both_panels_and_in_their_legend_also_where_another_was_not_measured():
+    loss, accuracy = plots.learning_curves(history().drop(columns="train_accuracy"))
+    handles = dict(zip(named(accuracy.get_legend()), accuracy.get_legend().get_lines(), strict=True))
+    assert [*handles] == ["training", "validation"] and "training" not in lines_of(accuracy)
+    for line in (loss.lines[0], loss.lines[1], accuracy.lines[0]):
+        assert line.get_color() == handles[line.get_label()].get_color()
+    diverged = history() * np.nan
+    assert [*lines_of(plots.compare_curves({"a": diverged, "b": history()}))] == ["b"]
+    assert not lines_of(plots.compare_curves({"a": diverged}))
+
+
 @pytest.mark.parametrize(("epochs", "ticks"), [(1, [1]), (50, [10, 20, 30, 40, 50])])
 def test_epochs_are_whole_numbers(epochs, ticks):
     ax = plots.learning_curves(history(epochs))[0]
@@ -490,3 +501,10 @@ def test_what_cannot_be_drawn_is_an_error(draw, message):
     with pytest.raises(WorkbookError, match=message):
         draw()
     assert not plt.get_fignums()
+
+
+def test_names_that_differ_in_their_ends_are_told_apart_where_they_are_cut():
+    names = ["large circle red 1", "large circle red 2"]
+    ax = plots.sample_grid(images(10), [0] * 10, names, predictions=[1] * 10, confidences=[0.87] * 10, columns=10)
+    said = " ".join(texts(np.ravel(ax)[0]))
+    assert said.count("1") == said.count("2") == said.count("87%") == 10

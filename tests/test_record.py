@@ -103,6 +103,11 @@ def test_several_data_sets_are_told_apart_and_share_one_warning(shown):
     assert "cars" not in block(shown).warning.lower()
 
 
+def test_provenance_refuses_a_run_without_seeds():
+    with pytest.raises(WorkbookError, match="SEEDS_A is an empty list"):
+        record.provenance({"SEEDS": [0], "SEEDS_A": []}, data=DATA, compute=COMPUTE, weights="random")
+
+
 def test_the_commit_is_given_and_none_where_git_does_not_know_the_files(shown, monkeypatch, tmp_path):
     def commit(root):
         monkeypatch.setattr(record, "PACKAGE", root)
@@ -336,6 +341,8 @@ def test_means_stand_with_their_deviations(shown):
     assert made.rows == [["x", "50.0 ± 1.2", "−12.5 ± 1.2"], ["y", "25.0", "+0.0 ± 0.0"]] and made.bold == [(0, 1)]
     assert made.values == [["x", 0.5, -0.125], ["y", 0.25, 0.0]]
     assert lines_of(shown)[:2] == ["method,A,A (±),gap,gap (±)", "x,0.5,0.0125,-0.125,0.0125"]
+    rounded = pd.DataFrame({"n": [17.2, 0.25]})
+    assert column(tabled(shown, rounded, formats={"n": "{:.2g}"}, stds=rounded)) == ["17 ± 17", "0.25 ± 0.25"]
 
 
 def test_what_looks_equal_is_equally_bold_and_nothing_where_all_does(shown):
@@ -406,6 +413,8 @@ def test_numbers_of_one_unit_have_equally_many_decimals_unless_they_say_nothing(
     assert measured(shown, *entries) == texts
     assert measured(shown, Number("a", "A", 123.4, reported=100.1234)) == ["123.4000"]
     assert measured(shown, Number("a", "A", 8 + 2 / 3, std=1.1547, runs=3)) == ["8.67 ± 1.15"]
+    assert measured(shown, entries[0], Number("h", "sum of losses", math.nan, reported=140.8))[1] == "–"
+    assert block(shown).rows[1][1] == "140.8"
 
 
 def test_numbers_are_csv_unrounded_with_their_difference(shown):

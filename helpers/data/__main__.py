@@ -10,7 +10,7 @@ from helpers import DATA, WorkbookError
 from helpers.data import sets
 from helpers.data.download import fetch
 from helpers.data.places import describe_where
-from helpers.files import print_anything
+from helpers.files import print_anything, print_lines
 from helpers.phrases import for_terminal
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fetch(parser: argparse.ArgumentParser, options: argparse.Namespace, root: Path) -> None:
-    from helpers.models import pretrained
+    from helpers.models import ModelError, pretrained
 
     networks = [name for name in options.names if name not in sets.KNOWN]
     if networks and options.url:
@@ -80,7 +80,7 @@ def _fetch(parser: argparse.ArgumentParser, options: argparse.Namespace, root: P
     try:
         for name in networks:  # all names first: a misspelt one shouldn't show after minutes of downloading
             pretrained.find(name, root=root)
-    except WorkbookError as error:
+    except ModelError as error:
         parser.error(f"{error}\nThe data sets are {', '.join(FETCHED)}.")
     for name in options.names:
         if name in networks:
@@ -102,13 +102,14 @@ def _list(root: Path) -> None:
         *((name, "", _state(_of_weights, name, root)) for name in NETWORKS),
     ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    for first, second, third in rows:
-        print(for_terminal(f"{first:{widths[0]}}  {second:{widths[1]}}  {third}".rstrip()))
-    print(
-        "\n`python -m helpers.data fetch NAME` brings what is missing; NAME is any network of timm.list_models(), too."
-    )
     cache = root / "cache"
-    print(f"{describe_where(cache)} holds {_megabytes(cache)} and can be deleted at any time.")
+    lines = [
+        *(f"{first:{widths[0]}}  {second:{widths[1]}}  {third}".rstrip() for first, second, third in rows),
+        "",
+        "`python -m helpers.data fetch NAME` brings what is missing; NAME is any network of timm.list_models(), too.",
+        f"{describe_where(cache)} holds {_megabytes(cache)} and can be deleted at any time.",
+    ]
+    print_lines(map(for_terminal, lines))
 
 
 def _state(describe: Callable[[Any, Path], str], what: Any, root: Path) -> str:

@@ -106,6 +106,7 @@ def _has_sum(path: Path, md5: str) -> bool:
 
 def _in_words(error: Exception) -> str:
     """What a download died of, on one line; servers write part of it, which must not move the terminal's cursor."""
+    error = error.reason if type(error) is urllib.error.URLError else error
     return showable(" ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split()))
 
 

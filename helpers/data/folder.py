@@ -41,6 +41,7 @@ FORMAT_VERSION = 3
 _SPLIT_NAME = re.compile(r"(.*[ _-])?(train(ing)?|val(id(ation)?)?|test(ing)?)([ _-]?(set|data|images))?[ _-]?\d*")
 # What systems put beside people's files.
 _NOBODYS = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "thumbs.db", "desktop.ini")
+_CHUNK = 16  # files that a thread decodes in one go: a task for each takes longer, and more memory than a small image
 
 
 class _Content(NamedTuple):
@@ -135,13 +136,14 @@ def _split(folder: Path) -> str | None:
 
 
 def _refusal(folder: Path, why: str) -> DataError:
-    return DataError(f"{describe_where(folder)} {why}. Put images there as {LAYOUT}")
+    return DataError(f"{describe_where(folder)} {why}. Put images there as {LAYOUT}, and take other folders away")
 
 
 def _split_folders(root: Path, left_out: Counter[str]) -> dict[str, Path]:
     """Folders by split, training first; without a split, all is for training."""
     found: dict[str, Path] = {}
-    folders = _content(root).folders
+    content = _content(root)
+    folders = content.folders
     for path in folders:
         split = _split(path)
         # A class may be called "train" or "test" as well: its folder holds images and no class folders.
@@ -150,6 +152,7 @@ def _split_folders(root: Path, left_out: Counter[str]) -> dict[str, Path]:
                 raise _refusal(root, f"has {split} images in {found[split].name} and in {path.name}: keep one")
             found[split] = path
     if "train" in found:
+        left_out[f"images beside {found['train'].name}"] += len(content.images)
         for path in folders:
             if path not in found.values():
                 inside = _content(path)
@@ -176,11 +179,13 @@ def _classes(folder: Path, left_out: Counter[str]) -> dict[str, list[Path]]:
     """The images of each class."""
     while inner := _only_folder(folder):
         folder = inner
-    classes = {path.name: _content(path) for path in _content(folder).folders}
+    content = _content(folder)
+    classes = {path.name: _content(path) for path in content.folders}
     if not classes:
         raise _refusal(folder, "has no class folders")
     if empty := [repr(name) for name, inside in classes.items() if not inside.images]:
         raise _refusal(folder, f"has classes without a readable image: {first_few(empty)}")
+    left_out["images beside the classes' folders"] += len(content.images)
     for inside in classes.values():
         left_out["images below a class's folder"] += _images_below(inside)
         for path in inside.others:
@@ -189,32 +194,40 @@ def _classes(folder: Path, left_out: Counter[str]) -> dict[str, list[Path]]:
 
 
 def _images(root: Path, paths: Sequence[Path], how: dict[str, Any], cache: Path | None) -> Tensor:
-    """The images, uint8 (N, C, H, W): kept ones, or decoded now."""
-    if cache is None:
-        return _decoded(root, paths, how)
-    file = cache / _cache_name(root, paths, how)
-    if (kept := storage.load(file)) is not None:
+    """The images, uint8 (N, C, H, W): kept ones, or decoded now, into the file where they are kept."""
+    file = cache and cache / _cache_name(root, paths, how)
+    if file and (kept := storage.load(file)) is not None:
         return kept
-    images = _decoded(root, paths, how)
-    try:
-        with replacing(file) as stream:
-            np.save(stream, images.numpy())
-    except OSError as error:
-        why = error.strerror or error
-        warnings.warn(f"the decoded images can't be kept in {describe_where(cache)} ({why})", stacklevel=3)
-        return images
-    for older in cache.glob(f"{file.name.partition('-')[0]}-*"):
-        if older != file:
-            with suppress(OSError):  # under Windows, another notebook may have it open
-                older.unlink()
-    kept = storage.load(file)
-    return images if kept is None else kept
+    shape = (len(paths), *_first_shape(paths, how))
+    if file:
+        try:
+            with replacing(file) as stream:
+                pixels = np.lib.format.open_memmap(stream.name, "w+", np.uint8, shape)
+                # The room is taken at once: where it ran out later, writing to the mapped file would kill the process.
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(stream.fileno(), 0, os.path.getsize(stream.name))
+                _decode_into(pixels, root, paths, how)
+                pixels.flush()
+                del pixels  # Windows renames no file that is mapped
+            for older in cache.glob(f"{file.name.partition('-')[0]}-*"):
+                if older != file:
+                    with suppress(OSError):  # under Windows, another notebook may have it open
+                        older.unlink()
+            if (kept := storage.load(file)) is not None:
+                return kept
+        except OSError as error:
+            why = error.strerror or error
+            warnings.warn(f"the decoded images can't be kept in {describe_where(cache)} ({why})", stacklevel=3)
+    images = storage.empty(shape, torch.uint8)
+    _decode_into(images.numpy(), root, paths, how)
+    return images
 
 
 def _cache_name(root: Path, paths: Sequence[Path], how: dict[str, Any]) -> str:
     """Of a slot, and of what tells that its files are the same as before."""
     slot = [str(root.resolve()), *how.values()]
-    stats = [(path.relative_to(root).as_posix(), path.stat()) for path in paths]
+    above = f"{root.as_posix()}/"  # quicker than Path.relative_to, of every file at every start
+    stats = [(path.as_posix().removeprefix(above), path.stat()) for path in paths]
     stamps = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     # Another Pillow may bring another JPEG decoder, whose pixels differ by a bit.
     key = [FORMAT_VERSION, PIL.__version__, slot, stamps]
@@ -222,41 +235,48 @@ def _cache_name(root: Path, paths: Sequence[Path], how: dict[str, Any]) -> str:
     return f"{one}-{other}.npy"
 
 
-def _decoded(root: Path, paths: Sequence[Path], how: dict[str, Any]) -> Tensor:
-    """The images of these files; an error names those that can't be read."""
+def _first_shape(paths: Sequence[Path], how: dict[str, Any]) -> tuple[int, ...]:
+    """That of the first image that can be read."""
+    for path in paths:
+        with suppress(BadImageError):
+            return decode(path, **how).shape
+    return (0, 0, 0)
 
-    def read_one(path: Path) -> np.ndarray | BadImageError:
-        try:
-            return decode(path, **how)
-        except BadImageError as error:
-            return error
 
-    def fill(index: int) -> str:
-        path, image = paths[index], read_one(paths[index])
-        if isinstance(image, BadImageError):
-            # The decoder's message starts with the file's name, so that its folder makes it a path.
-            return showable(f"{path.parent.relative_to(root)}/{image}")
-        if image.shape != shape:
-            raise DataError(
-                f"the images differ in size: {path.parent.name}/{path.name} has {_size(image.shape)} pixels, the first "
-                f"one {_size(shape)}. Set IMAGE_SIZE, and all are resized to it"
-            )
-        pixels[index] = image
-        return ""
+def _decode_into(pixels: np.ndarray, root: Path, paths: Sequence[Path], how: dict[str, Any]) -> None:
+    """Fills an array (N, C, H, W) with the images of these files; an error names those that can't be read."""
 
-    shape = next((image.shape for image in map(read_one, paths) if isinstance(image, np.ndarray)), (0, 0, 0))
-    images = storage.empty((len(paths), *shape), torch.uint8)
-    pixels = images.numpy()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        told = pool.map(fill, range(len(paths)))
-        bad = [*filter(None, progress_bar(iterable=told, total=len(paths), desc="reading images", unit=" images"))]
+    def fill(indices: range) -> list[str]:
+        bad = []
+        for index in indices:
+            path = paths[index]
+            try:
+                image = decode(path, **how)
+            except BadImageError as error:
+                # The decoder's message starts with the file's name, so that its folder makes it a path.
+                bad.append(showable(f"{path.parent.relative_to(root)}/{error}"))
+                continue
+            if image.shape != pixels.shape[1:]:
+                raise DataError(
+                    f"the images differ in size: {path.parent.name}/{path.name} has {_size(image)} pixels, the first "
+                    f"one {_size(pixels)}. Set IMAGE_SIZE, and all are resized to it"
+                )
+            pixels[index] = image
+        return bad
+
+    numbers, bad = range(len(paths)), []
+    chunks = [numbers[start : start + _CHUNK] for start in numbers[::_CHUNK]]
+    bar = progress_bar(total=len(paths), desc="reading images", unit=" images")
+    with ThreadPoolExecutor(os.cpu_count()) as pool, bar:
+        for chunk, told in zip(chunks, pool.map(fill, chunks), strict=True):
+            bad += told
+            bar.update(len(chunk))
     if bad:
         raise DataError(
             f"{len(bad)} of {len(paths):,} files in {describe_where(root)} can't be used: {first_few(bad, '; ')}. "
             "Repair or delete them"
         )
-    return images
 
 
-def _size(shape: Sequence[int]) -> str:
-    return f"{shape[-1]} × {shape[-2]}"
+def _size(images: np.ndarray) -> str:
+    return f"{images.shape[-1]} × {images.shape[-2]}"

@@ -25,7 +25,13 @@ def layer_table(model: nn.Sequential, image_shape: Sequence[int]) -> pd.DataFram
 
 
 def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
-    """How many numbers the network learns (buffers, such as BatchNorm's statistics, don't count)."""
+    """How many numbers the network learns (buffers, such as BatchNorm's statistics, don't count).
+
+    Raises:
+        ModelError: a layer that should have weights has none.
+    """
+    if not all(parameter.numel() for parameter in model.parameters()):
+        raise ModelError("A layer of the network has no weights: is its width, or the number of classes, 0?")
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
 
 

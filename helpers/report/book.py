@@ -77,7 +77,7 @@ def pdf(documents: Documents, how: Settings) -> bytes:
             printed = selected(document, code=how.show_code, edition=how.edition)
             blocks += render.described(printed, pictures, paper=True, chapter=number)
         cover = how.cover or Cover()
-        title = cover.title or language.told("Experiments in image classification")
+        title = language.known(cover.title) or language.told("Experiments in image classification")
         front = {"title": title, "cover": cover.described(pictures, title, language), "facts": facts}
         return {**front, "book": True, "full": how.edition == "full"}, blocks
 

@@ -1,7 +1,6 @@
 """The report command: ``python -m helpers.report``."""
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from helpers import ROOT
-from helpers.files import print_anything, start_in_utf8
+from helpers.files import print_anything, print_lines, start_in_utf8
 from helpers.phrases import for_terminal
 from helpers.report.clean import printable
 from helpers.report.parameters import defaults, plan
@@ -308,13 +307,7 @@ def _say(text: str) -> None:
 
 
 def _print(lines: Iterable[str]) -> None:
-    """Prints the lines, unless whoever reads them, such as ``head``, has had enough."""
-    try:
-        for line in lines:
-            print(for_terminal(printable(line)), flush=True)
-    except BrokenPipeError:
-        # At its end Python flushes what is left, and would complain once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print_lines(for_terminal(printable(line)) for line in lines)
 
 
 def _list(workspace: Workspace, names: Sequence[str]) -> Iterator[str]:

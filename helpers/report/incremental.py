@@ -98,8 +98,13 @@ def page(notebook: Mapping[str, Any], settings: Settings) -> Stamp:
         for cell in notebook["cells"]
         if not is_injected(cell)
     ]
-    how = (settings.show_code, settings.edition, settings.language, repr(settings.cover))
-    return {"prose": digest(json.dumps(cells, sort_keys=True)), "layout": digest(_layout(), *how)}
+    return {
+        "prose": digest(json.dumps(cells, sort_keys=True)),
+        "layout": digest(_layout(), repr(settings.cover)),
+        "code": settings.show_code,
+        "edition": settings.edition,
+        "language": settings.language,
+    }
 
 
 def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "NotebookNode":
@@ -163,12 +168,14 @@ def _layout() -> str:
 
 def changes(then: Stamp, now: Stamp) -> list[str]:
     """What differs, in words: "code of cell 7", "parameter EPOCHS: 3 → 5", "helpers/train/fit.py" …"""
+    names = [name for name in dict.fromkeys([*now, *then]) if then.get(name, ABSENT) != now.get(name, ABSENT)]
+    cells = [name for name in names if name.startswith(CODE)]
+    if {*cells} - (then.keys() & now.keys()):  # one came or went, and those behind it have another number
+        names = [name for name in names if name not in cells[1:]]
     words = []
-    for name in dict.fromkeys([*now, *then]):
-        old, new = (each.get(name, ABSENT) for each in (then, now))
-        if old != new:
-            told, now_told = map(_told, (old, new))
-            words.append(name.removeprefix("./") + (f": {told} → {now_told}" if told != now_told else ""))
+    for name in names:
+        old, new = (_told(each.get(name, ABSENT)) for each in (then, now))
+        words.append(name.removeprefix("./") + (f": {old} → {new}" if old != new else ""))
     return words
 
 

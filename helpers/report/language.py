@@ -161,7 +161,9 @@ class Language(string.Formatter):
             case {"listed": values}:
                 return self._entries.get(", ", ", ").join(self.format_field(self._value(each), "") for each in values)
             case str():
-                told = self.signs(value) if _AMOUNT.fullmatch(value) else self.label(value)
+                # By its entry only: a phrase may be nothing but a name, and would be its own value.
+                told = self.label(value, lambda text: self._entries.get(text, text))
+                told = self.signs(value) if _AMOUNT.fullmatch(value) else told
                 return told if told != value else isolated(value)
         return value
 
@@ -256,11 +258,8 @@ def write_catalogues(code: str, workspace: Workspace, names: Sequence[str]) -> I
     for notebook in workspace.choose(names):
         runs = sorted(workspace.root.glob(f"reports/*/{notebook.stem}.ipynb"))
         texts = messages(notebook, [document_of(load(path), name=notebook.stem) for path in runs])
-        if runs:
-            yield _update(code, notebook.stem, texts)
-        else:
-            said = _update(code, notebook.stem, [*texts, *_entries(code, notebook.stem)])
-            yield f"{said}; no run is here that says which old ones its tables need: all stay"
+        said = _update(code, notebook.stem, texts, all_stay=not runs)
+        yield said if runs else f"{said}; no run is here that says which old ones its tables need: all stay"
 
 
 def messages(notebook: Path, executed: Iterable[Document] = ()) -> list[str]:
@@ -337,7 +336,7 @@ def _of_code(source: str) -> Iterator[str]:
             yield node.value
 
 
-def _update(code: str, name: str, texts: Iterable[str]) -> str:
+def _update(code: str, name: str, texts: Iterable[str], *, all_stay: bool = False) -> str:
     """Writes a catalogue anew: an entry for each text, with the translations that there are; says what it lacks.
 
     Entries of texts that have changed a little keep their old translation, marked as fuzzy: they aren't used.
@@ -353,6 +352,8 @@ def _update(code: str, name: str, texts: Iterable[str]) -> str:
     if path.is_file():
         with path.open("rb") as stream:
             catalogue = read_po(stream, locale=code)
+    for entry in catalogue if all_stay else ():  # also those that are not translated yet, or no more
+        template.add(entry.id)
     catalogue.update(template)
     catalogue.fuzzy = False
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -42,12 +42,17 @@ WIDE_FIGURE = 560
 PICTURES = {suffix: f"image/{suffix}" for suffix in ("png", "jpeg", "gif", "webp")}
 PICTURES |= {"ttf": "font/ttf", "jpg": "image/jpeg", "svg": "image/svg+xml", "pdf": "application/pdf"}
 # What a picture's address can be in a text: written in, attached to the cell, or a file beside the notebooks.
-_ADDRESS = re.compile(r"""(?<=\]\()(?:[^\s()]|\([^\s()]*\))+(?=[\s)])|(?<=src=['"])[^'"]+(?=['"])""")
+_ADDRESS = re.compile(
+    r"""(?<=\]\()(?!<)(?:[^\s()]|\([^\s()]*\))+(?=[\s)])|(?<=src=['"])[^'"]+(?=['"])"""
+    r"""|(?:(?<=\]\(<)|(?<=\]:[ ]<))[^<>\n]+(?=>)|(?<=\]:[ ])(?!<)\S+"""
+)
 _DATA_URI = re.compile(r"data:(image/[a-z+]+);base64,([A-Za-z0-9+/=]+)")
 # In Markdown: code and addresses, in which nothing is a reference.
 _NO_TEXT = re.compile(r"(`+|~~~+).*?\1|(?<=\n\n) {4}[^\n]*|\w+://\S+", re.DOTALL)
 _REFERENCE = re.compile(r"(?<![\w.@/\\&+-])@((?:fig|tbl)-\w+(?:-\w+)*)")
 _CITATION = re.compile(r"\[@(?!fig-|tbl-)[^\[\]]+\]")
+# Of an output: what no page shows, however long it is.
+_NOT_SHOWN = re.compile(r"<(script|style|video|audio)\b(?:(?!<\1\b).)*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _PICTURE = re.compile(r'(?<=src="|ref=")picture-\d+\.\w+')
 _EMPTY_HEADER = re.compile(r'<th((?: [\w-]+="[^"<>]*")*)>(?:\s|&nbsp;)*</th>')
 
@@ -80,6 +85,7 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
     }
     order = {"to": "html", "language": document.language, "meta": meta, "blocks": blocks}
     page = convert(order, pictures, "page.html").replace('<math display="block"', '<math tabindex="0" display="block"')
+    page = page.replace('<input type="checkbox"', '<input type="checkbox" disabled=""')
     page = _EMPTY_HEADER.sub(r"<td\1></td>", page)
     page = _PICTURE.sub(lambda found: data_uri(found[0], pictures.files.get(found[0], b"")), page)
     return _with_style(page, document.language)
@@ -176,7 +182,7 @@ def _described(block: parts.Block, pictures: "Pictures", paper: bool) -> dict[st
         case parts.Output(mime="text/latex"):
             return about | {"kind": "text", "text": block.content, "format": "latex"}
         case parts.Output(mime="text/html"):
-            return about | {"kind": "html", "text": pictures.settled(block.content)}
+            return about | {"kind": "html", "text": pictures.settled(_NOT_SHOWN.sub("", block.content))}
         case parts.Output(mime="text/plain"):
             return about | {"kind": "printed", "text": shortened(block.content) if paper else _cut(block.content)}
         case parts.Output():
@@ -266,14 +272,14 @@ class Pictures:
 
     def settled(self, text: str, attachments: Mapping[str, dict[str, str]] | None = None) -> str:
         """A text as pandoc reads it: formulas on one line, and its own pictures called by their names here."""
-        text = _ADDRESS.sub(lambda found: self._named(unquote(found[0]), attachments or {}) or found[0], text)
-        return _formulas_on_one_line(text)
+        named = _ADDRESS.sub(lambda found: self._named(unquote(found[0]), attachments or {}) or found[0], text)
+        return _formulas_on_one_line(named)
 
     def _named(self, address: str, attachments: Mapping[str, dict[str, str]]) -> str:
         if written := _DATA_URI.fullmatch(address):
             return self.add(*written.groups())
         bundle = attachments.get(address.removeprefix("attachment:"), {})
-        path = (NOTEBOOKS / address).resolve()
+        path = (NOTEBOOKS / printable(address)).resolve()
         mime = PICTURES.get(path.suffix.lower().removeprefix("."), "")
         if mime and path.is_relative_to(ROOT) and os.path.isfile(path):
             bundle = {mime: path.read_bytes()}

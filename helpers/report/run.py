@@ -30,7 +30,8 @@ def report(run: Run, settings: Settings, executed: "NotebookNode | None") -> Non
         about = executed.metadata.papermill
         run.execute_seconds = about.get("duration")
         # A report may be handed on: where this machine keeps its files is nobody's business.
-        about |= {"input_path": run.notebook.name, "parameters": private(about.get("parameters", {}))}
+        about |= {"input_path": run.notebook.name, "output_path": run.file("ipynb").name}
+        about["parameters"] = private(about.get("parameters", {}))
         complete(executed, run, settings)
     write_report(executed, run, settings)
 

@@ -157,7 +157,7 @@ class _Kernel:
         stamp = {}
         for place, found in sorted(self._found.items()):
             # Files for a while, elsewhere, as other programs leave them behind for Python.
-            if found == ABSENT or _below(place, (self._root, DATA)) or _found(place) != ABSENT:
+            if found == ABSENT or "*" in place or _below(place, (self._root, DATA)) or os.path.exists(place):
                 stamp[_name(place, self._root)] = found
         sys.path[:] = self._search  # as the command has it, which looks for the same libraries later
         known = metadata.packages_distributions()

@@ -7,6 +7,7 @@ to the last digit; elsewhere numbers may lie as far apart as chance explains.
 import csv
 import io
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,12 +33,12 @@ if TYPE_CHECKING:
 
 POINTS, SHARE, DEVIATIONS = 2.0, 0.05, 3.0
 """How far apart numbers may lie elsewhere: in points for percentages, as a share of others, in deviations of runs."""
+EXCERPT = 200
+"""Characters of a text that are shown."""
 _NUMBER = re.compile(r"(?<![\w-])([+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)")
 # Only kernels run side by side: two threads that parse Python's code at a time trip CPython 3.11 up (gh-106905).
 _alone = Lock()
 VALUES = "values of "
-_BY_CHANCE = (", drawing", ", std")
-"""What elsewhere is another one, and says nothing."""
 _OF_A_MACHINE = ("Versions", "Git commit")
 TIMED = ("s", "images/s", "MiB")
 # What no two runs share, by units, by names and in sentences.
@@ -110,11 +111,15 @@ def _hold_against_a_run(path: Path, watch: Watch, verdict: Verdict, settings: Se
 
     with _alone:
         handed_in = load(path)
-        shown = _shown(read(handed_in, name=path.stem))
+        document = read(handed_in, name=path.stem)
         run = Run(path, _injected(handed_in), path.stem, path.parent, path.parent, root)
         then, _ = incremental.earlier(path)
         if then is None:
-            raise WorkbookError("it has no stamp: its run failed, or was none of the report command")
+            raise WorkbookError(
+                "it has no stamp, as good runs of the report command leave: ask for reports/<profile>/<notebook>.ipynb"
+            )
+        if document.failure:  # also two results of one name
+            raise WorkbookError(f"it shows a run that failed: {document.failure}")
         # Before the run, which may leave files that the first one looked for in vain.
         for change in incremental.changes(then, incremental.inputs(handed_in, run, settings, then)):
             is_edited = change.startswith((incremental.CODE, incremental.PARAMETER))
@@ -124,7 +129,7 @@ def _hold_against_a_run(path: Path, watch: Watch, verdict: Verdict, settings: Se
         given = read(executed, name=path.stem)
         if given.failure:
             raise WorkbookError(f"it does not run here: {given.failure}")
-        now_shown = _shown(given)
+        shown, now_shown = _shown(document), _shown(given)
         for label in ("Device", "Precision"):
             a, b = (each.pop(f"provenance 1, {label}", "") for each in (shown, now_shown))
             verdict.elsewhere += [f"{label}: {a} → {b}"] if a != b else []
@@ -204,6 +209,7 @@ def _limits(document: Document) -> dict[str, float]:
         most = POINTS / 100 if number["unit"] in SHARES else SHARE * abs(number["value"] or 0.0)
         # What a hand-in says its deviation is counts for nothing.
         limits[f"number {name}, value"] = max(DEVIATIONS * (number["std"] or 0.0), most)
+        limits[f"number {name}, std"] = math.inf
     return limits
 
 
@@ -211,15 +217,26 @@ def _compare(then: Mapping[str, str], now: Mapping[str, str], limits: Mapping[st
     for what in dict.fromkeys([*then, *now]):
         a, b = then.get(what, ""), now.get(what, "")
         may_differ = bool(verdict.elsewhere) and what in then
+        is_text = not what.startswith("number ") or ", shown, " in what
         if a == b:
             verdict.equal += 1
         elif what.startswith(VALUES) and "" in (a, b):
             continue  # the text is another one, which is told already
-        elif may_differ and b and (what.endswith(_BY_CHANCE) or _is_near(a, b, what, limits)):
+        elif may_differ and b and (what.endswith(", drawing") or _is_near(a, b, what, limits)):
             verdict.near.append(what)
         else:
-            told = f"{what}: {a!r} is shown, the code gives {b!r}"
-            (verdict.unclear if may_differ and what not in limits else verdict.different).append(told)
+            shown, given = _excerpts(a, b)
+            told = f"{what}: {shown!r} is shown, the code gives {given!r}"
+            (verdict.unclear if may_differ and is_text else verdict.different).append(told)
+
+
+def _excerpts(a: str, b: str) -> tuple[str, str]:
+    """Of long texts, such as the numbers behind a figure, a part that begins shortly before they differ."""
+    same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    begin = max(0, same - EXCERPT // 2)
+    end = begin + EXCERPT
+    a, b = ("…" * (begin > 0) + text[begin:end] + "…" * (len(text) > end) for text in (a, b))
+    return a, b
 
 
 def _is_near(a: str, b: str, what: str, limits: Mapping[str, float]) -> bool:

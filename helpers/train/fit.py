@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from helpers import Interrupted, WorkbookError
 from helpers.data import ImageData
+from helpers.models import count_parameters
 from helpers.reprs import progress_bar
 from helpers.train.checkpoint import Checkpoint, hash_tensors
 from helpers.train.compute import Compute, choose_compute, memory_advice
@@ -159,7 +160,7 @@ def fit(
     show_result(result)
     if progress.epoch < epochs:
         where = f"epoch {progress.epoch + 1}, after {progress.batch} of its {training.num_batches} batches"
-        hint = " Make the network anew and train it with the same arguments to go on from there." if kept.path else ""
+        hint = " Run the cell again that makes the network and trains it, to go on from there." if kept.path else ""
         raise TrainingStopped(f"{label}: stopped in {where}.{hint}", result)
     kept.remove_replaced()
     return result
@@ -356,8 +357,10 @@ def _check_options(loss: str | Loss, learning_rate: float, **whole_numbers: int)
 
 def _check_data(model: nn.Module, data: Mapping[str, ImageData], compute: Compute) -> None:
     """Refuses images that the network does not take, and labels that it has no output for."""
-    if not all(parameter.numel() for parameter in model.parameters()):
-        raise WorkbookError("A layer of the network has no weights: is its width, or the number of classes, 0?")
+    count_parameters(model)
+    for name, split in data.items():
+        if len(split) == 0:
+            raise WorkbookError(f"The split {name!r} has no images.")
     was_training, images = model.training, data["train"].images[:2]
     model.eval()
     try:
@@ -371,8 +374,6 @@ def _check_data(model: nn.Module, data: Mapping[str, ImageData], compute: Comput
     finally:
         model.train(was_training)
     for name, split in data.items():
-        if len(split) == 0:
-            raise WorkbookError(f"The split {name!r} has no images.")
         if split.labels.max() >= num_outputs:
             raise WorkbookError(
                 f"The split {name!r} has labels up to {split.labels.max()}, but the network has {num_outputs} outputs. "

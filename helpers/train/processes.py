@@ -131,11 +131,13 @@ def _run(trainings: Sequence[partial[Result]], num_processes: int) -> list[Futur
 def _folder() -> Iterator[Path]:
     """For what processes share: large tensors, and whether to stop; one that a killed process left is removed."""
     cache = helpers.DATA / "cache"
-    cache.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
     for earlier in cache.glob("trainings-*"):
         if not psutil.pid_exists(int(earlier.name.split("-")[1])):
             shutil.rmtree(earlier, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"trainings-{os.getpid()}-", dir=cache) as folder:
+    place = cache if os.access(cache, os.W_OK) else None  # of data that one may only read, where programs usually do
+    with tempfile.TemporaryDirectory(prefix=f"trainings-{os.getpid()}-", dir=place) as folder:
         yield Path(folder)
 
 

@@ -84,6 +84,11 @@ def test_a_failure_is_told_and_keeps_nothing_wrong(faults, message, get, server,
     assert str(caught.value).isprintable() and list(tmp_path.iterdir()) == []
 
 
+def test_a_server_that_is_not_there_is_told_in_the_systems_words(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"/file\.bin: Connection refused \(nothing was kept\)"):
+        download.download(["http://127.0.0.1:9/file.bin"], tmp_path / "file.bin", md5(CONTENT))
+
+
 def test_two_processes_do_not_write_one_file(get, tmp_path: Path) -> None:
     with FileLock(tmp_path / ".file.bin.lock"), pytest.raises(DataError, match="another process"):
         get()

@@ -66,6 +66,8 @@ TWO = ("train/cat/1.png", "train/dog/1.png")
         ),
         ([*TWO, "test1/1.png", "others/x/1.png"], "train", "images in others (1), images in test1 (1)"),
         (["a/1.png", "b/1.png", "a/x.heic", "a/2.HEIC", "b/1"], "train", ".heic files (2), files without a suffix (1)"),
+        (["a/1.png", "b/1.png", "cover.png"], "train", "images beside the classes' folders (1)"),
+        (["1.png", "train/2.png", *TWO], "train", "images beside the classes' folders (1), images beside train (1)"),
         (["a/1.png", "b/1.png", "b/more/1.png", "b/more/2.png"], "train", "images below a class's folder (2)"),
     ],
 )
@@ -82,7 +84,7 @@ def test_folders_as_people_have_them(tmp_path: Path, files: list[str], found: st
         (["train/a/1.png", "test/"], "no class folders"),
         (["test/cat/1.png", "val/cat/1.png"], "has test, val but no train. Put images there as .*train/<class>"),
         (["train/a/1.png", "val/a/1.png", "valid/a/1.png"], "keep one"),
-        (["a/1.png", "bird/Thumbs.db"], "set has classes without a readable image: 'bird'"),
+        (["a/1.png", "bird/Thumbs.db"], "set has classes without a readable image: 'bird'.* take other folders away"),
         (["a/x/1.png", "b/x/1.png"], "set has classes without a readable image: 'a', 'b'"),
         ([*TWO, "test/fish/1.png"], "has classes in test that train lacks: 'fish'"),
         (["train/cat.0.png", "test1/1.png"], "set has no class folders in test1, train"),
@@ -175,11 +177,13 @@ def test_altered_folder_is_decoded_again(pets: Path, tmp_path: Path, alter, name
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
 
 
-@pytest.mark.parametrize("content", [None, b"junk"])
-def test_a_damaged_cache_is_decoded_anew(pets: Path, tmp_path: Path, decoded: list[str], content) -> None:
+@pytest.mark.parametrize(
+    "damage", [lambda whole: whole[:-1], lambda whole: b"junk", lambda whole: whole.replace(b"}", b"(", 1)]
+)
+def test_a_damaged_cache_is_decoded_anew(pets: Path, tmp_path: Path, decoded: list[str], damage) -> None:
     read(pets, cache=tmp_path / "cache")
     (file,) = (tmp_path / "cache").iterdir()
-    file.write_bytes(file.read_bytes()[:-1] if content is None else content)
+    file.write_bytes(damage(file.read_bytes()))
     assert values(read(pets, cache=tmp_path / "cache")["train"]) == [0, 10, 20]
     decoded.clear()
     assert values(read(pets, cache=tmp_path / "cache")["train"]) == [0, 10, 20] and not decoded

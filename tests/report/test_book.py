@@ -5,7 +5,8 @@ import re
 
 import pypdf
 
-from helpers.report import book
+from helpers import ROOT
+from helpers.report import book, cover
 from helpers.report.cover import Cover
 from helpers.report.document import Block, Code, Document, Failure, Markdown, Provenance, Reading
 from helpers.report.workspace import Settings
@@ -53,6 +54,12 @@ def test_the_title_page_names_who_and_when():
     assert "STAND-IN DATA in 1 of 3 chapters" in page_with(reader, "Summary")
     assert "A report" not in first
     assert (reader.metadata.title, reader.metadata.author) == ("My experiments", "Sara Moradi")
+
+
+def test_the_title_that_the_workbook_comes_with_is_told_in_persian():
+    how = Settings("quick", cover=cover.read(ROOT), language="fa")
+    made = book.pdf({f"0{i}": make_document(Markdown("متن"), language="fa") for i in (1, 2)}, how)
+    assert pypdf.PdfReader(io.BytesIO(made)).metadata.title == "آزمایش‌هایی در دسته‌بندی تصویر"
 
 
 def test_contents_name_the_pages_of_chapters_and_sections():

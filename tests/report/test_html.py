@@ -168,10 +168,11 @@ def test_each_block_of_text_has_its_own_direction():
 def test_markdown_is_read_as_jupyterlab_reads_it_and_no_cell_reaches_into_the_next():
     texts = page(Markdown("<div><b>never closed"), Markdown("```\nnor this"), Markdown("last *one*")).select(".text")
     assert len(texts) == 3 and texts[2].em.get_text() == "one" and not texts[2].find_parent(class_="text")
-    cells = page(Markdown("| a | b |\n|--|--|\n| 1 | the last of the text |")).find_all(["th", "td"])
-    assert [cell.get_text() for cell in cells] == ["a", "b", "1", "the last of the text"]
+    drawn = page(Markdown("| a | b |\n|--|--|\n| 1 | two<br>lines, the last |"))
+    assert [cell.get_text() for cell in drawn.find_all(["th", "td"])] == ["a", "b", "1", "two\nlines, the last"]
+    assert not drawn.find("col")  # which would make all columns as wide
     drawn = page(Markdown("a line\n- no blank before\n\n- [x] done\n\n~~gone~~ a_b_c <kbd>key</kbd>"))
-    assert drawn.select(".text > ul > li") and drawn.find("input", type="checkbox", checked=True)
+    assert drawn.select(".text > ul > li") and drawn.find("input", type="checkbox", checked=True, disabled=True)
     assert "a_b_c" in drawn.main.get_text()
     assert drawn.find("del").get_text() == "gone" and drawn.kbd.get_text() == "key"
 
@@ -200,6 +201,7 @@ DANGEROUS = (
     "<table background=https://example.org/x><tr><td background=https://example.org/y onclick=x>x</table>",
     "<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>",
     "<math><mtext><table><mglyph><style><!--</style><img title='--><img src=x onerror=x>'>",
+    r"[@he2016 \`\<b onclick=x\>\<script>alert(1)\</script>\`{=html}]",
 )
 
 
@@ -227,9 +229,11 @@ def test_styles_names_and_classes_of_outputs_stay_where_they_were():
 
 def test_details_are_folded_as_in_jupyter():
     text = "<details><summary>What *was*</summary>\n\nIt.\n\n</details>\n\nafter"
-    drawn = page(Markdown(text), Markdown("<details>never closed"))
+    output = Output("text/html", "<details><summary>What *was*</summary><p>It.</p></details>", 1)
+    drawn = page(Markdown(text), Markdown("<details>never closed"), output)
     first, second = drawn.select(".text details")
-    assert (first.summary.get_text(strip=True), first.p.get_text()) == ("What *was*", "It.")
+    for made in (first, drawn.select_one(".output details")):
+        assert (made.summary.get_text(strip=True), made.p.get_text()) == ("What *was*", "It.")
     assert not second.find_parent("details") and drawn.find("p", string="after").parent["class"] == ["text"]
 
 
@@ -241,10 +245,13 @@ def test_attached_and_local_pictures_are_embedded_and_others_become_texts(tmp_pa
     (tmp_path.parent / "outside.png").write_bytes(b"outside")
     text = (
         "![x](attachment:x%20y.png) ![l](a%20b.png) ![o](../../outside.png) ![gone](none.png) ![r](https://a.org/r.png)"
+        " ![no](a%00b.png) ![s](<attachment:x y.png>) ![t][t] ![u][u]\n\n[t]: <attachment:x y.png>\n[u]: a%20b.png"
     )
     drawn = page(Markdown(text, {"x y.png": {"image/png": base64.b64encode(b"attached").decode()}}))
     images = {image["alt"]: base64.b64decode(image["src"].partition(",")[2]) for image in drawn.find_all("img")}
-    assert images == {"x": b"attached", "l": b"local"}
+    assert images == {"x": b"attached", "l": b"local", "s": b"attached", "t": b"attached", "u": b"local"}
+    (output,) = page(Output("text/html", "<p>25%</p><img src='a%20b.png' width='50%'>", 1)).find_all("img")
+    assert output["style"] == "width:50.0%"
     assert "[picture: gone]" in drawn.get_text()
     assert drawn.find("a", string="[picture: r]")["href"] == "https://a.org/r.png"
 
@@ -256,6 +263,12 @@ def test_very_long_printed_text_is_cut_and_says_so():
     drawn = page(Output("text/plain", "x" * (render.TEXT_SHOWN + 1234), 1)).find("pre", class_="printed").get_text()
     assert len(drawn) < render.TEXT_SHOWN + 100
     assert "1,234 more characters are in the executed notebook" in drawn
+
+
+def test_of_an_animation_or_a_script_nothing_is_shown_however_long():
+    text = "<p>a film</p><script>frames = '{0}'</script><video><source src='data:video/mp4;base64,{0}'></video>"
+    drawn = page(Output("text/html", text.format("A" * 1_000_000), 1))
+    assert drawn.find(class_="output").get_text(strip=True) == "a film"
 
 
 def test_texts_that_pandoc_fails_on_are_shown_as_typed(monkeypatch):

@@ -79,12 +79,13 @@ def test_numbers_keep_their_order_between_persian_words_and_what_cannot_be_fille
         record.reading("It reaches {mean:.1%} ± {std:.1%}.", mean=0.913, std=0.012)
         record.reading("It falls by {loss:.2f}.", loss=float("nan"))
         record.reading("Broken {here}.", here="x")
+        record.reading("{network}", network="VGG16")
 
     said = [
         block.text for block in language.translated(executed(show), "fa", "01_a").blocks if isinstance(block, Reading)
     ]
     assert said[:2] == ["\u200e−۰٫۲۵ کم می‌شود.", "به \u2066۹۱٫۳٪\u00a0±\u00a0۱٫۲٪\u2069 می‌رسد."]
-    assert said[2:] == ["It falls by nan.", "Broken x."]
+    assert said[2:] == ["It falls by nan.", "Broken x.", "\u2068VGG16\u2069"]
 
 
 def test_what_has_no_entry_or_a_stale_one_stays_english_and_is_counted(persian):
@@ -158,7 +159,7 @@ print(frame["accuracy"])'''
         "It reaches {accuracy:.1%} after {n:,} steps with {network}.",
     ]
     _, told = language.write_catalogues("fa", Workspace(tmp_path), [])
-    assert told.startswith("01_a.po: 16 entries, 3 without a translation; no run is here")
+    assert told.startswith("01_a.po: 17 entries, 4 without a translation; no run is here")
     frame = pd.DataFrame({"network": ["ResNet-18", "the linear one"]})
     run = tmp_path / "reports" / "quick" / "01_a.ipynb"
     run.parent.mkdir(parents=True)

@@ -234,6 +234,7 @@ def test_text_is_never_read_as_markup():
         Failure(NASTY, NASTY, NASTY, None),
     ]
     typst_in_markdown = '```{=typst}\n#panic("a")\n```\n\n`#panic("b")`{=typst}\n\n<raw>#panic("c")</raw>'
+    typst_in_markdown += '\n\n[@he2016 \\`#panic("d")\\`{=typst}]'
     text = re.sub(r"[\n\u200b]", "", pdf_text(*blocks, Markdown(typst_in_markdown), Markdown("The end."), title=NASTY))
     assert "The end." in text
     assert text.count("#panic") >= 17

@@ -21,6 +21,7 @@ def drawn(*texts):
 SHOWN = {
     "(@fig-loss, @fig-roc_curve)": "(Figure\u00a01, Figure\u00a02)",
     "**@fig-loss’s** end": "Figure\u00a01’s end",
+    "@fig-loss، @tbl-loss؛ b": "Figure\u00a01، Table\u00a01؛ b",
     "a line\n    that goes on: @tbl-loss.": "a line that goes on: Table\u00a01.",
     "```x``` and @fig-loss": "x and Figure\u00a01",
     "@fig-loss-curve": "Figure loss-curve (not in this report)",

@@ -122,7 +122,8 @@ def test_nothing_that_a_notebook_says_controls_the_terminal(session):
 
 
 def test_the_notebook_names_no_folder_of_this_machine(session, root):
-    assert executed(root, "01_fine").metadata.papermill.input_path == "01_fine.ipynb"
+    about = executed(root, "01_fine").metadata.papermill
+    assert about.input_path == about.output_path == "01_fine.ipynb"
     outputs = [str(cell.get("outputs", "")) for cell in executed(root, "01_fine").cells[:5]]
     assert not any("Warning" in text or str(ROOT) in text or str(Path.home()) in text for text in outputs)
     for suffix in ("json", "html"):

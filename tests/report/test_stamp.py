@@ -173,6 +173,7 @@ CHANGES = {
     "code of cell 2": rewritten(["import kit\nkit.one() + 1", *CELLS[1:]]),
     "code of cell 5": rewritten([*CELLS[:3], "%run -p script.py", *CELLS[4:]]),
     "code of cell 16: there → absent": rewritten(CELLS[:-1]),
+    "code of cell 4": rewritten([*CELLS[:2], "x = 1", *CELLS[2:]]),
 }
 
 

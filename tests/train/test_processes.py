@@ -101,7 +101,11 @@ class Counting:
         return batch / 255
 
 
-def test_warnings_come_back_and_the_error_of_one_too_and_no_further_training_begins(make_images, cpu, tmp_path):
+def test_warnings_come_back_and_the_error_of_one_too_and_no_further_training_begins(
+    make_images, cpu, tmp_path, monkeypatch
+):
+    (tmp_path / "data").touch()
+    monkeypatch.setattr("helpers.DATA", tmp_path / "data")  # a file: no folder can be made there
     trainings = make_trainings(make_networks(), make_images, cpu, epochs=1, checkpoint=tmp_path / "warned")[:2]
     with pytest.warns(train.CheckpointWarning, match="training 0: no checkpoint is kept"):
         train.side_by_side([partial(trainings[0], augment=Counting()), trainings[1]])
