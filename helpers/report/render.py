@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from helpers import NOTEBOOKS, ROOT, WorkbookError
-from helpers.phrases import Said, say
+from helpers.phrases import Said, isolated, say
 from helpers.report import document as parts
 from helpers.report.clean import printable
 from helpers.report.language import TEMPLATES, Language
@@ -124,7 +124,7 @@ def described(document: parts.Document, pictures: "Pictures", *, paper: bool, ch
     sources = [block for block in document.blocks if isinstance(block, parts.Provenance)]
     made = []
     for block in [*(sources if paper else []), *blocks]:
-        about = _described(block, pictures, paper)
+        about = _described(block, pictures, language, paper)
         if about is None:
             continue
         about |= {"chapter": chapter or 1, "detail": parts.DETAIL in block.tags}
@@ -148,11 +148,13 @@ def _folded(blocks: list[dict[str, Any]], language: Language) -> list[dict[str, 
         if is_detail and any(block["kind"] != "code" for block in found):  # code is folded by itself
             headings = [re.match(r"#+\s+(.*)", block.get("text", "")) for block in found if block["kind"] == "text"]
             title = next((re.sub(r"[`*]", "", heading[1]) for heading in headings if heading), "")
-            numbered = (block for block in found if "number" in block)
-            more = ", ".join(f"{language.told(block['kind'].title())} {block['number']}" for block in numbered)
+            numbered = [block for block in found if "number" in block]
+            names = [f"{language.told(block['kind'].title())} {block['number']}" for block in numbered]
+            more = language.known(", ").join(names)
             if not title and not more:
                 text = next((block["text"] for block in found if block["kind"] in ("text", "reading")), "")
-                more = re.sub(r"[*`]", "", textwrap.shorten(text, 70, placeholder=" …"))
+                more = textwrap.shorten(text.replace("*", ""), 70, placeholder=" …")
+                more = re.sub(r"`([^`]*)(?:`|$)", lambda code: isolated(code[1]), more)
             found = [{"kind": "fold", "title": title, "more": more}, *found, {"kind": "unfold"}]
         made += found
     return made
@@ -161,20 +163,28 @@ def _folded(blocks: list[dict[str, Any]], language: Language) -> list[dict[str, 
 _NOT_DRAWN = {"svg", "pdf", "csv", "values", "names", "phrases", "tags", "attachments"}
 
 
-def _described(block: parts.Block, pictures: "Pictures", paper: bool) -> dict[str, Any] | None:
+def _described(block: parts.Block, pictures: "Pictures", language: Language, paper: bool) -> dict[str, Any] | None:
     fields = {name: value for name, value in vars(block).items() if name not in _NOT_DRAWN}
     about = {"kind": type(block).__name__.lower(), **fields}
     if about.get("cell") is not None:
-        about["cell"] = str(block.cell)
+        about["cell"] = language.signs(str(block.cell))
     match block:
         case parts.Markdown():
             is_question = parts.QUESTION in block.tags and not parts.is_heading(block)
             kind = "answer" if parts.ANSWER in block.tags else "question" if is_question else "text"
-            return {"kind": kind, "text": pictures.settled(block.text or "*Not answered yet.*", block.attachments)}
+            text = block.text or f"*{language.told('Not answered yet.')}*"
+            return {"kind": kind, "text": pictures.settled(text, block.attachments)}
         case parts.Reading():
-            return about | {"text": pictures.settled(block.text)}
+            kind = "question" if parts.QUESTION in block.tags else "reading"
+            return about | {"kind": kind, "text": pictures.settled(block.text)}
+        case parts.Code(shown=False):
+            return None
         case parts.Code():
-            return about | {"text": block.source.expandtabs(4), "lang": "python"} if block.shown else None
+            count = block.source.count("\n") + 1
+            lines = language.told(say("{count} line" if count == 1 else "{count} lines", count=count))
+            return about | {"text": block.source.expandtabs(4), "lang": "python", "lines": lines}
+        case parts.Table():
+            return about | {"more": language.told(say("({count} rows: scroll to see all.)", count=len(block.rows)))}
         case parts.Figure():
             return about | pictures.figure(block.svg, block.pdf if paper else b"")
         case parts.Failure() if paper:
@@ -190,7 +200,8 @@ def _described(block: parts.Block, pictures: "Pictures", paper: bool) -> dict[st
             drawn = (
                 pictures.figure(block.content, b"") if is_drawing else {"file": pictures.add(block.mime, block.content)}
             )
-            return about | {"kind": "figure", "alt": f"Picture shown by code cell {block.cell}", **drawn}
+            alt = language.told(say("Picture shown by code cell {cell}", cell=block.cell))
+            return about | {"kind": "figure", "alt": alt, **drawn}
     return about
 
 

@@ -19,18 +19,28 @@ local function literal(text)
   return '"' .. text:gsub("\\", "\\\\"):gsub('"', '\\"'):gsub("\n", "\\n"):gsub("\t", "    "):gsub("%c", "") .. '"'
 end
 
---- Whether the first letter that has a direction is Hebrew or Arabic; in a report that runs so, whether any is.
-local function runs_right_to_left(text)
+--- Whether the first letter that has a direction is Hebrew or Arabic; of ``any``, whether there is one.
+local function has_right_to_left(text, any)
   for _, code in utf8.codes(text) do
     local digit = (code >= 0x660 and code <= 0x669) or (code >= 0x6F0 and code <= 0x6F9)
     if (code >= 0x5D0 and code <= 0x8FF and not digit) or (code >= 0xFB1D and code <= 0xFEFC) then return true end
     local letter = (code >= 65 and code <= 90) or (code >= 97 and code <= 122) or (code >= 0xC0 and code < 0x2000)
-    if "@[direction]" == "ltr" and ((letter and not digit) or code >= 0x2C00) then return false end
+    if not any and ((letter and not digit) or code >= 0x2C00) then return false end
   end
   return false
 end
 
+--- In a report that runs from right to left all texts do; those without such a letter are set apart within their lines.
+local IS_RTL = "@[direction]" == "rtl"
+local function runs_right_to_left(text) return IS_RTL or has_right_to_left(text) end
 local function direction(text) return runs_right_to_left(text) and "rtl" or "ltr" end
+
+local function set_apart(inlines)
+  local text = stringify(inlines)
+  if not IS_RTL or text == "" or has_right_to_left(text, true) then return inlines end
+  if not typst then return {pandoc.Span(inlines, pandoc.Attr("", {}, {{"dir", "ltr"}}))} end
+  return pandoc.Inlines({inline("#wb.directed(false)[")}) .. inlines .. {inline("];")}
+end
 
 --- What pandoc writes of blocks or inlines.
 local function written(content, format)
@@ -216,13 +226,18 @@ local function call(name, ...) return raw("#wb." .. name .. "(" .. table.concat(
 
 local function directed(block)
   local text = stringify(block)
-  if direction(text) == "@[direction]" then return nil end
-  if typst then return {raw("#wb.directed(" .. tostring(runs_right_to_left(text)) .. ")["), block, raw("]")} end
-  return {raw('<div dir="' .. direction(text) .. '">'), block, raw("</div>")}
+  if IS_RTL then
+    block.content = set_apart(block.content)
+    return block
+  end
+  if direction(text) == "ltr" then return nil end
+  if typst then return {raw("#wb.directed(true)["), block, raw("]")} end
+  return {raw('<div dir="rtl">'), block, raw("</div>")}
 end
 
 local DIRECTED = {}
-for _, kind in ipairs({"Header", "Para", "Plain", "BulletList", "OrderedList", "BlockQuote"}) do DIRECTED[kind] = directed end
+for _, kind in ipairs({"Header", "Para", "Plain"}) do DIRECTED[kind] = directed end
+for _, kind in ipairs(IS_RTL and {} or {"BulletList", "OrderedList", "BlockQuote"}) do DIRECTED[kind] = directed end
 
 local function to_typst(blocks)
   return blocks
@@ -248,7 +263,7 @@ local SIDES = {AlignRight = "right", AlignCenter = "center", AlignLeft = "left"}
 local function is_empty(cell) return #pandoc.utils.blocks_to_inlines(cell) == 0 end
 
 --- The arguments of Typst's `data-table`: rows of cells, of which one that is merged is the first, and the others empty.
---- A row of one merged cell is a heading of those below it. The longest word of each column says how narrow it may be.
+--- A row of one merged cell is a heading of those below it. The longest words of each column say how narrow it may be.
 local function table_arguments(tbl)
   local simple, head, contents = pandoc.utils.to_simple_table(tbl), #tbl.head.rows, pandoc.Blocks({})
   local merged = rows_of(tbl):map(function(row) return #row.cells == 1 and row.cells[1].col_span > 1 end)
@@ -259,13 +274,14 @@ local function table_arguments(tbl)
     merged:remove(1)
     head = head - 1
   end
-  local longest = simple.aligns:map(function() return "" end)
+  local words, seen = simple.aligns:map(function() return pandoc.List({}) end), {}
   for y, row in ipairs(rows) do
     if y > head and merged[y] then rows[y] = pandoc.List({row[1]}) end
     for x, cell in ipairs(rows[y]) do
       contents:extend(pandoc.Blocks(cell) .. {raw("\1")})
       for word in (#rows[y] == #row and stringify(cell) or ""):gmatch("%S+") do
-        if utf8.len(word) > utf8.len(longest[x]) then longest[x] = word end
+        if not seen[x .. word] then words[x]:insert(word) end
+        seen[x .. word] = true
       end
     end
   end
@@ -274,7 +290,12 @@ local function table_arguments(tbl)
   local next_body = written(contents, "typst"):gmatch("%s*([^\1]-)%s*\1")
   local function list(items) return "(" .. table.concat(items:map(function(item) return item .. "," end)) .. ")" end
   rows = rows:map(function(row) return list(row:map(function() return "[" .. next_body() .. "]" end)) end)
-  local sides = simple.aligns:map(function(side) return SIDES[side] or "left" end)
+  local sides = simple.aligns:map(function(side) return SIDES[side] or "start" end)
+  -- Of letters of several widths, the widest word need not have the most.
+  local longest = words:map(function(found)
+    found:sort(function(one, other) return utf8.len(one) > utf8.len(other) end)
+    return table.concat({table.unpack(found, 1, 8)}, " ")
+  end)
   return ("%d, %s, %s, %s"):format(head, list(sides), list(longest:map(literal)), list(rows))
 end
 
@@ -312,10 +333,10 @@ local function recorded_table(b)
       local link = x == 1 and not typst and b.links[y + 1] or ""
       if link ~= "" then content = pandoc.Inlines({pandoc.Link(content, link)}) end
       local scope = y < 0 and "col" or (x == 1 and b.align[1] == "left") and "row"
-      local attributes = pandoc.List({{"dir", "auto"}, scope and text ~= "" and {"scope", scope} or nil})
+      local attributes = pandoc.List({{"dir", "@[names]"}, scope and text ~= "" and {"scope", scope} or nil})
       if y < 0 and b.align[x] ~= "right" then
-        -- Names stand on one line; sentences take three, or more rather than very long ones.
-        local needed = math.min(longest[x], math.max(24, math.min(36, longest[x] // 3)))
+        -- Names stand on one line; sentences share the room that there is.
+        local needed = longest[x] > 24 and 18 or longest[x]
         attributes:insert({"style", ("min-width: min(%dch, 42vw)"):format(needed)})
       end
       local width = #texts == 1 and #b.align or 1
@@ -373,7 +394,7 @@ local html = {
   fold = function(b)
     local title = b.title ~= "" and ("@{Details:} <b>" .. escaped(b.title) .. "</b>") or "<b>@{Details}</b>"
     local more = b.more ~= "" and ' <span class="quiet">' .. escaped(b.more) .. "</span>" or ""
-    return {raw('<details class="more"><summary dir="auto">' .. title .. more .. "</summary>")}
+    return {raw('<details class="more"><summary>' .. title .. more .. "</summary>")}
   end,
   unfold = function() return {raw("</details>")} end,
   works = function(b) return fenced('<div class="works" role="list">', text_of(b), "</div>") end,
@@ -389,8 +410,7 @@ local html = {
   end,
   code = function(b)
     local code = written({pandoc.Plain({pandoc.Code(b.text, {class = b.lang})})}, "html")  -- which colours it
-    local lines = select(2, b.text:gsub("\n", "")) + 1
-    local summary = ('<summary>@{Code} <span class="quiet">%s</span></summary>'):format((lines == 1 and "@{%d line}" or "@{%d lines}"):format(lines))
+    local summary = '<summary>@{Code} <span class="quiet">' .. b.lines .. "</span></summary>"
     return {raw('<details class="code">' .. summary .. '<pre dir="ltr" tabindex="0">' .. code .. "</pre></details>")}
   end,
   printed = function(b)
@@ -406,8 +426,8 @@ local html = {
     return {raw('<figure id="' .. b.anchor .. '">' .. image), figcaption(LABELS.fig, b), raw("</figure>")}
   end,
   table = function(b)
-    local more = #b.rows > 20 and (' <span class="on-screen">@{(%d rows: scroll to see all.)}</span>'):format(#b.rows) or ""
-    local box = scrolled(pandoc.Blocks({recorded_table(b)}), LABELS.tbl .. " " .. b.number)
+    local more = #b.rows > 20 and (' <span class="on-screen">%s</span>'):format(b.more) or ""
+    local box = scrolled(pandoc.Blocks({recorded_table(b)}):walk(IS_RTL and DIRECTED or {}), LABELS.tbl .. " " .. b.number)
     return fenced('<figure class="table" id="' .. b.anchor .. '">', pandoc.Blocks({figcaption(LABELS.tbl, b, more)}) .. box, "</figure>")
   end,
   failure = function() return {} end,  -- the template's: it ends the page
@@ -487,7 +507,7 @@ local function prepare(blocks)
       if level <= 3 then
         local function content(element) return element.content end
         local plain = header.content:walk({RawInline = nothing, Image = nothing, Note = nothing, Link = content, Span = content})
-        contents:insert({level = tostring(level), id = id, text = plain})
+        contents:insert({level = tostring(level), id = id, text = set_apart(plain)})
       end
       return pandoc.Header(level, header.content, pandoc.Attr(id))
     end})
@@ -522,6 +542,9 @@ function Reader(input)
     blocks:extend((typst and paper or html)[b.kind](b))
   end
   local meta = order.meta
+  for _, source in ipairs(meta.sources or {}) do
+    for _, row in ipairs(source.rows) do row.text = set_apart(pandoc.Inlines({pandoc.Str(row.text)})) end
+  end
   meta.contents = #contents > 0 and contents or nil
   meta.sidebar = #contents > 0 or (meta.failure and meta.failure.name ~= nil)
   return pandoc.Pandoc(blocks, meta)

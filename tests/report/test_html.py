@@ -115,9 +115,11 @@ def test_neighbouring_details_are_folded_together_below_what_they_are():
 
 
 def test_questions_and_answers_are_shown_for_what_they_are():
-    parts = {"question": "Why?", "answer": PERSIAN}
-    drawn = page(*[Markdown(text, tags=(tag,)) for tag, text in parts.items()], Markdown("", tags=("answer",)))
-    assert drawn.find(class_="question").get_text(strip=True) == "Why?"
+    parts = [("question", "Why?"), ("answer", PERSIAN), ("answer", "")]
+    computed = Reading("Why 3?", tags=("question",))
+    drawn = page(*[Markdown(text, tags=(tag,)) for tag, text in parts], computed)
+    assert [asked.get_text(strip=True) for asked in drawn.find_all(class_="question")] == ["Why?", "Why 3?"]
+    assert drawn.find(class_="reading") is None
     answered, unanswered = drawn.find_all(class_="answer")
     assert answered["dir"] == "rtl" and "Not answered yet" in unanswered.get_text()
 

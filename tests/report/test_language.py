@@ -11,7 +11,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 from helpers import ROOT, record
 from helpers.report import language
-from helpers.report.document import Markdown, Reading, Table, read
+from helpers.report.document import Code, Markdown, Provenance, Reading, Table, read
 from helpers.report.workspace import Workspace
 from tests.command import executed_cell, write_notebook
 from tests.report.documents import figure, page, pdf_text, table
@@ -107,6 +107,18 @@ def test_pages_in_persian_run_from_right_to_left_and_have_persian_words_and_numb
     assert "@font-face" in str(found.style) and "font-src data:" in str(found.head)
     printed = pdf_text(*blocks, **about)
     assert "شکل" in printed and "جدول" in printed and "Figure" not in printed
+
+
+def test_pages_in_persian_run_so_where_a_text_begins_with_a_latin_name_and_set_one_without_persian_apart():
+    text = "## Dropout\n\nAdam بهتر است.\n\n- SGD\n\nIn English."
+    cells = Table("t", "جدول", ["ادعا", "n"], [["Dropout واحدها", "+1.5"], ["Arc2", "2"]], ["left", "right"], [], 1)
+    source = Provenance([("دستگاه", "AMD EPYC، ۱ رشته"), ("نسخه‌ها", "torch 2 (CPU)")], "")
+    made = page(source, Markdown(text), cells, Code("x = 1\ny = 2", 1), Markdown("", tags=("answer",)), language="fa")
+    assert {tag.name for tag in made.main.find_all(dir="ltr")} == {"span", "pre"} and not made.main.find_all(dir="auto")
+    apart = [tag.get_text() for tag in made.main.find_all("span", dir="ltr")]
+    assert apart == ["torch 2 (CPU)", "Dropout", "Dropout", "SGD", "In English.", "n", "+1.5", "Arc2", "2"]
+    assert made.find(class_="code").summary.get_text() == "کد ۲ سطر"
+    assert made.find(class_="answer").get_text(strip=True) == "هنوز پاسخی نوشته نشده است."
 
 
 def catalogues():

@@ -24,11 +24,11 @@ NASTY = (
 def ink(monkeypatch):
     """Draws the report's pages with 2 pixels a millimetre: for each page, where it isn't white (rows, columns)."""
 
-    def draw(*blocks):
+    def draw(*blocks, **fields):
         original = typst.compile
         with monkeypatch.context() as patch:
             patch.setattr(typst, "compile", lambda *a, **k: original(*a, **{**k, "format": "png", "ppi": 2 * 25.4}))
-            drawn = render.pdf(document(*blocks))
+            drawn = render.pdf(document(*blocks, **fields))
         drawn = drawn if isinstance(drawn, list) else [drawn]
         return [np.asarray(Image.open(io.BytesIO(each)).convert("L")) < 250 for each in drawn]
 
@@ -212,6 +212,8 @@ def test_persian_text_is_set_from_the_right_and_other_text_from_the_left(ink):
     body = slice(below_the_title_s_line, 2 * 270)  # down to the page number
     assert english[body, :210].any() and not english[body, 210:].any()
     assert persian[body, 210:].any() and not persian[body, :210].any()
+    (apart,) = ink(Markdown("## Dropout\n\nShort.\n\n- SGD"), language="fa")
+    assert apart[body, 210:].any() and not apart[body, :210].any()
     words = ("گزارش", "فارسی", "شبکه", "دقت")
     made = Table("t", words[0], [words[1], "n"], [[words[2], "1"]], ["left", "right"], [], 1)
     text = pdf_text(Provenance([("Data", words[3])], ""), made)
