@@ -14,6 +14,7 @@ import platform
 import re
 import subprocess
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
@@ -654,7 +655,11 @@ def _csv_behind(notes: Mapping[Any, Mapping[str, Any]], data: Any) -> str:
     if len(frames) > 1:
         for frame, (ax, note) in zip(frames, notes.items(), strict=True):
             frame.insert(0, "panel", " ".join(ax.get_title().split()) or note["y"])
-    if not 0 < sum(map(len, frames)) <= MOST_ROWS:
+    count = sum(map(len, frames))
+    if count > MOST_ROWS:
+        about = f"this figure draws {count:,} numbers: its CSV file, which holds {MOST_ROWS:,} at most, is left out"
+        warnings.warn(about, stacklevel=3)
+    if not 0 < count <= MOST_ROWS:
         return ""
     whole = pd.concat(frames, ignore_index=True)
     return csv_text([whole.columns, *whole.where(whole.notna(), None).itertuples(index=False, name=None)])

@@ -146,6 +146,9 @@ def test_a_figure_is_shown_as_vectors_and_closed_with_the_numbers_and_words_that
     assert lines_of(shown)[0] == "y" and block(shown).alt.startswith("Bars of accuracy")
     record.figure(plt.figure(), "empty", "A caption.")
     assert (block(shown).alt, block(shown).csv) == ("A caption.", "")
+    with pytest.warns(UserWarning, match="draws 200,001 numbers: its CSV file.* is left out"):
+        record.figure(plt.figure(), "large", "A caption.", data=pd.DataFrame({"y": range(200_001)}))
+    assert block(shown).csv == ""
 
 
 def test_panels_side_by_side_are_told_so_that_a_narrow_screen_can_stack_them(shown):
@@ -211,6 +214,7 @@ PICTURES = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
             lambda: plots.bars_with_error(MEANS.abs() * 2469, percent=False, ylabel="images"),
             "Bars of images by method: on A: 1,234 at x, 617 at y; on B: 2,469 at x.",
         ),
+        (lambda: plots.bars_with_error(MEANS * math.nan), "Bars of accuracy by method: without values."),
         (
             lambda: plots.confusion(MATRIX, NAMES),
             "Heat map of % of the true class's images by true class and predicted class: lowest 0 at circle and گربه, "

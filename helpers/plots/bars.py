@@ -70,8 +70,9 @@ def tidy_means(values: pd.DataFrame, spread: pd.DataFrame, place: str, quantity:
     """Both in long form, a row for each mean; without deviations where there are none."""
     named = values.set_axis([str(name) for name in values.index]).rename_axis(index=place, columns=None)
     frame = named.reset_index().melt(place, var_name="quantity", value_name=quantity)
-    frame["standard deviation"] = spread.to_numpy().T.ravel()
-    return frame.dropna(axis=1, how="all")
+    if spread.notna().any(axis=None):
+        frame["standard deviation"] = spread.to_numpy().T.ravel()
+    return frame
 
 
 def _texts(values: pd.DataFrame, percent: bool) -> pd.DataFrame:
