@@ -176,7 +176,7 @@ def _described(block: parts.Block, pictures: "Pictures", language: Language, pap
             return {"kind": kind, "text": pictures.settled(text, block.attachments)}
         case parts.Reading():
             kind = "question" if parts.QUESTION in block.tags else "reading"
-            return about | {"kind": kind, "text": pictures.settled(block.text)}
+            return about | {"kind": kind, "computed": True, "text": pictures.settled(block.text)}
         case parts.Code(shown=False):
             return None
         case parts.Code():

@@ -374,7 +374,8 @@ end
 
 local function figcaption(label, b, more)
   local about = ('<figcaption dir="%s"><b>%s %s.</b> '):format(direction(b.caption), label, b.number)
-  return raw(about .. escaped(b.caption) .. (more or "") .. "</figcaption>")
+  local caption = written({pandoc.Plain(set_apart(pandoc.Inlines({pandoc.Str(b.caption)})))}, "html")
+  return raw(about .. caption .. (more or "") .. "</figcaption>")
 end
 
 --- A drawing of several panels, which stand below each other on a narrow screen: parts of one picture, which is here once.
@@ -477,9 +478,8 @@ local function prepare(blocks)
       chapter.anchors[b.anchor] = true
     end
     if TEXTS[b.kind] then
-      -- A conclusion's numbers look as in tables: no line ends before a per-cent sign.
-      local is_conclusion = b.kind == "reading" or b.kind == "finding"
-      local text = is_conclusion and b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%") or b.text
+      -- Computed numbers look as in tables: no line ends before a per-cent sign.
+      local text = (b.computed or b.kind == "finding") and b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%") or b.text
       b.read = read(text .. "\n", FORMATS[b.format or b.kind] or MARKDOWN)
       if text:find("[@", 1, true) then b.read = b.read:walk({Inlines = cited}) end
       b.read:walk({Header = function(header)

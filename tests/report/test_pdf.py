@@ -75,7 +75,7 @@ def test_headings_are_numbered_from_the_highest_unless_they_have_numbers_of_thei
 def test_a_failed_run_says_so_on_top_and_shows_the_end_of_the_traceback():
     frames = "\n".join(f"frame {i}" for i in range(200))
     text = pdf_text(Code("fit()", 12), Failure("RuntimeError", "the loss is not finite", frames, 12))
-    assert in_order(text, ["FAILED", "fit()", "RuntimeError in cell 12", "the loss is not finite", "frame 199"])
+    assert in_order(text, ["FAILED", "fit()", "RuntimeError in code cell 12", "the loss is not finite", "frame 199"])
     assert "frame 50\n" not in text
 
 
@@ -108,6 +108,12 @@ def test_a_long_table_repeats_its_header_on_every_page(ink):
     assert all(text.count("row k1 k2 k3") == 1 for text in pages)
     assert all(f"\n{' '.join(row)}\n" in "\n".join(pages) + "\n" for row in made.rows)
     assert_inside_margins(ink(made))
+
+
+def test_headings_of_numbers_never_overlap_though_the_word_of_most_letters_is_not_the_widest(ink):
+    (drawn,) = ink(Table("t", "", ["iiiiiiiiii WWWWWWWWW"] * 6, [["1"] * 6], ["right"] * 6, [], 1), title="-")
+    rows = [np.flatnonzero(np.diff(np.flatnonzero(row)) > 4).size + 1 for row in drawn[2 * 22 : 2 * 200] if row.any()]
+    assert rows.count(6) > 10  # two lines of headings and one of numbers: those that overlap would be one
 
 
 def test_a_wide_table_gets_smaller_and_lies_on_its_side_where_that_would_be_too_small(ink):
