@@ -99,7 +99,7 @@ def test_a_failed_notebook_is_named_as_failed_with_its_error():
     assert "2 notebooks, of which 1 failed" in pages[0]
     assert "Broken (failed)" in pages[1]
     chapter = "\n".join(pages[outline(reader)["2 Broken (failed)"] - 1 :])
-    assert in_order(chapter, ["Chapter 2", "FAILED.", "What it is.", "Half.", "ValueError in cell 7"])
+    assert in_order(chapter, ["Chapter 2", "FAILED.", "What it is.", "Half.", "ValueError in code cell 7"])
 
 
 def test_the_full_edition_lists_figures_and_tables_with_their_pages_and_has_what_the_other_leaves_out():
