@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from helpers import WorkbookError
-from helpers.phrases import say
+from helpers.phrases import isolated, say
 from helpers.report import clean, render
 from helpers.report.cover import Cover
 from helpers.report.document import Document, selected
@@ -71,7 +71,7 @@ def pdf(documents: Documents, how: Settings) -> bytes:
     def make(pictures: render.Pictures) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         blocks = [*summary]
         for number, (name, document) in enumerate(documents.items(), 1):
-            line = " · ".join(filter(None, [name, render.facts(document)]))
+            line = " · ".join(filter(None, [isolated(name), render.facts(document)]))
             opening = {"title": document.title, "facts": line, "failed": bool(document.failure)}
             blocks.append({"kind": "chapter", "chapter": number, **opening})
             printed = selected(document, code=how.show_code, edition=how.edition)

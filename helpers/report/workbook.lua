@@ -39,7 +39,7 @@ local function set_apart(inlines)
   local text = stringify(inlines)
   if not IS_RTL or text == "" or has_right_to_left(text, true) then return inlines end
   if not typst then return {pandoc.Span(inlines, pandoc.Attr("", {}, {{"dir", "ltr"}}))} end
-  return pandoc.Inlines({inline("#wb.directed(false)[")}) .. inlines .. {inline("];")}
+  return pandoc.Inlines({pandoc.Str("\u{2066}")}) .. inlines .. {pandoc.Str("\u{2069}")}  -- Unicode's isolates
 end
 
 --- What pandoc writes of blocks or inlines.

@@ -214,7 +214,7 @@ def test_links_lead_to_headings_and_addresses_and_others_become_text():
 def test_persian_text_is_set_from_the_right_and_other_text_from_the_left(ink):
     (english,) = ink(Markdown("Short."))
     (persian,) = ink(Markdown("کوتاه."))
-    below_the_title_s_line = int(np.flatnonzero(english.sum(axis=1) > 300).max()) + 2
+    below_the_title_s_line = int(np.flatnonzero(english.sum(axis=1) > 300).max()) + 4
     body = slice(below_the_title_s_line, 2 * 270)  # down to the page number
     assert english[body, :210].any() and not english[body, 210:].any()
     assert persian[body, 210:].any() and not persian[body, :210].any()
