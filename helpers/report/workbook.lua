@@ -337,7 +337,7 @@ local function recorded_table(b)
       if y < 0 and b.align[x] ~= "right" then
         -- Names stand on one line; sentences share the room that there is.
         local needed = longest[x] > 24 and 18 or longest[x]
-        attributes:insert({"style", ("min-width: min(%dch, 42vw)"):format(needed)})
+        attributes:insert({"style", ("min-width: min(%dch, 36vw)"):format(needed)})
       end
       local width = #texts == 1 and #b.align or 1
       cells:insert(pandoc.Cell({pandoc.Plain(content)}, nil, 1, width, pandoc.Attr("", {}, attributes)))
