@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import psutil
@@ -34,11 +35,7 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            # The room is taken at once: where it ran out later, writing to the mapped memory would kill the process.
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-            else:
-                file.truncate(size)
+            take_room(file, size)
             memory = mmap.mmap(file.fileno(), size)
     except OSError as error:
         raise StorageError(
@@ -47,6 +44,14 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
             "set the variable WORKBOOK_DATA to a folder with room"
         ) from error
     return torch.frombuffer(memory, dtype=dtype).view(shape)
+
+
+def take_room(file: IO[bytes], size: int) -> None:
+    """Gives a file its bytes at once: where room ran out later, writing to its mapped memory would kill the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.truncate(size)
 
 
 def load(path: Path) -> Tensor | None:

@@ -203,9 +203,7 @@ def _images(root: Path, paths: Sequence[Path], how: dict[str, Any], cache: Path 
         try:
             with replacing(file) as stream:
                 pixels = np.lib.format.open_memmap(stream.name, "w+", np.uint8, shape)
-                # The room is taken at once: where it ran out later, writing to the mapped file would kill the process.
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(stream.fileno(), 0, os.path.getsize(stream.name))
+                storage.take_room(stream, os.path.getsize(stream.name))
                 _decode_into(pixels, root, paths, how)
                 pixels.flush()
                 del pixels  # Windows renames no file that is mapped
