@@ -46,6 +46,11 @@ _TIMES = re.compile(
     r"images/s|\bMiB\b|(?<=[(, ])s(?= an\b|[,):]|$)|\d (?:s|min|h)\b|\bseconds\b|\ba second\b|\b[Tt]raining time"
     r"|\btimes? as (?:long|fast|slow)|\btime (?:of|for) an? |\btook\b"
 )
+# What trainings say of their checkpoints, which depends on the machine's disk.
+_OF_CHECKPOINTS = re.compile(
+    r"^.*: (?:no checkpoint is kept|nothing is resumed and no checkpoint kept|checkpoint \S+ can't be used)\b.*\n?",
+    re.MULTILINE,
+)
 
 
 @dataclass
@@ -152,9 +157,11 @@ def _shown(document: Document) -> dict[str, str]:
     found: dict[str, Any] = {f"number {name}": number for name, number in numbers.items()}
     counts: Counter[str] = Counter()
     for block in document.blocks:
+        if not (parts := _parts(block)):
+            continue
         kind = type(block).__name__.lower()
         counts[kind] += 1
-        found[f"{kind} {getattr(block, 'name', counts[kind])}"] = _parts(block)
+        found[f"{kind} {getattr(block, 'name', counts[kind])}"] = parts
         # Of these reports in other languages are made. A notebook's file has them in another order than its run.
         for text, phrase in block.phrases.items():
             found[f"{VALUES}{text!r}"] = json.dumps(phrase, ensure_ascii=False, sort_keys=True)
@@ -170,7 +177,8 @@ def _parts(block: Block) -> dict[str, Any]:
         case Reading():
             return {"text": block.text}
         case Output():
-            return {f"of cell {block.cell}": f"{block.mime}: {block.content}"}
+            content = _OF_CHECKPOINTS.sub("", str(block.content))
+            return {f"of cell {block.cell}": f"{block.mime}: {content}"} if content.strip() else {}
         case Provenance():
             rows = [("warning", block.warning), *block.rows]
             return {label: text for label, text in rows if label not in _OF_A_MACHINE}
