@@ -327,7 +327,7 @@ def table(
             behind.append([f"{heading} (±)", *spread])
     # A verdict is what a table is there for, also where it is the same in all rows.
     fixed = [j for j, name in enumerate(names) if name == "verdict" or (j == 0 and len(links))]
-    kept, caption = telling(headings, columns, caption, fixed=fixed)
+    kept, caption = _telling(headings, columns, caption, fixed=fixed)
     content = {
         "columns": [headings[j] for j in kept],
         "rows": [*zip(*(columns[j] for j in kept), strict=True)],
@@ -342,21 +342,14 @@ def table(
     _show_table("table", name, caption, content)
 
 
-def telling(
-    headings: Sequence[str], columns: Sequence[Sequence[str]], caption: str, *, fixed: Iterable[int] = ()
+def _telling(
+    headings: Sequence[str], columns: Sequence[Sequence[str]], caption: str, *, fixed: Iterable[int]
 ) -> tuple[list[int], str]:
-    """Which columns of a table say something, and its caption, which says what is the same in all rows.
-
-    A column without any value is left out; so is one whose rows all say the same, unless no two columns would be left.
-
-    Args:
-        headings, columns: texts; "" or "–" for no value.
-        caption: of the table.
-        fixed: columns that stay in any case.
-    """
+    """Which columns say something, beside those that are fixed, and the caption, which says what all rows share."""
     free = {j: {*column} for j, column in enumerate(columns) if j not in fixed and column}
     empty = {j for j, texts in free.items() if texts <= {"", NONE}}
     alike = [j for j, texts in free.items() if len(texts) == 1 and len(columns[j]) > 1 and j not in empty]
+    # A table of a single column would say less than one with a column that is the same in all rows.
     if len(columns) - len(empty) - len(alike) < 2:
         alike = []
     said = [say("“{heading}” is “{text}”", heading=headings[j], text=columns[j][0]) for j in alike]
@@ -442,7 +435,7 @@ def _show_numbers(
             recorded.append({**known, "shown": texts})
         unit = "share" if entry.unit in SHARES else entry.unit
         behind.append([(known | {"difference": difference, "unit": unit})[key] for key in NUMBERS_CSV])
-    kept, caption = telling(headings, [*zip(*rows, strict=True)], caption, fixed=[0, 3])
+    kept, caption = _telling(headings, [*zip(*rows, strict=True)], caption, fixed=[0, 3])
     content = {
         "columns": [headings[j] for j in kept],
         "rows": [[row[j] for j in kept] for row in rows],
