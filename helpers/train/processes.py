@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import resource_tracker
@@ -65,8 +66,14 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
     num_processes = _num_processes(trainings)
     if num_processes < 2:
         return [training() for training in trainings]
-    futures = _run(trainings, num_processes)
-    answers = [future.result() for future in futures]  # or the first error
+    try:
+        futures = _run(trainings, num_processes)
+        answers = [future.result() for future in futures]  # or the first error
+    except BrokenProcessPool:
+        raise WorkbookError(
+            "A process that trained was killed, most likely for lack of memory: end other programs, or let one network "
+            "train at a time (%env LOKY_MAX_CPU_COUNT=1 in a cell above), and run this again: it goes on from checkpoints."
+        ) from None
     for warning in [warning for _, _, caught in answers for warning in caught]:
         warnings.warn(warning, stacklevel=2)
     outcomes = [outcome for _, outcome, _ in answers]

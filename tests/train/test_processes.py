@@ -118,6 +118,14 @@ def test_warnings_come_back_and_the_error_of_one_too_and_no_further_training_beg
     assert all(torch.load(file)["state"]["progress"]["epoch"] < 200 for file in tmp_path.glob("*.pt"))
 
 
+def test_a_process_that_is_killed_is_one_sentence_and_the_next_call_trains(make_images, cpu):
+    trainings = make_trainings(make_networks(), make_images, cpu, epochs=1)
+    killed = partial(trainings[1], optimizer=lambda model: os.kill(os.getpid(), signal.SIGKILL))  # as the kernel does
+    with pytest.raises(WorkbookError, match="lack of memory: .* LOKY_MAX_CPU_COUNT=1"):
+        train.side_by_side([trainings[0], killed])
+    assert len(train.side_by_side(trainings)) == 3
+
+
 def test_with_one_core_they_train_here_one_after_the_other(make_images, cpu, monkeypatch):
     monkeypatch.setattr("joblib.cpu_count", lambda: 1)
     trainings, order = make_trainings(make_networks(), make_images, cpu, epochs=1), []
