@@ -71,8 +71,8 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
         answers = [future.result() for future in futures]  # or the first error
     except BrokenProcessPool:
         raise WorkbookError(
-            "A process that trained was killed, most likely for lack of memory: end other programs, or let one network "
-            "train at a time (%env LOKY_MAX_CPU_COUNT=1 in a cell above), and run this again: it goes on from checkpoints."
+            "A process that trained was killed, most likely for lack of memory. End other programs, or train one "
+            "network at a time (%env LOKY_MAX_CPU_COUNT=1 in a cell above); then run this again, from its checkpoints."
         ) from None
     for warning in [warning for _, _, caught in answers for warning in caught]:
         warnings.warn(warning, stacklevel=2)
