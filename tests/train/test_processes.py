@@ -121,7 +121,7 @@ def test_warnings_come_back_and_the_error_of_one_too_and_no_further_training_beg
 def test_a_process_that_is_killed_is_one_sentence_and_the_next_call_trains(make_images, cpu):
     trainings = make_trainings(make_networks(), make_images, cpu, epochs=1)
     killed = partial(trainings[1], optimizer=lambda model: os.kill(os.getpid(), signal.SIGKILL))  # as the kernel does
-    with pytest.raises(WorkbookError, match=r"lack of memory.*  LOKY_MAX_CPU_COUNT=1"):
+    with pytest.raises(WorkbookError, match=r"lack of memory.*LOKY_MAX_CPU_COUNT=1"):
         train.side_by_side([trainings[0], killed])
     assert len(train.side_by_side(trainings)) == 3
 
