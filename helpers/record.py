@@ -9,6 +9,7 @@ import base64
 import csv
 import io
 import itertools
+import json
 import math
 import platform
 import re
@@ -47,10 +48,12 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?inf", re.ASCII | re.IGNORECASE)
 # As tables show a number, also with its deviation: "1,234", "−1.5×10⁻⁷", "+61.2 ± 1.3".
 _FIGURES = re.compile(r"[+−]?[\d,.]+(×10\S+)?( ± \S+)?|–")
+# In references.bib: key, year in it, first author's name, title.
+_WORK = re.compile(r"^@\w+{([^\d,]+(\d*)),\s+author = {([^,}]+)(?:(?!^@).)+?\stitle = {(.+?)},\n", re.DOTALL | re.M)
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 # Of figures and tables only the kernel knows the numbers. In JupyterLab this writes them into Markdown cells too, from
-# the captions; elsewhere a reader finds the names there.
+# the captions, and the works that are cited; elsewhere a reader finds the names there, and the works' keys.
 _NUMBER_REFERENCES = """<script>
 setTimeout((script) => {
   const notebook = script?.closest(".jp-Notebook"), numbers = {};
@@ -62,7 +65,7 @@ setTimeout((script) => {
     for (const text of notebook.querySelectorAll(".jp-RenderedMarkdown"))
       for (let node, nodes = document.createTreeWalker(text, NodeFilter.SHOW_TEXT); (node = nodes.nextNode()); ) {
         node.written ??= node.data;
-        node.data = node.written.replace(/@(?:fig|tbl)-\\w+/g, (name) => numbers[name] ?? name);
+        node.data = node.written.replace(/@[\\w-]+/g, (name) => numbers[name] ?? name);
       }
   };
   new MutationObserver(renew).observe(notebook, {childList: true, subtree: true});
@@ -231,8 +234,16 @@ def _show_provenance(rows: list[list[str]], warning: str, **more: Any) -> None:
     _numbered.clear()
     banner = f"<p><strong>{escape(warning)}</strong></p>" if warning else ""
     lines = [*filter(None, [warning]), *(f"{label}: {text}" for label, text in rows)]
-    bundle = {"text/html": f"{banner}{reprs.table(rows)}{_NUMBER_REFERENCES}", "text/plain": "\n".join(lines)}
+    script = _NUMBER_REFERENCES.replace("{}", json.dumps(_works() if reprs.in_front_end() else {}), 1)
+    bundle = {"text/html": f"{banner}{reprs.table(rows)}{script}", "text/plain": "\n".join(lines)}
     _show({"kind": "provenance", "rows": rows, "warning": warning, **more}, bundle)
+
+
+def _works() -> dict[str, str]:
+    """The works that texts can cite: {"@he2016": "He 2016, Deep Residual Learning for Image Recognition"}."""
+    file = NOTEBOOKS / "references.bib"
+    works = _WORK.findall(file.read_text(encoding="utf-8")) if file.is_file() else []
+    return {f"@{key}": re.sub("[{}]", "", f"{author} {year or 'n.d.'}, {title}") for key, year, author, title in works}
 
 
 def figure(drawing: Any, name: str, caption: str, *, alt: str | None = None, data: Any = None) -> None:

@@ -16,7 +16,7 @@ import torch
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from helpers import WorkbookError, models, plots, record
+from helpers import NOTEBOOKS, WorkbookError, models, plots, record
 from helpers.data import Source
 from helpers.report import document
 from helpers.report.language import translated
@@ -82,6 +82,16 @@ def test_provenance_lists_parameters_and_nothing_else_and_says_a_stand_in_loudly
     html = BeautifulSoup(shown[-1]["text/html"], "html.parser")
     assert "<images>" in html.text and html.strong.text == "STAND-IN DATA"
     assert shown[-1]["text/plain"].startswith("STAND-IN DATA")
+
+
+def test_jupyterlab_names_all_works_that_texts_can_cite(shown, monkeypatch):
+    for in_front_end in (False, True):
+        monkeypatch.setattr(record.reprs, "in_front_end", lambda known=in_front_end: known)
+        record.provenance({}, data=DATA, compute=COMPUTE, weights="random")
+    without, named = (json.loads(re.search("numbers = ({.*?});", bundle["text/html"])[1]) for bundle in shown)
+    assert without == {} and named["@he2016"] == "He 2016, Deep Residual Learning for Image Recognition"
+    assert len(named) == (NOTEBOOKS / "references.bib").read_text(encoding="utf-8").count("\n@")
+    assert not [text for text in named.values() if re.search("[{}\n]", text)]
 
 
 def named_set(title, stands_in_for, images):
