@@ -1,4 +1,4 @@
-"""The cover: what its fields may be, what is refused, and how it stands before a report."""
+"""The cover: where its fields come from, and how it stands before a report."""
 
 import datetime
 import io
@@ -11,7 +11,6 @@ from PIL import Image
 from helpers.report import render
 from helpers.report.cover import Cover, read
 from helpers.report.document import Markdown
-from helpers.report.workspace import Refused
 from tests.report.documents import LOREM, document, pages_of
 
 FIELDS = """
@@ -41,27 +40,6 @@ def test_fields_come_from_pyproject_and_over_them_from_a_file(folder):
     assert (made.course, made.term, made.date) == ("Deep learning", "1404", datetime.date(2026, 11, 29))
     assert made.authors == (("سارا مرادی", "401123"), ("Ali Rad", ""))
     assert made.logo == (folder / "logo.png").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("content", "named"),
-    [
-        ("author: Sara", "'author'; did you mean 'authors'"),
-        ("logo: cover.yaml", r"logo cannot be used: .*cover\.yaml"),
-        ("course: [a]", "course cannot be used: .* is no text"),
-        ("authors: [{name: Sara, no: 1}]", "authors cannot be used"),
-    ],
-)
-def test_what_cannot_be_used_is_refused_and_named(folder, content, named):
-    (folder / "cover.yaml").write_text(content)
-    with pytest.raises(Refused, match=named):
-        read(folder, folder / "cover.yaml")
-
-
-def test_a_field_of_the_cover_in_the_table_above_it_is_refused(folder):
-    (folder / "pyproject.toml").write_text("[tool.workbook]\nauthor = 'x'\n")
-    with pytest.raises(Refused, match=r"author in .tool.workbook. is unknown"):
-        read(folder)
 
 
 def drawn(cover: Cover | None):
