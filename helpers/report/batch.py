@@ -7,18 +7,14 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
 
 import psutil
 
 from helpers import WorkbookError
 from helpers.files import locked
-from helpers.report.run import in_words, keep_interrupted, report
+from helpers.report.run import in_words, report
 from helpers.report.watch import Watch
 from helpers.report.workspace import FORMATS, Run, Settings, read
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 LOOK_AGAIN = 1.0
 """Seconds from one look at what is going on to the next."""
@@ -43,7 +39,7 @@ def run_all(runs: Sequence[Run], settings: Settings, finished: Callable[[Run], N
     A thread carries out each run: it waits for a kernel, which is a process of its own, or for a cluster's worker.
     A run begins when those have ended that its notebook's metadata name (``workbook.after``), as it goes on with their
     trainings; ``finished`` is called when it has ended itself, however.
-    On Ctrl-C those under way are stopped, and their cells kept.
+    On Ctrl-C those under way are stopped.
     """
     after = {path: read(path)["metadata"].get("workbook", {}).get("after", []) for path in {r.notebook for r in runs}}
     waiting = [*runs]
@@ -94,16 +90,10 @@ def _carry_out(run: Run, settings: Settings, execute: Callable | None, watch: Wa
             for file in [*map(run.file, FORMATS), *run.figures.rglob("*.csv")]:
                 if file.exists():
                     file.rename(file)  # refused by Windows if it is open in another program: now, not after hours
-            executed: NotebookNode | None = None
-            if run.reasons:
-                executed = execute(run.notebook.read_text(encoding="utf-8"), run, settings, watch)
-            try:
-                if not watch.is_stopped:
-                    with drawing:
-                        report(run, settings, executed)
-            finally:
-                if executed is not None and not run.is_written:
-                    keep_interrupted(executed, run)
+            executed = execute(run.notebook.read_text(encoding="utf-8"), run, settings, watch) if run.reasons else None
+            if not watch.is_stopped:
+                with drawing:
+                    report(run, settings, executed)
     except Exception as error:
         if not watch.is_stopped:
             run.error = "; ".join(filter(None, [run.error, in_words(error)]))

@@ -52,16 +52,8 @@ def is_progress(line: str) -> bool:
 
 
 def without_warnings(text: str) -> str:
-    """``text`` without Python's warnings, which name files of the machine: from their first to their source line.
-
-    What a training has to say of its checkpoints stays: a reader should know that it could not be resumed.
-    """
-
-    def kept(found: re.Match[str]) -> str:
-        _, is_ours, message = found[0].partition("\n")[0].partition("CheckpointWarning: ")
-        return f"{message}\n" if is_ours else ""
-
-    return _WARNING.sub(kept, text)
+    """``text`` without Python's warnings, which name files of the machine: from their first to their source line."""
+    return _WARNING.sub("", text)
 
 
 def private(text: str) -> str:

@@ -10,16 +10,13 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from helpers import NOTEBOOKS, WorkbookError
 from helpers.report import clean, stamp
 from helpers.report.parameters import defaults
 from helpers.report.stamp import ABSENT, HASH, LIBRARY, Stamp, digest
 from helpers.report.workspace import FORCED, LANGUAGES, Run, Settings, read
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 CODE, PARAMETER, THREADS = "code of cell ", "parameter ", "threads"
 """So the names in a stamp begin of what the kernel doesn't tell."""
@@ -72,13 +69,13 @@ def inputs(
     return own | {name: state(name, run.root) for name in others} | {THREADS: str(settings.threads)}
 
 
-def complete(executed: "NotebookNode", run: Run, settings: Settings) -> None:
+def complete(executed: Mapping[str, Any], run: Run, settings: Settings) -> None:
     """Completes the stamp that the kernel has left in a notebook by what the notebook and the command know.
 
     A run on another machine took the data that lie there, of which this one knows nothing: of data and libraries the
     stamp has the names then, and the states on this machine. So its results stay good here until something changes.
     """
-    made = executed.metadata.get("workbook", {}).get("stamp")
+    made = executed["metadata"].get("workbook", {}).get("stamp")
     if made is not None:
         project = ("workbook/", "./")  # which is the same there, and may have changed here meanwhile
         others = [name for name in made if settings.scheduler and not name.startswith(project)]
@@ -107,25 +104,28 @@ def page(notebook: Mapping[str, Any], settings: Settings) -> Stamp:
     }
 
 
-def with_new_prose(executed: "NotebookNode", source: "NotebookNode") -> "NotebookNode":
+def with_new_prose(executed: Mapping[str, Any], source: dict[str, Any]) -> dict[str, Any]:
     """The notebook ``source`` with the outputs of an earlier run of the same code, and what that run says of itself.
 
     The code cells that do something have to be the same, one after the other.
     """
-    injected = [cell for cell in executed.cells if is_injected(cell)]
-    cells = source.cells = [cell for cell in source.cells if not is_injected(cell)]
+    injected = [cell for cell in executed["cells"] if is_injected(cell)]
+    cells = source["cells"] = [cell for cell in source["cells"] if not is_injected(cell)]
     for cell in cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    then, now = ([cell for cell in each if _does(cell) and not is_injected(cell)] for each in (executed.cells, cells))
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    then, now = (
+        [cell for cell in each if _does(cell) and not is_injected(cell)] for each in (executed["cells"], cells)
+    )
     if [*map(_does, then)] != [*map(_does, now)]:
         raise WorkbookError("the notebook's code is not that of its earlier run: execute it again")
     for old, new in zip(then, now, strict=True):
-        new.outputs, new.execution_count = old.outputs, old.execution_count
+        new |= {name: old[name] for name in ("outputs", "execution_count")}
     place = next((index + 1 for index, cell in enumerate(cells) if _is_parameters(cell)), 0)
     cells[place:place] = injected
-    about = source.metadata.get("workbook", {}) | {"stamp": executed.metadata["workbook"]["stamp"]}
-    source.metadata |= {"papermill": executed.metadata["papermill"], "workbook": about}
+    ran, about = executed["metadata"], source["metadata"]
+    about |= {"papermill": ran["papermill"]}
+    about["workbook"] = about.get("workbook", {}) | {"stamp": ran["workbook"]["stamp"]}
     return source
 
 

@@ -11,9 +11,10 @@ from urllib.parse import quote, unquote
 
 from helpers.phrases import say
 from helpers.report import render
-from helpers.report.document import Document, Figure, Provenance, Reading, Table, read, with_failure
+from helpers.report.document import Document, Figure, Provenance, Reading, Table, with_failure
+from helpers.report.document import read as document_of
 from helpers.report.language import Language, translated
-from helpers.report.workspace import BOOK, Settings, UnreadableNotebook, left, load, write
+from helpers.report.workspace import BOOK, Settings, UnreadableNotebook, left, read, write
 
 NUMBERS_SHOWN = 4
 # Before a capital letter, a digit or a mark.
@@ -38,10 +39,13 @@ Documents = Mapping[str, Document]
 def executed(reports: Path) -> list[Path]:
     """The executed notebooks in a profile's folder of reports, in the order of their numbers; those without come last.
 
-    What lies there hidden, or was interrupted, is none.
+    What lies there hidden is none.
     """
-    paths = [path for path in reports.glob("[!.]*.ipynb") if not path.name.endswith(".interrupted.ipynb")]
-    return sorted(paths, key=lambda path: (float(re.match(r"\d*", path.name, re.ASCII)[0] or "inf"), path.name))
+
+    def place(path: Path) -> tuple[float, str]:
+        return float(re.match(r"\d*", path.name, re.ASCII)[0] or "inf"), path.name
+
+    return sorted(reports.glob("[!.]*.ipynb"), key=place)
 
 
 def gathered(reports: Path, language: str) -> Documents:
@@ -54,7 +58,7 @@ def gathered(reports: Path, language: str) -> Documents:
 
 def _document(path: Path) -> Document:
     try:
-        document = read(load(path), name=path.stem)
+        document = document_of(read(path), name=path.stem)
     except UnreadableNotebook as error:
         message = f"its executed notebook cannot be read: {type(error.__cause__).__name__}; run it again"
         return with_failure(Document(path.stem), type(error).__name__, message)

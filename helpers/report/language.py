@@ -19,7 +19,7 @@ from helpers import PACKAGE
 from helpers.phrases import Said, isolated, with_minus
 from helpers.report.document import UNANSWERED, Document, Figure, Markdown, Provenance, Reading, Table
 from helpers.report.document import read as document_of
-from helpers.report.workspace import ENGLISH, LANGUAGES, Refused, Workspace, load, read
+from helpers.report.workspace import ENGLISH, LANGUAGES, Refused, Workspace, read
 
 PERSIAN = "fa"
 OWN = "report"
@@ -257,7 +257,7 @@ def write_catalogues(code: str, workspace: Workspace, names: Sequence[str]) -> I
     yield _update(code, OWN, own_messages())
     for notebook in workspace.choose(names):
         runs = sorted(workspace.root.glob(f"reports/*/{notebook.stem}.ipynb"))
-        texts = messages(notebook, [document_of(load(path), name=notebook.stem) for path in runs])
+        texts = messages(notebook, [document_of(read(path), name=notebook.stem) for path in runs])
         said = _update(code, notebook.stem, texts, all_stay=not runs)
         yield said if runs else f"{said}; no run is here that says which old ones its tables need: all stay"
 

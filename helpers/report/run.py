@@ -5,29 +5,27 @@ import fnmatch
 import json
 import math
 from collections.abc import Collection
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from helpers import WorkbookError
 from helpers.report import clean
-from helpers.report.workspace import FORMATS, Run, Settings, load, write
+from helpers.report.workspace import FORMATS, Run, Settings, read, write
 
 if TYPE_CHECKING:
-    from nbformat import NotebookNode
-
     from helpers.report.document import Document
 
 
-def report(run: Run, settings: Settings, executed: "NotebookNode | None") -> None:
+def report(run: Run, settings: Settings, executed: dict[str, Any] | None) -> None:
     """Writes the report of an executed notebook; if that is None, of its earlier run, with the prose of now."""
     from helpers.report.document import private
     from helpers.report.incremental import complete, with_new_prose
 
     if executed is None:
-        executed = with_new_prose(load(run.file("ipynb")), load(run.notebook))
+        executed = with_new_prose(read(run.file("ipynb")), read(run.notebook))
     else:
-        about = executed.metadata.papermill
+        about = executed["metadata"]["papermill"]
         run.execute_seconds = about.get("duration")
         # A report may be handed on: where this machine keeps its files is nobody's business.
         about |= {"input_path": run.notebook.name, "output_path": run.file("ipynb").name}
@@ -48,28 +46,18 @@ def in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def keep_interrupted(executed: "NotebookNode", run: Run) -> None:
-    """Keeps the cells that ran before Ctrl-C, or before a fault of ours: they may have taken hours."""
-    import nbformat
-
-    if any(cell.get("execution_count") for cell in executed.cells):
-        with suppress(OSError):  # that there is no room for it is told for the report itself
-            write(run.file("interrupted.ipynb"), nbformat.writes(executed))
-
-
-def write_report(executed: "NotebookNode", run: Run, settings: Settings) -> None:
+def write_report(executed: dict[str, Any], run: Run, settings: Settings) -> None:
     """Checks the results, draws every page, and only then touches the files of earlier runs.
 
     A failure that shows here only is told by the numbers, the index and the book, one of the results by the pages, too;
     not by the executed notebook, whose results are good: what the next command needs from it is new pages.
     """
-    import nbformat
-
     from helpers.report import index
-    from helpers.report.document import read, with_failure
+    from helpers.report.document import read as document_of
+    from helpers.report.document import with_failure
     from helpers.report.incremental import page
 
-    ran = read(executed, name=run.name)
+    ran = document_of(executed, name=run.name)
     problem = "" if ran.failure else missing_results(ran)
     document = with_failure(ran, "MissingResults", problem) if problem else ran
     pages, faults = _draw(document, run, settings)
@@ -77,7 +65,7 @@ def write_report(executed: "NotebookNode", run: Run, settings: Settings) -> None
         document, faults = with_failure(document, "PageNotDrawn", "; ".join(faults)), []
     run.error = "; ".join(map(str, filter(None, [document.failure, *faults])))
     # Only a run that went well is good for later commands, and only pages that did.
-    about = executed.metadata.setdefault("workbook", {})
+    about = executed["metadata"].setdefault("workbook", {})
     if ran.failure:
         about.pop("stamp", None)
     about.pop("page", None)
@@ -86,7 +74,7 @@ def write_report(executed: "NotebookNode", run: Run, settings: Settings) -> None
     numbers = index.numbers(document, name=run.name, profile=settings.profile)
     files = {
         **_drawings(document, run.figures),
-        run.file("ipynb"): nbformat.writes(executed),
+        run.file("ipynb"): json.dumps(executed, indent=1, ensure_ascii=False) + "\n",
         run.file("json"): json.dumps(numbers, indent=2, ensure_ascii=False) + "\n",
         **pages,
     }
@@ -111,9 +99,11 @@ def _draw(document: "Document", run: Run, settings: Settings) -> tuple[dict[Path
     }
     pages: dict[Path, str | bytes] = {}
     faults: list[str] = []
-    for suffix in (name for name in FORMATS if name in settings.formats):
+    with ThreadPoolExecutor() as pool:  # pandoc and Typst are programs of their own
+        drawn = {suffix: pool.submit(makers[suffix]) for suffix in FORMATS if suffix in settings.formats}
+    for suffix, page in drawn.items():
         try:
-            pages[run.file(suffix)] = makers[suffix]()
+            pages[run.file(suffix)] = page.result()
         except Exception as error:  # Whatever a page's maker stumbles on, the other page and the numbers are good.
             message = clean.private(clean.printable(f"{type(error).__name__}: {error}"))
             faults.append(f"the {suffix.upper()} page could not be drawn: {message}")
@@ -131,7 +121,6 @@ def _make_room(run: Run, files: Collection[Path], *, failed: bool) -> None:
             last_good.unlink(missing_ok=True)
         # Also a page of a format that this run does not make: it would show other numbers than the new ones.
         page.unlink(missing_ok=True)
-    run.file("interrupted.ipynb").unlink(missing_ok=True)
     for drawing in [*run.figures.glob("*.*"), *run.figures.glob("tables/*.csv")]:
         if drawing.suffix in (".svg", ".pdf", ".csv") and drawing not in files:
             drawing.unlink()

@@ -16,20 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import shorten
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from helpers import WorkbookError
 from helpers.record import SHARES
 from helpers.report import incremental
 from helpers.report.clean import printable
-from helpers.report.document import Block, Document, Figure, Output, Provenance, Reading, Table, read
+from helpers.report.document import Block, Document, Figure, Output, Provenance, Reading, Table
+from helpers.report.document import read as document_of
 from helpers.report.parameters import defaults
 from helpers.report.stamp import digest
 from helpers.report.watch import Watch
-from helpers.report.workspace import Run, Settings, load
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
+from helpers.report.workspace import Run, Settings, read
 
 POINTS, SHARE, DEVIATIONS = 2.0, 0.05, 3.0
 """How far apart numbers may lie elsewhere: in points for percentages, as a share of others, in deviations of runs."""
@@ -45,11 +43,6 @@ TIMED = ("s", "images/s", "MiB")
 _TIMES = re.compile(
     r"images/s|\bMiB\b|(?<=[(, ])s(?= an\b|[,):]|$)|\d (?:s|min|h)\b|\bseconds\b|\ba second\b|\b[Tt]raining time"
     r"|\btimes? as (?:long|fast|slow)|\btime (?:of|for) an? |\btook\b"
-)
-# What trainings say of their checkpoints, which depends on the machine's disk.
-_OF_CHECKPOINTS = re.compile(
-    r"^.*: (?:no checkpoint is kept|nothing is resumed and no checkpoint kept|checkpoint \S+ can't be used)\b.*\n?",
-    re.MULTILINE,
 )
 
 
@@ -110,13 +103,11 @@ def _verify(path: Path, watch: Watch, settings: Settings, root: Path) -> Verdict
 
 
 def _hold_against_a_run(path: Path, watch: Watch, verdict: Verdict, settings: Settings, root: Path) -> None:
-    import nbformat
-
     from helpers.report import kernel
 
     with _alone:
-        handed_in = load(path)
-        document = read(handed_in, name=path.stem)
+        handed_in = read(path)
+        document = document_of(handed_in, name=path.stem)
         run = Run(path, _injected(handed_in), path.stem, path.parent, path.parent, root)
         then, _ = incremental.earlier(path)
         if then is None:
@@ -129,9 +120,9 @@ def _hold_against_a_run(path: Path, watch: Watch, verdict: Verdict, settings: Se
         for change in incremental.changes(then, incremental.inputs(handed_in, run, settings, then)):
             is_edited = change.startswith((incremental.CODE, incremental.PARAMETER))
             (verdict.edited if is_edited else verdict.elsewhere).append(change)
-    executed = kernel.execute(nbformat.writes(handed_in), run, settings, watch)
+    executed = kernel.execute(json.dumps(handed_in), run, settings, watch)
     with _alone:
-        given = read(executed, name=path.stem)
+        given = document_of(executed, name=path.stem)
         if given.failure:
             raise WorkbookError(f"it does not run here: {given.failure}")
         shown, now_shown = _shown(document), _shown(given)
@@ -141,11 +132,11 @@ def _hold_against_a_run(path: Path, watch: Watch, verdict: Verdict, settings: Se
         _compare(shown, now_shown, _limits(given), verdict)
 
 
-def _injected(notebook: "NotebookNode") -> dict[str, Any]:
+def _injected(notebook: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters that the command gave to the run."""
     cells = [
-        {"source": cell.source, "metadata": {"tags": ["parameters"]}}
-        for cell in notebook.cells
+        {"source": cell["source"], "metadata": {"tags": ["parameters"]}}
+        for cell in notebook["cells"]
         if incremental.is_injected(cell)
     ]
     return defaults({"cells": cells}, name="the cell of injected parameters")
@@ -177,8 +168,7 @@ def _parts(block: Block) -> dict[str, Any]:
         case Reading():
             return {"text": block.text}
         case Output():
-            content = _OF_CHECKPOINTS.sub("", str(block.content))
-            return {f"of cell {block.cell}": f"{block.mime}: {content}"} if content.strip() else {}
+            return {f"of cell {block.cell}": f"{block.mime}: {block.content}"}
         case Provenance():
             rows = [("warning", block.warning), *block.rows]
             return {label: text for label, text in rows if label not in _OF_A_MACHINE}

@@ -52,7 +52,9 @@ class Watch:
             print(f"{self._name}  cell {number}/{total}  {elapsed}", file=sys.stderr, flush=True)
 
     def printed(self, text: str) -> None:
-        """A cell wrote ``text`` to stderr: the newest progress bar in it, if any, is shown."""
+        """A cell wrote ``text`` to stderr: of checkpoints it is told, of progress bars the newest one is shown."""
+        for said in re.findall(r"CheckpointWarning: (.*)", text):  # no result: reports leave all warnings out
+            tqdm.write(f"{self._name}  {for_terminal(clean.printable(said))}", file=sys.stderr)
         bars = [state for state in re.split(r"[\r\n]", text) if clean.is_progress(state)]
         if bars:
             self._bar.set_postfix_str(clean.printable(bars[-1]).strip(), refresh=False)

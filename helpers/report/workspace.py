@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 from helpers import NOTEBOOKS, ROOT, WorkbookError, files
 
 if TYPE_CHECKING:
-    from nbformat import NotebookNode
-
     from helpers.report.cover import Cover
 
 BOOK = "workbook.pdf"
@@ -213,7 +211,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def read(path: Path) -> Any:
-    """A notebook file as JSON has it, each source one text (nbformat itself takes over a second to import)."""
+    """A notebook file as JSON has it, each text in one piece (nbformat itself takes over a second to import)."""
     try:
         notebook = json.loads(path.read_bytes())
         if notebook["nbformat"] != 4:
@@ -222,7 +220,13 @@ def read(path: Path) -> Any:
             cell["source"] = "".join(cell["source"])
             if not (isinstance(cell["cell_type"], str) and isinstance(cell["metadata"], dict)):
                 raise TypeError("a cell is not as Jupyter writes it")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            outputs = cell.get("outputs", [])
+            bundles = [*(output.get("data", {}) for output in outputs), *cell.get("attachments", {}).values()]
+            for texts in (*outputs, *bundles):
+                for name, lines in texts.items():
+                    if isinstance(lines, list) and name != "traceback" and not name.endswith("json"):
+                        texts[name] = "".join(lines)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = " ".join(str(error).split())[:200]
         raise UnreadableNotebook(f"cannot read the notebook {path}: {why}") from error
     return notebook
@@ -235,16 +239,6 @@ def left(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def load(path: Path) -> "NotebookNode":
-    """An executed notebook, as nbformat has it."""
-    import nbformat
-
-    try:
-        return nbformat.read(path, as_version=4)
-    except Exception as error:  # On other JSON than a notebook's, nbformat stumbles in many ways.
-        raise UnreadableNotebook(f"cannot read the notebook {path}: {' '.join(str(error).split())[:200]}") from error
 
 
 def write(path: Path, content: str | bytes) -> None:

@@ -70,11 +70,7 @@ def replace_in(notebook, tag, old, new):
     cell.source = cell.source.replace(old, new)
 
 
-def test_an_honest_hand_in_is_as_computed_also_where_its_disk_was_full(executed, verify):
-    warning = (
-        "training: no checkpoint is kept, since 'mine' can't be written: No space left on device. Make room there.\n"
-    )
-    executed.cells[-1].outputs.insert(0, nbformat.v4.new_output("stream", name="stderr", text=warning))
+def test_an_honest_hand_in_is_as_computed(executed, verify):
     (said,) = verify(status=0, علی=executed)
     assert re.search(r"علی.ipynb  as computed: \d+ results equal to the last digit$", said)
 
