@@ -25,25 +25,26 @@ from helpers.data.structures import (
 
 __all__ = ["DataError", "ImageData", "MissingDataError", "Source", "Splits", "load", "lower_resolution"]
 
-SHAPES_TRAIN, SHAPES_TEST, SHAPES_SIZE = 100, 25, 32  # drawn images a class, and pixels, where nothing is asked for
-TEST_FRACTION = 0.2  # of a folder that has no test images of its own
+SHAPES_TRAIN, SHAPES_TEST = 100, 25  # drawn images a class, where nothing is asked for
+HELD_OUT = 0.2  # share of validation images, of the training images; and of test images in a folder without its own
 
 
 def load(
     name: str,
     *,
     own: str,
-    image_size: int | None = None,
+    image_size: int = 32,
+    channels: int = 3,
     num_classes: int | None = None,
-    channels: int | None = None,
     train_per_class: int | None = None,
     test_per_class: int | None = None,
-    val_fraction: float = 0.2,
     interpolation: str = "bilinear",
     seed: int = 0,
     root: Path = DATA,
 ) -> Splits:
     """Loads a data set by name, split into training, validation and test images, and looks for duplicates among them.
+
+    A fifth of the training images is set aside for validation, unless a folder has validation images of its own.
 
     Args:
         name: of a data set that `python -m helpers.data list` shows: "cifar10" say, or "photographs", a folder of
@@ -53,13 +54,12 @@ def load(
             (of Fashion-MNIST), or the stand-in. "cifar10:cat,dog" takes these classes of a named set, in this order.
         own: the experiment's own data set: a name of `helpers.data.sets`.
         image_size: height and width in pixels; images of another size are resized, antialiased, of which files
-            of a folder the centred square. None: as they come.
+            of a folder the centred square.
+        channels: 1 (grey, by luma) or 3 (RGB; grey images are repeated).
         num_classes: the first classes only. None: all; of the shapes as many as ``own`` has, 100 for CIFAR-100 say.
-        channels: 1 (grey, by luma) or 3 (RGB; grey images are repeated). None: as they come.
         train_per_class: training images a class at most. Validation images are limited in proportion. None: all; of
             the shapes 100.
         test_per_class: test images a class at most. None: all; of the shapes 25.
-        val_fraction: share of the training images that is set aside for validation, unless a folder has its own.
         interpolation: by which images are resized, "bilinear" or "bicubic": as those were that pretrained weights have
             seen, see `helpers.models.Backbone.interpolation`.
         seed: decides who is in which split, who is in a limited one, and what the shapes look like.
@@ -73,12 +73,11 @@ def load(
     counted = {"image_size": image_size, "num_classes": num_classes}
     counted |= {"train_per_class": train_per_class, "test_per_class": test_per_class}
     for option, value in counted.items():
-        if value is not None and not (isinstance(value, int) and value >= 1):
-            raise DataError(f"{option} is a whole number from 1 on, or None; not {value!r}")
-    if channels not in (None, 1, 3):
-        raise DataError(f"channels is 1, 3 or None, not {channels}")
-    if not 0 < val_fraction < 1:
-        raise DataError(f"val_fraction lies between 0 and 1; {val_fraction} does not")
+        is_count = isinstance(value, int) and value >= 1
+        if not is_count and (value is not None or option == "image_size"):
+            raise DataError(f"{option} is a whole number from 1 on, not {value!r}")
+    if channels not in (1, 3):
+        raise DataError(f"channels is 1 or 3, not {channels}")
 
     name, known = str(name), sets.get(own)
     if name == "auto":
@@ -92,16 +91,16 @@ def load(
     limits = {"train": train_per_class, "val": None, "test": test_per_class}
     if train_per_class is not None:
         # Rounded first: 12 * 0.2 / 0.8 is a little more than 3.
-        limits["val"] = math.ceil(round(train_per_class * val_fraction / (1 - val_fraction), 9))
+        limits["val"] = math.ceil(round(train_per_class * HELD_OUT / (1 - HELD_OUT), 9))
 
     if name == "shapes":
-        found = _draw(known, num_classes or len(known.shapes), limits, image_size or SHAPES_SIZE, seed)
+        found = _draw(known, num_classes or len(known.shapes), limits, image_size, seed)
     else:
         how = {"image_size": image_size, "channels": channels, "interpolation": interpolation}
         found = _read(name, root, {**how, "cache": root / "cache"})
     parts = [
         replace(part, images=resize(to_channels(part.images, channels), image_size, interpolation))
-        for part in _choose(found, classes, num_classes, val_fraction, limits, seed)
+        for part in _choose(found, classes, num_classes, limits, seed)
     ]
     source = replace(parts[0].source, duplicates=duplicates(*parts))
     if classes:
@@ -136,7 +135,6 @@ def _choose(
     parts: dict[str, ImageData],
     classes: list[str],
     num_classes: int | None,
-    val_fraction: float,
     limits: dict[str, int | None],
     seed: int,
 ) -> list[ImageData]:
@@ -151,7 +149,7 @@ def _choose(
     label[wanted] = torch.arange(len(wanted))
     chosen = {key: (part, (label[part.labels] >= 0).nonzero().squeeze(1)) for key, part in parts.items()}
     # Another seed each: with the same one, the images split off twice would be neighbours in one shuffled order.
-    for key, fraction, its_seed in (("test", TEST_FRACTION, seed), ("val", val_fraction, seed + 1)):
+    for key, its_seed in (("test", seed), ("val", seed + 1)):
         if key not in chosen:
             part, indices = chosen["train"]
             sizes = torch.bincount(part.labels[indices], minlength=part.num_classes).tolist()
@@ -160,7 +158,7 @@ def _choose(
                     f"class {part.class_names[sizes.index(1)]!r} has a single image left to split: give it more, three "
                     "for training, validation and test"
                 )
-            counts = [min(max(1, round(fraction * size)), size - 1) for size in sizes]  # one at least here and there
+            counts = [min(max(1, round(HELD_OUT * size)), size - 1) for size in sizes]  # one at least here and there
             held_out = some_of_each(part.labels[indices], counts, its_seed)
             chosen["train"], chosen[key] = (part, indices[~held_out]), (part, indices[held_out])
     made, kept = [], tuple(names[index] for index in wanted)

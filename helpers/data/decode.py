@@ -22,11 +22,11 @@ def image_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in _formats())
 
 
-def decode(path: Path, *, image_size: int | None, channels: int | None, interpolation: str = "bilinear") -> np.ndarray:
+def decode(path: Path, *, image_size: int | None, channels: int, interpolation: str = "bilinear") -> np.ndarray:
     """Reads one image file of any format that Pillow reads, except EPS: uint8 (channels, height, width), 0 to 255.
 
     The image is turned as its EXIF orientation says. Transparent pixels are composited over white, of an animation the
-    first frame is taken. ``channels`` is 1 for grey, which is luma (ITU-R BT.601), 3 or None for RGB.
+    first frame is taken. ``channels`` is 1 for grey, which is luma (ITU-R BT.601), 3 for RGB.
 
     With ``image_size``, the largest centred square is resized by Pillow's filter, "bilinear" or "bicubic", which widens
     with the reduction and so doesn't alias. That is the usual "shorter side to ``image_size``, then centre crop", but

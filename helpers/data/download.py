@@ -122,7 +122,7 @@ def fetch(name: str, *, root: Path = DATA, urls: Sequence[str] = ()) -> Path:
     known = sets.get(name)
     if here := sets.find(name, root=root):
         with suppress(DataError):  # damaged
-            sets.read(known, here, image_size=1, channels=None, cache=None)
+            sets.read(known, here, image_size=1, channels=3, cache=None)
             return here
     if not known.megabytes:
         raise DataError(f"{name} can't be fetched. {sets.how_to_get(known, root=root)}")

@@ -55,8 +55,8 @@ class _Content(NamedTuple):
 def read(
     root: Path,
     *,
-    image_size: int | None,
-    channels: int | None,
+    image_size: int,
+    channels: int,
     interpolation: str = "bilinear",
     cache: Path | None,
     name: str = "",
@@ -198,7 +198,7 @@ def _images(root: Path, paths: Sequence[Path], how: dict[str, Any], cache: Path 
     file = cache and cache / _cache_name(root, paths, how)
     if file and (kept := storage.load(file)) is not None:
         return kept
-    shape = (len(paths), *_first_shape(paths, how))
+    shape = (len(paths), how["channels"], how["image_size"], how["image_size"])
     if file:
         try:
             with replacing(file) as stream:
@@ -233,33 +233,17 @@ def _cache_name(root: Path, paths: Sequence[Path], how: dict[str, Any]) -> str:
     return f"{one}-{other}.npy"
 
 
-def _first_shape(paths: Sequence[Path], how: dict[str, Any]) -> tuple[int, ...]:
-    """That of the first image that can be read."""
-    for path in paths:
-        with suppress(BadImageError):
-            return decode(path, **how).shape
-    return (0, 0, 0)
-
-
 def _decode_into(pixels: np.ndarray, root: Path, paths: Sequence[Path], how: dict[str, Any]) -> None:
     """Fills an array (N, C, H, W) with the images of these files; an error names those that can't be read."""
 
     def fill(indices: range) -> list[str]:
         bad = []
         for index in indices:
-            path = paths[index]
             try:
-                image = decode(path, **how)
+                pixels[index] = decode(paths[index], **how)
             except BadImageError as error:
                 # The decoder's message starts with the file's name, so that its folder makes it a path.
-                bad.append(showable(f"{path.parent.relative_to(root)}/{error}"))
-                continue
-            if image.shape != pixels.shape[1:]:
-                raise DataError(
-                    f"the images differ in size: {path.parent.name}/{path.name} has {_size(image)} pixels, the first "
-                    f"one {_size(pixels)}. Set IMAGE_SIZE, and all are resized to it"
-                )
-            pixels[index] = image
+                bad.append(showable(f"{paths[index].parent.relative_to(root)}/{error}"))
         return bad
 
     numbers, bad = range(len(paths)), []
@@ -274,7 +258,3 @@ def _decode_into(pixels: np.ndarray, root: Path, paths: Sequence[Path], how: dic
             f"{len(bad)} of {len(paths):,} files in {describe_where(root)} can't be used: {first_few(bad, '; ')}. "
             "Repair or delete them"
         )
-
-
-def _size(images: np.ndarray) -> str:
-    return f"{images.shape[-1]} × {images.shape[-2]}"

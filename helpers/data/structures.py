@@ -241,9 +241,9 @@ def duplicates(train: ImageData, val: ImageData, test: ImageData) -> str:
     return "; ".join(found)
 
 
-def to_channels(images: Tensor, channels: int | None) -> Tensor:
-    """uint8 (N, C, H, W) with one grey channel (luma of ITU-R 601) or three; None: as they are."""
-    if channels is None or channels == images.shape[1]:
+def to_channels(images: Tensor, channels: int) -> Tensor:
+    """uint8 (N, C, H, W) with one grey channel (luma of ITU-R 601) or three."""
+    if channels == images.shape[1]:
         return images
     if channels == 3:
         return images.expand(-1, 3, -1, -1).contiguous()
@@ -252,10 +252,10 @@ def to_channels(images: Tensor, channels: int | None) -> Tensor:
     return torch.cat(grey)
 
 
-def resize(images: Tensor, size: int | tuple[int, int] | None, interpolation: str = "bilinear") -> Tensor:
-    """uint8 (N, C, H, W) at another size, by antialiased interpolation on tensors; None: as they are."""
+def resize(images: Tensor, size: int | tuple[int, int], interpolation: str = "bilinear") -> Tensor:
+    """uint8 (N, C, H, W) at another size, by antialiased interpolation on tensors."""
     shape = (size, size) if isinstance(size, int) else size
-    if shape is None or images.shape[2:] == shape:
+    if images.shape[2:] == shape:
         return images
     from torchvision.transforms.v2 import functional  # half a second that most runs don't need
 

@@ -139,7 +139,7 @@ def train(described: str, began: str) -> None:
         raise WorkbookError(f"{job.contestant} made {len(steps)} steps, not {job.epochs} epochs of {in_epoch}")
     took["epoch 1"] = steps[in_epoch - 1] - opened
     took["later"] = (steps[-1] - steps[in_epoch - 1]) / (job.epochs - 1)
-    test = folder.read(Path(job.folder), image_size=None, channels=3, cache=None)["test"]
+    test = folder.read(Path(job.folder), image_size=32, channels=3, cache=None)["test"]
     with torch.inference_mode():
         logits = torch.cat([network.eval()(images) for images in test.images.split(256)])
     print(json.dumps({**took, "accuracy": evaluate.accuracy(logits, test.labels)}))

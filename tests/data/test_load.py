@@ -45,8 +45,6 @@ CLASSES = {"a": 40, "b": 20}
     ("options", "counts"),
     [
         ({}, [[26, 13], [6, 3], [8, 4]]),
-        ({"val_fraction": 0.5}, [[16, 8], [16, 8], [8, 4]]),
-        ({"val_fraction": 0.01}, [[31, 15], [1, 1], [8, 4]]),
         ({"train_per_class": 8}, [[8, 8], [2, 2], [8, 4]]),
         ({"test_per_class": 3}, [[26, 13], [6, 3], [3, 3]]),
         ({"num_classes": 1}, [[26], [6], [8]]),
@@ -76,7 +74,7 @@ def test_a_folders_own_splits_stay_what_they_are_and_what_is_left_out_is_said(fo
     load = folder({"train": CLASSES, "val": {"a": 5, "b": 4}, "test": {"a": 3, "b": 2}})
     (tmp_path / "mine/train/a/1.heic").touch()
     for seed in (0, 1):
-        splits = load(seed=seed, val_fraction=0.5)
+        splits = load(seed=seed)
         assert [split.class_counts().tolist() for split in splits.all] == [[40, 20], [5, 4], [3, 2]]
     assert [colours(split) for split in splits.all] == [
         {(number % 250, number // 250) for number in numbers}
@@ -92,7 +90,7 @@ def test_fashion_mnist_is_read_with_its_labels_packed_or_not(fashion, tmp_path, 
     packed.unlink()
     if where != "FashionMNIST/raw":
         monkeypatch.setattr(places, "DEBIANS", fashion.rename(tmp_path / "fashion-mnist"))
-    splits = data.load("auto", own="fashion_mnist", root=tmp_path)
+    splits = data.load("auto", own="fashion_mnist", root=tmp_path, image_size=28, channels=1)
     assert [len(part) for part in splits.all] == [80, 20, 30] and splits.train.images.shape[1:] == (1, 28, 28)
     assert splits.class_names[0] == "T-shirt/top" and splits.class_names[9] == "Ankle boot"
     assert all(torch.equal(part.images[:, 0, 5, 5].long(), part.labels * 10) for part in splits.all)
@@ -172,7 +170,6 @@ def test_the_packaged_part_of_fashion_mnist_is_balanced_and_as_it_was(tmp_path):
         ("auto", {"num_classes": 0}, "num_classes"),
         ("auto", {"test_per_class": -1}, "test_per_class"),
         ("auto", {"channels": 2}, "channels"),
-        ("auto", {"val_fraction": 1.0}, "val_fraction"),
         ("auto", {"own": "cifar1O"}, "no data set 'cifar1O'. DATASET is one of: auto, shapes, fashion_mnist, cifar10"),
         ("cifar1000", {}, "no data set 'cifar1000'"),
         ("shapes:circle", {}, "no class 'circle'; there are: plain circle, striped square"),
