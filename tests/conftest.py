@@ -61,12 +61,6 @@ def cpu() -> Compute:
     return choose_compute("cpu", "float32")
 
 
-@pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of all notebooks that are played."""
-    return tmp_path_factory.mktemp("checkpoints")
-
-
 class Malicious:
     """Unpickled, it makes a file."""
 

