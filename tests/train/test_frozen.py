@@ -36,11 +36,6 @@ def fit(make_images, cpu):
     return fitted
 
 
-def as_they_are(batch):
-    """With an augmentation, frozen layers run in every epoch."""
-    return batch
-
-
 class Residual(nn.Module):
     """A block that cannot be cut, with a dropout inside, as EfficientNet's have."""
 
@@ -52,36 +47,6 @@ class Residual(nn.Module):
 
     def forward(self, images):
         return images + self.dropout(self.bn(self.conv(images)).relu())
-
-
-def nested_network() -> nn.Sequential:
-    with models.seeded(3):
-        stage = nn.Sequential(Residual(8), Residual(8), Residual(8))
-        layers = OrderedDict(normalize=models.Normalize([0.5] * 3, [0.25] * 3), conv1=nn.Conv2d(3, 8, 3), stage=stage)
-        layers |= OrderedDict(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc1=nn.Linear(8, 4))
-    return nn.Sequential(layers)
-
-
-@pytest.mark.parametrize(("trained", "cached"), [("stage.2", 4), ("stage.1", 3), ("fc1", 7)])
-def test_a_nested_front_is_cached_up_to_the_first_layer_that_trains(fit, trained, cached):
-    states = []
-    for augment in (None, as_they_are):
-        network = nested_network()
-        network.requires_grad_(False)
-        network.get_submodule(trained).requires_grad_(True)
-        assert fit(network, augment=augment).cached_layers == (0 if augment else cached)
-        states.append(dict(network.state_dict()))
-    torch.testing.assert_close(*states, rtol=1e-4, atol=1e-5)
-
-
-def frozen_network(*, seed: int = 0) -> nn.Sequential:
-    """Normalize, convolution and pooling are frozen, the head trains."""
-    with models.seeded(4):
-        front = [models.Normalize([0.5] * 3, [0.25] * 3), nn.Conv2d(3, 8, 3)]
-    with models.seeded(seed):
-        network = nn.Sequential(*front, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
-    network[1].requires_grad_(False)
-    return network
 
 
 class Twice(nn.Sequential):
@@ -103,16 +68,66 @@ class AlwaysDropping(nn.Conv2d):
         return nn.functional.dropout(super().forward(images), 0.5)
 
 
-def test_a_front_that_varies_or_goes_its_own_way_is_not_run_once(fit):
-    for layer in (Noise(), nn.RReLU(), nn.Dropout2d(0.5), models.Dropout(0.5)):
-        network = frozen_network().insert(2, layer)
-        assert fit(network).cached_layers == 2, "up to the layer"
-    moving = frozen_network().insert(2, nn.BatchNorm2d(8).requires_grad_(False))
-    assert fit(moving, move_frozen_statistics=True).cached_layers == 2
-    assert fit(Twice(*frozen_network())).cached_layers == 0
-    network = frozen_network()
-    network[1].__class__ = AlwaysDropping
-    assert fit(network).cached_layers == 0
+class Doubling(nn.Linear):
+    """Works in place, on what it is given."""
+
+    def forward(self, features):
+        return super().forward(features.mul_(2))
+
+
+def nested(trained: str) -> nn.Sequential:
+    """Only one part trains."""
+    with models.seeded(3):
+        stage = nn.Sequential(Residual(8), Residual(8), Residual(8))
+        layers = OrderedDict(normalize=models.Normalize([0.5] * 3, [0.25] * 3), conv1=nn.Conv2d(3, 8, 3), stage=stage)
+        layers |= OrderedDict(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc1=nn.Linear(8, 4))
+    network = nn.Sequential(layers).requires_grad_(False)
+    network.get_submodule(trained).requires_grad_(True)
+    return network
+
+
+def flat(*more: nn.Module, seed: int = 0, convolution: type = nn.Conv2d, head: type = nn.Linear) -> nn.Sequential:
+    """Normalize, convolution, then what is given, and pooling are frozen, the head trains."""
+    with models.seeded(4):
+        front = [models.Normalize([0.5] * 3, [0.25] * 3), convolution(3, 8, 3).requires_grad_(False)]
+    with models.seeded(seed):
+        return nn.Sequential(*front, *more, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head(8, 4))
+
+
+def with_frozen_dropout() -> nn.Sequential:
+    """Behind a layer that trains comes a frozen part, which drops nothing."""
+    with models.seeded(5):
+        frozen_part = nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.9)).requires_grad_(False)
+        return nn.Sequential(*flat()[:-1], nn.Linear(8, 8), frozen_part, nn.Linear(8, 4))
+
+
+@pytest.mark.parametrize(
+    ("make", "cached", "options"),
+    [
+        (lambda: nested("stage.2"), 4, {}),
+        (lambda: nested("stage.1"), 3, {}),
+        (lambda: nested("fc1"), 7, {}),
+        (flat, 4, {}),
+        (lambda: flat(head=Doubling), 4, {}),
+        (with_frozen_dropout, 4, {}),
+        # What varies in training is not run once, nor what comes behind it.
+        (lambda: flat(Noise()), 2, {}),
+        (lambda: flat(nn.RReLU()), 2, {}),
+        (lambda: flat(nn.Dropout2d(0.5)), 2, {}),
+        (lambda: flat(models.Dropout(0.5)), 2, {}),
+        (lambda: flat(nn.BatchNorm2d(8).requires_grad_(False)), 5, {}),
+        (lambda: flat(nn.BatchNorm2d(8).requires_grad_(False)), 2, {"move_frozen_statistics": True}),
+        (lambda: flat(convolution=AlwaysDropping), 0, {}),
+        (lambda: Twice(*flat()), 0, {}),
+    ],
+)
+def test_leading_frozen_layers_run_once_and_change_no_number(fit, make, cached, options):
+    """With an augmentation, be it none, all layers run in every epoch."""
+    once, always = make(), make()
+    result, expected = fit(once, **options), fit(always, augment=lambda batch: batch, **options)
+    assert (result.cached_layers, expected.cached_layers) == (cached, 0)
+    pd.testing.assert_frame_equal(*(each.history.drop(columns="seconds") for each in (result, expected)), rtol=1e-4)
+    torch.testing.assert_close(once.state_dict(), always.state_dict(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture
@@ -130,13 +145,13 @@ def through_front(fit, convolved):
 
 
 def test_another_training_finds_the_activations_again_as_far_as_they_are_kept(make_images, through_front, monkeypatch):
-    assert through_front(frozen_network())[0] == 32 + 16
-    assert through_front(frozen_network(seed=1))[0] == 0, "another head"
-    assert through_front(frozen_network(), val=make_images(4, seed=2))[0] == 16, "another validation set"
+    assert through_front(flat())[0] == 32 + 16
+    assert through_front(flat(seed=1))[0] == 0, "another head"
+    assert through_front(flat(), val=make_images(4, seed=2))[0] == 16, "another validation set"
     frozen._kept.clear()
     monkeypatch.setattr(frozen, "KEPT_LIMIT", 32 * 8 * 4 - 1)  # one byte less than the training images' 8 features
-    assert through_front(frozen_network())[0] == 32 + 16
-    assert through_front(frozen_network())[0] == 32, "only val's can be kept"
+    assert through_front(flat())[0] == 32 + 16
+    assert through_front(flat())[0] == 32, "only val's can be kept"
 
 
 class Scaled(nn.Conv2d):
@@ -150,8 +165,7 @@ class Scaled(nn.Conv2d):
 
 def test_activations_are_never_stale(through_front):
     def trained(**changes):
-        network = frozen_network()
-        network[1].__class__ = Scaled
+        network = flat(convolution=Scaled)
         for name, value in changes.items():
             network[1].register_parameter(name, value) if name == "bias" else setattr(network[1], name, value)
         return through_front(network)
@@ -162,33 +176,8 @@ def test_activations_are_never_stale(through_front):
     assert trained(factor=2.0)[1].equals(scaled[1]) and not first[1].equals(scaled[1])
 
 
-class Doubling(nn.Linear):
-    """Works in place, on what it is given."""
-
-    def forward(self, features):
-        return super().forward(features.mul_(2))
-
-
-def drops(network):
-    """Behind a layer that trains comes a frozen part, which drops nothing."""
-    with models.seeded(5):
-        network[-1] = nn.Linear(8, 8)
-        network.append(nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.9)).requires_grad_(False))
-        network.append(nn.Linear(8, 4))
-
-
-@pytest.mark.parametrize("change", [lambda network: setattr(network[-1], "__class__", Doubling), drops])
-def test_losses_are_those_of_layers_that_run_in_every_epoch(fit, change):
-    losses = []
-    for augment in (None, as_they_are):
-        network = frozen_network()
-        change(network)
-        losses.append(fit(network, augment=augment).history.drop(columns="seconds"))
-    pd.testing.assert_frame_equal(*losses, rtol=1e-4)
-
-
 def test_without_room_on_the_disk_frozen_layers_run_in_every_epoch(fit, monkeypatch):
-    empty, expected, network = storage.empty, frozen_network(), frozen_network()
+    empty, expected, network = storage.empty, flat(), flat()
     fit(expected)
     frozen._kept.clear()
 
