@@ -1,17 +1,15 @@
-"""Is the training loop faster than what others would write?
+"""Is the training loop faster than what others would write? ``python -m tests.benchmarks.loop --help``
 
 The same CNN with the same initial weights learns from the same image files of 32 pixels with `helpers.train.fit`, a
 plain PyTorch loop, Lightning and fastai (pip install -r tests/benchmarks/requirements-peers.txt), everything on the
-processor. What each of them does stands in tests/benchmarks/contestants.py.
-
-Every training has a process of its own and an empty data folder, and is timed at the optimizer's steps:
+processor, with as many threads as there are cores. Every training has a process of its own and an empty data folder,
+and is timed at the optimizer's steps:
   start-up  from starting the process until the images are opened: imports, and building the network
   epoch 1   from opening the images to the epoch's last step; decoding, starting worker processes and writing caches
             included
   later     from there to the last step of all; each epoch has one pass over the validation images
   accuracy  on test images, computed alike for all, in float32
-All compute with as many threads as there are cores. The contestants take turns, seed by seed, and ratios are taken
-within a seed.
+The contestants take turns, seed by seed, and ratios are taken within a seed.
 """
 
 import argparse
@@ -19,127 +17,205 @@ import itertools
 import json
 import math
 import os
-import platform
 import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
-import psutil
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils.data import DataLoader
 
-from helpers import ROOT, WorkbookError, evaluate, models
+from helpers import ROOT, data, evaluate, models
 from helpers.data import folder
-from helpers.train import choose_compute
-from tests.benchmarks import contestants
+from helpers.train import choose_compute, fit
 
-PEERS = ("lightning", "fastai")
-CONTESTANTS = ("ours", "ours, float32", "pytorch", *filter(find_spec, PEERS))
+# The contestants, to be read side by side. Each trains the network in place and returns the precision it computed in.
+# What is the same for all (folder, batch size, learning rate …) are attributes of the job.
 
 
-def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks loop",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def ours(network: nn.Module, job: SimpleNamespace) -> str:
+    """As the notebooks do it. `load` reads the test images too, within the time of the first epoch."""
+    splits = data.load(f"folder:{job.folder}", own="cifar10")
+    compute = choose_compute("cpu", "float32" if "float32" in job.contestant else "auto")
+    options = {"epochs": job.epochs, "batch_size": job.batch_size, "seed": job.seed, "compute": compute}
+    options |= {"optimizer": "sgd", "learning_rate": job.learning_rate, "momentum": job.momentum}
+    fit(network, splits.train, splits.val, **options)
+    return compute.for_network(network).precision
+
+
+def pytorch(network: nn.Module, job: SimpleNamespace) -> str:
+    """A plain loop, as a good student would write it."""
+    torch.manual_seed(job.seed)
+    train_loader, val_loader = _loaders(job)
+    optimizer = torch.optim.SGD(network.parameters(), lr=job.learning_rate, momentum=job.momentum)
+    for epoch in range(1, job.epochs + 1):
+        network.train()
+        for images, labels in train_loader:
+            loss = F.cross_entropy(network(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        network.eval()
+        loss, correct, seen = 0.0, 0, 0
+        with torch.inference_mode():
+            for images, labels in val_loader:
+                logits = network(images)
+                loss += F.cross_entropy(logits, labels, reduction="sum").item()
+                correct += (logits.argmax(dim=1) == labels).sum().item()
+                seen += len(labels)
+        print(f"epoch {epoch}: validation loss {loss / seen:.3f}, accuracy {correct / seen:.1%}")
+    return "float32"
+
+
+def lightning(network: nn.Module, job: SimpleNamespace) -> str:
+    """As its documentation has it, without what costs time and is not needed here.
+
+    That is: no logger, no checkpoints, no progress bar, no summary of the network, no trial of the validation before.
+    """
+    import lightning as L
+
+    class Classifier(L.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+            images, labels = batch
+            return F.cross_entropy(self.network(images), labels)
+
+        def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
+            images, labels = batch
+            logits = self.network(images)
+            self.log("val_loss", F.cross_entropy(logits, labels))
+            self.log("val_accuracy", (logits.argmax(dim=1) == labels).float().mean())
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), lr=job.learning_rate, momentum=job.momentum)
+
+    L.seed_everything(job.seed, verbose=False)
+    without = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    options = dict.fromkeys(without, False) | {"num_sanity_val_steps": 0}
+    trainer = L.Trainer(accelerator="cpu", devices=1, max_epochs=job.epochs, **options)
+    trainer.fit(Classifier(), *_loaders(job))
+    return "float32"
+
+
+def fastai(network: nn.Module, job: SimpleNamespace) -> str:
+    """As its documentation has it, without progress bar and table of results.
+
+    ``persistent_workers`` would change nothing: fastai starts new workers in each epoch whatever it says (fastai/fastai
+    issue 3734). ``drop_last=False``, so that it makes as many steps as the others.
+    """
+    from fastai.vision.all import ImageDataLoaders, Learner, OptimWrapper, accuracy, set_seed
+
+    set_seed(job.seed)
+    options = {"bs": job.batch_size, "num_workers": os.cpu_count(), "drop_last": False, "device": torch.device("cpu")}
+    loaders = ImageDataLoaders.from_folder(job.folder, train="train", valid="val", **options)
+    sgd = partial(OptimWrapper, opt=torch.optim.SGD, momentum=job.momentum)
+    learner = Learner(loaders, network, loss_func=F.cross_entropy, opt_func=sgd, metrics=accuracy)
+    with learner.no_bar(), learner.no_logging():
+        learner.fit(job.epochs, lr=job.learning_rate)
+    return "float32"
+
+
+def _loaders(job: SimpleNamespace) -> tuple[DataLoader, DataLoader]:
+    """Of the training and the validation images: float batches from 0 to 1, decoded by worker processes."""
+    from torchvision import transforms
+    from torchvision.datasets import ImageFolder
+
+    train, val = (ImageFolder(f"{job.folder}/{split}", transforms.ToTensor()) for split in ("train", "val"))
+    options = {"batch_size": job.batch_size, "num_workers": os.cpu_count(), "persistent_workers": True}
+    return DataLoader(train, shuffle=True, **options), DataLoader(val, **options)
+
+
+CONTESTANTS = ("ours", "ours, float32", "pytorch", *filter(find_spec, ("lightning", "fastai")))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="a folder with train/<class>/* and test/<class>/*")
     parser.add_argument("--images", type=int, default=10_000, help="to train with (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=3, help="two or more (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
     parser.add_argument("--batch-size", type=int, default=128, help="default: %(default)s")
-    options = parser.parse_args(argv)
-    print(f"Not installed: {', '.join(sorted({*PEERS} - {*CONTESTANTS})) or 'none'}")
-    processor = choose_compute("cpu").description.split(",")[0]
-    print(f"{processor}, {os.cpu_count()} threads each, Python {platform.python_version()}, torch {torch.__version__}")
-    rows = []
+    options, rows = parser.parse_args(), []
     with tempfile.TemporaryDirectory() as images:
-        num_classes = _link(options.data, Path(images), options.images)
+        job = {"folder": images, "num_classes": _link(options.data, Path(images), options.images)}
+        job |= {"epochs": options.epochs, "batch_size": options.batch_size, "learning_rate": 0.02, "momentum": 0.9}
         for turn, seed in enumerate(options.seeds):
             first = turn % len(CONTESTANTS)
             for name in (*CONTESTANTS[first:], *CONTESTANTS[:first]):
-                job = {"contestant": name, "folder": images, "seed": seed, "num_classes": num_classes}
-                job |= {"epochs": options.epochs, "batch_size": options.batch_size}
-                rows.append({"contestant": name, "seed": seed} | _train_in_a_process(job))
-                print(rows[-1], f"load {psutil.getloadavg()[0]:.1f}", flush=True)
-    runs = pd.DataFrame(rows)
-    print(f"\n{options.images:,} training images, {options.epochs} epochs; medians of the seeds:\n")
-    print(results(runs, options.images), ratios(runs), sep="\n\n")
-    return 0
+                rows.append(_in_a_process(job | {"contestant": name, "seed": seed}))
+                print(rows[-1], flush=True)
+    seconds = pd.DataFrame(rows).set_index(["contestant", "seed"])
+    table = seconds.assign(**{part: options.images / seconds[part] for part in ("epoch 1", "later")})
+    medians = table.groupby(["contestant", "precision"], sort=False).median()
+    print("\nStart-up in seconds, images a second, accuracy: medians of the seeds", medians.round(3), sep="\n\n")
+    for name, peer in itertools.product(CONTESTANTS[:2], CONTESTANTS[2:]):
+        their, our = (seconds.loc[each, ["epoch 1", "later"]] for each in (peer, name))
+        times = (their / our).agg(["median", "min", "max"])
+        print(f"\n{name} against {peer}, times as fast:\n{times.round(2)}")
 
 
-def results(runs: pd.DataFrame, num_images: int) -> str:
-    """Each contestant's start-up in seconds, images a second, and test accuracy: medians over the seeds."""
-    rates = runs.assign(**{part: num_images / runs[part] for part in ("epoch 1", "later")})
-    table = rates.drop(columns="seed").groupby(["contestant", "precision"], sort=False).median()
-    return table.round({"start-up": 1, "epoch 1": 0, "later": 0, "accuracy": 3}).to_string()
-
-
-def ratios(runs: pd.DataFrame) -> str:
-    """How many times as fast ours are as each peer: median, least and most of the ratios within a seed."""
-    seconds, lines = runs.set_index(["contestant", "seed"])[["epoch 1", "later"]], []
-    for ours, peer in itertools.product(CONTESTANTS[:2], CONTESTANTS[2:]):
-        times = seconds.loc[peer] / seconds.loc[ours]
-        lines.append(f"{ours} against {peer}:\n{times.agg(['median', 'min', 'max']).round(2).to_string()}")
-    return "\n".join(lines)
-
-
-def _link(data: Path, images: Path, number: int) -> int:
+def _link(images: Path, links: Path, number: int) -> int:
     """A folder of links, so that all contestants read the same files, as many of each class; the number of classes."""
-    classes = sorted(path.name for path in data.glob("train/*") if path.is_dir())
-    each, few = number // max(1, len(classes)), number // max(1, 5 * len(classes))
+    classes = sorted(path.name for path in images.glob("train/*") if path.is_dir())
+    each, few = number // len(classes), number // (5 * len(classes))
     for place, name in enumerate(classes):
-        train, test = (sorted((data / part / name).iterdir()) for part in ("train", "test"))
+        train, test = (sorted((images / part / name).iterdir()) for part in ("train", "test"))
         for files in (train, test):
             random.Random(0).shuffle(files)
         if len(train) < each + few or len(test) < few:
-            raise WorkbookError(f"class {name} has too few images: take a smaller --images")
+            sys.exit(f"class {name} has too few images: take a smaller --images")
         for split, files in {"train": train[:each], "val": train[each : each + few], "test": test[:few]}.items():
             # With a number in front, since "2" comes before "10" for some contestants and after it for others.
-            target = images / split / f"{place:04d} {name}"
+            target = links / split / f"{place:04d} {name}"
             target.mkdir(parents=True)
             for file in files:
                 (target / file.name).symlink_to(file.resolve())
     return len(classes)
 
 
-def _train_in_a_process(job: dict) -> dict:
+def _in_a_process(job: dict) -> dict:
     with tempfile.TemporaryDirectory() as scratch:
         environment = {"OMP_NUM_THREADS": str(os.cpu_count()), **os.environ, "WORKBOOK_DATA": scratch}
         code = "import sys; from tests.benchmarks import loop; loop.train(*sys.argv[1:])"
         call = [sys.executable, "-c", code, json.dumps(job), str(time.time())]
-        done = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise WorkbookError(f"{job['contestant']}, seed {job['seed']}, failed:\n{done.stderr[-2000:]}")
+        done = subprocess.run(call, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def train(described: str, began: str) -> None:
     """In a process: one training; prints what it took, as JSON."""
-    job = SimpleNamespace(**json.loads(described), learning_rate=0.02, momentum=0.9, workers=os.cpu_count())
-    job.precision = "float32" if "float32" in job.contestant else "auto"
-    contestant = getattr(contestants, job.contestant.split(",")[0])
+    job = SimpleNamespace(**json.loads(described))
+    contestant = globals()[job.contestant.split(",")[0]]
     network = models.resolution_cnn(job.num_classes, mean=(0.5,) * 3, std=(0.25,) * 3, image_size=32, seed=job.seed)
     # The first optimizer makes PyTorch import its compiler. Some libraries have done so by now: let everybody.
     torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])
     steps: list[float] = []  # the time at the end of each
     register_optimizer_step_post_hook(lambda *_: steps.append(time.perf_counter()))
 
-    took, opened = {"start-up": time.time() - float(began)}, time.perf_counter()
+    took = {"contestant": job.contestant, "seed": job.seed, "start-up": time.time() - float(began)}
+    opened = time.perf_counter()
     took["precision"] = contestant(network, job)
     in_epoch = math.ceil(sum(1 for _ in Path(job.folder, "train").glob("*/*")) / job.batch_size)
-    if len(steps) != in_epoch * job.epochs:
-        raise WorkbookError(f"{job.contestant} made {len(steps)} steps, not {job.epochs} epochs of {in_epoch}")
+    assert len(steps) == in_epoch * job.epochs, f"{job.contestant} made {len(steps)} steps"
     took["epoch 1"] = steps[in_epoch - 1] - opened
     took["later"] = (steps[-1] - steps[in_epoch - 1]) / (job.epochs - 1)
     test = folder.read(Path(job.folder), image_size=32, channels=3, cache=None)["test"]
     with torch.inference_mode():
         logits = torch.cat([network.eval()(images) for images in test.images.split(256)])
     print(json.dumps({**took, "accuracy": evaluate.accuracy(logits, test.labels)}))
+
+
+if __name__ == "__main__":
+    main()
