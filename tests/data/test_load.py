@@ -98,15 +98,6 @@ def test_fashion_mnist_is_read_with_its_labels_packed_or_not(fashion, tmp_path, 
     assert where.endswith(splits.source.where)
 
 
-@pytest.mark.parametrize("damage", ["cut off", "no gzip"])
-def test_a_damaged_idx_file_is_named(fashion, tmp_path, damage):
-    file = fashion / "train-images-idx3-ubyte.gz"
-    cut_off = gzip.compress(gzip.decompress(file.read_bytes())[:-100])
-    file.write_bytes(cut_off if damage == "cut off" else b"<html>not found</html>")
-    with pytest.raises(data.DataError, match=r"Fashion-MNIST in .* can't be read .* fetch fashion_mnist"):
-        data.load("fashion_mnist", own="fashion_mnist", root=tmp_path)
-
-
 @pytest.mark.parametrize("fine", [False, True])
 def test_cifar_is_read_with_its_labels(tmp_path, cifar, fine):
     cifar(fine=fine)
@@ -118,11 +109,23 @@ def test_cifar_is_read_with_its_labels(tmp_path, cifar, fine):
         assert (part.images[:, 1, 0] == 200).all() and (part.images[:, 1, 1:] == 0).all()
 
 
-def test_a_cifar_file_that_is_another_is_never_unpickled(tmp_path, cifar, monkeypatch):
-    (cifar() / "data_batch_3").write_bytes(pickle.dumps({"data": None}))
+@pytest.mark.parametrize(
+    ("name", "file", "damage"),
+    [
+        ("Fashion-MNIST", "train-images-idx3-ubyte.gz", lambda whole: gzip.compress(gzip.decompress(whole)[:-100])),
+        ("Fashion-MNIST", "train-images-idx3-ubyte.gz", lambda whole: b"<html>not found</html>"),
+        ("CIFAR-10", "data_batch_3", lambda whole: pickle.dumps({"data": None})),
+    ],
+)
+def test_a_damaged_file_is_named_and_another_than_cifars_never_unpickled(
+    fashion, cifar, tmp_path, monkeypatch, name, file, damage
+):
+    path = (cifar() if name == "CIFAR-10" else fashion) / file
+    path.write_bytes(damage(path.read_bytes()))
     monkeypatch.setattr(pickle, "load", lambda *_, **__: pytest.fail("unpickled"))
-    with pytest.raises(data.DataError, match=r"CIFAR-10 in cifar-10-batches-py can't be read .* fetch cifar10"):
-        data.load("cifar10", own="cifar10", root=tmp_path)
+    command = {"CIFAR-10": "cifar10", "Fashion-MNIST": "fashion_mnist"}[name]
+    with pytest.raises(data.DataError, match=rf"{name} in .* can't be read .* fetch {command}"):
+        data.load(command, own=command, root=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ import shutil
 import signal
 import time
 
-import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
 
 from helpers import WorkbookError, models, train
+from tests.train.same import assert_same
 
 
 @pytest.fixture
@@ -39,83 +39,59 @@ def dropout_network():
     return models.arc3(4, mean=(0.5,) * 3, std=(0.25,) * 3, image_size=12, dropout=0.3, seed=0)
 
 
-def assert_equal(network, result, other, expected):
-    """Bit for bit; only the clock may differ."""
-    torch.testing.assert_close(dict(network.state_dict()), dict(other.state_dict()), rtol=0, atol=0)
-    torch.testing.assert_close(result.best_state, expected.best_state, rtol=0, atol=0)
-    one, two = (each.history.drop(columns="seconds") for each in (result, expected))
-    pd.testing.assert_frame_equal(one, two, check_exact=True)
-    assert result.best_epoch == expected.best_epoch
-
-
 def press_ctrl_c():
     os.kill(os.getpid(), signal.SIGINT)
 
 
+def break_down():
+    raise ZeroDivisionError
+
+
+# Steps are left out in float16 until the gradients' scale fits.
+FLOAT16 = {"loss": lambda logits, labels: 1000 * F.cross_entropy(logits, labels), "learning_rate": 1e-6}
+
+
 @pytest.mark.parametrize(
-    ("with_file", "step", "where", "optimizer", "precision"),
+    ("leave", "step", "kept", "precision", "options"),
     [
-        (False, 1, "1, after 1", "adam", "float32"),
-        (True, 6, "2, after 2", "adam", "float32"),
-        (True, 10, "3, after 2", "sgd", "bfloat16"),
-        (True, 11, "3, after 3", "sgd", "float16"),
+        (press_ctrl_c, 1, 0, "float32", {}),  # without a folder for checkpoints
+        (press_ctrl_c, 6, 6, "float32", {}),
+        (press_ctrl_c, 10, 10, "bfloat16", {"optimizer": "sgd"}),
+        (press_ctrl_c, 11, 11, "float16", {"optimizer": "sgd", **FLOAT16}),
+        (break_down, 11, 8, "float32", {"checkpoint_every": 2}),
+        (None, 4, 4, "float32", {}),  # at the end of a shorter training
     ],
 )
-def test_ctrl_c_stops_after_a_batch_and_a_new_network_goes_on_from_its_checkpoint(
-    make_images, tmp_path, at_step, monkeypatch, with_file, step, where, optimizer, precision
+def test_a_training_goes_on_from_where_it_was_left_and_a_finished_one_trains_no_more(
+    make_images, tmp_path, at_step, monkeypatch, leave, step, kept, precision, options
 ):
+    """After so many steps, of four an epoch; of which so many are kept."""
     images, val, whole, network = make_images(8, size=12), make_images(3, size=12), dropout_network(), dropout_network()
-    options = {"epochs": 3, "batch_size": 8, "optimizer": optimizer, "augment": train.RandomAffine(degrees=10)}
+    options = {"epochs": 3, "batch_size": 8, "augment": train.RandomAffine(degrees=10), **options}
     options["compute"] = train.choose_compute("cpu", precision)
-    if precision == "float16":  # steps are left out until the gradients' scale fits
-        options |= {"loss": lambda logits, labels: 1000 * F.cross_entropy(logits, labels), "learning_rate": 1e-6}
     expected = train.fit(whole, images, val, **options)
-    options["checkpoint"] = tmp_path if with_file else None
-    at_step(step, press_ctrl_c)
-    with pytest.raises(train.TrainingStopped, match=f"stopped in epoch {where} of its 4 batches") as stopped:
-        train.fit(dropout_network(), images, val, **options)
-    assert ("go on from there" in str(stopped.value)) == with_file
-    history = stopped.value.result.history
-    assert len(history) == step // 4 and "val_accuracy" in history
+    options["checkpoint"] = tmp_path if kept else None
+    if leave is None:
+        train.fit(dropout_network(), images, val, **options | {"epochs": step // 4})
+    else:
+        at_step(step, leave)
+        with pytest.raises((train.TrainingStopped, ZeroDivisionError)) as error:
+            train.fit(dropout_network(), images, val, **options)
+    if leave is press_ctrl_c:
+        assert f"stopped in epoch {step // 4 + 1}, after {step % 4} of its 4 batches" in str(error.value)
+        assert ("go on from there" in str(error.value)) == bool(kept)
+        history = error.value.result.history
+        assert len(history) == step // 4 and "val_accuracy" in history
 
     monkeypatch.undo()
     steps = at_step(0, None)
     result = train.fit(network, images, val, **options)
-    assert len(steps) == (12 - step if with_file else 12) and result.resumed_from == (step // 4 if with_file else 0)
-    assert_equal(network, result, whole, expected)
+    assert len(steps) == 12 - kept and result.resumed_from == kept // 4
+    assert_same(network, result, whole, expected)
+    again = train.fit(dropout_network(), images, val, **options)
+    assert again.resumed_from == (3 if kept else 0) and len(steps) == (12 - kept if kept else 24)
     with pytest.raises(KeyboardInterrupt):  # as usual after a training
         press_ctrl_c()
-
-
-def test_a_longer_training_starts_from_a_shorter_one_and_a_finished_one_trains_no_more(
-    make_images, cpu, tmp_path, at_step
-):
-    images, whole, longer = make_images(4), small_network(), small_network()
-    expected = train.fit(whole, images, images, epochs=5, compute=cpu)
-    train.fit(small_network(), images, images, epochs=2, checkpoint=tmp_path, compute=cpu)
-    result = train.fit(longer, images, images, epochs=5, checkpoint=tmp_path, compute=cpu)
-    assert result.resumed_from == 2
-    assert_equal(longer, result, whole, expected)
-    steps = at_step(0, None)
-    for epochs in (2, 5):
-        again = train.fit(small_network(), images, images, epochs=epochs, checkpoint=tmp_path, compute=cpu)
-        assert again.resumed_from == len(again.history) == epochs
-    assert not steps
-
-
-def test_a_training_that_an_error_ends_goes_on_from_the_last_checkpoint(
-    make_images, cpu, tmp_path, at_step, monkeypatch
-):
-    images, whole, network = make_images(8, size=12), dropout_network(), dropout_network()
-    options = {"epochs": 5, "batch_size": 8, "checkpoint_every": 2, "compute": cpu}
-    expected = train.fit(whole, images, images, **options)
-    at_step(14, lambda: 1 / 0)  # of four an epoch
-    with pytest.raises(ZeroDivisionError):
-        train.fit(dropout_network(), images, images, checkpoint=tmp_path, **options)
-    monkeypatch.undo()
-    result = train.fit(network, images, images, checkpoint=tmp_path, **options)
-    assert result.resumed_from == 2
-    assert_equal(network, result, whole, expected)
 
 
 CHANGES = {

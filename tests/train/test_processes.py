@@ -7,12 +7,12 @@ import threading
 import time
 from functools import partial
 
-import pandas as pd
 import pytest
 import torch
 
 from helpers import WorkbookError, models, train
 from helpers.train import processes
+from tests.train.same import assert_same
 
 pytestmark = pytest.mark.slow
 
@@ -46,14 +46,9 @@ def make_trainings(networks, make_images, cpu, **options):
     ]
 
 
-def assert_equal(expected, results, networks, others):
-    for one, other in zip(expected, results, strict=True):
-        pd.testing.assert_frame_equal(*(r.history.drop(columns="seconds") for r in (one, other)), check_exact=True)
-        assert (one.best_epoch, one.cached_layers) == (other.best_epoch, other.cached_layers)
-        torch.testing.assert_close(one.best_state, other.best_state, rtol=0, atol=0)
-    for one, other in zip(networks, others, strict=True):
-        torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=0, atol=0, check_stride=True)
-        assert not other.training
+def assert_all_same(expected, results, networks, others):
+    for each in zip(others, results, networks, expected, strict=True):
+        assert_same(*each)
 
 
 def test_they_equal_the_plain_loop_bit_for_bit_and_share_its_checkpoints(make_images, cpu, tmp_path):
@@ -61,11 +56,11 @@ def test_they_equal_the_plain_loop_bit_for_bit_and_share_its_checkpoints(make_im
     expected = [training() for training in make_trainings(networks, make_images, cpu, epochs=2)]
     assert expected[1].cached_layers
     results = train.side_by_side(make_trainings(others, make_images, cpu, epochs=2, checkpoint=tmp_path))
-    assert_equal(expected, results, networks, others)
+    assert_all_same(expected, results, networks, others)
     again = make_networks()
     resumed = [training() for training in make_trainings(again, make_images, cpu, epochs=2, checkpoint=tmp_path)]
     assert [result.resumed_from for result in resumed] == [2, 2, 2]
-    assert_equal(expected, results, networks, again)
+    assert_all_same(expected, results, networks, again)
 
 
 def test_ctrl_c_stops_all_at_the_end_of_a_batch_and_they_go_on_from_there(make_images, cpu, tmp_path):
@@ -88,7 +83,7 @@ def test_ctrl_c_stops_all_at_the_end_of_a_batch_and_they_go_on_from_there(make_i
     results = train.side_by_side(make_trainings(others, make_images, cpu, **options))
     assert sum(result.resumed_from for result in results) > 0
     expected = [training() for training in make_trainings(networks, make_images, cpu, epochs=30)]
-    assert_equal(expected, results, networks, others)
+    assert_all_same(expected, results, networks, others)
 
 
 class Counting:
