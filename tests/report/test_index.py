@@ -1,5 +1,6 @@
 """The page over all notebooks of a profile, from what their last runs left."""
 
+import json
 from dataclasses import replace
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -14,9 +15,7 @@ from helpers.report import index, render
 from helpers.report.document import Document, Failure, Provenance, read
 from helpers.report.workspace import Settings
 from tests.command import executed_cell
-from tests.report.documents import document, figure
-
-NASTY = "<script>alert('x')</script> & \"quoted\""
+from tests.report.documents import EVERY_KIND, FAILURE, NASTY, ODD_TABLE, document, figure
 
 
 def made(name: str, *blocks, warning: str = "", difference: str = "+10.00 points", **fields) -> Document:
@@ -98,6 +97,18 @@ def test_one_table_holds_all_results_reported_earlier(tmp_path, documents):
     results = [f"Accuracy {NASTY}, %", "80.00", "90.00", "+10.00"]
     titles = [f"Title of 01_a {NASTY}"], [f"Title of 02_b {NASTY} stand-in data"]
     assert shown == [titles[0], results, titles[1], [*results[:3], "–"]]
+
+
+def test_numbers_are_strict_json_with_all_that_was_recorded():
+    number = {"label": "Accuracy", "value": 0.5, "std": float("nan"), "runs": 3, "reported": 0.6}
+    about = {"numbers": {"accuracy": {"name": "accuracy", **number}}, "parameters": {"RATE": float("inf"), "LIST": [1]}}
+    content = index.numbers(document(ODD_TABLE, EVERY_KIND[0], FAILURE, **about), name="01_a", profile="quick")
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    assert content["error"] == {"name": "ValueError", "message": FAILURE.message, "cell": 3}
+    assert content["parameters"] == {"RATE": None, "LIST": [1]}
+    assert content["numbers"] == {"accuracy": number | {"std": None}}
+    assert content["tables"]["scores"]["values"] == ODD_TABLE.values
+    assert content["stand_in"].startswith("STAND-IN DATA")
 
 
 def test_the_finding_opens_the_conclusion_or_is_the_last_reading():
