@@ -84,9 +84,7 @@ def per_class(logits: Array, labels: Array, class_names: Sequence[Any]) -> pd.Da
     """
     from sklearn import metrics
 
-    scores, truth = _checked(logits, labels)
-    if len(class_names) != scores.shape[1]:
-        raise WorkbookError(f"{len(class_names)} class names for {scores.shape[1]} classes: give one name a class")
+    scores, truth = _checked(logits, labels, class_names)
     guesses, classes = scores.argmax(axis=1), np.arange(scores.shape[1])
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
         truth, guesses, labels=classes, zero_division=0
@@ -124,69 +122,31 @@ def worst_confusions(matrix: NDArray[Any], class_names: Sequence[str], top: int 
     return frame.sort_values(["count", "share"], ascending=False, kind="stable", ignore_index=True).head(top)
 
 
-@dataclass(frozen=True, repr=False)
-class RocCurve:
-    """True against false positive rate over all thresholds, float64 (T,) each; empty, with NaN, where undefined.
-
-    Attributes:
-        auc: the area under it: how often an image of the class has a higher probability of it than one of another.
-        low, high: ends of its 95 % interval over other images; NaN for a mean of curves.
-    """
-
-    fpr: NDArray[np.float64]
-    tpr: NDArray[np.float64]
-    auc: float
-    low: float = math.nan
-    high: float = math.nan
-
-
-@dataclass(frozen=True, repr=False)
-class RocCurves:
-    """ROC curves, each class against the rest.
-
-    Attributes:
-        classes: one curve a class; undefined for a class without images, or with no images of other classes.
-        macro: the mean of the classes' true positive rates, interpolated at the same false positive rates; its AUC is
-            the mean of the classes' AUCs. Undefined classes are left out.
-    """
-
-    classes: tuple[RocCurve, ...]
-    macro: RocCurve
-
-    @property
-    def auc(self) -> NDArray[np.float64]:
-        """The AUC of each class, (K,)."""
-        return np.array([curve.auc for curve in self.classes])
-
-
-def roc(logits: Array, labels: Array) -> RocCurves:
-    """ROC curves of the softmax probabilities, each class against the rest (see `RocCurves`).
+def roc(logits: Array, labels: Array, class_names: Sequence[Any]) -> pd.DataFrame:
+    """ROC curves of the softmax probabilities, each class against the rest: one row a class, the index named "class".
 
     The interval of an AUC has Hanley and McNeil's variance ("The meaning and use of the area under a receiver
     operating characteristic curve", Radiology 143, 1982) at its own ends, as method 3 of Newcombe (Statistics in
     Medicine 25, 2006) has it: it ends at 1, and it is no single point where all images are in the right order.
+
+    Returns:
+        ``auc``, the area under the curve: how often an image of the class has a higher probability of it than one of
+        another; ``low`` and ``high``, the ends of its 95 % interval over other images; ``fpr`` and ``tpr``, the false
+        and the true positive rates over all thresholds, float64 (T,) each. NaN, and empty rates, for a class without
+        images, or with no images of other classes.
     """
     from sklearn import metrics
 
-    undefined = RocCurve(np.empty(0), np.empty(0), math.nan)
-
-    def curve(positive: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> RocCurve:
-        if positive.all() or not positive.any():
-            return undefined
-        fpr, tpr, _ = metrics.roc_curve(positive, probabilities)
-        area = float(metrics.auc(fpr, tpr))
-        return RocCurve(fpr, tpr, area, *_auc_interval(area, positive.sum(), (~positive).sum()))
-
-    scores, truth = _checked(logits, labels)
-    probabilities = np.exp(_log_softmax(scores))
-    curves = tuple(curve(truth == k, probabilities[:, k]) for k in range(scores.shape[1]))
-    defined = [each for each in curves if len(each.fpr)]
-    if not defined:
-        return RocCurves(curves, undefined)
-    grid = np.linspace(0, 1, 1001)
-    mean = np.mean([np.interp(grid, each.fpr, each.tpr) for each in defined], axis=0)
-    # Every curve starts at (0, 0), also one that rises at once.
-    return RocCurves(curves, RocCurve(np.r_[0, grid], np.r_[0, mean], float(np.mean([each.auc for each in defined]))))
+    scores, truth = _checked(logits, labels, class_names)
+    rows = []
+    for k, probabilities in enumerate(np.exp(_log_softmax(scores)).T):
+        positive, row = truth == k, (math.nan, math.nan, math.nan, np.empty(0), np.empty(0))
+        if positive.any() and not positive.all():
+            fpr, tpr, _ = metrics.roc_curve(positive, probabilities)
+            area = float(metrics.auc(fpr, tpr))
+            row = area, *_auc_interval(area, positive.sum(), (~positive).sum()), fpr, tpr
+        rows.append(row)
+    return pd.DataFrame(rows, pd.Index(list(class_names), name="class"), ["auc", "low", "high", "fpr", "tpr"])
 
 
 def _auc_interval(auc: float, positives: int, negatives: int) -> tuple[float, float]:
@@ -199,7 +159,9 @@ def _auc_interval(auc: float, positives: int, negatives: int) -> tuple[float, fl
     return inside.min(), inside.max()
 
 
-def _checked(logits: Array, labels: Array) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _checked(
+    logits: Array, labels: Array, class_names: Sequence[Any] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Logits as float64 (N, K) and labels as int64 (N,), or an error that says what is wrong with them."""
     scores, truth = _array(logits), _array(labels)
     if scores.ndim != 2 or scores.shape[1] == 0:
@@ -216,6 +178,8 @@ def _checked(logits: Array, labels: Array) -> tuple[NDArray[np.float64], NDArray
         raise WorkbookError(f"logits of {len(bad)} images are NaN or infinite (first: {bad[0]}): training diverged?")
     if truth.min() < 0 or truth.max() >= scores.shape[1]:
         raise WorkbookError(f"labels lie between {truth.min()} and {truth.max()}, outside 0 … {scores.shape[1] - 1}")
+    if class_names is not None and len(class_names) != scores.shape[1]:
+        raise WorkbookError(f"{len(class_names)} class names for {scores.shape[1]} classes: give one name a class")
     return scores, truth.astype(np.int64)
 
 

@@ -66,8 +66,8 @@ DRAWINGS = {
     "learning_curves": lambda **k: plots.learning_curves(history(), resume_epoch=5, **k),
     "compare_curves": lambda **k: plots.compare_curves({"$a$": history(), "_b": [history(), history(shift=0.1)]}, **k),
     "confusion": lambda **k: plots.confusion(evaluate.confusion(*logits()), AWKWARD, **k),
-    "auc": lambda **k: plots.auc(dict.fromkeys(["$n$", "_m"], evaluate.roc(*logits())), AWKWARD, **k),
-    "roc": lambda **k: plots.roc(evaluate.roc(*logits()), AWKWARD, **k),
+    "auc": lambda **k: plots.auc(dict.fromkeys(["$n$", "_m"], evaluate.roc(*logits(), AWKWARD)), **k),
+    "roc": lambda **k: plots.roc(evaluate.roc(*logits(), AWKWARD), **k),
     "bars_with_error": lambda **k: plots.bars_with_error(METHODS, METHODS * 0 + 0.01, **k),
     "setting_curves": lambda **k: plots.setting_curves(METHODS, METHODS * 0 + 0.01, **k),
     "sample_grid": lambda: plots.sample_grid(
@@ -378,30 +378,34 @@ def test_confusion_of_many_classes_stays_readable(size, text, names):
 def test_roc_draws_the_mean_and_the_worst_classes_and_a_corner_on_a_logarithmic_axis():
     names = [f"_class ${i}$" for i in range(12)]
     values, labels = logits(300, 12)
-    curves = evaluate.roc(values - np.eye(12)[labels], labels)
-    ax, worst = plots.roc(curves, names), np.argsort(curves.auc)[:3]
-    expected = {"mean of all classes": curves.macro, **{names[k]: curves.classes[k] for k in worst}}
-    for label, curve in expected.items():
-        np.testing.assert_array_equal(lines_of(ax)[label].get_xydata(), np.c_[curve.fpr, curve.tpr])
-    entries = [*(f"AUC {c.auc:.3f}  {name}" for name, c in expected.items()), "AUC 0.500  chance"]
-    assert named(ax.get_legend()) == entries and ax.get_xscale() == "linear"
-    points = ax.workbook["frame"].set_index("curve").loc[f"mean of all classes (AUC {curves.macro.auc:.3f})"]
-    np.testing.assert_array_equal(points, np.c_[curves.macro.fpr, curves.macro.tpr])
-    cornered = plots.roc(evaluate.roc(values + np.eye(12)[labels], labels), names)
+    curves = evaluate.roc(values - np.eye(12)[labels], labels, names)
+    ax, mean, worst = plots.roc(curves), curves["auc"].mean(), curves["auc"].nsmallest(3)
+    for name in worst.index:
+        rates = np.c_[curves.loc[name, "fpr"], curves.loc[name, "tpr"]]
+        np.testing.assert_array_equal(lines_of(ax)[name].get_xydata(), rates)
+    entries = [f"AUC {area:.3f}  {name}" for name, area in {"mean of all classes": mean, **worst}.items()]
+    assert named(ax.get_legend()) == [*entries, "AUC 0.500  chance"] and ax.get_xscale() == "linear"
+    points = ax.workbook["frame"].set_index("curve").loc[f"mean of all classes (AUC {mean:.3f})"].to_numpy()
+    np.testing.assert_array_equal(lines_of(ax)["mean of all classes"].get_xydata(), points)
+    means = [np.mean([np.interp(x, c.fpr, c.tpr) for c in curves.itertuples()]) for x in (0.05, 0.3, 0.8)]
+    assert np.interp([0.05, 0.3, 0.8], *points.T) == pytest.approx(means, abs=1e-3)
+    assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(mean, abs=2e-3)
+    cornered = plots.roc(evaluate.roc(values + np.eye(12)[labels], labels, names))
     assert cornered.get_xscale() == "log" and all(line.get_xdata().min() > 0 for line in cornered.lines[1:])
-    undefined = plots.roc(evaluate.roc(np.array([[0.5]]), np.array([0])), "a")
+    undefined = plots.roc(evaluate.roc(np.array([[0.5]]), np.array([0]), "a"))
     assert "not defined" in named(undefined.get_legend())[0]
 
 
 def test_areas_stand_at_their_class_and_network_with_their_intervals():
-    found = {"one": evaluate.roc(*logits(300, 30)), "other": evaluate.roc(*logits(300, 30, seed=1))}
     names = [f"class {i}" for i in range(30)]
-    ax = plots.auc(found, names)
-    shown = sorted(np.argsort((found["one"].auc + found["other"].auc) / 2)[:25])  # the smallest areas, in order
-    assert [label.get_text() for label in ax.get_yticklabels()] == [names[k] for k in shown]
-    told = {(network, names[k]): found[network].auc[k] for network in found for k in shown}
+    found = {"one": evaluate.roc(*logits(300, 30), names), "other": evaluate.roc(*logits(300, 30, seed=1), names)}
+    ax = plots.auc(found)
+    smallest = (found["one"]["auc"] + found["other"]["auc"]).nsmallest(25).index
+    shown = [name for name in names if name in smallest]
+    assert [label.get_text() for label in ax.get_yticklabels()] == shown
+    told = {(network, name): found[network].loc[name, "auc"] for network in found for name in shown}
     assert said_by(ax) == ("points", told)
-    ends = [(found[network].classes[k].low, found[network].classes[k].high) for network in found for k in shown]
+    ends = [found[network].loc[name, ["low", "high"]] for network in found for name in shown]
     np.testing.assert_allclose([segment[:, 0] for segment in whiskers(ax)], ends)
 
 
@@ -488,8 +492,6 @@ def test_heat_stands_beside_the_image_and_wrong_predictions_are_marked(channels)
     ("draw", "message"),
     [
         (lambda: plots.setting_curves(METHODS, METHODS.iloc[:1]), "same rows"),
-        (lambda: plots.roc(evaluate.roc(*logits(k=2)), "a"), "1 class names"),
-        (lambda: plots.auc({}, "a"), "curves of 0 classes"),
         (lambda: plots.confusion(np.eye(3), "ab"), "shape"),
         (lambda: plots.class_gallery(images(2).float(), [0, 1], PERSIAN), "uint8"),
         (lambda: plots.sample_grid(images(1), [0], PERSIAN, predictions=[5]), "5 names"),

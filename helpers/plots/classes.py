@@ -12,7 +12,6 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from helpers import WorkbookError
-from helpers.evaluate import RocCurves
 from helpers.phrases import set_apart
 from helpers.plots import style
 from helpers.plots.style import drawn, styled
@@ -71,70 +70,67 @@ def confusion(matrix: NDArray[Any], class_names: Sequence[str], *, ax: Axes | No
 
 
 @styled
-def auc(curves: Mapping[str, RocCurves], class_names: Sequence[str], *, ax: Axes | None = None) -> Axes:
+def auc(curves: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> Axes:
     """The areas under the ROC curves of some networks, class by class, as points with their 95 % intervals.
 
     Of more than 25 classes those are shown whose areas are the smallest.
 
     Args:
         curves: network -> what `helpers.evaluate.roc` gives for it, all on the same images.
-        class_names: K names.
     """
-    areas = pd.DataFrame({str(network): found.auc for network, found in curves.items()})
-    if areas.empty or len(areas) != len(class_names):
-        raise WorkbookError(f"{len(class_names)} class names for the ROC curves of {len(areas)} classes")
+    areas = pd.DataFrame({network: found["auc"].to_numpy() for network, found in curves.items()})
     shown = np.sort(areas.mean(axis=1).sort_values(kind="stable").index[:MOST_SHOWN])
     step = 0.7 / len(curves)
     ax = style.axes_or_new(ax, height=0.9 + len(shown) * max(0.2, 0.09 * len(curves) + 0.05))
     points, frames = [], []
     for i, (network, found) in enumerate(curves.items()):
-        low, middle, high = np.array(
-            [[getattr(found.classes[k], end) for k in shown] for end in ("low", "auc", "high")]
-        )
+        low, middle, high = found[["low", "auc", "high"]].to_numpy()[shown].T
         places = np.arange(len(shown)) + (i - (len(curves) - 1) / 2) * step
         look = {"fmt": "os^Dv"[i % 5], "color": style.PALETTE[i % len(style.PALETTE)], "markersize": 4, "elinewidth": 1}
         points.append(ax.errorbar(middle, places, xerr=[middle - low, high - middle], **look))
+        names = [str(name) for name in found.index[shown]]
         columns = {"network": str(network), "AUC": middle, "lowest": low, "highest": high}
-        frames.append(pd.DataFrame({"class": [str(class_names[k]) for k in shown], **columns}))
-    names = [style.shortened(class_names[k], 24) for k in shown]
-    ax.set_yticks(range(len(shown)), names, parse_math=False)
+        frames.append(pd.DataFrame({"class": names, **columns}))
+    ax.set_yticks(range(len(shown)), [style.shortened(name, 24) for name in names], parse_math=False)
     ax.set(ylim=(len(shown) - 0.5, -0.5), xlabel="area under the ROC curve (AUC)")
     style.tidy(ax, grid="x", no_ticks="y")
-    means = [f"{network} (mean {found.macro.auc:.3f})" for network, found in curves.items()]
+    means = [f"{network} (mean {found['auc'].mean():.3f})" for network, found in curves.items()]
     style.legend(ax, points, means, above=True)
     return drawn(ax, pd.concat(frames, ignore_index=True), kind="points", x="class", y="AUC", series="network")
 
 
 @styled
-def roc(curves: RocCurves, class_names: Sequence[str], *, ax: Axes | None = None) -> Axes:
+def roc(curves: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """ROC curves: the three classes with the smallest AUC and, thick, the mean over all classes.
 
-    Where the mean AUC is over 0.9, the axis of the false positive rate is logarithmic: curves that lie in one corner
-    differ only there.
+    The mean is that of the true positive rates, interpolated at the same false positive rates; its AUC is the mean of
+    the classes' AUCs. Where it is over 0.9, the axis of the false positive rate is logarithmic: curves that lie in one
+    corner differ only there.
 
     Args:
-        curves: as `helpers.evaluate.roc` gives them.
-        class_names: K names.
+        curves: as `helpers.evaluate.roc` gives them. Undefined ones are left out.
     """
-    if len(class_names) != len(curves.classes):
-        raise WorkbookError(f"{len(class_names)} class names for the ROC curves of {len(curves.classes)} classes")
-    smallest = [k for k in np.argsort(curves.auc, kind="stable")[:3] if np.isfinite(curves.auc[k])]
-    shown = [("mean of all classes", curves.macro), *((str(class_names[k]), curves.classes[k]) for k in smallest)]
+    curves = curves.dropna(subset="auc")
+    rates, mean = np.linspace(0, 1, 1001), curves["auc"].mean()
+    at_rates = [np.interp(rates, curve.fpr, curve.tpr) for curve in curves.itertuples()]
+    # Every curve starts at (0, 0), also one that rises at once.
+    points = (np.r_[0, rates], np.r_[0, np.mean(at_rates, axis=0)]) if at_rates else (np.empty(0), np.empty(0))
+    smallest = curves.sort_values("auc", kind="stable")[["auc", "fpr", "tpr"]][:3]
+    shown = [("mean of all classes", mean, *points), *smallest.itertuples(name=None)]
     ax = style.axes_or_new(ax, height=2.9)
-    start = min((curve.fpr[curve.fpr > 0].min() for _, curve in shown if len(curve.fpr)), default=0)
-    cornered, rates = curves.macro.auc > 0.9, np.linspace(0, 1, 1001)
+    start = min((fpr[fpr > 0].min() for _, _, fpr, _ in shown if len(fpr)), default=0)
     (chance,) = ax.plot(rates, rates, color=style.GREY, linewidth=0.8, linestyle=(0, (1, 2)))
     lines, labels, frames = [], [], []
-    for i, (name, curve) in enumerate(shown):
+    for i, (name, area, fpr, tpr) in enumerate(shown):
         # On a logarithmic axis there is no 0: what is found without a false alarm stands at its left end.
-        places = np.maximum(curve.fpr, start) if cornered else curve.fpr
-        lines += ax.plot(places, curve.tpr, linewidth=1.2 if i else 2, label=name, **style.line_look(i))
-        area = f"{curve.auc:.3f}" if np.isfinite(curve.auc) else "not defined"
-        labels.append(f"AUC {area}  {set_apart(style.shortened(name, 28))}")
-        points = {"false positive rate": curve.fpr, "true positive rate": curve.tpr}
-        frames.append(pd.DataFrame({"curve": f"{name} (AUC {area})", **points}))
+        places = np.maximum(fpr, start) if mean > 0.9 else fpr
+        lines += ax.plot(places, tpr, linewidth=1.2 if i else 2, label=str(name), **style.line_look(i))
+        said = f"AUC {area:.3f}" if np.isfinite(area) else "AUC not defined"
+        labels.append(f"{said}  {set_apart(style.shortened(name, 28))}")
+        rows = {"false positive rate": fpr, "true positive rate": tpr}
+        frames.append(pd.DataFrame({"curve": f"{name} ({said})", **rows}))
     ax.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    if cornered:
+    if mean > 0.9:
         ax.set(xscale="log", xlim=(start, 1))
     style.tidy(ax)
     if not style.in_panels(ax):
