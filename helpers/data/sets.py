@@ -78,7 +78,7 @@ KNOWN = {
             folder=str(Path(__file__).parent / "fashion_mnist_subset"),
             megabytes=0,
         ),
-        KnownSet("stanford_cars", "Stanford Cars", range(20)),
+        KnownSet("stanford_cars", "Stanford Cars", range(15)),
         KnownSet("photographs", "ten classes of photographs", range(10)),
         # Other drawn classes than those of "photographs": a network trained on these is carried to the two below.
         KnownSet("dog_behaviours", "dog behaviours", range(80, 85)),

@@ -192,11 +192,11 @@ class Splits:
         return say("{counts}; left out: {left_out}", counts=counts, left_out=left_out) if left_out else counts
 
     def cut(self, num_classes_a: int) -> tuple["Splits", "Splits"]:
-        """The first classes (data set A) and the others (B), one at least; both keep their labels and all names."""
-        if not (isinstance(num_classes_a, int) and 1 <= num_classes_a < self.num_classes):
+        """The first classes (data set A), two at least, and the others (B); both keep their labels and all names."""
+        if not (isinstance(num_classes_a, int) and 2 <= num_classes_a < self.num_classes):
             raise DataError(
-                "NUM_CLASSES_A must leave classes for A and for B: "
-                f"{self.source.title} has {self.num_classes}, so it is 1 to {self.num_classes - 1}, not {num_classes_a}"
+                f"A needs two classes at least, and B one: {self.source.title} has {self.num_classes}, and "
+                f"NUM_CLASSES_A is {num_classes_a}"
             )
         a = [split.subset(split.labels < num_classes_a) for split in self.all]
         b = [split.subset(split.labels >= num_classes_a) for split in self.all]

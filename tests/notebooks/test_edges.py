@@ -1,4 +1,4 @@
-"""Notebooks at the edges of their parameters: one seed, one class, few images, weights that are missing."""
+"""Notebooks at the edges of their parameters: one seed, two classes, few images, weights that are missing."""
 
 import math
 
@@ -8,7 +8,7 @@ from tests.notebooks.playing import play
 
 pytestmark = pytest.mark.slow
 EDGES = {
-    "01_cnn_on_a": {"EPOCHS": 1, "NUM_CLASSES_A": 1, "SEEDS": [0, 1]},
+    "01_cnn_on_a": {"EPOCHS": 1, "NUM_CLASSES_A": 2, "SEEDS": [0, 1]},
     "02_transfer_a_to_b": {"EPOCHS": 1, "EPOCHS_A": 1, "SEEDS": [3], "NUM_CLASSES_A": 9, "IMAGES_OF_B": [99]},
     "03_resnet_strategies": {"SEEDS": [3], "SEEDS_BODY": [0, 1], "CHECKPOINT_EVERY": 2},
     "05_resolution": {"EPOCHS": 1, "NUM_CLASSES": 3, "TRAIN_PER_CLASS": 2, "SEEDS": [3]},
