@@ -210,7 +210,7 @@ def provenance(
         ["Device", compute.description],
         ["Precision", compute.precision_description],
         ["Seed", str(parameters.get("SEED", "none"))],
-        ["Parameters", ", ".join(f"{name} = {value!r}" for name, value in parameters.items())],
+        ["Parameters", ", ".join(f"{name} = {_brief(value)!r}" for name, value in parameters.items())],
         ["Versions", ", ".join([f"Python {platform.python_version()}", *versions, system])],
         ["Git commit", _git_commit()],
     ]
@@ -530,6 +530,11 @@ def _csv_cell(value: Any) -> Any:
 def _is_parameter(name: str, value: Any) -> bool:
     items = value if isinstance(value, list) else [value]
     return not name.startswith("_") and all(isinstance(item, str | int | float | bool | None) for item in items)
+
+
+def _brief(value: Any) -> Any:
+    """A parameter's value as reports name it: of a folder elsewhere, the last part, as in `helpers.data.places`."""
+    return re.sub(r"^folder:(?:/|\w:).*[/\\](?=.)", "folder:…/", value) if isinstance(value, str) else value
 
 
 def _data_rows(sets: Mapping[str, Any]) -> list[list[str]]:

@@ -68,11 +68,12 @@ COMPUTE = SimpleNamespace(description="a processor", precision_description="floa
 
 
 def test_provenance_lists_parameters_and_nothing_else_and_says_a_stand_in_loudly(shown):
-    given = {"EPOCHS": 3, "SEEDS": [0, 1], "NAME": "x", "NONE": None}
+    given = {"EPOCHS": 3, "SEEDS": [0, 1], "NAME": "folder:/media/me/گربه‌ها", "NONE": None}
     namespace = {**given, "RUNS": {"a": 1}, "epochs": 4, "_X": 1, "F": len, "LISTS": [[1]]}
     record.provenance(namespace, data=DATA, compute=COMPUTE, weights="random")
     assert read(shown).parameters == given and block(shown).warning == "STAND-IN DATA"
     rows = dict(block(shown).rows)
+    assert rows["Parameters"] == f"EPOCHS = 3, SEEDS = [0, 1], NAME = {'folder:…/گربه‌ها'!r}, NONE = None"
     assert rows["Initial weights"] == "random" and rows["Device"] == "a processor" and rows["Seed"] == "none"
     assert rows["Precision"] == "float32 (as asked)" and "torch" in rows["Versions"]
     handed_in = dict(document.selected(read(shown), edition="hand-in").blocks[0].rows)
