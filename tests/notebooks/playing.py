@@ -36,6 +36,7 @@ def play(name: str, checkpoints: Path | None = None, **parameters: Any) -> dict[
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(helpers, "CHECKPOINTS", checkpoints or Path())
         patch.setattr(train, "fit", listening)
+        patch.setattr(train, "inference_rate", lambda *_, **__: 1.0)  # measured for seconds, and no number to check
         patch.setattr(record, "_show", lambda content, bundle: recorded.setdefault(content.get("name"), content))
         patch.setattr(record, "figure", lambda axes, name, caption, **_: plt.close(np.ravel(axes)[0].figure))
         for cell in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells:

@@ -8,6 +8,8 @@ import torch
 
 from tests.notebooks.playing import assert_disjoint, hits, play
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND = "01_cnn_on_a", "02_transfer_a_to_b"
 
 
@@ -32,7 +34,6 @@ def plain_accuracy(network, split, classes) -> float:
     return hits(network, split)[np.isin(split.labels, [*classes])].mean()
 
 
-@pytest.mark.slow
 def test_01_chooses_its_epoch_on_validation_and_measures_that_network(first):
     _, (trained, chosen_by), options, _ = first["fits"][0]
     assert len(first["fits"]) == 1 and options["optimizer"] == "adam" and "augment" not in options
@@ -47,14 +48,12 @@ def test_01_chooses_its_epoch_on_validation_and_measures_that_network(first):
     assert numbers["test_accuracy_last"] == pytest.approx(history["test_accuracy"].iloc[-1])
 
 
-@pytest.mark.slow
 def test_01_compares_nothing_where_the_last_epoch_is_the_chosen_one():
     recorded = play(FIRST, EPOCHS=1)["recorded"]
     assert len(recorded["chosen"]["rows"]) == 1
     assert "the last epoch is chosen" in str(recorded["claims"]["rows"])
 
 
-@pytest.mark.slow
 def test_02_trains_on_b_alone_what_each_method_lets_go_of(second):
     assert second["result_a"].resumed_from == second["EPOCHS_A"], "the network is that of 01"
     on_a, on_b = second["fits"][: len(second["SEEDS_A"])], second["fits"][len(second["SEEDS_A"]) :]

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from tests.notebooks.playing import answers, assert_disjoint, hits, play
 
+pytestmark = pytest.mark.slow
+
 STRATEGIES, DEPTHS = "03_resnet_strategies", "04_freezing_depth"
 
 
@@ -41,7 +43,6 @@ def check_rates(space, name, chosen, rates):
     return {options.get("optimizer", "adam") for _, _, options, _ in tried}
 
 
-@pytest.mark.slow
 def test_03_trains_chooses_and_records_what_it_says():
     space = play(STRATEGIES)
     check_splits(space)
@@ -105,7 +106,6 @@ def check_comparisons(rows, pairs):
             assert row["interval over"] == "images" and row["high"] == pytest.approx(difference.mean() + error)
 
 
-@pytest.mark.slow
 def test_04_trains_chooses_and_records_what_it_says():
     space = play(DEPTHS)
     check_splits(space)

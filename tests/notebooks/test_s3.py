@@ -7,6 +7,8 @@ from sklearn import metrics
 
 from tests.notebooks.playing import assert_disjoint, hits, pixels, play
 
+pytestmark = pytest.mark.slow
+
 SEVEN, EIGHT = "07_capacity_and_regularisation", "08_pretrained_comparisons"
 
 
@@ -33,7 +35,6 @@ def expected(stem, space, name, labels):
     return {f"{stem}_{metric}": np.mean([row[metric] for row in rows]) for metric in rows[0]}
 
 
-@pytest.mark.slow
 def test_recorded_numbers_are_those_of_the_logits_and_histories(spaces):
     seven, eight = spaces
     images, numbers = seven["images"], {}
@@ -53,7 +54,6 @@ def test_recorded_numbers_are_those_of_the_logits_and_histories(spaces):
     assert checked == pytest.approx({name: numbers[name] for name in checked}, abs=1e-6)
 
 
-@pytest.mark.slow
 def test_a_change_is_measured_on_the_same_test_images(spaces):
     space, _ = spaces
     right = {name: hits(network, space["images"].test).mean() for (name, _), network in space["changed"].items()}
@@ -66,7 +66,6 @@ def test_a_change_is_measured_on_the_same_test_images(spaces):
         assert row["difference"] == pytest.approx(right[name] - right[row["against"]])
 
 
-@pytest.mark.slow
 def test_nothing_is_trained_or_chosen_on_test_images(spaces):
     seven, eight = spaces
     for space, sets in ((seven, [seven["images"]]), (eight, eight["sets"].values())):
@@ -83,7 +82,6 @@ def test_nothing_is_trained_or_chosen_on_test_images(spaces):
                 assert learns <= trains and watches <= vals
 
 
-@pytest.mark.slow
 def test_trainings_are_as_the_text_says(spaces):
     space, _ = spaces
     epochs = {}
@@ -96,7 +94,6 @@ def test_trainings_are_as_the_text_says(spaces):
     assert {number for name, number in epochs.items() if name.startswith("by heart")} == {2}
 
 
-@pytest.mark.slow
 def test_only_what_should_train_moves(spaces):
     """Weights and statistics: of fc1 and fc2, in one training of conv4 too, or of the last ten layers with weights."""
     _, space = spaces

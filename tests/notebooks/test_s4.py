@@ -10,6 +10,8 @@ from sklearn import metrics
 from helpers import record
 from tests.notebooks.playing import answers, assert_disjoint, play
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def resolution():
@@ -32,13 +34,11 @@ def shares(logits, labels):
     }
 
 
-@pytest.mark.slow
 def test_no_image_is_in_two_splits(resolution, fashion):
     assert_disjoint(resolution["images"].all)
     assert_disjoint(fashion["images"].all)
 
 
-@pytest.mark.slow
 def test_05_tests_each_network_on_the_images_that_it_says(resolution):
     """TOTV asks the network of the first resolution and TVTV each one's own, about test images of that resolution."""
     sharpest = resolution["RESOLUTIONS"][0]
@@ -51,7 +51,6 @@ def test_05_tests_each_network_on_the_images_that_it_says(resolution):
             assert not torch.equal(logits, resolution["logits"]["TOTV", size, seed])
 
 
-@pytest.mark.slow
 def test_05_trains_each_network_on_its_own_resolution_as_the_text_says(resolution):
     assert len(resolution["fits"]) == len(resolution["RESOLUTIONS"]) * len(resolution["SEEDS"])
     for (_, splits, options, _), (size, _) in zip(resolution["fits"], resolution["networks"], strict=True):
@@ -63,7 +62,6 @@ def test_05_trains_each_network_on_its_own_resolution_as_the_text_says(resolutio
         assert options["optimizer"] == "sgd" and options["momentum"] == 0.9 and "augment" not in options
 
 
-@pytest.mark.slow
 def test_05_records_what_its_logits_give(resolution):
     names, truth, numbers = resolution, resolution["images"].test.labels, dict(resolution["shown"])
     for test, sizes in (("TOTV", (32, 16, 8)), ("TVTV", (16, 8))):
@@ -82,7 +80,6 @@ def test_05_records_what_its_logits_give(resolution):
                 assert value == pytest.approx((guesses == truth[mine]).float().mean().item())
 
 
-@pytest.mark.slow
 def test_05_measures_its_training_images_with_nothing_dropped(resolution):
     for size, known in zip(resolution["RESOLUTIONS"], resolution["undropped"]["train"], strict=True):
         split = resolution["lowered"][size].train
@@ -92,7 +89,6 @@ def test_05_measures_its_training_images_with_nothing_dropped(resolution):
         assert known == pytest.approx(right.float().mean().item(), abs=1.01 / len(split))
 
 
-@pytest.mark.slow
 def test_06_chooses_rates_on_validation_and_records_what_its_logits_give(fashion):
     names, truth = fashion, fashion["images"].test.labels
     reached = {}
@@ -119,7 +115,6 @@ def test_06_chooses_rates_on_validation_and_records_what_its_logits_give(fashion
         assert row[1] == pytest.approx(accuracies[0] - accuracies[1])
 
 
-@pytest.mark.slow
 def test_06_trains_as_its_text_says(fashion):
     asked = {options["label"]: (network, options) for network, _, options, _ in fashion["fits"]}
     for label, (network, options) in asked.items():
@@ -131,7 +126,6 @@ def test_06_trains_as_its_text_says(fashion):
         assert network.fc1.in_features == (1600 if "Arc3" in label else 9216)
 
 
-@pytest.mark.slow
 def test_the_contradictions_of_table_9_are_those_that_06_counts(fashion):
     """Is there a recall and a precision that are printed so, and whose F1 is printed as it is?"""
     figures, contradict, far = record.reported("S4").figures["value"], 0, 0
