@@ -104,7 +104,8 @@ def test_history_weights_and_predictions_are_those_of_a_plain_loop(make_images, 
     splits |= {"val": make_images(5, seed=1), "second": make_images(5, seed=2)}
     many = make_images(300, seed=3)  # no whole number of evaluation batches, each of another accuracy
     splits["third"] = many.subset(many.labels.argsort())
-    network, plain, options = make_network(), make_network(), {**OPTIONS, **change}
+    # In whatever mode a network comes, it trains in train mode and is evaluated in eval mode.
+    network, plain, options = make_network().eval(), make_network(), {**OPTIONS, **change}
     for each in (network, plain):
         each[: options["frozen"]].requires_grad_(False)
     parameters = [parameter for parameter in plain.parameters() if parameter.requires_grad]
@@ -123,7 +124,9 @@ def test_history_weights_and_predictions_are_those_of_a_plain_loop(make_images, 
     torch.testing.assert_close(result.best_state, dict(states[best]), rtol=1e-3, atol=1e-5)
     with torch.no_grad():
         expected = plain(splits["val"].images)
-    torch.testing.assert_close(train.predict(network, splits["val"], compute=cpu), expected, rtol=1e-3, atol=1e-4)
+    assert not any(module.training for module in network.modules())
+    logits = train.predict(network.train(), splits["val"], compute=cpu)
+    torch.testing.assert_close(logits, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_losses_and_evaluations_are_in_float32_whatever_the_network_trains_in(make_images):
@@ -141,6 +144,7 @@ def test_losses_and_evaluations_are_in_float32_whatever_the_network_trains_in(ma
     assert history.loc[1, "train_loss"] == pytest.approx(expected, rel=1e-5)
     exact = F.cross_entropy(network(images.images), images.labels).item()
     assert history.loc[1, "val_loss"] == pytest.approx(exact, rel=1e-5) != pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(train.predict(network, images, compute=compute), network(images.images).detach())
 
 
 def test_small_gradients_are_scaled_in_float16(make_images):
@@ -157,32 +161,15 @@ def test_small_gradients_are_scaled_in_float16(make_images):
     assert losses[1].tolist() == pytest.approx(losses[0].tolist(), rel=0.02)
 
 
-class Watched(nn.Linear):
-    """Remembers in which mode it answered, and takes a second of `CLOCK` in training and a hundred otherwise."""
+def test_evaluations_do_not_count_as_time_of_a_training(make_images, cpu, monkeypatch):
+    clock = [0]
 
-    def forward(self, images):
-        MODES.append((self.training, torch.is_grad_enabled()))
-        CLOCK.append(CLOCK[-1] + (1 if self.training else 100))
-        return super().forward(images.flatten(1).float())
+    class Slow(nn.Linear):
+        def forward(self, images):
+            clock[0] += 1 if self.training else 100
+            return super().forward(images.flatten(1).float())
 
-
-MODES: list[tuple[bool, bool]] = []
-CLOCK = [0]
-
-
-@pytest.mark.parametrize("before", [True, False])
-def test_modes_during_and_after(make_images, cpu, monkeypatch, before):
-    """Whatever mode a network comes in: it trains in train mode, is evaluated in eval mode and without a gradient."""
+    monkeypatch.setattr(sys.modules["helpers.train.fit"], "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     images = make_images(4, size=4)
-    monkeypatch.setattr(sys.modules["helpers.train.fit"], "time", SimpleNamespace(perf_counter=lambda: CLOCK[-1]))
-    network = nn.Sequential(Watched(48, 4)).train(before)
-    MODES.clear()
-    result = train.fit(network, images, images, epochs=1, batch_size=8, compute=cpu)
-    assert MODES == [(False, False), (True, True), (True, True), (False, False)]
-    assert not any(module.training for module in network.modules())
-    assert result.history["seconds"].tolist() == [2], "evaluations don't count"
-
-    network.train(before)
-    MODES.clear()
-    train.predict(network, images, compute=cpu)
-    assert MODES == [(False, False)] and not any(module.training for module in network.modules())
+    result = train.fit(Slow(48, 4), images, images, epochs=1, batch_size=8, compute=cpu)
+    assert result.history["seconds"].tolist() == [2]

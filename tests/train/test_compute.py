@@ -1,22 +1,19 @@
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 from torch import nn
 
-from helpers import ROOT, WorkbookError, train
+from helpers import WorkbookError, train
 from helpers.train import compute
 
 
-def test_unknown_devices_and_precisions_are_refused():
-    with pytest.raises(WorkbookError, match="DEVICE"):
-        train.choose_compute("gpu3")
-    with pytest.raises(WorkbookError, match="PRECISION"):
-        train.choose_compute("cpu", "float8")
-    with pytest.raises(WorkbookError, match="no device 'cuda:99'"):
-        train.choose_compute("cuda:99")
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [(("gpu3",), "DEVICE"), (("cpu", "float8"), "PRECISION"), (("cuda:99",), "no device 'cuda:99'")],
+)
+def test_unknown_devices_and_precisions_are_refused(asked, message):
+    with pytest.raises(WorkbookError, match=message):
+        train.choose_compute(*asked)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +73,13 @@ def test_a_processor_trains_depthwise_convolutions_in_float32(monkeypatch):
     assert chosen.for_network(nn.Sequential(nn.Conv2d(1, 8, 3), nn.Linear(2, 2))).precision == "bfloat16"
 
 
-@pytest.mark.slow
-def test_a_processor_computes_with_one_thread_unless_the_user_asks_for_more():
-    """Also by papermill and in JupyterLab: so a report's numbers are the same whatever the number of cores."""
-    code = "import torch; from helpers.train import choose_compute; print(choose_compute('cpu').description)"
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    for own, threads in (({}, "1 thread"), ({"OMP_NUM_THREADS": "2"}, "2 threads")):
-        call = {"env": {**environment, **own}, "cwd": ROOT, "capture_output": True, "text": True, "check": True}
-        said = subprocess.run([sys.executable, "-c", code], **call).stdout
-        assert said.strip().endswith(f", {threads}")
+def test_a_processor_computes_with_one_thread_unless_the_user_asks_for_more(monkeypatch):
+    """So a report's numbers are the same whatever the number of cores."""
+    try:
+        for asked, threads in (("2", "2 threads"), (None, "1 thread")):
+            torch.set_num_threads(2)
+            monkeypatch.setenv("OMP_NUM_THREADS", asked) if asked else monkeypatch.delenv("OMP_NUM_THREADS")
+            assert train.choose_compute("cpu").description.endswith(f", {threads}")
+        assert {pool["num_threads"] for pool in threadpool_info()} == {1}
+    finally:
+        torch.set_num_threads(1)
