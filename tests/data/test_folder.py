@@ -142,44 +142,37 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_second_reading_decodes_nothing_and_what_is_written_into_images_is_not_kept(pets, tmp_path, decoded) -> None:
-    for is_first in (True, False):
-        parts = read(pets, cache=tmp_path / "cache")
-        assert [values(part) for part in parts.values()] == [[0, 10, 20], [40], [30]]
-        parts["train"].images.fill_(7)
-        assert bool(decoded) == is_first
-        decoded.clear()
-    assert read(pets, image_size=6, cache=tmp_path / "cache")["train"].images.shape[-1] == 6
-    decoded.clear()
-    assert values(read(pets, cache=tmp_path / "cache")["val"]) == [40] and not decoded, "both are kept"
-
-
 def touch(path: Path) -> None:
     write(path.parent, {path.name: 99})
     os.utime(path, ns=(1, 1))
 
 
 @pytest.mark.parametrize(
-    ("alter", "name", "expected"),
-    [(touch, "1.png", [99, 10, 20]), (touch, "0.png", [99, 0, 10, 20]), (Path.unlink, "1.png", [10, 20])],
+    ("alter", "expected"),
+    [
+        (None, [0, 10, 20]),
+        (lambda pets, kept: touch(pets / "train/cat/1.png"), [99, 10, 20]),
+        (lambda pets, kept: touch(pets / "train/cat/0.png"), [99, 0, 10, 20]),
+        (lambda pets, kept: (pets / "train/cat/1.png").unlink(), [10, 20]),
+        (lambda pets, kept: kept.write_bytes(kept.read_bytes()[:-1]), [0, 10, 20]),
+        (lambda pets, kept: kept.write_bytes(b"junk"), [0, 10, 20]),
+        (lambda pets, kept: kept.write_bytes(kept.read_bytes().replace(b"}", b"(", 1)), [0, 10, 20]),
+    ],
 )
-def test_altered_folder_is_decoded_again(pets: Path, tmp_path: Path, alter, name, expected) -> None:
-    read(pets, cache=tmp_path / "cache")
-    alter(pets / "train/cat" / name)
-    assert values(read(pets, cache=tmp_path / "cache")["train"]) == expected
-    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
-
-
-@pytest.mark.parametrize(
-    "damage", [lambda whole: whole[:-1], lambda whole: b"junk", lambda whole: whole.replace(b"}", b"(", 1)]
-)
-def test_a_damaged_cache_is_decoded_anew(pets: Path, tmp_path: Path, decoded: list[str], damage) -> None:
-    read(pets, cache=tmp_path / "cache")
-    (file,) = (tmp_path / "cache").iterdir()
-    file.write_bytes(damage(file.read_bytes()))
-    assert values(read(pets, cache=tmp_path / "cache")["train"]) == [0, 10, 20]
-    decoded.clear()
-    assert values(read(pets, cache=tmp_path / "cache")["train"]) == [0, 10, 20] and not decoded
+def test_only_what_changed_or_was_damaged_is_decoded_again(pets, tmp_path, decoded, alter, expected) -> None:
+    """And what is written into the images is not kept, and those of another size are."""
+    cache = tmp_path / "cache"
+    read(pets, cache=cache)["train"].images.fill_(7)
+    (kept,) = cache.iterdir()
+    assert read(pets, image_size=6, cache=cache)["train"].images.shape[-1] == 6
+    if alter:
+        alter(pets, kept)
+    for is_first in (True, False):
+        decoded.clear()
+        parts = read(pets, cache=cache)
+        assert [values(part) for part in parts.values()] == [expected, [40], [30]]
+        assert bool(decoded) == bool(alter and is_first)
+    assert len(list(cache.glob("*.npy"))) == 2
 
 
 @pytest.mark.parametrize("cache", ["file/cache", "cache"])  # a folder that can't be made, and a full disk

