@@ -1,55 +1,35 @@
-"""How much faster are trainings side by side with more cores? ``python -m tests.benchmarks.scaling --help``
+"""How much faster are eight trainings side by side with more cores? ``python -m tests.benchmarks.scaling 1 2``
 
-A list of eight trainings is given to `helpers.train.side_by_side`, and notebooks to the report command, with 1, 2, … of
-this machine's cores, in turns; best of two rounds. The processes of the list have begun before.
+`helpers.train.side_by_side` trains them with so many of this machine's cores, in turns; best of two rounds. Its
+processes have begun before.
 """
 
-import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import torch
 
 from helpers import ROOT, models, train
 from helpers.data import ImageData, Source
-from tests.command import start
 
 TRAININGS, IMAGES = 8, 5_120
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cores", type=int, nargs="+", default=[1, 2], help="default: 1 2")
-    parser.add_argument("--notebooks", nargs="*", default=["02"], help="as the report command takes them; default: 02")
-    parser.add_argument("--profile", default="quick")
-    options = parser.parse_args()
-    ways = {f"{TRAININGS} trainings": _list}
-    if options.notebooks:
-        ways[f"notebooks {' '.join(options.notebooks)}"] = lambda: _report(options.notebooks, options.profile)
-    all_cores = sorted(os.sched_getaffinity(0))
-    for way, measure in ways.items():
-        seconds: dict[int, list[float]] = {cores: [] for cores in options.cores}
-        for cores in 2 * options.cores:
-            os.sched_setaffinity(0, all_cores[:cores])  # what this process starts has no more either
-            seconds[cores].append(measure())
-            print(f"{way}, {cores} cores: {seconds[cores][-1]:.1f} s", flush=True)
-        for cores in options.cores[1:]:
-            print(f"{way}: {min(seconds[options.cores[0]]) / min(seconds[cores]):.2f} times as fast with {cores} cores")
-
-
-def _list() -> float:
-    code = "from tests.benchmarks import scaling; scaling.train_list()"
-    environment = {**os.environ, "TQDM_DISABLE": "1"}
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=-1, text=True, check=True, env=environment)
-    return json.loads(run.stdout)
+def main(counts: list[int]) -> None:
+    all_cores, seconds = sorted(os.sched_getaffinity(0)), {}
+    for cores in 2 * counts:
+        os.sched_setaffinity(0, all_cores[:cores])  # what this process starts has no more either
+        code = "from tests.benchmarks import scaling; scaling.train_list()"
+        environment = {**os.environ, "TQDM_DISABLE": "1"}
+        run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=-1, text=True, check=True, env=environment)
+        seconds.setdefault(cores, []).append(json.loads(run.stdout))
+        print(f"{cores} cores: {seconds[cores][-1]:.1f} s", flush=True)
+    for cores in counts[1:]:
+        print(f"{min(seconds[counts[0]]) / min(seconds[cores]):.2f} times as fast with {cores} cores")
 
 
 def train_list() -> None:
@@ -71,17 +51,5 @@ def _training(number: int, seed: int) -> partial[train.Result]:
     return partial(train.fit, network, images, images.subset(torch.arange(256)), seed=seed, **options)
 
 
-def _report(notebooks: Sequence[str], profile: str) -> float:
-    """Seconds that the report command takes in a workbook of its own: on drawn images, without earlier checkpoints."""
-    with tempfile.TemporaryDirectory(prefix="scaling-") as name:
-        shutil.copytree(ROOT / "notebooks", Path(name, "notebooks"))
-        started = time.perf_counter()
-        run = start(name, *notebooks, "--profile", profile, env={**os.environ, "WORKBOOK_DATA": name})
-        said = "".join(run.communicate())
-        if run.returncode:
-            sys.exit(f"the report command failed:\n{said[-4000:]}")
-        return time.perf_counter() - started
-
-
 if __name__ == "__main__":
-    main()
+    main([int(count) for count in sys.argv[1:]] or [1, 2])
