@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from PIL import Image
 
-from helpers import ROOT, record
+from helpers import ROOT
 from helpers.report import clean
 
 MODULES = ("fcntl", "grp", "mmap", "os", "pwd", "resource", "select", "signal", "termios", "time")
@@ -139,8 +139,3 @@ def test_the_home_of_windows_stays_private_however_it_is_written(monkeypatch):
     monkeypatch.setenv("HOME", "/elsewhere")  # what is known of the machine is looked up for each home
     for text in (r"C:\Users\sara\workbook\x", "C:/Users/sara/workbook/x", repr(r"C:\Users\sara\workbook\x")):
         assert "sara" not in clean.private(f"folder:{text}") and clean.private(text).strip("\\'") == "x"
-
-
-@pytest.mark.parametrize("name", ["aux", "nul", "com1", "Cat", "a.b", "a b", "a:b", "a/b", "é"])
-def test_no_result_is_called_as_no_file_of_windows_can_be_or_by_capitals(name):
-    assert not record.is_name(name) and record.is_name("auxiliary") and record.is_name("com")

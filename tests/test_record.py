@@ -174,11 +174,15 @@ def test_panels_side_by_side_are_told_so_that_a_narrow_screen_can_stack_them(sho
         assert block(shown).panels == []
 
 
-def test_names_must_do_as_file_names(shown):
-    for name in ("Test", "../up", "", "x" * 101):
-        for call, what in ((record.table, pd.DataFrame({"a": [1]})), (record.figure, plt.figure())):
-            with pytest.raises(WorkbookError, match="lower-case"):
-                call(what, name, "A caption.")
+NO_NAMES = ["Test", "../up", "", "x" * 101, "aux", "nul", "com1", "a.b", "a b", "a:b", "é"]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_names_must_do_as_file_names_of_any_system(name):
+    for call, what in ((record.table, pd.DataFrame({"a": [1]})), (record.figure, plt.figure())):
+        with pytest.raises(WorkbookError, match="lower-case"):
+            call(what, name, "A caption.")
+    assert record.is_name("auxiliary") and record.is_name("com")
 
 
 def test_no_cell_of_a_csv_file_runs_as_a_formula(shown):

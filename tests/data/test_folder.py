@@ -151,7 +151,7 @@ def touch(path: Path) -> None:
     ("alter", "expected"),
     [
         (None, [0, 10, 20]),
-        (lambda pets, kept: touch(pets / "train/cat/1.png"), [99, 10, 20]),
+        (lambda pets, kept: touch(pets / "train/cat/2.png"), [0, 99, 20]),  # a file of the same size
         (lambda pets, kept: touch(pets / "train/cat/0.png"), [99, 0, 10, 20]),
         (lambda pets, kept: (pets / "train/cat/1.png").unlink(), [10, 20]),
         (lambda pets, kept: kept.write_bytes(kept.read_bytes()[:-1]), [0, 10, 20]),

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
 from helpers import WorkbookError, train
@@ -77,9 +77,11 @@ def test_a_processor_computes_with_one_thread_unless_the_user_asks_for_more(monk
     """So a report's numbers are the same whatever the number of cores."""
     try:
         for asked, threads in (("2", "2 threads"), (None, "1 thread")):
+            threadpool_limits(2)
             torch.set_num_threads(2)
             monkeypatch.setenv("OMP_NUM_THREADS", asked) if asked else monkeypatch.delenv("OMP_NUM_THREADS")
             assert train.choose_compute("cpu").description.endswith(f", {threads}")
         assert {pool["num_threads"] for pool in threadpool_info()} == {1}
     finally:
+        threadpool_limits(1)
         torch.set_num_threads(1)

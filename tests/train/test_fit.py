@@ -55,7 +55,7 @@ FLOAT16 = {"loss": lambda logits, labels: 1000 * F.cross_entropy(logits, labels)
     ("leave", "step", "kept", "precision", "options"),
     [
         (press_ctrl_c, 1, 0, "float32", {}),  # without a folder for checkpoints
-        (press_ctrl_c, 6, 6, "float32", {}),
+        (press_ctrl_c, 6, 6, "float32", {"checkpoint_every": 2}),
         (press_ctrl_c, 10, 10, "bfloat16", {"optimizer": "sgd"}),
         (press_ctrl_c, 11, 11, "float16", {"optimizer": "sgd", **FLOAT16}),
         (break_down, 11, 8, "float32", {"checkpoint_every": 2}),
