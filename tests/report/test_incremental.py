@@ -1,15 +1,16 @@
 """What a command runs again, what it only draws anew, and what it leaves alone."""
 
-import json
 import os
 import shutil
 from pathlib import Path
 
+import nbformat
 import pypdf
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from helpers.report import cli
-from tests.command import write_notebook
+from tests.command import executed, left, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +25,8 @@ record.numbers([record.Number("seed", "Seed", float(SEED))], "results", "What th
 record.reading("It is done.")"""
 
 
-def write(root: Path, name: str, *sources: str, prose: str = "Some text.", **workbook) -> None:
-    write_notebook(root, name, *sources, RESULT, text=f"# About {name}\n\n{prose}", **workbook)
+def write(root: Path, name: str, *sources: str, prose: str = "Some text.", **workbook) -> Path:
+    return write_notebook(root, name, *sources, RESULT, text=f"# About {name}\n\n{prose}", **workbook)
 
 
 @pytest.fixture
@@ -34,9 +35,8 @@ def report(tmp_path, capsys):
 
     def run(*arguments: str, status: int = 0) -> dict[str, str]:
         assert cli.main(["--format", "html", *arguments], root=tmp_path) == status
-        said = capsys.readouterr()
-        lines = [line.split("  ", 1) for line in said.err.splitlines()]
-        return {name: what for name, what in lines if what.startswith(("runs", "is drawn", "unchanged"))}
+        lines = [line.partition("  ") for line in capsys.readouterr().err.splitlines()]
+        return {name: what for name, _, what in lines if what.startswith(("runs", "is drawn", "unchanged"))}
 
     return run
 
@@ -46,26 +46,23 @@ def ran(tmp_path_factory) -> Path:
     """A workbook whose only notebook has run."""
     root = tmp_path_factory.mktemp("ran")
     retell(root, "See @tbl-results.")
-    assert cli.main(["--format", "html"], root=root) == 0
+    assert cli.main(["--format", "html", "-p", "SEED", "4"], root=root) == 0
     return root
 
 
 @pytest.fixture
-def one(tmp_path, ran) -> Path:
-    """A copy of it."""
-    return shutil.copytree(ran, tmp_path, dirs_exist_ok=True)
+def again(tmp_path, ran, report):
+    """The same command in a copy of it: what it said it would do, unless it left things as it should."""
+    shutil.copytree(ran, tmp_path, dirs_exist_ok=True)
+    return lambda *arguments, **options: report("-p", "SEED", "4", *arguments, **options)["01_one"]
 
 
-def retell(root: Path, prose: str) -> None:
-    write(root, "01_one", DRAWS, prose=prose)
+def retell(root: Path, prose: str) -> Path:
+    return write(root, "01_one", DRAWS, prose=prose)
 
 
-def finished(root: Path, name: str) -> str:
-    return json.loads((root / "reports" / "quick" / f"{name}.json").read_text())["finished"]
-
-
-def page(root: Path, name: str) -> str:
-    return (root / "reports" / "quick" / f"{name}.html").read_text()
+def page(root: Path) -> str:
+    return (root / "reports" / "quick" / "01_one.html").read_text()
 
 
 def test_only_what_changed_runs_and_is_drawn_and_the_book_follows(tmp_path, report):
@@ -102,35 +99,83 @@ def test_only_what_changed_runs_and_is_drawn_and_the_book_follows(tmp_path, repo
     assert not book.exists() and "01_one" not in (book.parent / "index.html").read_text()
 
 
-def test_what_was_deleted_or_damaged_is_written_again_without_a_run(one, report):
-    before, reports, figures = finished(one, "01_one"), one / "reports" / "quick", one / "figures" / "quick"
-    files = {path: path.read_bytes() for path in figures.rglob("*.*")}
+def test_what_was_deleted_or_damaged_is_written_again_without_a_run(tmp_path, again):
+    reports, figures = tmp_path / "reports" / "quick", tmp_path / "figures" / "quick"
+    before, files = left(tmp_path, "01_one"), {path: path.read_bytes() for path in figures.rglob("*.*")}
     assert {path.name for path in files} > {"curve.svg", "curve.pdf"}
     shutil.rmtree(figures)
-    assert report() == {"01_one": "is drawn anew: curve.svg is missing, curve.pdf is missing"}
+    assert again() == "is drawn anew: curve.svg is missing, curve.pdf is missing"
     assert {path: path.read_bytes() for path in figures.rglob("*.*")} == files
     (reports / "01_one.html").unlink()
-    assert report() == {"01_one": "is drawn anew: 01_one.html is missing"}
-    assert "What the run gave." in page(one, "01_one")
+    assert again() == "is drawn anew: 01_one.html is missing"
+    assert "What the run gave." in page(tmp_path)
     (reports / "01_one.json").write_text("{")
-    assert report() == {"01_one": "is drawn anew: 01_one.json is missing"}
-    assert finished(one, "01_one") == before
+    assert again() == "is drawn anew: 01_one.json is missing"
+    assert left(tmp_path, "01_one") == before
     (reports / "index.html").unlink()
-    assert report() == {"01_one": "unchanged"} and (reports / "index.html").is_file()
+    assert again() == "unchanged" and (reports / "index.html").is_file()
 
 
-def test_new_prose_costs_no_run_nor_a_mistake_in_it_nor_a_page_that_could_not_be_drawn(one, report, monkeypatch):
-    before = finished(one, "01_one")
-    retell(one, "See @tbl-reslts.")
+def test_new_prose_costs_no_run_nor_a_mistake_in_it_nor_a_page_that_could_not_be_drawn(tmp_path, again, monkeypatch):
+    before = left(tmp_path, "01_one")
+    retell(tmp_path, "See @tbl-reslts.")
     for why in ("prose", "its last report was not finished"):
-        assert report(status=1) == {"01_one": f"is drawn anew: {why}"}
-        assert "@tbl-reslts" in page(one, "01_one")
-    retell(one, "See @tbl-results!")
+        assert again(status=1) == f"is drawn anew: {why}"
+        assert "@tbl-reslts" in page(tmp_path)
+    retell(tmp_path, "See @tbl-results!")
     with monkeypatch.context() as patch:
         patch.setattr("helpers.report.render.html", lambda *_, **__: 1 / 0)
-        assert report(status=1) == {"01_one": "is drawn anew: its last report was not finished"}
-    assert report() == {"01_one": "is drawn anew: its last report was not finished"}
-    shown = page(one, "01_one")
+        assert again(status=1) == "is drawn anew: its last report was not finished"
+    assert again() == "is drawn anew: its last report was not finished"
+    shown = page(tmp_path)
     assert "did not record" not in shown and "What the run gave." in shown and "It is done." in shown
-    assert finished(one, "01_one") == before
-    assert report() == {"01_one": "unchanged"}
+    assert left(tmp_path, "01_one") == before
+    assert again() == "unchanged"
+
+
+def test_any_prose_keeps_each_output_at_its_code(tmp_path, again):
+    """Other cells between, comments, another default below -p, and what an open JupyterLab saved."""
+    ran = [cell for cell in executed(tmp_path, "01_one").cells if cell.get("outputs")]
+    path = retell(tmp_path, "New.")
+    notebook = nbformat.read(path, 4)
+    about, parameters, draws, result = notebook.cells
+    parameters.source, draws.source, result.source = "SEED = 7", f"{DRAWS}  # new", f"{RESULT}\n"
+    draws.outputs = [nbformat.v4.new_output("stream", text="of an open JupyterLab")]
+    between = [new_markdown_cell("x"), new_code_cell(""), nbformat.v4.new_raw_cell("raw"), new_code_cell("# words")]
+    notebook.cells = [
+        about,
+        parameters,
+        *between,
+        draws,
+        new_markdown_cell("Between."),
+        result,
+        new_markdown_cell("End"),
+    ]
+    notebook.metadata.workbook = {"after": ["02_b"]}
+    nbformat.write(notebook, path)
+    assert again() == "is drawn anew: prose"
+    made = executed(tmp_path, "01_one")
+    injected, *own = sorted(made.cells, key=lambda cell: "injected-parameters" not in cell.metadata.get("tags", []))
+    assert injected.source.endswith("SEED = 4\n") and [cell.source for cell in own] == [
+        c.source for c in notebook.cells
+    ]
+    assert [cell.outputs for cell in made.cells if cell.get("outputs")] == [cell.outputs for cell in ran]
+    assert made.metadata.workbook.after == ["02_b"] and again() == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "metadata", "why"),
+    [
+        ("--show-code all", {}, "code: key → all"),
+        ("--edition full", {}, "edition: hand-in → full"),
+        ("--lang fa", {}, "language: en → fa"),
+        ("", {"tags": ["key"]}, "prose"),
+        ("", {"jupyter": {"source_hidden": True}}, "prose"),
+    ],
+)
+def test_pages_depend_on_what_they_show_and_on_tags(tmp_path, again, arguments, metadata, why):
+    path = tmp_path / "notebooks" / "01_one.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.cells[-1].metadata |= metadata
+    nbformat.write(notebook, path)
+    assert again(*arguments.split()) == f"is drawn anew: {why}"
