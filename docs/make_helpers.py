@@ -24,7 +24,9 @@ def page() -> str:
 
 
 def chapter(module: ModuleType) -> str:
-    own = (name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__)
+    """What is made in a module, or brought there from those below it."""
+    made = {name: str(getattr(value, "__module__", "")) for name, value in vars(module).items() if callable(value)}
+    own = [name for name, where in made.items() if f"{where}.".startswith(f"{module.__name__}.")]
     names = getattr(module, "__all__", None) or [name for name in own if not name.startswith("_")]
     lines = [line(name, getattr(module, name)) for name in names if callable(getattr(module, name))]
     return f"## `{module.__name__}`\n\n{first_sentence(module)}\n\n" + "\n".join(filter(None, lines)) + "\n"

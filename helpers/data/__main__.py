@@ -90,16 +90,18 @@ def _fetch(parser: argparse.ArgumentParser, options: argparse.Namespace, root: P
 
 
 def _list(root: Path) -> None:
-    from helpers.models.pretrained import NETWORKS
+    from helpers.models import pretrained
 
-    rows = [
-        ("name", "title", "state"),
-        *((known.name, known.title, _state(_of_set, known, root)) for known in sets.KNOWN.values()),
+    rows = [("name", "title", "state")]
+    for known in sets.KNOWN.values():
+        size = f", {known.megabytes} MB" if known.megabytes else ": a folder of your own, see data/README.md"
+        rows.append((known.name, known.title, _state(sets.find, known.name, root) or f"missing{size}"))
+    rows += [
         ("shapes", "Drawn shapes", "always here, drawn by code"),
         ("folder:<path>", "Your own images", "a folder for each class, see data/README.md"),
         ("", "", ""),
         ("network", "", "ImageNet weights"),
-        *((name, "", _state(_of_weights, name, root)) for name in NETWORKS),
+        *((name, "", _state(pretrained.find, name, root) or "missing") for name in pretrained.NETWORKS),
     ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     cache = root / "cache"
@@ -112,24 +114,15 @@ def _list(root: Path) -> None:
     print_lines(map(for_terminal, lines))
 
 
-def _state(describe: Callable[[Any, Path], str], what: Any, root: Path) -> str:
+def _state(find: Callable[..., Any], name: str, root: Path) -> str:
+    """What there is of a data set or of weights; "" for nothing."""
     try:
-        return describe(what, root)
+        found = find(name, root=root)
     except WorkbookError as error:  # a broken link, or two files for one network: the others are listed all the same
         return f"unclear: {error}"
-
-
-def _of_set(known: sets.KnownSet, root: Path) -> str:
-    if where := sets.find(known.name, root=root):
-        return f"here, {_megabytes(where)}, from {describe_where(where)}"
-    return f"missing, {known.megabytes} MB" if known.megabytes else "missing: a folder of your own, see data/README.md"
-
-
-def _of_weights(name: str, root: Path) -> str:
-    from helpers.models.pretrained import find
-
-    file = find(name, root=root)
-    return file.origin if file else "missing"
+    if isinstance(found, Path):
+        return f"here, {_megabytes(found)}, from {describe_where(found)}"
+    return found.origin if found else ""
 
 
 def _megabytes(folder: Path) -> str:

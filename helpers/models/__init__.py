@@ -10,25 +10,4 @@ uint8 from 0 to 255 or float from 0 to 1, of shape (N, C, H, W). It returns logi
 from helpers.models.describe import count_parameters, flat_layers, layer_table, stages
 from helpers.models.layers import Dropout, ModelError, Normalize, seeded
 from helpers.models.networks import arc2, arc3, cnn_model, cnn_model_2, cnn_on_a, optimized_cnn_model, resolution_cnn
-from helpers.models.pretrained import Backbone, backbone, best_backbone
-
-__all__ = [
-    "Backbone",
-    "Dropout",
-    "ModelError",
-    "Normalize",
-    "arc2",
-    "arc3",
-    "backbone",
-    "best_backbone",
-    "cnn_model",
-    "cnn_model_2",
-    "cnn_on_a",
-    "count_parameters",
-    "flat_layers",
-    "layer_table",
-    "optimized_cnn_model",
-    "resolution_cnn",
-    "seeded",
-    "stages",
-]
+from helpers.models.pretrained import Backbone, backbone

@@ -152,11 +152,12 @@ class Backbone:
         return nn.Sequential(layers).requires_grad_(True).train()
 
 
-def backbone(name: str, *, weights: str = "auto", seed: int = 0, root: Path = DATA) -> Backbone:
+def backbone(name: str | Sequence[str], *, weights: str = "auto", seed: int = 0, root: Path = DATA) -> Backbone:
     """A network's body, with ImageNet weights where they can be had.
 
     Args:
-        name: of `NETWORKS`, or any name of ``timm.list_models()``.
+        name: of `NETWORKS`, or any name of ``timm.list_models()``. Of several it is the first whose ImageNet weights
+            are on this machine; the first, if none's are or others than ImageNet's are asked for.
         weights: "auto": ImageNet weights if they are on this machine, else random ones; "imagenet": they must be
             there; "download": as "imagenet", and fetched when missing; "random"; or the path of a file, absolute or
             from the repository's root or ``data/weights/``: a state dict of torchvision's or timm's network.
@@ -167,6 +168,11 @@ def backbone(name: str, *, weights: str = "auto", seed: int = 0, root: Path = DA
         ModelError: no such network, or one that gives no features for an image; weights that must be there are not (the
             message says how to get them), or don't fit.
     """
+    names = [name] if isinstance(name, str) else name
+    if not names:
+        raise ModelError("give the name of one network at least, such as 'resnet50'")
+    there = [each for each in names if find(each, root=root)] if weights in ("auto", "imagenet") else []
+    name = next(iter(there), names[0])
     config = _config(name)
     file = None
     if weights == "download":
@@ -196,26 +202,6 @@ def backbone(name: str, *, weights: str = "auto", seed: int = 0, root: Path = DA
         native_size=config.input_size[-1],
         interpolation=config.interpolation,
     )
-
-
-def best_backbone(names: Sequence[str], *, weights: str = "auto", seed: int = 0, root: Path = DATA) -> Backbone:
-    """The first of these networks whose ImageNet weights are on this machine; if none's are, the first.
-
-    With weights="download", "random" or a path it is the first in any case.
-
-    Args:
-        names: of networks, the preferred one first.
-        weights, seed, root: as for `backbone`.
-
-    Raises:
-        ModelError: no names, or as from `backbone`.
-    """
-    if not names or isinstance(names, str):
-        raise ModelError(f"give a list of one network at least, such as ['resnet50'], not {names!r}")
-    best = names[0]
-    if weights in ("auto", "imagenet"):
-        best = next((name for name in names if find(name, root=root)), best)
-    return backbone(best, weights=weights, seed=seed, root=root)
 
 
 def find(name: str, *, root: Path = DATA) -> WeightsFile | None:

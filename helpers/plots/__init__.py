@@ -14,23 +14,5 @@ Arabic themselves (reshaping them beforehand would reverse them).
 from helpers.plots.bars import bars_with_error
 from helpers.plots.classes import auc, confusion, roc
 from helpers.plots.curves import compare_curves, learning_curves, marks, setting_curves
-from helpers.plots.images import cam_overlay, class_gallery, feature_maps, predictions, sample_grid
+from helpers.plots.images import cam_overlay, feature_maps, predictions, sample_grid
 from helpers.plots.style import STYLE, panels
-
-__all__ = [
-    "STYLE",
-    "auc",
-    "bars_with_error",
-    "cam_overlay",
-    "class_gallery",
-    "compare_curves",
-    "confusion",
-    "feature_maps",
-    "learning_curves",
-    "marks",
-    "panels",
-    "predictions",
-    "roc",
-    "sample_grid",
-    "setting_curves",
-]

@@ -63,10 +63,11 @@ def sample_grid(
         class_names: K names.
         predictions: (N,) predicted classes.
         confidences: (N,) probabilities (0 to 1) of the predicted classes.
-        columns: images in a row.
+        columns: images in a row, at most.
     """
     pictures, truth = _pictures(images), _classes(labels, len(images), class_names)
     guesses = truth if predictions is None else _classes(predictions, len(images), class_names)
+    columns = min(columns, len(pictures))
     font_size = style.SMALL if columns <= 8 else SMALLEST
     length = int(style.WIDTH / columns * 112 / font_size)
     tiles = []
@@ -108,19 +109,6 @@ def predictions(data: ImageData, logits: torch.Tensor, *, random: int = 5, mista
     picked = torch.cat([drawn_first, surest])
     guessed = {"predictions": guesses[picked], "confidences": confidences[picked]}
     return sample_grid(data.images[picked], data.labels[picked], data.class_names, **guessed)
-
-
-@styled
-def class_gallery(images: Array, labels: Array, class_names: Sequence[str]) -> Axes:
-    """The first image of each class, small; a class without one has an empty frame.
-
-    They are as for `sample_grid`.
-    """
-    pictures, truth = np.asarray(images), _classes(labels, len(images), class_names)
-    shown = np.full((len(class_names), *pictures.shape[1:]), 255, dtype=pictures.dtype)
-    classes, first = np.unique(truth, return_index=True)
-    shown[classes] = pictures[first]
-    return sample_grid(shown, np.arange(len(shown)), class_names, columns=min(10, len(shown)))
 
 
 @styled

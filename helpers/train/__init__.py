@@ -7,18 +7,3 @@ from helpers.train.fit import Diverged, fit
 from helpers.train.processes import side_by_side
 from helpers.train.result import Result, TrainingStopped
 from helpers.train.use import inference_rate, predict, size_on_disk
-
-__all__ = [
-    "CheckpointWarning",
-    "Compute",
-    "Diverged",
-    "RandomAffine",
-    "Result",
-    "TrainingStopped",
-    "choose_compute",
-    "fit",
-    "inference_rate",
-    "predict",
-    "side_by_side",
-    "size_on_disk",
-]

@@ -8,7 +8,7 @@ from torch import nn
 from torchvision.transforms.functional import normalize
 
 from helpers import models
-from helpers.models import Backbone, ModelError, backbone, best_backbone, flat_layers, seeded, stages
+from helpers.models import Backbone, ModelError, backbone, flat_layers, seeded, stages
 
 
 class Residual(nn.Sequential):
@@ -137,17 +137,17 @@ def test_auto_without_weights_is_random_and_says_how_to_get_them(random_backbone
         backbone("resnet34", weights="imagenet", root=root)
 
 
-def test_best_backbone_is_the_first_with_weights(root):
-    found = best_backbone(["resnet18", "tf_efficientnet_lite0", "resnet34"], root=root)
+def test_of_several_the_first_with_weights_is_taken(root):
+    found = backbone(["resnet18", "tf_efficientnet_lite0", "resnet34"], root=root)
     assert found.name == "tf_efficientnet_lite0" and found.pretrained and found.how_to_get == ""
     assert found.origin.endswith("0.1.0 (other names than timm's, in timm's order)")
-    none_at_hand = best_backbone(["resnet18", "resnet34"], root=root)
+    none_at_hand = backbone(["resnet18", "resnet34"], root=root)
     assert (none_at_hand.name, none_at_hand.pretrained) == ("resnet18", False)
-    assert best_backbone(["resnet18", "mobilenet_v2"], weights="random", root=root).name == "resnet18"
+    assert backbone(["resnet18", "mobilenet_v2"], weights="random", root=root).name == "resnet18"
     with pytest.raises(ModelError, match="resnet18"):
-        best_backbone(["resnet18", "resnet34"], weights="imagenet", root=root)
+        backbone(["resnet18", "resnet34"], weights="imagenet", root=root)
     with pytest.raises(ModelError, match="one network"):
-        best_backbone([], root=root)
+        backbone([], root=root)
 
 
 @pytest.mark.parametrize(("name", "near"), [("ResNet50", "resnet50"), ("hf-hub:timm/resnet18", "")])
