@@ -6,7 +6,8 @@ The network stays as it is, its modes included; it is looked at in evaluation mo
 
 import difflib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -79,19 +80,14 @@ def _outputs(network: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Te
             raise WorkbookError(f"the network has no layer {name!r} to look at; names near it: {', '.join(near)}")
     outputs: dict[str, Tensor] = {}
 
-    def keep(name: str, output: Tensor) -> Tensor:
+    def keep(name: str, _module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
         outputs[name] = output.detach().requires_grad_(torch.is_grad_enabled())
         return outputs[name].clone()  # the next layer may be a ReLU that works in place
 
-    hooks = [
-        modules[name].register_forward_hook(lambda _module, _inputs, output, name=name: keep(name, output))
-        for name in layers
-    ]
-    try:
+    with ExitStack() as hooks:
+        for name in layers:
+            hooks.enter_context(modules[name].register_forward_hook(partial(keep, name)))
         yield outputs
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _device(network: nn.Module) -> torch.device:

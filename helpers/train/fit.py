@@ -125,12 +125,12 @@ def fit(
         optim.load_state_dict(state["optimizer"])
         progress = _Progress(**state["progress"])
 
-    resumed_from, rest, cached_layers, cache_seconds = progress.epoch, model, 0, 0.0
+    resumed_from, rest, cached_layers = progress.epoch, model, 0
     with memory_advice(train.images.shape[1:]):
         images = {name: split.images.to(compute.device) for name, split in data.items()}
         if augment is None and progress.epoch < epochs:
             train_mode(model, move_frozen_statistics)
-            cached_layers, rest, images, cache_seconds = cached_front(model, images, hashes, compute)
+            cached_layers, rest, images = cached_front(model, images, hashes, compute)
     loss_function = LOSSES[loss] if isinstance(loss, str) else loss
     if isinstance(loss_function, nn.Module):  # weights of classes, say
         loss_function = copy.deepcopy(loss_function).to(compute.device)
@@ -155,7 +155,7 @@ def fit(
     columns = ["epoch", *(f"{name}_{metric}" for name in data for metric in ("loss", "accuracy")), "seconds"]
     history = pd.DataFrame(progress.history, columns=columns).set_index("epoch")
     best = progress.best_epoch, progress.best_state
-    result = Result(history, *best, resumed_from, cached_layers, cache_seconds, label)
+    result = Result(history, *best, resumed_from, cached_layers, label)
     show_result(result)
     if progress.epoch < epochs:
         where = f"epoch {progress.epoch + 1}, after {progress.batch} of its {training.num_batches} batches"

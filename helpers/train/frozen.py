@@ -1,7 +1,6 @@
 """What frozen layers do in a training: they compute as in evaluation, and leading ones run once over the data."""
 
 import math
-import time
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -17,7 +16,7 @@ from helpers.train.compute import Compute, memory_advice
 KEPT_LIMIT = 2**30
 """Bytes of activations that are kept for further trainings with the same frozen layers and the same images."""
 
-_kept: dict[str, tuple[Tensor, float]] = {}  # activations, and the seconds that they took
+_kept: dict[str, Tensor] = {}  # activations
 
 
 def train_mode(model: nn.Module, move_frozen_statistics: bool = False) -> None:
@@ -35,7 +34,7 @@ def train_mode(model: nn.Module, move_frozen_statistics: bool = False) -> None:
 
 def cached_front(
     model: nn.Module, images: dict[str, Tensor], hashes: dict[str, str], compute: Compute
-) -> tuple[int, nn.Module, dict[str, Tensor], float]:
+) -> tuple[int, nn.Module, dict[str, Tensor]]:
     """Runs the leading layers that a training leaves as they are over the data, once.
 
     Activations that are too large for the memory lie in a memory-mapped file. The next training with the same frozen
@@ -49,15 +48,15 @@ def cached_front(
         compute: as for training.
 
     Returns:
-        How many layers these are, 0 where nothing could be saved; the network's other layers, shared with it; by split
-        what those take, (N, ...); and the seconds that the run took, also where an earlier training's is used again.
+        How many layers these are, 0 where nothing could be saved; the network's other layers, shared with it; and by
+        split what those take, (N, ...).
     """
     # A subclass of nn.Sequential may do more than run its layers one after the other.
     layers = [layer for _, layer in flat_layers(model)] if type(model).forward is nn.Sequential.forward else []
     num_layers = 0
     while num_layers < len(layers) and not _may_vary(layers[num_layers]):
         num_layers += 1
-    nothing = 0, model, images, 0.0
+    nothing = 0, model, images
     # Without a weight in the front (pixels normalised, say) there is nothing worth keeping.
     if not any(True for layer in layers[:num_layers] for _ in layer.parameters()) or num_layers == len(layers):
         return nothing
@@ -66,13 +65,12 @@ def cached_front(
         key = f"{hash_code((frozen, run), {})} {compute.device} {compute.precision}"
         if _varies(frozen, images["train"][:2], compute) or not _fits_on_device(frozen, images, compute):
             return nothing
-        parts = {name: _run_once(frozen, f"{key} {hashes[name]}", images[name], compute) for name in images}
+        activations = {name: _run_once(frozen, f"{key} {hashes[name]}", images[name], compute) for name in images}
     except (UnreadableError, storage.StorageError, torch.OutOfMemoryError) as error:
         _kept.clear()
         warnings.warn(f"The frozen layers run in every epoch, not once: {error}", stacklevel=3)
         return nothing
-    activations = {name: part for name, (part, _) in parts.items()}
-    return num_layers, rest, activations, sum(seconds for _, seconds in parts.values())
+    return num_layers, rest, activations
 
 
 def run(layers: nn.Module, images: Tensor, compute: Compute) -> Tensor:
@@ -111,18 +109,16 @@ def channels_last(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else images
 
 
-def _run_once(frozen: nn.Module, key: str, images: Tensor, compute: Compute) -> tuple[Tensor, float]:
-    """The activations of a split, and the seconds that they took, when they were computed."""
+def _run_once(frozen: nn.Module, key: str, images: Tensor, compute: Compute) -> Tensor:
+    """The activations of a split: those that are kept, or computed now."""
     if key in _kept:
         return _kept[key]
-    started = time.perf_counter()
     activations = run(frozen, images, compute)
-    seconds = time.perf_counter() - started
     if activations.nbytes <= KEPT_LIMIT:
-        _kept[key] = activations, seconds
-        while sum(kept.nbytes for kept, _ in _kept.values()) > KEPT_LIMIT:
+        _kept[key] = activations
+        while sum(kept.nbytes for kept in _kept.values()) > KEPT_LIMIT:
             del _kept[next(iter(_kept))]  # the first that was made
-    return activations, seconds
+    return activations
 
 
 def _may_vary(layer: nn.Module) -> bool:

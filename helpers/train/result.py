@@ -34,9 +34,7 @@ class Result(TableRepr):
         best_state: the network's state after that epoch, on the CPU.
         resumed_from: how many finished epochs came from a checkpoint.
         cached_layers: how many leading frozen layers were run once over the data instead of in every epoch; a layer of
-            a sequence inside the network counts on its own.
-        cache_seconds: how long that took, also where an earlier training's activations served again; no part of the
-            epochs' seconds.
+            a sequence inside the network counts on its own. The time of that is no part of the epochs' seconds.
         label: what its progress bar called it.
     """
 
@@ -45,7 +43,6 @@ class Result(TableRepr):
     best_state: dict[str, Tensor]
     resumed_from: int
     cached_layers: int
-    cache_seconds: float
     label: str = "training"
 
     @property
@@ -71,7 +68,7 @@ class Result(TableRepr):
             seconds = self.history["seconds"]
             rows.append(("Training time", f"{seconds.sum():.1f} s, {seconds.mean():.2f} s an epoch"))
         if self.cached_layers:
-            rows.append(("Frozen layers", f"{self.cached_layers} run once over the data, {self.cache_seconds:.1f} s"))
+            rows.append(("Frozen layers", f"{self.cached_layers} run once over the data"))
         return rows
 
     def _repr_html_(self) -> str:

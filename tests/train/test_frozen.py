@@ -137,7 +137,7 @@ def through_front(fit, convolved):
     def passed(network, **options):
         convolved.clear()
         result = fit(network, **options)
-        assert result.cached_layers == 4 and result.cache_seconds > 0
+        assert result.cached_layers == 4
         # Beside two that show how many outputs there are, and twice two that show whether the layers vary.
         return sum(convolved) - 6, result.history.drop(columns="seconds")
 
@@ -189,5 +189,5 @@ def test_without_room_on_the_disk_frozen_layers_run_in_every_epoch(fit, monkeypa
     monkeypatch.setattr(storage, "empty", full_disk)
     with pytest.warns(UserWarning, match="in every epoch, not once: no room"):
         result = fit(network)
-    assert (result.cached_layers, result.cache_seconds) == (0, 0)
+    assert result.cached_layers == 0
     torch.testing.assert_close(network[-1].weight, expected[-1].weight)
