@@ -10,7 +10,6 @@ Kornblith, Shlens and Le, "Do better ImageNet models transfer better?" (2019), o
 import copy
 import difflib
 import importlib.metadata
-import importlib.util
 import re
 import subprocess
 import sys
@@ -66,16 +65,13 @@ class PackagedWeights(NamedTuple):
         return root / "weights" / f"{self.distribution}-{self.version}"
 
     def find(self, root: Path = DATA) -> Path | None:
-        fetched = self.folder(root) / self.file
+        fetched, *installed = (Path(place, self.file) for place in (self.folder(root), *sys.path))
         note(fetched)
         if fetched.is_file():
             return fetched
-        # Of a top-level name: find_spec of anything deeper would import the package.
-        spec = importlib.util.find_spec(Path(self.file).parts[0])
-        # Where pip would put it, if it isn't there.
-        site = Path(spec.origin).parents[1] if spec and spec.origin else Path(sysconfig.get_path("purelib"))
-        note(site / self.file)
-        return site / self.file if (site / self.file).is_file() else None
+        found = next((path for path in installed if path.is_file()), None)
+        note(found or Path(sysconfig.get_path("purelib"), self.file))  # where pip would put it
+        return found
 
 
 PACKAGED = {
@@ -171,15 +167,12 @@ def backbone(name: str | Sequence[str], *, weights: str = "auto", seed: int = 0,
     names = [name] if isinstance(name, str) else name
     if not names:
         raise ModelError("give the name of one network at least, such as 'resnet50'")
-    there = [each for each in names if find(each, root=root)] if weights in ("auto", "imagenet") else []
-    name = next(iter(there), names[0])
-    config = _config(name)
-    file = None
+    files = {each: find(each, root=root) for each in names} if weights in ("auto", "imagenet") else {}
+    name = next((each for each, file in files.items() if file), names[0])
+    config, file = _config(name), files.get(name)
     if weights == "download":
         file = fetch(name, root=root)
-    elif weights in ("auto", "imagenet"):
-        file = find(name, root=root)
-    elif weights != "random":
+    elif weights not in ("auto", "imagenet", "random"):
         file = _named_file(weights, root)
     if file is None and weights == "imagenet":
         raise ModelError(f"ImageNet weights of {name} are not on this machine. {how_to_get(name, root=root)}")
