@@ -32,10 +32,11 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("", _TERMINAL.sub("", text).replace("\r\n", "\n").replace("\r", ""))
 
 
-def printed(text: str) -> str:
+def printed(text: str, stream: str) -> str:
     """What a terminal is left with after ``text``: of a line rewritten with carriage returns the last state only.
 
-    Progress bars, and lines that were cleared, are dropped altogether.
+    Progress bars, and lines that were cleared, are dropped altogether; of "stderr" also Python's warnings, from their
+    first to their source line: they name files of the machine.
     """
     kept = []
     for line in _TERMINAL.sub("", text).split("\n"):
@@ -43,17 +44,13 @@ def printed(text: str) -> str:
         rewritten = "\r" in line.rstrip("\r")
         if not is_progress(state) and (state.strip() or not rewritten):
             kept.append(_UNPRINTABLE.sub("", state))
-    return "\n".join(kept)
+    shown = "\n".join(kept)
+    return _WARNING.sub("", shown) if stream == "stderr" else shown
 
 
 def is_progress(line: str) -> bool:
     """Whether ``line`` is a tqdm bar; these are at most as wide as a terminal."""
     return len(line) < 1000 and _PROGRESS.search(line) is not None
-
-
-def without_warnings(text: str) -> str:
-    """``text`` without Python's warnings, which name files of the machine: from their first to their source line."""
-    return _WARNING.sub("", text)
 
 
 def private(text: str) -> str:

@@ -291,8 +291,7 @@ def _blocks(cell: Mapping[str, Any], number: int, hidden: set[str]) -> list[Bloc
         made.append(Code(source, number, shown=not is_hidden))
     for output in [] if "remove-output" in tags else cell.get("outputs", []):
         if output["output_type"] == "stream":
-            text = clean.printed(output["text"])
-            text = (clean.without_warnings(text) if output["name"] == "stderr" else text).strip("\n")
+            text = clean.printed(output["text"], output["name"]).strip("\n")
             # Lines that only a progress bar had parted are one paragraph.
             if text.strip() and made and isinstance(made[-1], Output) and made[-1].mime == "text/plain":
                 made[-1] = replace(made[-1], content=f"{made[-1].content}\n{text}")

@@ -20,7 +20,7 @@ from helpers.report.workspace import FORCED, LANGUAGES, Run, Settings, read
 
 CODE, PARAMETER, THREADS = "code of cell ", "parameter ", "threads"
 """So the names in a stamp begin of what the kernel doesn't tell."""
-_DRAWING = ("nbconvert", "pypandoc_binary", "typst")
+_DRAWING = ("pypandoc_binary", "typst")
 """Libraries that pages are drawn with."""
 _EXECUTION_TAGS = {"raises-exception", "skip-execution"}
 """By these a cell is run otherwise, or not at all."""

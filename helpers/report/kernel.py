@@ -124,10 +124,7 @@ class _Client(PapermillNotebookClient):
             if content["name"] == "stderr":
                 self._watch.printed(content["text"])
             if content["name"] == "stderr" or "\r" in content["text"]:
-                content["text"] = clean.printed(content["text"])
-                if content["name"] == "stderr":
-                    # The executed notebook is handed on as well: warnings tell where this machine keeps its files.
-                    content["text"] = clean.without_warnings(content["text"])
+                content["text"] = clean.printed(content["text"], content["name"])  # notebooks are handed on, too
                 if not content["text"].strip():
                     return None
         added = super().output(outs, msg, display_id, cell_index)
