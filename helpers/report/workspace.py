@@ -122,7 +122,8 @@ class Workspace:
 
     def choose(self, names: Sequence[str]) -> list[Path]:
         """The notebooks that numbers, names or paths mean, each once, in their order; all numbered ones for none."""
-        numbered = sorted(self.notebooks.glob("[0-9]*.ipynb"), key=lambda path: (_number(path.stem), path.name))
+        numbered = [path for path in self.notebooks.glob("*.ipynb") if _number(path.stem) >= 0]
+        numbered.sort(key=lambda path: (_number(path.stem), path.name))
         chosen = list(dict.fromkeys(self._find(name) for name in names)) if names else numbered
         if not chosen:
             raise Refused(f"there is no notebook in {self.notebooks}")
@@ -252,5 +253,6 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def _number(stem: str) -> int:
-    digits = re.match(r"\d+", stem, re.ASCII)
+    """-1 without one, and of a copy: "01_cnn-Copy1" is JupyterLab's, "01_cnn copy" or "01_cnn (1)" others'."""
+    digits = re.match(r"\d+(?!.*([ -]copy ?\d*|\(\d+\))$)", stem, re.ASCII | re.IGNORECASE)
     return int(digits[0]) if digits else -1

@@ -103,7 +103,7 @@ def refusal(root, runs, capsys):
 
 
 def test_every_notebook_is_run_at_its_own_defaults(asked, root, runs, capsys):
-    for name in ("10_last", "template"):
+    for name in ("10_last", "template", "02_transfer-Copy1", "02_transfer (2)", "01_cnn_on_a - Copy"):
         write_notebook(root, name)
     found = [(run.name, run.parameters) for run in asked()]
     assert found == [("01_cnn_on_a", {}), ("02_transfer", {}), ("10_last", {})]
@@ -117,7 +117,9 @@ def test_every_notebook_is_run_at_its_own_defaults(asked, root, runs, capsys):
 @pytest.mark.parametrize("name", ["02", "2", "02_transfer", "notebooks/02_transfer.ipynb", "{}/02_transfer.ipynb"])
 def test_notebooks_are_found_by_number_name_or_path(asked, root, name):
     names = name.format(root / "notebooks"), "sweep", "02"
+    write_notebook(root, "02_transfer-Copy1")
     assert [run.name for run in asked(*names)] == ["02_transfer"]
+    assert asked("02_transfer-Copy1")[-1].name == "02_transfer-Copy1"
 
 
 def test_options_may_stand_anywhere_and_what_not_all_notebooks_take_is_noted(asked, runs, capsys):
