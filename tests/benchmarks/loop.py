@@ -1,4 +1,4 @@
-"""Is the training loop faster than what others would write? ``python -m tests.benchmarks.loop --help``
+"""Is the training loop faster than what others would write? ``python -m tests.benchmarks loop --help``
 
 The same CNN with the same initial weights learns from the same image files of 32 pixels with `helpers.train.fit`, a
 plain PyTorch loop, Lightning and fastai (pip install -r tests/benchmarks/requirements-peers.txt), everything on the
@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -140,14 +141,18 @@ def _loaders(job: SimpleNamespace) -> tuple[DataLoader, DataLoader]:
 CONTESTANTS = ("ours", "ours, float32", "pytorch", *filter(find_spec, ("lightning", "fastai")))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks loop",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", type=Path, required=True, help="a folder with train/<class>/* and test/<class>/*")
     parser.add_argument("--images", type=int, default=10_000, help="to train with (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=3, help="two or more (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
     parser.add_argument("--batch-size", type=int, default=128, help="default: %(default)s")
-    options, rows = parser.parse_args(), []
+    options, rows = parser.parse_args(argv), []
     with tempfile.TemporaryDirectory() as images:
         job = {"folder": images, "num_classes": _link(options.data, Path(images), options.images)}
         job |= {"epochs": options.epochs, "batch_size": options.batch_size, "learning_rate": 0.02, "momentum": 0.9}
@@ -164,6 +169,7 @@ def main() -> None:
         their, our = (seconds.loc[each, ["epoch 1", "later"]] for each in (peer, name))
         times = (their / our).agg(["median", "min", "max"])
         print(f"\n{name} against {peer}, times as fast:\n{times.round(2)}")
+    return 0
 
 
 def _link(images: Path, links: Path, number: int) -> int:
@@ -215,7 +221,3 @@ def train(described: str, began: str) -> None:
     with torch.inference_mode():
         logits = torch.cat([network.eval()(images) for images in test.images.split(256)])
     print(json.dumps({**took, "accuracy": evaluate.accuracy(logits, test.labels)}))
-
-
-if __name__ == "__main__":
-    main()
