@@ -49,6 +49,8 @@ _ADDRESS = re.compile(
 _DATA_URI = re.compile(r"data:(image/[a-z+]+);base64,([A-Za-z0-9+/=]+)")
 # In Markdown: code and addresses, in which nothing is a reference.
 _NO_TEXT = re.compile(r"(`+|~~~+).*?\1|(?<=\n\n) {4}[^\n]*|\w+://\S+", re.DOTALL)
+# In a formula: its number, which pandoc can't set at the margin, and what else is said of numbers.
+_TAG = re.compile(r"\\(?:tag\*?\{([^{}]*)\}|label\{[^{}]*\}|(?:notag|nonumber)(?![a-z]))")
 _REFERENCE = re.compile(r"(?<![\w.@/\\&+-])@((?:fig|tbl)-\w+(?:-\w+)*)")
 _CITATION = re.compile(r"\[@(?!fig-|tbl-)[^\[\]]+\]")
 # Of an output: what no page shows, however long it is.
@@ -241,6 +243,7 @@ def _formulas_on_one_line(text: str) -> str:
         formula = found["display"] or found["bare"]
         if not formula or "\n>" in formula:
             return found[0]
+        formula = _TAG.sub(lambda tag: rf"\qquad ({tag[1]})" if tag[1] else "", formula)
         # On one line, a comment would take the rest of the formula along.
         lines = [re.sub(r"(?<!\\)%.*", "", line).strip() for line in formula.split("\n")]
         return f"$${' '.join(lines)}$$"

@@ -137,7 +137,7 @@ def test_formulas_and_what_is_none_and_tables_lists_and_footnotes():
         r"$\begin{Vmatrix} p \\ q \end{Vmatrix}$": "𝑝",
         r"$\unknowncommand{x}$": r"\unknowncommand{x}",
         "$$\na\n- b\n+ c % a comment - with a sign\n$$": "𝑎−𝑏+𝑐",
-        "\\begin{align}\nr &= s \\\\\n&= c\n\\end{align}": "𝑟=𝑠",
+        "\\begin{align}\nr &= s \\tag{7} \\\\\n&= c \\label{c}\\notag\n\\end{align}": "𝑟=𝑠(7)",
         "in a list:\n- $a - b$\n- $$\n  e\n  - f\n  $$": "𝑒−𝑓",
         "- costs $5\n- or $6": "costs$5",
         "`$x$` and\n\n```\n\\begin{align}\n```\n": "$x$",
