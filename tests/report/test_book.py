@@ -1,13 +1,15 @@
-"""All notebooks as one book: its chapters, what the summary says, and the PDF read back."""
+"""The cover of a report, and all reports as one book: its chapters, its summary, and the PDF read back."""
 
 import io
 import re
+from dataclasses import replace
 
 import pypdf
+from PIL import Image
 
 from helpers import ROOT
-from helpers.report import book, cover
-from helpers.report.cover import Cover
+from helpers.report import book, render
+from helpers.report.cover import Cover, read
 from helpers.report.document import Block, Code, Document, Failure, Markdown, Provenance, Reading
 from helpers.report.workspace import Settings
 from tests.report.documents import LOREM, document, figure, in_order, pages_of, table
@@ -19,7 +21,7 @@ def make_document(*blocks: Block, title: str = "A report", **fields: object) -> 
     return document(*blocks, title=title, **{**WHEN, **fields})
 
 
-def render(*documents: Document, edition: str = "hand-in", **options: object) -> pypdf.PdfReader:
+def bound(*documents: Document, edition: str = "hand-in", **options: object) -> pypdf.PdfReader:
     made = {f"{i:02}_notebook": document for i, document in enumerate(documents, 1)}
     how = Settings("quick", cover=Cover(**{"title": "The book", **options}), edition=edition)
     return pypdf.PdfReader(io.BytesIO(book.pdf(made, how)))
@@ -42,7 +44,7 @@ def outline(reader: pypdf.PdfReader) -> dict[str, int]:
 def test_the_title_page_names_who_and_when():
     days = ["2026-03-04T10:12:13+00:00", "2026-03-05T01:00:00+00:00", None]
     stand_in = Provenance([("Data set", "d")], "STAND-IN DATA: shapes.", stand_in=True)
-    reader = render(
+    reader = bound(
         *[make_document(*([] if i else [stand_in]), finished=day) for i, day in enumerate(days)],
         title="My experiments",
         authors=(("Sara Moradi", "401"),),
@@ -57,7 +59,7 @@ def test_the_title_page_names_who_and_when():
 
 
 def test_the_title_that_the_workbook_comes_with_is_told_in_persian():
-    how = Settings("quick", cover=cover.read(ROOT), language="fa")
+    how = Settings("quick", cover=read(ROOT), language="fa")
     made = book.pdf({f"0{i}": make_document(Markdown("متن"), language="fa") for i in (1, 2)}, how)
     assert pypdf.PdfReader(io.BytesIO(made)).metadata.title == "آزمایش‌هایی در دسته‌بندی تصویر"
 
@@ -69,7 +71,7 @@ def test_contents_name_the_pages_of_chapters_and_sections():
         )
         for name in "AB"
     ]
-    reader = render(*documents, edition="full")
+    reader = bound(*documents, edition="full")
     pages = pages_of(reader)
     marks = outline(reader)
     lines = re.findall(r"^(\d[\d.]* (?:Chapter of \w|Part \d))[ .]*?(\d+)$", pages[1], re.MULTILINE)
@@ -82,7 +84,7 @@ def test_figures_and_tables_are_numbered_by_chapter_and_referred_to_so():
     figures = [figure(i, name=f"f{i}", caption=f"Caption {i}.") for i in (1, 2)]
     blocks = [Markdown("## See\n\n@fig-f2, @tbl-t and `@fig-f2`"), *figures, table(1, 2), Reading("As in @fig-f1.")]
     chapters = [make_document(*blocks, finding="As in @fig-f1.") for _ in range(2)]
-    text = "\n".join(pages_of(render(*chapters, edition="full")))
+    text = "\n".join(pages_of(bound(*chapters, edition="full")))
     for chapter in (1, 2):
         assert f"Figure {chapter}.2, Table {chapter}.1 and @fig-f2" in text
         assert f"Figure {chapter}.2. Caption 2." in text and f"Table {chapter}.1. Values by row." in text
@@ -92,7 +94,7 @@ def test_figures_and_tables_are_numbered_by_chapter_and_referred_to_so():
 def test_a_failed_notebook_is_named_as_failed_with_its_error():
     failure = Failure("ValueError", "the loss is not finite", "Traceback\nValueError: the loss is not finite", 7)
     failed = make_document(Markdown("What it is."), Reading("Half."), failure, title="Broken", finding="Half.")
-    reader = render(make_document(finding="It works. More."), failed)
+    reader = bound(make_document(finding="It works. More."), failed)
     pages, summary = pages_of(reader), page_with(reader, "Summary")
     assert in_order(summary, ["It works.", "Failed. ValueError: the loss is not finite (cell 7)", "Half."])
     assert "More." not in summary
@@ -106,11 +108,51 @@ def test_the_full_edition_lists_figures_and_tables_with_their_pages_and_has_what
     figures = [figure(i, name=f"f{i}", caption=f"Caption {i} of it.") for i in (1, 2)]
     cells = [Code("other = 1", 1), Code("key = 1", 2, tags=("key",)), Markdown("Only there.", tags=("detail",))]
     documents = [make_document(Markdown("## Part"), *figures), make_document(table(2, 2), *cells)]
-    reader = render(*documents, edition="full")
+    reader = bound(*documents, edition="full")
     lines = re.findall(r"^((?:Figure|Table) \d\.\d\.) .* (\d+)$", page_with(reader, "Contents"), re.MULTILINE)
     assert [name for name, _ in lines] == ["Figure 1.1.", "Figure 1.2.", "Table 2.1."]
     for name, place in lines:
         assert name in pages_of(reader)[int(place) - 1]
-    full, handed_in = ("\n".join(pages_of(made)) for made in (reader, render(*documents)))
+    full, handed_in = ("\n".join(pages_of(made)) for made in (reader, bound(*documents)))
     assert "Only there." in full and not re.search("Figures|Only there", handed_in)
     assert all("key = 1" in text and "other" not in text for text in (full, handed_in))
+
+
+# The cover
+
+FIELDS = """
+above: به نام خدا
+logo: logo.png
+university: University of Example
+term: 1404
+date: 2026-11-29
+authors:
+  - name: سارا مرادی
+    number: 401123
+  - Ali Rad
+"""
+
+
+def drawn(cover: Cover | None):
+    content = render.pdf(document(*[Markdown(LOREM)] * 9, title="The report"), cover)
+    return pages_of(pypdf.PdfReader(io.BytesIO(content)))
+
+
+def test_a_cover_from_a_file_and_below_it_pyproject_opens_a_report_and_heads_its_pages(tmp_path):
+    assert read(tmp_path) == Cover()
+    Image.new("RGB", (8, 8), (200, 0, 0)).save(tmp_path / "logo.png")
+    (tmp_path / "cover.yaml").write_text(FIELDS, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text('[tool.workbook.cover]\nterm = "spring"\ncourse = "Deep learning"\n')
+    made = read(tmp_path, tmp_path / "cover.yaml")
+    assert made.authors == (("سارا مرادی", "401123"), ("Ali Rad", ""))
+    assert made.logo == (tmp_path / "logo.png").read_bytes()
+    first, second, third = drawn(made)
+    own = ["Deep learning", "University of Example", "The report", "401123", "Ali Rad", "1404", "29 November 2026"]
+    assert [word for word in own if word not in first] == [] and "spring" not in first
+    assert LOREM[:20] in second and "1 / 2" in second
+    assert "The report" in third and "Ali Rad" in third and "2 / 2" in third
+
+
+def test_without_a_field_of_its_own_a_report_has_no_cover():
+    bare = drawn(None)
+    assert drawn(replace(Cover(), title="The book")) == bare and "The report" in bare[0] and LOREM[:20] in bare[0]

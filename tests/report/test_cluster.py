@@ -122,32 +122,38 @@ def test_notebooks_on_workers_that_lack_something_are_killed_or_left_alone(tmp_p
     workers.kill("poor")
     marker = tmp_path / "marker"
     write_notebook(tmp_path, "04_waits", WHERE, WAITS_ONCE.format(marker), RESULT)
-    run = start(tmp_path, *command, "04")
-    until(lambda: marker.exists() and marker.read_text(), what="the only worker that can run it")
+
+    def waiting() -> subprocess.Popen:
+        """The command when its notebook waits on a worker."""
+        marker.unlink(missing_ok=True)
+        run = start(tmp_path, *command, "04", "--force")
+        until(lambda: marker.exists() and marker.read_text(), what="the only worker that can run it")
+        return run
+
+    def end(run: subprocess.Popen) -> tuple[int, str]:
+        said = run.communicate(timeout=WAIT)[1]
+        return run.returncode, said
+
+    run = waiting()
     workers.kill("rich")
     workers.add("second")
-    said = run.communicate(timeout=WAIT)[1]
-    assert run.returncode == 0, said
+    status, said = end(run)
+    assert status == 0, said
     assert "ran on second" in printed(tmp_path, "04_waits")
     page = tmp_path / "reports" / "quick" / "04_waits.html"
     good = page.read_text()
 
     # Ctrl-C, and a scheduler that goes, end the command; the good report stays.
-    marker.unlink()
-    run = start(tmp_path, *command, "04", "--force")
-    until(marker.exists, what="the kernel")
+    run = waiting()
     assert workers.kernels("second")
     run.send_signal(signal.SIGINT)
-    said = run.communicate(timeout=WAIT)[1]
-    assert run.returncode == 130 and "interrupted: 04_waits did not end" in said
-    assert "Traceback" not in said
+    status, said = end(run)
+    assert status == 130 and "interrupted: 04_waits did not end" in said and "Traceback" not in said
     until(lambda: not workers.kernels("second"), what="the worker to stop the kernel")
-    marker.unlink()
-    run = start(tmp_path, *command, "04", "--force")
-    until(marker.exists, what="the notebook")
+    run = waiting()
     workers.kill("scheduler")
-    said = run.communicate(timeout=WAIT)[1]
-    assert run.returncode == 1 and "the scheduler has gone" in said
+    status, said = end(run)
+    assert status == 1 and "the scheduler has gone" in said
     assert page.read_text() == good and left(tmp_path, "04_waits")["status"] == "ok"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from helpers import record
 from helpers.report import cli
-from tests.command import RESULT, stopped, write_notebook
+from tests.command import stopped, write_notebook
 
 CODE = """\
 import time
@@ -133,10 +133,8 @@ def test_on_another_machine_results_may_differ_a_little_and_a_damaged_hand_in_st
     assert "number accuracy, value: '0.6' is shown, the code gives '0.655'" in wrong
 
 
-def test_ctrl_c_ends_it(tmp_path):
-    code = "import pathlib\nwhile pathlib.Path('waits').exists():\n    pass"
-    write_notebook(tmp_path, "01_small", RESULT, code)
-    assert cli.main(["01", "--format", "html"], root=tmp_path) == 0
-    (tmp_path / "waits").touch()
-    status, said = stopped(tmp_path, "--verify", str(tmp_path / "reports" / "quick"), at=["cell 3/3"])
+def test_ctrl_c_ends_it(root, executed, tmp_path):
+    executed.cells[-1].source = "while True:\n    pass"
+    nbformat.write(executed, tmp_path / "endless.ipynb")
+    status, said = stopped(root, "--verify", str(tmp_path / "endless.ipynb"), at=["cell 3/3"])
     assert status == 130 and said == "interrupted: 0 of 1 hand-ins were compared; kernels were stopped\n"
