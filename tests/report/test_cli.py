@@ -19,8 +19,7 @@ from helpers import ROOT
 from helpers.files import locked
 from helpers.report import cli, kernel
 from helpers.report.batch import jobs_for
-from helpers.report.watch import Watch
-from helpers.report.workspace import Run, Settings
+from helpers.report.workspace import Run
 from tests.command import write_notebook
 
 CELL = """\
@@ -48,28 +47,21 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
-class Runs:
-    """Stands in for kernels and pages: notes what would have been run, and gives the ends that a test asks for."""
-
-    def __init__(self) -> None:
-        self.asked: list[Run] = []
-        self.settings: Settings | None = None
-        self.failing = ""
-
-    def execute(self, source: str, run: Run, settings: Settings, watch: Watch) -> None:
-        self.asked.append(run)
-        self.settings = settings
-
-    def report(self, run: Run, settings: Settings, executed: None) -> None:
-        run.error = "ValueError: no" if run.name == self.failing else ""
-        run.is_written = True
-
-
 @pytest.fixture
 def runs(monkeypatch):
-    runs = Runs()
-    monkeypatch.setattr(kernel, "execute", runs.execute)
-    monkeypatch.setattr("helpers.report.batch.report", runs.report)
+    """Stands in for kernels and pages: notes what would have been run, and gives the ends that a test asks for."""
+    runs = SimpleNamespace(asked=[], settings=None, failing="")
+
+    def execute(source, run, settings, watch):
+        runs.asked.append(run)
+        runs.settings = settings
+
+    def report(run, settings, executed):
+        run.error = "ValueError: no" if run.name == runs.failing else ""
+        run.is_written = True
+
+    monkeypatch.setattr(kernel, "execute", execute)
+    monkeypatch.setattr("helpers.report.batch.report", report)
     return runs
 
 
@@ -132,35 +124,27 @@ def test_options_may_stand_anywhere_and_what_not_all_notebooks_take_is_noted(ask
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "value"),
+    ("option", "text", "values"),
     [
-        ("DATASET", "C:\\[n]: 'x' \"y\" گربه", "C:\\[n]: 'x' \"y\" گربه"),
-        ("EPOCHS", "None", None),
-        ("EPOCHS", "010", 10),
-        ("LEARNING_RATE", "1e-4", 1e-4),
-        ("AUGMENT", "false", False),
-        ("SEEDS", "[4, 5]", [4, 5]),
-        ("IMAGE_SIZE", "32", 32),
+        ("-p", "DATASET=C:\\[n]: 'x' \"y\" گربه", ["C:\\[n]: 'x' \"y\" گربه"]),
+        ("-p", "EPOCHS=None", [None]),
+        ("-p", "EPOCHS=010", [10]),
+        ("-p", "LEARNING_RATE=1e-4", [1e-4]),
+        ("-p", "AUGMENT=false", [False]),
+        ("-p", "SEEDS=[4, 5]", [[4, 5]]),
+        ("-p", "IMAGE_SIZE=32", [32]),
+        ("--sweep", "LEARNING_RATE=0..2", [0.0, 1.0, 2.0]),
+        ("--sweep", "IMAGE_SIZE=None,16..17", [None, 16, 17]),
+        ("--sweep", "SEEDS=[0,1],[2, 3],[4]", [[0, 1], [2, 3], [4]]),
+        ("--sweep", "DATASET=no,1e3,0..1", ["no", "1e3", "0..1"]),
+        ("--sweep", "DATASET='folder:/a,b',\"folder:/c,d\",shapes", ["folder:/a,b", "folder:/c,d", "shapes"]),
+        ("--sweep", "DATASET=folder:/rock'n'roll,a=b,C:\\x,''", ["folder:/rock'n'roll", "a=b", "C:\\x", ""]),
     ],
 )
-def test_texts_of_the_command_line_become_values_of_the_defaults_kind(asked, name, text, value):
-    (found,) = asked("01", "-p", name, text)[0].parameters.values()
-    assert found == value and type(found) is type(value)
-
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("LEARNING_RATE=0..2", [0.0, 1.0, 2.0]),
-        ("IMAGE_SIZE=None,16..17", [None, 16, 17]),
-        ("SEEDS=[0,1],[2, 3],[4]", [[0, 1], [2, 3], [4]]),
-        ("DATASET=no,1e3,0..1", ["no", "1e3", "0..1"]),
-        ("DATASET='folder:/a,b',\"folder:/c,d\",shapes", ["folder:/a,b", "folder:/c,d", "shapes"]),
-        ("DATASET=folder:/rock'n'roll,a=b,C:\\x,''", ["folder:/rock'n'roll", "a=b", "C:\\x", ""]),
-    ],
-)
-def test_so_do_those_of_a_sweep(asked, text, values):
-    found = [run.varied[text.partition("=")[0]] for run in asked("01", "--sweep", text)]
+def test_texts_of_the_command_line_become_values_of_the_defaults_kind(asked, option, text, values):
+    name = text.partition("=")[0]
+    given = [text] if option == "--sweep" else text.split("=", 1)
+    found = [run.parameters[name] for run in asked("01", option, *given)]
     assert found == values and list(map(type, found)) == list(map(type, values))
 
 

@@ -130,15 +130,11 @@ def test_notebooks_on_workers_that_lack_something_are_killed_or_left_alone(tmp_p
         until(lambda: marker.exists() and marker.read_text(), what="the only worker that can run it")
         return run
 
-    def end(run: subprocess.Popen) -> tuple[int, str]:
-        said = run.communicate(timeout=WAIT)[1]
-        return run.returncode, said
-
     run = waiting()
     workers.kill("rich")
     workers.add("second")
-    status, said = end(run)
-    assert status == 0, said
+    said = run.communicate(timeout=WAIT)[1]
+    assert run.returncode == 0, said
     assert "ran on second" in printed(tmp_path, "04_waits")
     page = tmp_path / "reports" / "quick" / "04_waits.html"
     good = page.read_text()
@@ -147,13 +143,13 @@ def test_notebooks_on_workers_that_lack_something_are_killed_or_left_alone(tmp_p
     run = waiting()
     assert workers.kernels("second")
     run.send_signal(signal.SIGINT)
-    status, said = end(run)
-    assert status == 130 and "interrupted: 04_waits did not end" in said and "Traceback" not in said
+    said = run.communicate(timeout=WAIT)[1]
+    assert run.returncode == 130 and "interrupted: 04_waits did not end" in said and "Traceback" not in said
     until(lambda: not workers.kernels("second"), what="the worker to stop the kernel")
     run = waiting()
     workers.kill("scheduler")
-    status, said = end(run)
-    assert status == 1 and "the scheduler has gone" in said
+    said = run.communicate(timeout=WAIT)[1]
+    assert run.returncode == 1 and "the scheduler has gone" in said
     assert page.read_text() == good and left(tmp_path, "04_waits")["status"] == "ok"
 
 
