@@ -66,7 +66,7 @@ def page(root: Path) -> str:
 
 
 def test_only_what_changed_runs_and_is_drawn_and_the_book_follows(tmp_path, report):
-    book, both = tmp_path / "reports" / "quick" / "workbook.pdf", ("--format", "html,pdf")
+    book, pdf = tmp_path / "reports" / "quick" / "workbook.pdf", ("--format", "pdf")
 
     def cover() -> tuple[str, str]:
         found = pypdf.PdfReader(book).metadata
@@ -74,24 +74,24 @@ def test_only_what_changed_runs_and_is_drawn_and_the_book_follows(tmp_path, repo
 
     write(tmp_path, "01_one")
     write(tmp_path, "02_two", "import os\nassert os.path.exists('there')")
-    first = report(*both, status=1)
+    first = report(*pdf, status=1)
     assert first == {"01_one": "runs: never run before", "02_two": "runs: never run before"}
     (tmp_path / "there").touch()
-    assert report(*both) == {"01_one": "unchanged", "02_two": "runs: its last run failed"}
+    assert report(*pdf) == {"01_one": "unchanged", "02_two": "runs: its last run failed"}
     assert cover() == ("Experiments in image classification", "")
     before = book.stat().st_mtime_ns
-    assert set(report(*both).values()) == {"unchanged"} and book.stat().st_mtime_ns == before
+    assert set(report(*pdf).values()) == {"unchanged"} and book.stat().st_mtime_ns == before
     # As after a command that was killed before it came to the book.
     os.utime(book, ns=(0, 0))
-    assert set(report(*both).values()) == {"unchanged"} and book.stat().st_mtime_ns > 0
+    assert set(report(*pdf).values()) == {"unchanged"} and book.stat().st_mtime_ns > 0
 
     (tmp_path / "cover.yaml").write_text("title: Mine\nauthors: Me\n")
-    covered = report(*both, "--cover", str(tmp_path / "cover.yaml"))
+    covered = report(*pdf, "--cover", str(tmp_path / "cover.yaml"))
     assert set(covered.values()) == {"is drawn anew: layout"} and cover() == ("Mine", "Me")
     write(tmp_path, "02_two", "import  os\nassert os.path.exists('there')  # a comment")
-    assert report(*both)["02_two"] == "is drawn anew: prose, layout"
+    assert report(*pdf)["02_two"] == "is drawn anew: prose, layout"
     write(tmp_path, "02_two", "x = 2")
-    second = (*both, "02", "-p", "SEED", "4")
+    second = (*pdf, "02", "-p", "SEED", "4")
     assert report(*second) == {"02_two": "runs: code of cell 2, parameter SEED: 3 → 4"}
     for path in book.parent.glob("01_one.*"):
         path.unlink()

@@ -29,14 +29,10 @@ def made(name: str, *blocks, warning: str = "", difference: str = "+10.00 points
     return document(source, *blocks, numbers=numbers, **about | fields)
 
 
-@pytest.fixture
-def documents() -> dict[str, Document]:
-    failure = Failure("ValueError", NASTY, "", 3)
-    drawn = [replace(figure(name=name), alt=f"{name} {NASTY}") for name in ("curves", "second")]
-    return {
-        "01_a": made("01_a", *drawn),
-        "02_b": made("02_b", failure, warning="STAND-IN DATA", difference="–"),
-    }
+DOCUMENTS = {
+    "01_a": made("01_a", *[replace(figure(name=name), alt=f"{name} {NASTY}") for name in ("curves", "second")]),
+    "02_b": made("02_b", Failure("ValueError", NASTY, "", 3), warning="STAND-IN DATA", difference="–"),
+}
 
 
 def written(reports, documents: dict[str, Document]) -> BeautifulSoup:
@@ -48,15 +44,33 @@ def written(reports, documents: dict[str, Document]) -> BeautifulSoup:
     return BeautifulSoup(text, "html.parser")
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Reports of the two, a book and sweeps."""
+    folder = tmp_path_factory.mktemp("reports")
+    for file in (
+        *("workbook.pdf", "01_a.pdf", "02_b.last-good.html", "sweeps/interrupted/points.json"),
+        *("sweeps/02_b/sweep.html", "sweeps/50% of #A/sweep.html"),
+    ):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    for name, each in DOCUMENTS.items():
+        page = render.html(each, name=name, profile="quick")
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def over(folder):
+    return written(folder, DOCUMENTS)
+
+
 def test_a_page_that_lists_nothing_says_so(tmp_path):
     assert "No notebook has been run at this profile yet" in written(tmp_path, {}).get_text()
 
 
-def test_a_card_tells_state_data_numbers_and_files_that_exist(tmp_path, documents):
-    for suffix in ("html", "pdf"):
-        (tmp_path / f"01_a.{suffix}").touch()
-    page = written(tmp_path, documents)
-    first, second = page.find_all("li", class_="card")
+def test_a_card_tells_state_data_numbers_and_files_that_exist(over):
+    first, second = over.find_all("li", class_="card")
     assert "Complete Real data 1 min 0 s" in first.get_text(" ", strip=True)
     said = second.get_text(" ", strip=True)
     assert "Failed Stand-in data" in said and f"ValueError : {NASTY}" in said
@@ -64,35 +78,30 @@ def test_a_card_tells_state_data_numbers_and_files_that_exist(tmp_path, document
     assert all(value.find("bdi", dir="ltr") for value in first.find_all("dd")[1:])
     assert first.h2.get_text() == f"Title of 01_a {NASTY}"
     assert [link["href"] for link in first.select(".files a")] == ["01_a.html", "01_a.pdf", "01_a.json"]
-    notices = [notice.get_text() for notice in page.find_all(class_="notice")]
+    notices = [notice.get_text() for notice in over.find_all(class_="notice")]
     assert notices[0].startswith("Failed: 02_b.") and notices[1].startswith("STAND-IN DATA in 1 of 2")
 
 
-def test_the_first_figure_is_the_picture_of_a_card_or_the_key_figure(tmp_path, documents):
-    first, second = written(tmp_path, documents).find_all("li", class_="card")
+def test_the_first_figure_is_the_picture_of_a_card_or_the_key_figure(over, tmp_path):
+    first, second = over.find_all("li", class_="card")
     assert first.img["alt"].startswith("curves <script>") and first.img["src"].startswith("data:image/svg+xml;base64,")
     assert second.img is None and second.select_one(".thumbnail").get_text() == "no figure"
-    documents["01_a"] = replace(documents["01_a"], key_figure="second", key_numbers=("time", "unknown"))
-    card = written(tmp_path, documents).find("li", class_="card")
+    key = replace(DOCUMENTS["01_a"], key_figure="second", key_numbers=("time", "unknown"))
+    card = written(tmp_path, {"01_a": key}).find("li", class_="card")
     assert card.img["alt"].startswith("second ")
     assert [value.get_text() for value in card.find_all("dd")] == ["Fashion-MNIST", "3 s"]
 
 
-def test_the_book_and_sweeps_are_linked_where_they_lie(tmp_path):
-    sweeps = [tmp_path / "sweeps" / name for name in ("02_b", "50% of #A")]
-    for folder in [*sweeps, tmp_path / "sweeps" / "interrupted"]:
-        folder.mkdir(parents=True)
-    for path in (tmp_path / "workbook.pdf", *(folder / "sweep.html" for folder in sweeps)):
-        path.touch()
-    found = written(tmp_path, {}).find("ul", class_="links").find_all("a")
+def test_the_book_and_sweeps_are_linked_where_they_lie(over, folder):
+    found = over.find("ul", class_="links").find_all("a")
     assert [link.get_text() for link in found] == ["The whole book (PDF)", "Sweep of 02_b", "Sweep of 50% of #A"]
-    paths = [unquote(urlsplit(urljoin(tmp_path.as_uri() + "/", link["href"])).path) for link in found]
-    assert paths == [str(tmp_path / "workbook.pdf"), *(str(folder / "sweep.html") for folder in sweeps)]
+    paths = [unquote(urlsplit(urljoin(folder.as_uri() + "/", link["href"])).path) for link in found]
+    files = ("workbook.pdf", "sweeps/02_b/sweep.html", "sweeps/50% of #A/sweep.html")
+    assert paths == [str(folder / file) for file in files]
 
 
-def test_one_table_holds_all_results_reported_earlier(tmp_path, documents):
-    page = written(tmp_path, documents)
-    rows = page.find("table", class_="compared").select("tbody tr")
+def test_one_table_holds_all_results_reported_earlier(over):
+    rows = over.find("table", class_="compared").select("tbody tr")
     shown = [[cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])] for row in rows]
     results = [f"Accuracy {NASTY}, %", "80.00", "90.00", "+10.00"]
     titles = [f"Title of 01_a {NASTY}"], [f"Title of 02_b {NASTY} stand-in data"]
@@ -132,21 +141,15 @@ def test_the_finding_opens_the_conclusion_or_is_the_last_reading():
     assert content["finding"] == "The first of Figure 1."
 
 
-def test_pages_lead_to_their_neighbours_and_files_that_exist(tmp_path, documents):
-    for name, each in documents.items():
-        page = render.html(each, name=name, profile="quick")
-        (tmp_path / f"{name}.html").write_text(page, encoding="utf-8")
-    for file in ("01_a.pdf", "02_b.last-good.html"):
-        (tmp_path / file).touch()
-    written(tmp_path, documents)
-    first, second = (BeautifulSoup((tmp_path / f"{name}.html").read_text(), "html5lib") for name in documents)
+def test_pages_lead_to_their_neighbours_and_files_that_exist(over, folder):
+    first, second = (BeautifulSoup((folder / f"{name}.html").read_text(), "html5lib") for name in DOCUMENTS)
     assert [link["href"] for link in first.select(".own a")] == ["01_a.pdf", "01_a.json"]
     assert [(link["rel"], link["href"]) for link in first.select(".neighbours a")] == [(["next"], "02_b.html")]
     assert [link.get_text() for link in second.select(".own a")] == ["Numbers", "Last good page"]
     assert second.select(".neighbours a")[0].get_text() == f"Previous: Title of 01_a {NASTY}"
-    before = (tmp_path / "01_a.html").read_bytes(), (tmp_path / "01_a.html").stat().st_mtime_ns
-    written(tmp_path, documents)
-    assert ((tmp_path / "01_a.html").read_bytes(), (tmp_path / "01_a.html").stat().st_mtime_ns) == before
+    before = (folder / "01_a.html").read_bytes(), (folder / "01_a.html").stat().st_mtime_ns
+    written(folder, DOCUMENTS)
+    assert ((folder / "01_a.html").read_bytes(), (folder / "01_a.html").stat().st_mtime_ns) == before
 
 
 @pytest.mark.parametrize("content", ["{", '{"nbformat": 4, "nbformat_minor": 5, "cells": [{}]}'])
