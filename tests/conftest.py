@@ -106,7 +106,7 @@ class Answer:
     first: Callable[[int], int] = int
 
 
-class FileServer:
+class FileServer(ThreadingHTTPServer):
     """Serves ``files`` at this computer's ``url``, below any folder of it.
 
     Attributes:
@@ -115,69 +115,59 @@ class FileServer:
     """
 
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
         self.files: dict[str, bytes] = {}
         self.answers = [Answer()]
         self.requests: list[tuple[str, str | None]] = []
-        self._stopped = threading.Event()
-        server = self
+        self.stopped = threading.Event()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                with contextlib.suppress(ConnectionError):
-                    server._answer(self)
 
-            def log_message(self, *_: object) -> None:
-                pass
+class _Handler(BaseHTTPRequestHandler):
+    server: FileServer
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+    def do_GET(self) -> None:
+        answers, asked = self.server.answers, self.headers.get("Range")
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.server.requests.append((self.path, asked))
+        content = self.server.files.get(self.path.rpartition("/")[2]) if answer.content is None else answer.content
+        with contextlib.suppress(ConnectionError):
+            if answer.stalls and answer.sent is None:
+                self.server.stopped.wait(30)
+            elif answer.status != 200 or content is None:
+                self.send_response(answer.status if answer.status != 200 else 404, answer.reason)
+                self.end_headers()
+            else:
+                self._send(answer, content, int(asked[len("bytes=") : -1]) if answer.ranges and asked else None)
 
-    def close(self) -> None:
-        self._stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        asked = handler.headers.get("Range")
-        self.requests.append((handler.path, asked))
-        content = self.files.get(handler.path.rpartition("/")[2]) if answer.content is None else answer.content
-        if answer.stalls and answer.sent is None:
-            self._stopped.wait(30)
-        elif answer.status != 200 or content is None:
-            handler.send_response(answer.status if answer.status != 200 else 404, answer.reason)
-            handler.end_headers()
-        else:
-            self._send(handler, answer, content, int(asked[len("bytes=") : -1]) if answer.ranges and asked else None)
-
-    def _send(self, handler: BaseHTTPRequestHandler, answer: Answer, content: bytes, start: int | None) -> None:
+    def _send(self, answer: Answer, content: bytes, start: int | None) -> None:
         body = content[start or 0 :]
-        if start is None:
-            handler.send_response(200)
-        elif not body:
-            handler.send_error(416)
+        if not body:
+            self.send_error(416)
             return
-        else:
-            handler.send_response(206)
-            handler.send_header("Content-Range", f"bytes {answer.first(start)}-{len(content) - 1}/{len(content)}")
+        self.send_response(200 if start is None else 206)
+        if start is not None:
+            self.send_header("Content-Range", f"bytes {answer.first(start)}-{len(content) - 1}/{len(content)}")
         if (length := answer.announced(len(body))) is not None:
-            handler.send_header("Content-Length", str(length))
-        handler.end_headers()
-        handler.wfile.write(body[: answer.sent])
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(body[: answer.sent])
         if answer.stalls:
-            self._stopped.wait(30)
+            self.server.stopped.wait(30)
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     """A web server on this computer, whose answers a test chooses."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = FileServer()
-    yield server
-    server.close()
+    with FileServer() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield server
+        server.stopped.set()
+        server.shutdown()
 
 
 @pytest.fixture
