@@ -68,20 +68,18 @@ def pdf(documents: Documents, how: Settings) -> bytes:
     summary += [_found(number, document, language) for number, document in enumerate(documents.values(), 1)]
     facts = " · ".join([*([language.day(newest)] if newest else []), *map(language.told, about)])
 
-    def make(pictures: render.Pictures) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        blocks = [*summary]
-        for number, (name, document) in enumerate(documents.items(), 1):
-            line = " · ".join(filter(None, [isolated(name), render.facts(document)]))
-            opening = {"title": document.title, "facts": line, "failed": bool(document.failure)}
-            blocks.append({"kind": "chapter", "chapter": number, **opening})
-            printed = selected(document, code=how.show_code, edition=how.edition)
-            blocks += render.described(printed, pictures, paper=True, chapter=number)
-        cover = how.cover or Cover()
-        title = language.known(cover.title) or language.told("Experiments in image classification")
-        front = {"title": title, "cover": cover.described(pictures, title, language), "facts": facts}
-        return {**front, "book": True, "full": how.edition == "full"}, blocks
-
-    return render.typeset(make, level=2, language=how.language)
+    pictures, blocks = render.Pictures(), summary
+    for number, (name, document) in enumerate(documents.items(), 1):
+        line = " · ".join(filter(None, [isolated(name), render.facts(document)]))
+        opening = {"title": document.title, "facts": line, "failed": bool(document.failure)}
+        blocks.append({"kind": "chapter", "chapter": number, **opening})
+        printed = selected(document, code=how.show_code, edition=how.edition)
+        blocks += render.described(printed, pictures, paper=True, chapter=number)
+    cover = how.cover or Cover()
+    title = language.known(cover.title) or language.told("Experiments in image classification")
+    front = {"title": title, "cover": cover.described(pictures, title, language), "facts": facts}
+    meta = {**front, "book": True, "full": how.edition == "full"}
+    return render.typeset(meta, blocks, pictures, level=2, language=how.language)
 
 
 def _found(chapter: int, document: Document, language: Language) -> dict[str, Any]:

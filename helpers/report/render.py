@@ -15,7 +15,7 @@ import re
 import subprocess
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -95,13 +95,10 @@ def html(document: parts.Document, *, name: str, profile: str, overview: str = "
 
 def pdf(document: parts.Document, cover: "Cover | None" = None) -> bytes:
     """The document as a PDF on A4 paper, behind its cover; the same document gives the same bytes."""
-
-    def make(pictures: Pictures) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        meta = {"title": document.title, "facts": facts(document), "failed": bool(document.failure)}
-        front = cover.described(pictures, document.title, Language(document.language)) if cover else {"given": False}
-        return {**meta, "cover": front}, described(document, pictures, paper=True)
-
-    return typeset(make, level=1, language=document.language)
+    pictures = Pictures()
+    front = cover.described(pictures, document.title, Language(document.language)) if cover else {"given": False}
+    meta = {"title": document.title, "facts": facts(document), "failed": bool(document.failure), "cover": front}
+    return typeset(meta, described(document, pictures, paper=True), pictures, level=1, language=document.language)
 
 
 def unknown(document: parts.Document) -> list[str]:
@@ -252,11 +249,10 @@ def _formulas_on_one_line(text: str) -> str:
 
 
 class Pictures:
-    """The pictures of a page by their names; those ``refused`` by Typst are left out."""
+    """The pictures of a page by their names."""
 
-    def __init__(self, refused: Iterable[str] = ()) -> None:
+    def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
-        self.refused = set(refused)
         self._count = 0
 
     def add(self, mime: str, content: str | bytes) -> str:
@@ -269,20 +265,20 @@ class Pictures:
                 content = content.encode() if content.lstrip().startswith("<") else base64.b64decode(content)
             except ValueError:
                 content = b""
-        if content and name not in self.refused:
+        if content:
             self.files[name] = content
         return name
 
     def figure(self, svg: str, pdf: bytes) -> dict[str, Any]:
-        """A drawing: its PDF if there is one that Typst can set, else its SVG, with its size in CSS pixels."""
-        file = self.add("application/pdf", pdf)
-        if file not in self.files:
-            file = self.add("image/svg+xml", svg)
+        """A drawing: its PDF, if there is one, and its SVG, where Typst can't set that; its size in CSS pixels."""
+        other = self.add("image/svg+xml", svg)
+        file = self.add("application/pdf", pdf) if pdf else other
         root = re.search(r"<svg\b[^>]*>", svg)
         sizes = dict(re.findall(r'\b(width|height)="([\d.]+)(?:pt|px)?"', root[0] if root else ""))
         scale = 4 / 3 if root and "pt" in root[0] else 1
         size = {side: str(round(float(sizes[side]) * scale)) for side in sizes}
-        return {"file": file, **(size if len(size) == 2 else {}), "wide": int(size.get("width", 0)) > WIDE_FIGURE}
+        wide = int(size.get("width", 0)) > WIDE_FIGURE
+        return {"file": file, "other": other, "wide": wide, **(size if len(size) == 2 else {})}
 
     def settled(self, text: str, attachments: Mapping[str, dict[str, str]] | None = None) -> str:
         """A text as pandoc reads it: formulas on one line, and its own pictures called by their names here."""
@@ -304,16 +300,17 @@ def convert(order: dict[str, Any], pictures: Pictures, template: str = "") -> st
     """What pandoc makes of the blocks; where it fails or takes too long, with the texts as they were typed."""
     import pypandoc
 
-    files = {"files": dict.fromkeys(pictures.files, True), "refused": dict.fromkeys(pictures.refused, True)}
+    refused = order.get("refused", {})
+    more = {"files": {name: name not in refused for name in pictures.files}, "refused": refused}
     here = _templates(order["language"])
     command = [pypandoc.get_pandoc_path(), "-f", str(here / "workbook.lua"), "-t", order["to"]]
     command += ["--wrap=none", "--mathml", "--syntax-highlighting=none"]
     if template:
         command += ["--standalone", f"--template={here / template}"]
     if any("[@" in block.get("text", "") for block in order["blocks"]) and BIBLIOGRAPHY.is_file():
-        files["bibliography"] = BIBLIOGRAPHY.read_text(encoding="utf-8")
+        more["bibliography"] = BIBLIOGRAPHY.read_text(encoding="utf-8")
     for longest in (1_000_000, 1000, 0):
-        given = json.dumps(_clean({"level": 2, "bibliography": "", **order, **files, "longest": longest}))
+        given = json.dumps(_clean({"level": 2, "bibliography": "", **order, **more, "longest": longest}))
         try:
             run = subprocess.run(command, input=given.encode(), capture_output=True, timeout=SECONDS, check=True)
         except subprocess.SubprocessError as error:
@@ -368,20 +365,18 @@ def _with_style(page: str, language: str) -> str:
 
 
 def typeset(
-    make: Callable[[Pictures], tuple[dict[str, Any], list[dict[str, Any]]]], *, level: int, language: str = "en"
+    meta: dict[str, Any], blocks: list[dict[str, Any]], pictures: Pictures, *, level: int, language: str = "en"
 ) -> bytes:
-    """The PDF of the variables and blocks that ``make`` makes, with as many formulas and pictures as Typst takes.
+    """The PDF of variables and blocks, with as many of their formulas and pictures as Typst takes.
 
     The highest headings become those of a level. Raises `WorkbookError` if Typst complains of something else.
     """
     import typst
 
     refused: set[str] = set()
+    order = {"to": "typst", "language": language, "meta": meta, "blocks": blocks, "level": level}
     while True:
-        pictures = Pictures(refused)
-        meta, blocks = make(pictures)
-        order = {"to": "typst", "language": language, "meta": meta, "blocks": blocks, "level": level}
-        source = convert(order, pictures)
+        source = convert({**order, "refused": dict.fromkeys(refused, True)}, pictures)
         with tempfile.TemporaryDirectory(prefix="workbook-pdf-") as folder:
             # All that the source reads lies in one folder, which is Typst's root: it can open nothing else.
             look = (_templates(language) / "workbook.typ").read_bytes()

@@ -41,7 +41,7 @@ _OF_A_MACHINE = ("Versions", "Git commit")
 TIMED = ("s", "images/s", "MiB")
 # What no two runs share, by units, by names and in sentences.
 _TIMES = re.compile(
-    r"images/s|\bMiB\b|(?<=[(, ])s(?= an\b|[,):]|$)|\d (?:s|min|h)\b|\bseconds\b|\ba second\b|\b[Tt]raining time"
+    r"images/s|\bMiB\b|(?<=[(, ])s(?= an\b|[,):]|$)|\d (?:s|min|h)\b|\bseconds\b|\b[Tt]raining time"
     r"|\btimes? as (?:long|fast|slow)|\btime (?:of|for) an? |\btook\b"
 )
 

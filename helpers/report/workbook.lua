@@ -188,7 +188,10 @@ local function width_argument(image)
   return ", width: " .. (unit == "%" and number .. "%" or tonumber(number) * 0.75 .. "pt")
 end
 
-local function image_of(figure) return order.files[figure.file] and image_maker(figure.file, figure.alt) or "none" end
+local function image_of(figure)
+  local file = order.files[figure.file] and figure.file or figure.other
+  return order.files[file] and image_maker(file, figure.alt) or "none"
+end
 
 --- Only pictures that came with the notebook or lie beside it are shown.
 local function pictured(image)
