@@ -6,6 +6,7 @@ only pictures that lie in the workbook are read.
 
 import atexit
 import base64
+import contextlib
 import functools
 import importlib.util
 import itertools
@@ -385,14 +386,45 @@ def typeset(
             for name, content in files.items():
                 Path(folder, name).write_bytes(content)
             try:
-                return typst.compile(
-                    str(Path(folder, "main.typ")), root=folder, font_paths=_fonts(), format="pdf", timestamp=0
-                )
+                main = str(Path(folder, "main.typ"))
+                with contextlib.suppress(RuntimeError):  # compile() says the same, and where
+                    _fill_pages(typst.Compiler(main, root=folder, font_paths=_fonts()), Path(folder, "floating.json"))
+                return typst.compile(main, root=folder, font_paths=_fonts(), format="pdf", timestamp=0)
             except typst.TypstError as error:
                 culprits = _culprits(source, error) - refused
                 if not culprits:
                     raise WorkbookError(f"the PDF could not be set: {printable(str(error))}") from error
                 refused |= culprits
+
+
+def _fill_pages(compiler: Any, floating: Path) -> None:
+    """Writes down which figures and tables float, and where to, so that no page ends early, until nothing changes.
+
+    To the top of a page float those that would begin it, and what would come before one of a lower number. What stays
+    on the page where it was recorded needn't; what comes too early on top of a page floats to the foot.
+    """
+    found: dict[str, str] = {}
+    settled: set[str] = set()
+    while True:
+        floating.write_text(json.dumps(found), encoding="utf-8")
+        placed = sorted(json.loads(compiler.query("<placed>", field="value")), key=lambda it: it["at"])
+        stay = {it["anchor"] for it in placed if it["stays"]} - settled
+        settled |= stay
+        now = {anchor: where for anchor, where in found.items() if anchor not in stay}
+        for i, it in enumerate(placed):
+            if any(_is_later(it["anchor"], other["anchor"]) for other in placed[i + 1 :]):
+                now[it["anchor"]] = "bottom" if it["anchor"] in found else "top"
+            elif it["begins"]:
+                now[it["anchor"]] = "top"
+        if now == found:
+            return
+        found = now
+
+
+def _is_later(one: str, other: str) -> bool:
+    """Whether of two figures, or of two tables, the first has the higher number: "figure-2.10" and "figure-2.9"."""
+    (kind, number), (other_kind, other_number) = (anchor.split("-") for anchor in (one, other))
+    return kind == other_kind and [*map(int, number.split("."))] > [*map(int, other_number.split("."))]
 
 
 def _culprits(source: str, error: Any) -> set[str]:

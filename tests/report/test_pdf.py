@@ -11,7 +11,7 @@ from PIL import Image
 
 from helpers.report import render
 from helpers.report.document import Code, Failure, Markdown, Output, Table
-from tests.report.documents import document, figure, in_order, pages_of, pdf, pdf_text, table
+from tests.report.documents import LOREM, document, figure, in_order, pages_of, pdf, pdf_text, table
 
 
 @pytest.fixture
@@ -65,6 +65,15 @@ def test_figures_are_vectors():
     (drawn,) = pdf(figure()).pages
     assert not drawn.images
     assert "/Form" in {entry.get_object()["/Subtype"] for entry in drawn["/Resources"]["/XObject"].values()}
+
+
+def test_text_goes_on_before_a_figure_that_does_not_fit_and_figures_keep_their_order():
+    small = figure(2, size=(5, 0.4), name="g", caption="A flat line.")
+    first, second = pages_of(pdf(*[Markdown(LOREM)] * 6, figure(), small, Markdown("So it goes on.")))
+    assert "So it goes on." in first and "Figure" not in first
+    assert in_order(second, ["Figure 1.", "Figure 2."])
+    # On a page with room for both they stand where they were recorded.
+    assert in_order(pdf_text(figure(), small, Markdown("The end.")), ["Figure 1.", "Figure 2.", "The end."])
 
 
 # Tables
