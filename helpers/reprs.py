@@ -13,8 +13,6 @@ FRONT_ENDS = ("JPY_SESSION_NAME", "COLAB_RELEASE_TAG")
 """Variables of a kernel that a front end started: jupyter_server's (JupyterLab, Notebook) and Colab's."""
 VS_CODE = "__vsc_ipynb_file__"
 """What VS Code adds to a notebook's names."""
-Row = tuple[str, str]
-"""What something is called, and what it is."""
 
 
 def table(rows: Iterable[Sequence[str]]) -> str:
@@ -26,13 +24,6 @@ def table(rows: Iterable[Sequence[str]]) -> str:
         for label, text in rows
     )
     return f"<table><tbody>{cells}</tbody></table>"
-
-
-class TableRepr:
-    """Shows a subclass's ``_rows`` as a table in JupyterLab, VS Code and Colab."""
-
-    def _repr_html_(self) -> str:
-        return table(self._rows())
 
 
 def progress_bar(**options: Any) -> tqdm:

@@ -14,7 +14,6 @@ from torch import nn
 
 from helpers import WorkbookError
 from helpers.phrases import say
-from helpers.reprs import Row, TableRepr
 from helpers.train.augment import RandomAffine
 
 FAST_FLOAT16 = [(6, 0), (7, 0), (7, 5)]
@@ -22,7 +21,7 @@ FAST_FLOAT16 = [(6, 0), (7, 0), (7, 5)]
 
 
 @dataclass(frozen=True)
-class Compute(TableRepr):
+class Compute:
     """Where and how precisely to compute.
 
     Attributes:
@@ -64,9 +63,6 @@ class Compute(TableRepr):
         if self.automatic and self.device.type == "cpu" and _trains_depthwise(network):
             return replace(self, precision="float32")
         return self
-
-    def _rows(self) -> list[Row]:
-        return [("Device", f"{self.device}: {self.description}"), ("Precision", self.precision_description)]
 
 
 def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:

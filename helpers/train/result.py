@@ -15,11 +15,11 @@ from torch import Tensor
 
 from helpers import Interrupted
 from helpers.record import MIME
-from helpers.reprs import Area, Row, TableRepr, in_front_end, shell
+from helpers.reprs import Area, in_front_end, shell, table
 
 
 @dataclass(repr=False)
-class Result(TableRepr):
+class Result:
     """What a training gives back; the trained weights are in the network that was passed in.
 
     As the last line of a notebook's cell it shows a summary and its learning curves; below the cell that trains, a
@@ -53,7 +53,7 @@ class Result(TableRepr):
     def __repr__(self) -> str:
         return f"<Result: {'; '.join(f'{label.lower()}: {text}' for label, text in self._rows())}>"
 
-    def _rows(self) -> list[Row]:
+    def _rows(self) -> list[tuple[str, str]]:
         epochs = str(len(self.history))
         if self.resumed_from:
             epochs += f", {self.resumed_from} of them from a checkpoint"
@@ -72,10 +72,11 @@ class Result(TableRepr):
         return rows
 
     def _repr_html_(self) -> str:
-        if not self.best_epoch:
-            return super()._repr_html_()
-        resumed_inside = 0 < self.resumed_from < len(self.history)
-        return super()._repr_html_() + picture(self.history, self.resumed_from if resumed_inside else None)
+        html = table(self._rows())
+        if self.best_epoch:
+            resumed_inside = 0 < self.resumed_from < len(self.history)
+            html += picture(self.history, self.resumed_from if resumed_inside else None)
+        return html
 
 
 class TrainingStopped(Interrupted):
