@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -93,11 +92,15 @@ def load(
         # Rounded first: 12 * 0.2 / 0.8 is a little more than 3.
         limits["val"] = math.ceil(round(train_per_class * HELD_OUT / (1 - HELD_OUT), 9))
 
+    how = {"image_size": image_size, "channels": channels, "interpolation": interpolation, "cache": root / "cache"}
     if name == "shapes":
         found = _draw(known, num_classes or len(known.shapes), limits, image_size, seed)
+    elif name.startswith("folder:"):
+        found = folder.read(find_path(name.removeprefix("folder:"), root), **how)
+    elif where := sets.find(name, root=root):
+        found = sets.read(sets.get(name), where, **how)
     else:
-        how = {"image_size": image_size, "channels": channels, "interpolation": interpolation}
-        found = _read(name, root, {**how, "cache": root / "cache"})
+        raise MissingDataError(f"{name} is not on this machine. {sets.how_to_get(sets.get(name), root=root)}")
     parts = [
         replace(part, images=resize(to_channels(part.images, channels), image_size, interpolation))
         for part in _choose(found, classes, num_classes, limits, seed)
@@ -119,16 +122,6 @@ def _draw(known: sets.KnownSet, number: int, limits: dict[str, int], size: int, 
         images, labels = shapes.draw(number, per_class, size, seed, stream=split, first=first)
         parts[split] = ImageData(images, labels, shapes.class_names(number, first=first), split, source)
     return parts
-
-
-def _read(name: str, root: Path, options: dict[str, Any]) -> dict[str, ImageData]:
-    """What there is of "train", "val" and "test"; of a folder of images read with these options."""
-    if name.startswith("folder:"):
-        return folder.read(find_path(name.removeprefix("folder:"), root), **options)
-    known, where = sets.get(name), sets.find(name, root=root)
-    if where is None:
-        raise MissingDataError(f"{name} is not on this machine. {sets.how_to_get(known, root=root)}")
-    return sets.read(known, where, **options)
 
 
 def _choose(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -134,7 +135,7 @@ def feature_maps(activations: Mapping[str, Array], *, image: Array) -> Axes:
     noted = [(*sides[0], None)]
     for name, maps in layers.items():
         strongest = np.argsort(-np.abs(maps).mean(axis=(1, 2)), kind="stable")[:8]
-        rows.append([_Tile(viridis(_scaled(maps[i])), [(str(i), style.GREY)]) for i in strongest])
+        rows.append([_Tile(viridis(Normalize()(maps[i])), [(str(i), style.GREY)]) for i in strongest])
         noted += [(name, _size(maps), i) for i in strongest]
         sides.append((name, _size(maps)))
     ax = _draw(rows, 8, SMALLEST, sides=sides)
@@ -239,8 +240,3 @@ def _classes(labels: Array, count: int, class_names: Sequence[str]) -> NDArray[n
 
 def _size(maps: Array) -> str:
     return " × ".join(str(length) for length in maps.shape)
-
-
-def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From 0 to 1; constant values are 0."""
-    return (values - values.min()) / (np.ptp(values) or 1.0)
