@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from helpers import Interrupted, WorkbookError
 from helpers.data import ImageData
+from helpers.models.describe import untouched
 from helpers.reprs import progress_bar
 from helpers.train.checkpoint import Checkpoint, hash_tensors
 from helpers.train.compute import Compute, choose_compute, memory_advice
@@ -359,18 +360,15 @@ def _check_data(model: nn.Module, data: Mapping[str, ImageData], compute: Comput
     for name, split in data.items():
         if len(split) == 0:
             raise WorkbookError(f"The split {name!r} has no images.")
-    was_training, images = model.training, data["train"].images[:2]
-    model.eval()
+    images = data["train"].images[:2]
     try:
-        with torch.no_grad():
+        with untouched(model):
             num_outputs = model(images.to(compute.device)).shape[1]
     except RuntimeError as error:  # of a network of one's own: its layers don't fit each other, or these images
         raise WorkbookError(
             f"The network does not take the images, {tuple(images.shape[1:])} of {images.dtype}: {error}. "
             "models.Normalize, as its first layer, makes them float."
         ) from error
-    finally:
-        model.train(was_training)
     for name, split in data.items():
         if split.labels.max() >= num_outputs:
             raise WorkbookError(
