@@ -133,7 +133,7 @@ def test_a_damaged_file_is_named_and_another_than_cifars_never_unpickled(
     [
         ("cifar10", "CIFAR-10", 0, 10, "python -m helpers.data fetch cifar10"),
         ("cifar100", "CIFAR-100", 0, 100, "python -m helpers.data fetch cifar100"),
-        ("stanford_cars", "Stanford Cars", 0, 20, r"Put images into data/stanford_cars as train/<class>"),
+        ("stanford_cars", "Stanford Cars", 0, 15, r"Put images into data/stanford_cars as train/<class>"),
         ("photographs", "ten classes of photographs", 0, 10, r"Put images into data/photographs as train/<class>"),
         # Of other classes than those that a network was trained on before it is carried here.
         ("dog_behaviours", "dog behaviours", 80, 5, r"Put images into data/dog_behaviours as"),
