@@ -193,13 +193,13 @@ def provenance(
     random weights for pretrained ones: what differs would be the images.
 
     Raises:
-        WorkbookError: a parameter called SEEDS, or SEEDS_ and more, is an empty list.
+        WorkbookError: a parameter called SEEDS, or SEEDS_ and more, is no list of seeds.
     """
     global _comparable
     parameters = {name: value for name, value in namespace.items() if name.isupper() and _is_parameter(name, value)}
     for name, value in parameters.items():
-        if name.startswith("SEEDS") and value == []:
-            raise WorkbookError(f"{name} is an empty list: it takes one seed at least, such as [0].")
+        if name.startswith("SEEDS") and not (isinstance(value, list) and value and all(type(n) is int for n in value)):
+            raise WorkbookError(f"{name} is a list of whole numbers, one seed at least, such as [0]; not {value!r}.")
     sets = data if isinstance(data, Mapping) else {"": data}
     _comparable = RANDOM not in weights and not any(part.source.stand_in for part in sets.values())
     versions = [f"{package} {metadata.version(package)}" for package in VERSIONS_SHOWN]

@@ -114,9 +114,10 @@ def test_several_data_sets_are_told_apart_and_share_one_warning(shown):
     assert "cars" not in block(shown).warning.lower()
 
 
-def test_provenance_refuses_a_run_without_seeds():
-    with pytest.raises(WorkbookError, match="SEEDS_A is an empty list"):
-        record.provenance({"SEEDS": [0], "SEEDS_A": []}, data=DATA, compute=COMPUTE, weights="random")
+@pytest.mark.parametrize("seeds", [[], 3, ["a"]])
+def test_provenance_refuses_a_run_without_seeds(seeds):
+    with pytest.raises(WorkbookError, match="SEEDS_A is a list of whole numbers"):
+        record.provenance({"SEEDS": [0], "SEEDS_A": seeds}, data=DATA, compute=COMPUTE, weights="random")
 
 
 def test_the_commit_is_given_and_none_where_git_does_not_know_the_files(shown, monkeypatch, tmp_path):

@@ -138,6 +138,8 @@ def _choose(
     wanted = [names.index(each) for each in classes or names][:num_classes]
     if num_classes is not None and num_classes > len(wanted):
         raise DataError(f"{num_classes} classes asked for, but the data set has {len(wanted)}")
+    if len(wanted) < 2:
+        raise DataError(f"there is nothing to tell apart in {names[wanted[0]]!r} alone: take two classes at least")
     label = torch.full((len(names),), -1)
     label[wanted] = torch.arange(len(wanted))
     chosen = {key: (part, (label[part.labels] >= 0).nonzero().squeeze(1)) for key, part in parts.items()}

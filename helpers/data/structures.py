@@ -196,7 +196,7 @@ class Splits:
         if not (isinstance(num_classes_a, int) and 2 <= num_classes_a < self.num_classes):
             raise DataError(
                 f"A needs two classes at least, and B one: {self.source.title} has {self.num_classes}, and "
-                f"NUM_CLASSES_A is {num_classes_a}"
+                f"NUM_CLASSES_A is {num_classes_a!r}"
             )
         a = [split.subset(split.labels < num_classes_a) for split in self.all]
         b = [split.subset(split.labels >= num_classes_a) for split in self.all]

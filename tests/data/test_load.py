@@ -179,6 +179,8 @@ def test_the_packaged_part_of_fashion_mnist_is_balanced_and_as_it_was(tmp_path):
         (5, {}, "no data set '5'"),
         ("fashion_mnist_subset:Bags", {}, "no class 'Bags'; there are: T-shirt/top"),
         ("fashion_mnist_subset:Bag,Coat", {"num_classes": 3}, "3 classes asked for, but the data set has 2"),
+        ("shapes", {"num_classes": 1}, "'plain circle' alone: take two classes at least"),
+        ("fashion_mnist_subset:Bag", {}, "two classes at least"),
     ],
 )
 def test_bad_options_are_named(name, options, message, tmp_path):
