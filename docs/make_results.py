@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from helpers.phrases import per_cent_apart
+
 DOCS = Path(__file__).resolve().parent
 SHOWN = ("Data set", "Images", "Initial weights", "Device", "Precision")
 SIZES = ("EPOCHS", "IMAGE_SIZE", "WIDTH", "SEEDS")
@@ -64,7 +66,9 @@ def chapter(content: dict[str, Any]) -> str:
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     lines = [list(headings), *rows]
-    cells = [["–" if cell is None else str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    cells = [
+        ["–" if cell is None else per_cent_apart(str(cell)).replace("|", "\\|") for cell in line] for line in lines
+    ]
     cells.insert(1, ["---"] * len(cells[0]))
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 

@@ -52,6 +52,11 @@ def with_minus(text: str) -> str:
     return re.sub(r"(?<![\w.])-(?=[\d.])", "" if is_zero else "−", text)
 
 
+def per_cent_apart(text: str) -> str:
+    """A text with the sign of per cent behind a blank at which no line ends, however its numbers were formatted."""
+    return re.sub(r"(?<=\d) ?%(?![\w%])", "\u00a0%", text)
+
+
 def isolated(text: str) -> str:
     """A text between Unicode's isolates, so that it turns nothing around that is written in the other direction."""
     return f"\u2068{text}\u2069"

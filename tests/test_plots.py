@@ -213,7 +213,7 @@ def test_learning_curves_hold_the_history_of_a_result_and_mark_its_best_and_stop
         assert ax.workbook["frame"].set_index("epoch")["marked"].dropna().to_dict() == {7: "best", 8: "stop"}
     assert loss.get_legend() is None and named(accuracy.get_legend()) == [*names]
     percent = accuracy.yaxis.get_major_formatter()
-    assert (percent(0.425), percent(0.4)) == ("42.5%", "40%")
+    assert (percent(0.425), percent(0.4)) == ("42.5\u00a0%", "40\u00a0%")
 
 
 def test_marks_stand_in_their_order_and_a_caption_explains_those_that_are_there():
@@ -319,8 +319,8 @@ def test_means_and_deviations_are_as_long_as_the_numbers_say(draw, kind):
     np.testing.assert_allclose(ax.workbook["frame"]["standard deviation"], 0.1)
     assert [label.get_text().replace("\n", " ") for label in ax.get_xticklabels()] == list(means.index)
     percent = ax.yaxis.get_major_formatter()
-    assert ax.get_ylabel() == "$accuracy$" and (percent(0.4), percent(1.2)) == ("40%", "")
-    assert draw(means + 1, ylabel="change").yaxis.get_major_formatter()(1.2) == "120%"
+    assert ax.get_ylabel() == "$accuracy$" and (percent(0.4), percent(1.2)) == ("40\u00a0%", "")
+    assert draw(means + 1, ylabel="change").yaxis.get_major_formatter()(1.2) == "120\u00a0%"
     without = draw(means, means * np.nan)
     assert not any(map(len, whiskers(without))) and "standard deviation" not in without.workbook["frame"]
 
@@ -350,7 +350,7 @@ def test_confusion_shows_row_percentages_and_their_numbers():
     np.testing.assert_allclose(shown[:2].filled(np.nan), [[80, 20, 0], [25, 75, 0]])
     assert shown.mask[2].all()  # no images of this class: no share
     written = {text.get_position(): text.get_text() for text in ax.texts}
-    assert written == {(0, 0): "80%\n8", (1, 0): "20%\n2", (0, 1): "25%\n1", (1, 1): "75%\n3"}
+    assert written == {(0, 0): "80\u202f%\n8", (1, 0): "20\u202f%\n2", (0, 1): "25\u202f%\n1", (1, 1): "75\u202f%\n3"}
     assert [label.get_text() for label in ax.get_yticklabels()] == list(PERSIAN[:3])
     (kind, told), a, b = said_by(ax), *PERSIAN[:2]
     assert kind == "matrix" and (told[a, a], told[a, b], told[b, a]) == (80, 20, 25)
@@ -361,7 +361,7 @@ def test_confusion_shows_row_percentages_and_their_numbers():
 
 @pytest.mark.parametrize(
     ("size", "text", "names"),
-    [(12, "100%\n1", True), (15, "100", True), (28, "100", True), (30, "", True), (100, "", False)],
+    [(12, "100\u202f%\n1", True), (15, "100", True), (28, "100", True), (30, "", True), (100, "", False)],
 )
 def test_confusion_of_many_classes_stays_readable(size, text, names):
     ax = plots.confusion(np.eye(size, dtype=int), [f"class ${i}$" for i in range(size)])
@@ -498,4 +498,4 @@ def test_names_that_differ_in_their_ends_are_told_apart_where_they_are_cut():
     names = ["large circle red 1", "large circle red 2"]
     ax = plots.sample_grid(images(10), [0] * 10, names, predictions=[1] * 10, confidences=[0.87] * 10, columns=10)
     said = " ".join(texts(np.ravel(ax)[0]))
-    assert said.count("1") == said.count("2") == said.count("87%") == 10
+    assert said.count("1") == said.count("2") == said.count("87\u00a0%") == 10

@@ -62,7 +62,7 @@ def confusion(matrix: NDArray[Any], class_names: Sequence[str], *, ax: Axes | No
     ax.set(xlabel=f"predicted {unit}", ylabel=f"true {unit}")
     look = {"ha": "center", "va": "center", "linespacing": 1, "fontsize": min(style.SMALL, max(6, 24 * cell))}
     for row, column in np.argwhere(np.nan_to_num(values) > 0) if numbered else ():  # cells of exactly 0 stay empty
-        text = f"{values[row, column]:.0f}" + (f"%\n{counts[row, column]:,}" if with_counts else "")
+        text = f"{values[row, column]:.0f}" + (f"\u202f%\n{counts[row, column]:,}" if with_counts else "")
         ax.text(column, row, text, color="white" if norm(values[row, column]) > 0.55 else "black", **look)
     frame = pd.DataFrame({"true class": np.repeat(names, size), "predicted class": np.tile(names, size)})
     frame[value], frame["images"] = values.ravel(), counts.ravel()

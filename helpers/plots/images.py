@@ -76,7 +76,7 @@ def sample_grid(
         mark, colour = ("✓", "black") if guess == label else ("✗", style.WARNING)
         lines = [(words, "black") for words in style.wrapped(class_names[label], length, 2)]
         if predictions is not None:
-            share = "" if confidences is None else f"{100 * float(confidences[i]):.0f}%"
+            share = "" if confidences is None else f"{100 * float(confidences[i]):.0f}\u00a0%"
             lines += [(words, colour) for words in _guess(class_names[guess], mark, share, length)]
         tiles.append(_Tile(pictures[i], lines, bool(guess != label)))
     rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]

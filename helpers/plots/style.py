@@ -86,7 +86,7 @@ def percent_ticks(axis: Axis) -> None:
     """Shares as per cent, with as many decimals as each needs; more than all there is has no number."""
 
     def written(share: float, _: int) -> str:
-        return f"{100 * share:.4g}%" if share < max(1.0001, axis.get_data_interval()[1]) else ""
+        return f"{100 * share:.4g}\u00a0%" if share < max(1.0001, axis.get_data_interval()[1]) else ""
 
     axis.set_major_formatter(written)
 
@@ -217,9 +217,9 @@ def name_places(ax: Axes, names: Collection[Any]) -> None:
 
 
 class _Wrapper(textwrap.TextWrapper):
-    """Breaks lines after "/", "-" and "_", too."""
+    """Breaks lines after "/", "-" and "_", too, and at no blank that forbids it."""
 
-    wordsep_re = re.compile(r"(\s+|(?<=[/_-])(?=\w))")
+    wordsep_re = re.compile(r"([^\S\u00a0]+|(?<=[/_-])(?=\w))")
 
 
 def wrapped(name: Any, length: int, most: int | None = None) -> list[str]:

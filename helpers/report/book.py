@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from helpers import WorkbookError
-from helpers.phrases import isolated, say
+from helpers.phrases import isolated, per_cent_apart, say
 from helpers.report import clean, render
 from helpers.report.cover import Cover
 from helpers.report.document import Document, selected
@@ -86,4 +86,4 @@ def _found(chapter: int, document: Document, language: Language) -> dict[str, An
     """A chapter's entry in the summary: what was found, or that it failed."""
     failed = f"{language.told('Failed')}. {' '.join(str(document.failure).split())}" if document.failure else ""
     about = {"chapter": chapter, "title": document.title, "state": failed}
-    return {"kind": "finding", "text": finding(document), "format": "markdown", **about}
+    return {"kind": "finding", "text": per_cent_apart(finding(document)), "format": "markdown", **about}

@@ -246,7 +246,7 @@ def read(notebook: Mapping[str, Any], *, name: str = "") -> Document:
 
 def private(content: Any) -> Any:
     """Plain data, its texts without the folders of this machine (see ``clean.private``)."""
-    return _with_texts(content, clean.private)
+    return with_texts(content, clean.private)
 
 
 def _document(notebook: Mapping[str, Any], name: str) -> Document:
@@ -298,7 +298,7 @@ def _blocks(cell: Mapping[str, Any], number: int, hidden: set[str]) -> list[Bloc
             elif text.strip():
                 made.append(Output("text/plain", text, number))
         elif output["output_type"] in ("display_data", "execute_result"):
-            block = _shown(_with_texts(output["data"], clean.printable), number)
+            block = _shown(with_texts(output["data"], clean.printable), number)
             made += [block] if block else []
     places = tuple(tag for tag in PLACES if tag in tags)
     return [replace(block, tags=places) for block in made]
@@ -368,13 +368,13 @@ def _finding(blocks: list[Block]) -> str:
     return found[0] if found else others[-1] if others else ""
 
 
-def _with_texts(content: Any, change: Callable[[str], str]) -> Any:
+def with_texts(content: Any, change: Callable[[str], str]) -> Any:
     """Plain data with every text in it changed."""
     if isinstance(content, str):
         return change(content)
     if isinstance(content, list):
-        return [_with_texts(item, change) for item in content]
-    return {key: _with_texts(item, change) for key, item in content.items()} if isinstance(content, dict) else content
+        return [with_texts(item, change) for item in content]
+    return {key: with_texts(item, change) for key, item in content.items()} if isinstance(content, dict) else content
 
 
 def _without_title(blocks: list[Block]) -> tuple[str, list[Block]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from helpers.phrases import say
+from helpers.phrases import per_cent_apart, say
 from helpers.report import render
 from helpers.report.document import Document, Figure, Provenance, Reading, Table, with_failure
 from helpers.report.document import read as document_of
@@ -205,7 +205,7 @@ def _card(reports: Path, language: Language, name: str, document: Document) -> d
     sources = [text for block in document.blocks if isinstance(block, Provenance) for _, text in block.rows]
     return {
         "title": document.title,
-        "finding": _plain(finding(document), document),
+        "finding": per_cent_apart(_plain(finding(document), document)),
         "error": {"name": failure.name, "message": failure.message[:200]} if failure else None,
         "stand_in": bool(document.stand_in),
         "data": sources[0] if sources else "",

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from helpers import NOTEBOOKS, ROOT, WorkbookError
-from helpers.phrases import Said, isolated, say
+from helpers.phrases import Said, isolated, per_cent_apart, say
 from helpers.report import document as parts
 from helpers.report.clean import printable
 from helpers.report.language import TEMPLATES, Language
@@ -160,11 +160,14 @@ def _folded(blocks: list[dict[str, Any]], language: Language) -> list[dict[str, 
     return made
 
 
+_COMPUTED = {"text", "caption", "columns", "rows"}
 _NOT_DRAWN = {"svg", "pdf", "csv", "values", "names", "phrases", "tags", "attachments"}
 
 
 def _described(block: parts.Block, pictures: "Pictures", language: Language, paper: bool) -> dict[str, Any] | None:
     fields = {name: value for name, value in vars(block).items() if name not in _NOT_DRAWN}
+    if isinstance(block, parts.Reading | parts.Figure | parts.Table):  # which are computed
+        fields |= {name: parts.with_texts(fields[name], per_cent_apart) for name in _COMPUTED & fields.keys()}
     about = {"kind": type(block).__name__.lower(), **fields}
     if about.get("cell") is not None:
         about["cell"] = language.signs(str(block.cell))
@@ -176,7 +179,7 @@ def _described(block: parts.Block, pictures: "Pictures", language: Language, pap
             return {"kind": kind, "text": pictures.settled(text, block.attachments)}
         case parts.Reading():
             kind = "question" if parts.QUESTION in block.tags else "reading"
-            return about | {"kind": kind, "computed": True, "text": pictures.settled(block.text)}
+            return about | {"kind": kind, "text": pictures.settled(about["text"])}
         case parts.Code(shown=False):
             return None
         case parts.Code():

@@ -481,10 +481,8 @@ local function prepare(blocks)
       chapter.anchors[b.anchor] = true
     end
     if TEXTS[b.kind] then
-      -- Computed numbers look as in tables: no line ends before a per-cent sign.
-      local text = (b.computed or b.kind == "finding") and b.text:gsub("(%d) ?%%%f[^%w%%]", "%1\u{A0}%%") or b.text
-      b.read = read(text .. "\n", FORMATS[b.format or b.kind] or MARKDOWN)
-      if text:find("[@", 1, true) then b.read = b.read:walk({Inlines = cited}) end
+      b.read = read(b.text .. "\n", FORMATS[b.format or b.kind] or MARKDOWN)
+      if b.text:find("[@", 1, true) then b.read = b.read:walk({Inlines = cited}) end
       b.read:walk({Header = function(header)
         chapter.top = math.min(chapter.top, header.level)
         if stringify(header):match("^%d+[%.%d]*[%.%):]?%s") then chapter.numbered = false end
