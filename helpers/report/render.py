@@ -313,10 +313,13 @@ def convert(order: dict[str, Any], pictures: Pictures, template: str = "") -> st
         command += ["--standalone", f"--template={here / template}"]
     if any("[@" in block.get("text", "") for block in order["blocks"]) and BIBLIOGRAPHY.is_file():
         more["bibliography"] = BIBLIOGRAPHY.read_text(encoding="utf-8")
+    # Apart from the terminal, whose Ctrl-C would end pandoc, too, and leave the texts as they were typed.
+    apart = {"start_new_session": True, "creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+    how = {"capture_output": True, "timeout": SECONDS, "check": True, **apart}
     for longest in (1_000_000, 1000, 0):
         given = json.dumps(_clean({"level": 2, "bibliography": "", **order, **more, "longest": longest}))
         try:
-            run = subprocess.run(command, input=given.encode(), capture_output=True, timeout=SECONDS, check=True)
+            run = subprocess.run(command, input=given.encode(), **how)
         except subprocess.SubprocessError as error:
             fault = error
         else:

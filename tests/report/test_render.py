@@ -1,7 +1,10 @@
 """What a report tells on either of its pages, HTML and PDF, both read back."""
 
+import sys
+
 import numpy as np
 import pandas as pd
+import pypandoc
 import pytest
 
 from helpers.report import render
@@ -93,6 +96,16 @@ def test_texts_that_pandoc_fails_on_are_shown_as_typed(text, monkeypatch):
 
     monkeypatch.setattr(render.subprocess, "run", fails_on_markdown)
     assert in_order(text(Markdown("**NO WAY** <b>"), Reading("*three*"), table(1, 2)), ["**NO WAY** <b>", "*three*"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no groups of processes")
+def test_ctrl_c_in_a_terminal_ends_no_pandoc_that_draws_a_page(monkeypatch, tmp_path):
+    """Its group gets it, and texts would be shown as typed: pandoc leads one of its own."""
+    program = tmp_path / "pandoc"
+    program.write_text(f'#!/bin/sh\nkill -0 -$$ && exec {pypandoc.get_pandoc_path()} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(pypandoc, "get_pandoc_path", lambda: str(program))
+    assert page(Markdown("**bold**")).main.find("strong")
 
 
 # Names of figures, tables and works
