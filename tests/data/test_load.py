@@ -63,11 +63,12 @@ def test_who_is_in_which_split_of_a_folder(folder, options, counts):
 
 
 def test_a_smaller_choice_of_images_is_part_of_a_larger_one_and_a_single_image_cannot_be_split(folder):
-    load = folder({"train": CLASSES, "test": {"a": 1}})
+    load = folder({"train": CLASSES | {"two": 2}, "test": {"a": 1}})
+    assert load().val.class_counts().tolist() == [8, 4, 1]
     small, large = (load(train_per_class=number) for number in (4, 8))
     assert all(colours(few) < colours(more) for few, more in zip(small.all[:2], large.all[:2], strict=True))
-    with pytest.raises(data.DataError, match="class 'c' has a single image"):
-        folder({"train": {"c": 1}})()
+    with pytest.raises(data.DataError, match="class 'one' has a single image"):
+        folder({"train": {"one": 1}})()
 
 
 def test_a_folders_own_splits_stay_what_they_are_and_what_is_left_out_is_said(folder, tmp_path):

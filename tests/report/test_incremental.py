@@ -9,7 +9,7 @@ import pypdf
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from helpers.report import cli
+from helpers.report import cli, incremental
 from tests.command import executed, left, write_notebook
 
 pytestmark = pytest.mark.slow
@@ -161,6 +161,19 @@ def test_any_prose_keeps_each_output_at_its_code(tmp_path, again):
     ]
     assert [cell.outputs for cell in made.cells if cell.get("outputs")] == [cell.outputs for cell in ran]
     assert made.metadata.workbook.after == ["02_b"] and again() == "unchanged"
+
+
+def test_other_code_that_is_saved_meanwhile_gets_none_of_the_outputs(tmp_path, again, monkeypatch):
+    """A command draws long after it looked."""
+    before, look = left(tmp_path, "01_one"), incremental.look
+
+    def look_and_save(*given):
+        look(*given)
+        write_notebook(tmp_path, "01_one", RESULT, DRAWS)
+
+    retell(tmp_path, "New.")
+    monkeypatch.setattr(incremental, "look", look_and_save)
+    assert again(status=1) == "is drawn anew: prose" and left(tmp_path, "01_one") == before
 
 
 @pytest.mark.parametrize(

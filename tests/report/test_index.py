@@ -111,11 +111,13 @@ def test_one_table_holds_all_results_reported_earlier(over):
 def test_numbers_are_strict_json_with_all_that_was_recorded():
     number = {"label": "Accuracy", "value": 0.5, "std": float("nan"), "runs": 3, "reported": 0.6}
     about = {"numbers": {"accuracy": {"name": "accuracy", **number}}, "parameters": {"RATE": float("inf"), "LIST": [1]}}
+    about |= {"key_figure": "curves", "key_numbers": ("accuracy",)}
     content = index.numbers(document(ODD_TABLE, EVERY_KIND[0], FAILURE, **about), name="01_a", profile="quick")
     assert json.loads(json.dumps(content, allow_nan=False)) == content
     assert content["error"] == {"name": "ValueError", "message": FAILURE.message, "cell": 3}
     assert content["parameters"] == {"RATE": None, "LIST": [1]}
     assert content["numbers"] == {"accuracy": number | {"std": None}}
+    assert (content["key_figure"], content["key_numbers"]) == ("curves", ["accuracy"])
     assert content["tables"]["scores"]["values"] == ODD_TABLE.values
     assert content["stand_in"].startswith("STAND-IN DATA")
 

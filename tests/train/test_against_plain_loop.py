@@ -127,6 +127,7 @@ def test_history_weights_and_predictions_are_those_of_a_plain_loop(make_images, 
     assert not any(module.training for module in network.modules())
     logits = train.predict(network.train(), splits["val"], compute=cpu)
     torch.testing.assert_close(logits, expected, rtol=1e-3, atol=1e-4)
+    assert not logits.requires_grad
 
 
 def test_losses_and_evaluations_are_in_float32_whatever_the_network_trains_in(make_images):
