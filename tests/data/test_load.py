@@ -44,14 +44,14 @@ CLASSES = {"a": 40, "b": 20}
 @pytest.mark.parametrize(
     ("options", "counts"),
     [
-        ({}, [[26, 13], [6, 3], [8, 4]]),
-        ({"train_per_class": 8}, [[8, 8], [2, 2], [8, 4]]),
-        ({"test_per_class": 3}, [[26, 13], [6, 3], [3, 3]]),
-        ({"num_classes": 1}, [[26], [6], [8]]),
+        ({}, [[26, 13, 6], [6, 3, 2], [8, 4, 2]]),
+        ({"train_per_class": 8}, [[8, 8, 6], [2, 2, 2], [8, 4, 2]]),
+        ({"test_per_class": 3}, [[26, 13, 6], [6, 3, 2], [3, 3, 2]]),
+        ({"num_classes": 2}, [[26, 13], [6, 3], [8, 4]]),
     ],
 )
 def test_who_is_in_which_split_of_a_folder(folder, options, counts):
-    load = folder({"": CLASSES})
+    load = folder({"": CLASSES | {"c": 10}})
     splits, again, other = load(**options), load(seed=0, **options), load(seed=1, **options)
     assert [split.class_counts().tolist() for split in splits.all] == counts
     parts = [colours(split) for split in splits.all]
