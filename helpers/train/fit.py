@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from helpers import Interrupted, WorkbookError
 from helpers.data import ImageData
-from helpers.models.describe import untouched
+from helpers.models.describe import count_parameters, untouched
 from helpers.reprs import progress_bar
 from helpers.train.checkpoint import Checkpoint, hash_tensors
 from helpers.train.compute import Compute, choose_compute, memory_advice
@@ -357,6 +357,7 @@ def _check_options(loss: str | Loss, learning_rate: float, **whole_numbers: int)
 
 def _check_data(model: nn.Module, data: Mapping[str, ImageData], compute: Compute) -> None:
     """Refuses images that the network does not take, and labels that it has no output for."""
+    count_parameters(model)  # refuses layers of no width: a hidden one would only pass on nothing
     for name, split in data.items():
         if len(split) == 0:
             raise WorkbookError(f"The split {name!r} has no images.")

@@ -175,6 +175,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_batch(make_images, cpu):
         ({"extra": {"train": None}}, "'train'"),
         ({"network": small_network().requires_grad_(False)}, "nothing to train"),
         ({"network": torch.nn.Conv2d(3, 4, 8)}, r"images, \(3, 8, 8\) of torch.uint8: .*models.Normalize"),
+        ({"network": torch.nn.Embedding(0, 4)}, "no weights: is its width"),
     ],
 )
 def test_what_cannot_be_trained_is_named(make_images, cpu, options, message):
