@@ -153,7 +153,7 @@ def backbone(name: str | Sequence[str], *, weights: str = "auto", seed: int = 0,
 
     Args:
         name: of `NETWORKS`, or any name of ``timm.list_models()``. Of several it is the first whose ImageNet weights
-            are on this machine; the first, if none's are or others than ImageNet's are asked for.
+            are on this machine; the first of all, if none's are or ``weights`` is neither "auto" nor "imagenet".
         weights: "auto": ImageNet weights if they are on this machine, else random ones; "imagenet": they must be
             there; "download": as "imagenet", and fetched when missing; "random"; or the path of a file, absolute or
             from the repository's root or ``data/weights/``: a state dict of torchvision's or timm's network.
@@ -167,9 +167,9 @@ def backbone(name: str | Sequence[str], *, weights: str = "auto", seed: int = 0,
     names = [name] if isinstance(name, str) else name
     if not names:
         raise ModelError("give the name of one network at least, such as 'resnet50'")
-    files = {each: find(each, root=root) for each in names} if weights in ("auto", "imagenet") else {}
-    name = next((each for each, file in files.items() if file), names[0])
-    config, file = _config(name), files.get(name)
+    found = ((each, find(each, root=root)) for each in names if weights in ("auto", "imagenet"))
+    name, file = next((pair for pair in found if pair[1]), (names[0], None))
+    config = _config(name)
     if weights == "download":
         file = fetch(name, root=root)
     elif weights not in ("auto", "imagenet", "random"):

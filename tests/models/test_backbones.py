@@ -138,7 +138,8 @@ def test_auto_without_weights_is_random_and_says_how_to_get_them(random_backbone
 
 
 def test_of_several_the_first_with_weights_is_taken(root):
-    found = backbone(["resnet18", "tf_efficientnet_lite0", "resnet34"], root=root)
+    (root / "weights/vgg16.pth").symlink_to("gone")  # what stands behind the first does not matter
+    found = backbone(["resnet18", "tf_efficientnet_lite0", "vgg16"], root=root)
     assert found.name == "tf_efficientnet_lite0" and found.pretrained and found.how_to_get == ""
     assert found.origin.endswith("0.1.0 (other names than timm's, in timm's order)")
     none_at_hand = backbone(["resnet18", "resnet34"], root=root)
