@@ -10,7 +10,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import resource_tracker
@@ -66,10 +65,12 @@ def side_by_side(trainings: Sequence[partial[Result]]) -> list[Result]:
     num_processes = _num_processes(trainings)
     if num_processes < 2:
         return [training() for training in trainings]
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
     try:
         futures = _run(trainings, num_processes)
         answers = [future.result() for future in futures]  # or the first error
-    except BrokenProcessPool:
+    except TerminatedWorkerError:
         raise WorkbookError(
             "A process that trained was killed, most likely for lack of memory. End other programs, or train one "
             "network at a time (%env LOKY_MAX_CPU_COUNT=1 in a cell above); then run this again, from its checkpoints."
