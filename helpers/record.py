@@ -28,7 +28,7 @@ from helpers import NOTEBOOKS, PACKAGE, WorkbookError, reprs
 from helpers.phrases import Said, plain, say, sentences, with_minus
 
 __all__ = ["Number", "claims", "compared", "figure", "literal", "numbers", "provenance", "reading", "reported", "say"]
-__all__ += ["table"]
+__all__ += ["sentences", "table"]
 MIME = "application/vnd.workbook.v1+json"
 VERSIONS_SHOWN = ("torch", "torchvision", "timm", "scikit-learn", "pandas", "matplotlib")
 NAMES = "names a file: use lower-case ASCII letters, digits and _, such as 'test_accuracy', 100 at most, not 'aux'"
