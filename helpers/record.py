@@ -196,7 +196,7 @@ def provenance(
         WorkbookError: a parameter called SEEDS, or SEEDS_ and more, is no list of seeds.
     """
     global _comparable
-    parameters = {name: value for name, value in namespace.items() if name.isupper() and _is_parameter(name, value)}
+    parameters = reprs.parameters(namespace)
     for name, value in parameters.items():
         if name.startswith("SEEDS") and not (isinstance(value, list) and value and all(type(n) is int for n in value)):
             raise WorkbookError(f"{name} is a list of whole numbers, one seed at least, such as [0]; not {value!r}.")
@@ -525,11 +525,6 @@ def _csv_cell(value: Any) -> Any:
 
 
 # What provenance says
-
-
-def _is_parameter(name: str, value: Any) -> bool:
-    items = value if isinstance(value, list) else [value]
-    return not name.startswith("_") and all(isinstance(item, str | int | float | bool | None) for item in items)
 
 
 def _brief(value: Any) -> Any:

@@ -1,8 +1,9 @@
-"""What a notebook shows beside what it records: objects as tables, and progress where somebody looks on."""
+"""What a notebook shows beside what it records: tables, and where somebody looks on a form, and progress."""
 
+import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from html import escape
 from typing import Any
@@ -24,6 +25,58 @@ def table(rows: Iterable[Sequence[str]]) -> str:
         for label, text in rows
     )
     return f"<table><tbody>{cells}</tbody></table>"
+
+
+def parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a notebook, by its ``globals()``: upper-case names whose values JSON can hold."""
+
+    def is_plain(value: Any) -> bool:
+        return all(
+            isinstance(item, str | int | float | None) for item in (value if isinstance(value, list) else [value])
+        )
+
+    names = (name for name in namespace if name.isupper() and not name.startswith("_"))
+    return {name: namespace[name] for name in names if is_plain(namespace[name])}
+
+
+def parameter_form(namespace: dict[str, Any]) -> None:
+    """Shows a field for each parameter, where somebody looks on and ipywidgets are installed.
+
+    What is written there counts for cells that run afterwards, and is not saved: the notebook's report is made with the
+    values of its parameters cell.
+
+    Args:
+        namespace: the notebook's ``globals()``, see `parameters`.
+    """
+    if not in_front_end():
+        return
+    try:
+        import ipywidgets
+    except ImportError:  # the cell of parameters is there all the same
+        return
+    from IPython.display import display
+
+    from helpers.report.parameters import checked
+    from helpers.report.workspace import Refused
+
+    defaults, said = parameters(namespace), ipywidgets.HTML()
+
+    def take(change: Any) -> None:
+        name = change.owner.description
+        try:
+            namespace[name] = checked(name, change.new, defaults[name], where="form")
+            said.value = escape(f"{name} = {namespace[name]!r} counts for cells that run from now on")
+        except Refused as error:
+            said.value = escape(str(error))
+
+    fields = []
+    for name, value in defaults.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        fields.append(
+            ipywidgets.Text(text, description=name, continuous_update=False, style={"description_width": "12em"})
+        )
+        fields[-1].observe(take, "value")
+    display(ipywidgets.Accordion([ipywidgets.VBox([*fields, said])], titles=["Parameters: try other values"]))
 
 
 def progress_bar(**options: Any) -> tqdm:

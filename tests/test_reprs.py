@@ -1,5 +1,7 @@
 """Objects as the last line of a cell, their HTML and plain text; and errors."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import torch
@@ -7,6 +9,7 @@ from bs4 import BeautifulSoup
 from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 
+from helpers import reprs
 from helpers.report import clean
 from helpers.train import Result
 
@@ -54,6 +57,28 @@ def test_a_result_sums_up_its_training():
         ["Frozen layers", "7 run once over the data"],
     ]
     assert repr(result()).startswith("<Result: epochs finished: 3; best epoch: 2, validation accuracy 62.5%; ")
+
+
+def test_what_is_written_into_the_form_counts_for_cells_that_run_afterwards(monkeypatch):
+    shown: list = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    names = {"EPOCHS": 3, "RATES": [0.1, None], "DATASET": "auto", "_HIDDEN": 1, "PATH": Path(), "other": 2}
+    reprs.parameter_form(names)
+    assert not shown  # nobody looks on
+
+    monkeypatch.setattr(reprs, "in_front_end", lambda: True)
+    reprs.parameter_form(names)
+    *fields, said = shown[0].children[0].children
+    assert [(field.description, field.value) for field in fields] == [
+        ("EPOCHS", "3"),
+        ("RATES", "[0.1, null]"),
+        ("DATASET", "auto"),
+    ]
+    for field, text in zip(fields, ["12", "[null, 1e-3]", "cifar10:cat,dog"], strict=True):
+        field.value = text
+    assert names == names | {"EPOCHS": 12, "RATES": [None, 1e-3], "DATASET": "cifar10:cat,dog"}
+    fields[0].value = "many"
+    assert names["EPOCHS"] == 12 and "EPOCHS must be a whole number" in said.value
 
 
 def test_an_error_of_ours_is_a_sentence_and_the_notebooks_own_lines(monkeypatch):
