@@ -71,8 +71,10 @@ def left(root: Path, name: str) -> dict:
 
 
 def executed(root: Path, name: str) -> nbformat.NotebookNode:
-    """The executed notebook of the same."""
-    return nbformat.read(root / "reports" / "quick" / f"{name}.ipynb", as_version=4)
+    """The executed notebook of the same, which JupyterLab can open."""
+    notebook = nbformat.read(root / "reports" / "quick" / f"{name}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    return notebook
 
 
 def printed(root: Path, name: str) -> str:

@@ -239,7 +239,7 @@ def read(notebook: Mapping[str, Any], *, name: str = "") -> Document:
     """
     try:
         return _document(notebook, name)
-    except Exception as error:  # nbformat only warns of what is missing or wrong, and it may be anything.
+    except Exception as error:  # What is missing or wrong in a notebook may be anything.
         why = f"{type(error).__name__}: {error}"
         raise UnreadableNotebook(f"the notebook {name} is damaged ({why}): run it again") from error
 

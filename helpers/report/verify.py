@@ -153,7 +153,7 @@ def _shown(document: Document) -> dict[str, str]:
         kind = type(block).__name__.lower()
         counts[kind] += 1
         found[f"{kind} {getattr(block, 'name', counts[kind])}"] = parts
-        # Of these reports in other languages are made. A notebook's file has them in another order than its run.
+        # Of these reports in other languages are made. JupyterLab saves them in another order than a run has them.
         for text, phrase in block.phrases.items():
             found[f"{VALUES}{text!r}"] = json.dumps(phrase, ensure_ascii=False, sort_keys=True)
     return {what: text for what, text in _leaves(found) if not _is_timed(f"{what}: {text}")}
