@@ -22,15 +22,15 @@ def image_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in _formats())
 
 
-def decode(path: Path, *, image_size: int | None, channels: int, interpolation: str = "bilinear") -> np.ndarray:
-    """Reads one image file of any format that Pillow reads, except EPS: uint8 (channels, height, width), 0 to 255.
+def decode(path: Path, *, image_size: int, channels: int, interpolation: str = "bilinear") -> np.ndarray:
+    """Reads one image file of any format that Pillow reads, except EPS: uint8 (C, H, W), 0 to 255, of equal sides.
 
     The image is turned as its EXIF orientation says. Transparent pixels are composited over white, of an animation the
     first frame is taken. ``channels`` is 1 for grey, which is luma (ITU-R BT.601), 3 for RGB.
 
-    With ``image_size``, the largest centred square is resized by Pillow's filter, "bilinear" or "bicubic", which widens
-    with the reduction and so doesn't alias. That is the usual "shorter side to ``image_size``, then centre crop", but
-    never holds a large intermediate image. An image that has the size already keeps every bit.
+    The largest centred square is resized by Pillow's filter, "bilinear" or "bicubic", which widens with the reduction
+    and so doesn't alias. That is the usual "shorter side to ``image_size``, then centre crop", but never holds a large
+    intermediate image. An image that has the size already keeps every bit.
 
     Raises:
         BadImageError: for a file that is no image, is truncated, has too many pixels, or pixels of more than 8 bits.
@@ -39,7 +39,7 @@ def decode(path: Path, *, image_size: int | None, channels: int, interpolation: 
     try:
         with Image.open(path, formats=_formats()) as image:
             image = _to_colours(_turned(image), "L" if channels == 1 else "RGB")
-            pixels = np.asarray(image if image_size is None else _centre_square(image, image_size, interpolation))
+            pixels = np.asarray(_centre_square(image, image_size, interpolation))
     except MemoryError:
         raise
     # Broken files make Pillow's many readers raise nearly everything, from SyntaxError to struct.error.
