@@ -71,10 +71,6 @@ def reports(tmp_path_factory):
     return root / "reports" / "smoke"
 
 
-def test_there_are_notebooks():
-    assert {"01", "02", "03", "04", "05", "06", "07", "08", "te"} <= {path.stem[:2] for path in NOTEBOOKS}
-
-
 @pytest.mark.slow
 @each
 def test_it_runs_to_html_and_pdf(reports, path):

@@ -10,6 +10,8 @@ from helpers import record
 from helpers.report import cli
 from tests.command import stopped, write_notebook
 
+pytestmark = pytest.mark.slow
+
 CODE = """\
 import time
 import matplotlib.pyplot as plt
