@@ -16,8 +16,8 @@ from helpers.phrases import per_cent_apart
 
 DOCS = Path(__file__).resolve().parent
 SHOWN = ("Data set", "Images", "Initial weights", "Device", "Precision")
-SIZES = ("EPOCHS", "IMAGE_SIZE", "WIDTH", "SEEDS")
-"""How the names of parameters begin that say how large a run was."""
+SIZES = ("EPOCHS", "IMAGE_SIZE", "WIDTH", "SEEDS", "RATES")
+"""How the names of parameters begin that say how large a run was, and which rates it tried."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
