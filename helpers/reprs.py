@@ -1,6 +1,5 @@
 """What a notebook shows beside what it records: tables, and where somebody looks on a form, and progress."""
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +42,8 @@ def parameter_form(namespace: dict[str, Any]) -> None:
     """Shows a field for each parameter, where somebody looks on and ipywidgets are installed.
 
     What is written there counts for cells that run afterwards, and is not saved: the notebook's report is made with the
-    values of its parameters cell.
+    values of its parameters cell. With every change all parameters are what the form says, since cells may have given
+    one another value, as where None stands for a share of what was loaded.
 
     Args:
         namespace: the notebook's ``globals()``, see `parameters`.
@@ -60,18 +60,20 @@ def parameter_form(namespace: dict[str, Any]) -> None:
     from helpers.report.workspace import Refused
 
     defaults, said = parameters(namespace), ipywidgets.HTML()
+    chosen = dict(defaults)
 
     def take(change: Any) -> None:
         name = change.owner.description
         try:
-            namespace[name] = checked(name, change.new, defaults[name], where="form")
-            said.value = escape(f"{name} = {namespace[name]!r} counts for cells that run from now on")
+            chosen[name] = checked(name, change.new, defaults[name], where="form")
+            namespace.update(chosen)
+            said.value = escape(f"{name} = {chosen[name]!r} counts for the cells below that run from now on")
         except Refused as error:
             said.value = escape(str(error))
 
     fields = []
     for name, value in defaults.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text = value if isinstance(value, str) else repr(value)  # as in the cell above
         fields.append(
             ipywidgets.Text(text, description=name, continuous_update=False, style={"description_width": "12em"})
         )

@@ -71,14 +71,17 @@ def test_what_is_written_into_the_form_counts_for_cells_that_run_afterwards(monk
     *fields, said = shown[0].children[0].children
     assert [(field.description, field.value) for field in fields] == [
         ("EPOCHS", "3"),
-        ("RATES", "[0.1, null]"),
+        ("RATES", "[0.1, None]"),
         ("DATASET", "auto"),
     ]
-    for field, text in zip(fields, ["12", "[null, 1e-3]", "cifar10:cat,dog"], strict=True):
+    for field, text in zip(fields, ["12", "[None, 1e-3]", "cifar10:cat,dog"], strict=True):
         field.value = text
     assert names == names | {"EPOCHS": 12, "RATES": [None, 1e-3], "DATASET": "cifar10:cat,dog"}
+    names["RATES"] = [0.5]  # by a cell, which asks for the parameter again when it runs once more
+    fields[0].value = "4"
+    assert names == names | {"EPOCHS": 4, "RATES": [None, 1e-3]}
     fields[0].value = "many"
-    assert names["EPOCHS"] == 12 and "EPOCHS must be a whole number" in said.value
+    assert names["EPOCHS"] == 4 and "EPOCHS must be a whole number" in said.value
 
 
 def test_an_error_of_ours_is_a_sentence_and_the_notebooks_own_lines(monkeypatch):
