@@ -74,9 +74,8 @@ def parameter_form(namespace: dict[str, Any]) -> None:
     fields = []
     for name, value in defaults.items():
         text = value if isinstance(value, str) else repr(value)  # as in the cell above
-        fields.append(
-            ipywidgets.Text(text, description=name, continuous_update=False, style={"description_width": "12em"})
-        )
+        look = {"style": {"description_width": "12em"}, "layout": {"width": "min(100%, 48em)"}}
+        fields.append(ipywidgets.Text(text, description=name, continuous_update=False, **look))
         fields[-1].observe(take, "value")
     display(ipywidgets.Accordion([ipywidgets.VBox([*fields, said])], titles=["Parameters: try other values"]))
 
