@@ -76,6 +76,13 @@ def test_text_goes_on_before_a_figure_that_does_not_fit_and_figures_keep_their_o
     assert in_order(pdf_text(figure(), small, Markdown("The end.")), ["Figure 1.", "Figure 2.", "The end."])
 
 
+def test_a_figure_that_fits_once_another_floats_stays_below_its_section_s_heading():
+    text, large = Markdown(LOREM), figure(2, size=(5, 3.9), name="g", caption="Another line.")
+    of_section = [Markdown("## The images\n\nHere they are."), large, Markdown("## The networks")]
+    second = pages_of(pdf(*[text] * 4, figure(size=(5, 3.6)), *[text] * 3, *of_section, *[text] * 3))[1]
+    assert in_order(second, ["Figure 1.", "Here they are.", "Figure 2."])
+
+
 # Tables
 
 
