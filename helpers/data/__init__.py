@@ -77,6 +77,8 @@ def load(
             raise DataError(f"{option} is a whole number from 1 on, not {value!r}")
     if channels not in (1, 3):
         raise DataError(f"channels is 1 or 3, not {channels}")
+    if not isinstance(seed, int):
+        raise DataError(f"seed is a whole number, not {seed!r}")
 
     name, known = str(name), sets.get(own)
     if name == "auto":

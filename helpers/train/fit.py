@@ -349,7 +349,7 @@ def _check_options(loss: str | Loss, learning_rate: float, **whole_numbers: int)
     for name, value in whole_numbers.items():
         if not isinstance(value, int) or value < 1:
             raise WorkbookError(f"{name} is a whole number from 1 on, not {value!r}")
-    if not (learning_rate > 0 and math.isfinite(learning_rate)):
+    if not (isinstance(learning_rate, int | float) and 0 < learning_rate < math.inf):
         raise WorkbookError(f"learning_rate is a positive number, not {learning_rate!r}")
     if not callable(loss) and loss not in LOSSES:
         raise WorkbookError(f"loss is one of {', '.join(LOSSES)}, or a function; not {loss!r}")

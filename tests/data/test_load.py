@@ -174,6 +174,7 @@ def test_the_packaged_part_of_fashion_mnist_is_balanced_and_as_it_was(tmp_path):
         ("auto", {"num_classes": 0}, "num_classes"),
         ("auto", {"test_per_class": -1}, "test_per_class"),
         ("auto", {"channels": 2}, "channels"),
+        ("auto", {"seed": None}, "seed is a whole number, not None"),
         ("auto", {"own": "cifar1O"}, "no data set 'cifar1O'. DATASET is one of: auto, shapes, fashion_mnist, cifar10"),
         ("cifar1000", {}, "no data set 'cifar1000'"),
         ("shapes:circle", {}, "no class 'circle'; there are: plain circle, striped square"),

@@ -169,6 +169,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_batch(make_images, cpu):
         ({"epochs": 0}, "epochs"),
         ({"batch_size": 0}, "batch_size"),
         ({"learning_rate": math.inf}, "learning_rate"),
+        ({"learning_rate": "a"}, "learning_rate is a positive number, not 'a'"),
         ({"optimizer": "adamm"}, "sgd, adam, adamw"),
         ({"loss": "l2"}, "cross_entropy, l1"),
         ({"val": 6}, r"'val' has labels up to 5.*4 outputs"),
