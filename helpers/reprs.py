@@ -30,9 +30,8 @@ def parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a notebook, by its ``globals()``: upper-case names whose values JSON can hold."""
 
     def is_plain(value: Any) -> bool:
-        return all(
-            isinstance(item, str | int | float | None) for item in (value if isinstance(value, list) else [value])
-        )
+        items = value if isinstance(value, list) else [value]
+        return all(isinstance(item, str | int | float | None) for item in items)
 
     names = (name for name in namespace if name.isupper() and not name.startswith("_"))
     return {name: namespace[name] for name in names if is_plain(namespace[name])}

@@ -155,7 +155,7 @@ def _choose(
                     f"class {part.class_names[sizes.index(1)]!r} has a single image left to split: give it more, three "
                     "for training, validation and test"
                 )
-            counts = [min(max(1, round(HELD_OUT * size)), size - 1) for size in sizes]  # one at least here and there
+            counts = [max(1, round(HELD_OUT * size)) for size in sizes]  # of two images one stays, too
             held_out = some_of_each(part.labels[indices], counts, its_seed)
             chosen["train"], chosen[key] = (part, indices[~held_out]), (part, indices[held_out])
     made, kept = [], tuple(names[index] for index in wanted)
