@@ -97,3 +97,25 @@ def test_02_trains_on_b_alone_what_each_method_lets_go_of(second):
         for (method, _, _), (network, *_) in learned.items():
             accuracy = second["few_hits"][method, count][second["inside"]["B"]].mean()
             assert accuracy == pytest.approx(plain_accuracy(network, images.test, groups["b"]))
+
+
+def test_02_tests_which_method_is_ahead_at_each_rate_that_one_of_them_chose(second, monkeypatch):
+    border, seeds = second["NUM_CLASSES_A"], second["SEEDS"]
+    names, of_b = second["judged"].__globals__, range(border, second["num_classes"])
+    chosen = names["rates"][1]
+    (other,) = {*second["LEARNING_RATE"]} - {chosen}
+    monkeypatch.setitem(names, "rates", {1: chosen, 2: other, 3: chosen})
+    said, _ = second["judged"]((1, 2, "B"))
+    for rate, runs in ((chosen, seeds), (other, [second["first"]])):
+        one, two = (
+            np.mean(
+                [plain_accuracy(second["trained"][method, seed, rate][0], second["images"].test, of_b) for seed in runs]
+            )
+            for method in (1, 2)
+        )
+        assert f"{100 * (one - two):+.1f} at {rate:g}".replace("-", "−") in said
+    right, wrong = np.ones((1, len(second["labels"]))), np.zeros((1, len(second["labels"])))
+    for reverse, verdict in ((right, "does not hold here"), (wrong, "holds here")):
+        at_rate = {(1, chosen): right, (2, chosen): wrong, (1, other): 1 - reverse, (2, other): reverse}
+        monkeypatch.setitem(names, "at_rate", at_rate)
+        assert second["judged"]((1, 2, "B"))[1] == verdict
