@@ -1,9 +1,10 @@
-"""Is the training loop faster than what others would write? ``python -m tests.benchmarks loop --help``
+"""Is the training loop faster than what others would write?
 
 The same CNN with the same initial weights learns from the same image files of 32 pixels with `helpers.train.fit`, a
 plain PyTorch loop, Lightning and fastai (pip install -r tests/benchmarks/requirements-peers.txt), everything on the
 processor, with as many threads as there are cores. Every training has a process of its own and an empty data folder,
-and is timed at the optimizer's steps:
+and is timed at the optimizer's steps, with --data a folder that holds train/<class>/* and test/<class>/*, --images to
+train with, and two --epochs or more:
   start-up  from starting the process until the images are opened: imports, and building the network
   epoch 1   from opening the images to the epoch's last step; decoding, starting worker processes and writing caches
             included
@@ -12,13 +13,10 @@ and is timed at the optimizer's steps:
 The contestants take turns, seed by seed, and ratios are taken within a seed.
 """
 
-import argparse
 import itertools
-import json
 import math
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -35,9 +33,10 @@ from torch.nn import functional as F
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
 
-from helpers import ROOT, data, evaluate, models
+from helpers import data, evaluate, models
 from helpers.data import folder
 from helpers.train import choose_compute, fit
+from tests.benchmarks import in_processes
 
 # The contestants, to be read side by side. Each trains the network in place and returns the precision it computed in.
 # What is the same for all (folder, batch size, learning rate …) are attributes of the job.
@@ -141,35 +140,27 @@ def _loaders(job: SimpleNamespace) -> tuple[DataLoader, DataLoader]:
 CONTESTANTS = ("ours", "ours, float32", "pytorch", *filter(find_spec, ("lightning", "fastai")))
 
 
-def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks loop",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--data", type=Path, required=True, help="a folder with train/<class>/* and test/<class>/*")
-    parser.add_argument("--images", type=int, default=10_000, help="to train with (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=3, help="two or more (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
-    parser.add_argument("--batch-size", type=int, default=128, help="default: %(default)s")
-    options, rows = parser.parse_args(argv), []
-    with tempfile.TemporaryDirectory() as images:
-        job = {"folder": images, "num_classes": _link(options.data, Path(images), options.images)}
-        job |= {"epochs": options.epochs, "batch_size": options.batch_size, "learning_rate": 0.02, "momentum": 0.9}
-        for turn, seed in enumerate(options.seeds):
+def main(
+    data: str, images: int = 10_000, epochs: int = 3, seeds: Sequence[int] = (0, 1, 2), batch_size: int = 128
+) -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
+    rows = []
+    with tempfile.TemporaryDirectory() as linked:
+        job = {"folder": linked, "num_classes": _link(Path(data), Path(linked), images)}
+        job |= {"epochs": epochs, "batch_size": batch_size, "learning_rate": 0.02, "momentum": 0.9}
+        for turn, seed in enumerate(seeds):
             first = turn % len(CONTESTANTS)
             for name in (*CONTESTANTS[first:], *CONTESTANTS[:first]):
                 rows.append(_in_a_process(job | {"contestant": name, "seed": seed}))
                 print(rows[-1], flush=True)
     seconds = pd.DataFrame(rows).set_index(["contestant", "seed"])
-    table = seconds.assign(**{part: options.images / seconds[part] for part in ("epoch 1", "later")})
+    table = seconds.assign(**{part: images / seconds[part] for part in ("epoch 1", "later")})
     medians = table.groupby(["contestant", "precision"], sort=False).median()
     print("\nStart-up in seconds, images a second, accuracy: medians of the seeds", medians.round(3), sep="\n\n")
     for name, peer in itertools.product(CONTESTANTS[:2], CONTESTANTS[2:]):
         their, our = (seconds.loc[each, ["epoch 1", "later"]] for each in (peer, name))
         times = (their / our).agg(["median", "min", "max"])
         print(f"\n{name} against {peer}, times as fast:\n{times.round(2)}")
-    return 0
 
 
 def _link(images: Path, links: Path, number: int) -> int:
@@ -192,17 +183,13 @@ def _link(images: Path, links: Path, number: int) -> int:
 
 
 def _in_a_process(job: dict) -> dict:
-    with tempfile.TemporaryDirectory() as scratch:
-        environment = {"OMP_NUM_THREADS": str(os.cpu_count()), **os.environ, "WORKBOOK_DATA": scratch}
-        code = "import sys; from tests.benchmarks import loop; loop.train(*sys.argv[1:])"
-        call = [sys.executable, "-c", code, json.dumps(job), str(time.time())]
-        done = subprocess.run(call, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    with tempfile.TemporaryDirectory() as os.environ["WORKBOOK_DATA"]:
+        return in_processes(1, train, job, time.time())[0]
 
 
-def train(described: str, began: str) -> None:
-    """In a process: one training; prints what it took, as JSON."""
-    job = SimpleNamespace(**json.loads(described))
+def train(described: dict, began: float) -> dict:
+    """In a process: one training, and what it took."""
+    job = SimpleNamespace(**described)
     contestant = globals()[job.contestant.split(",")[0]]
     network = models.resolution_cnn(job.num_classes, mean=(0.5,) * 3, std=(0.25,) * 3, image_size=32, seed=job.seed)
     # The first optimizer makes PyTorch import its compiler. Some libraries have done so by now: let everybody.
@@ -210,7 +197,7 @@ def train(described: str, began: str) -> None:
     steps: list[float] = []  # the time at the end of each
     register_optimizer_step_post_hook(lambda *_: steps.append(time.perf_counter()))
 
-    took = {"contestant": job.contestant, "seed": job.seed, "start-up": time.time() - float(began)}
+    took = {"contestant": job.contestant, "seed": job.seed, "start-up": time.time() - began}
     opened = time.perf_counter()
     took["precision"] = contestant(network, job)
     in_epoch = math.ceil(sum(1 for _ in Path(job.folder, "train").glob("*/*")) / job.batch_size)
@@ -220,4 +207,4 @@ def train(described: str, began: str) -> None:
     test = folder.read(Path(job.folder), image_size=32, channels=3, cache=None)["test"]
     with torch.inference_mode():
         logits = torch.cat([network.eval()(images) for images in test.images.split(256)])
-    print(json.dumps({**took, "accuracy": evaluate.accuracy(logits, test.labels)}))
+    return {**took, "accuracy": evaluate.accuracy(logits, test.labels)}

@@ -1,15 +1,12 @@
 """How much faster are trainings side by side with more cores?
 
-A list of trainings is given to `helpers.train.side_by_side`, and notebooks to the report command, with 1, 2, … of this
-machine's cores, in turns; best of the rounds. The processes of the list have begun before.
+A list of --trainings is given to `helpers.train.side_by_side`, and --notebooks, as it takes them, to the report
+command, with 1, 2, … of this machine's cores, in turns; best of the rounds. The processes of the list have begun
+before.
 """
 
-import argparse
-import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,39 +17,36 @@ import torch
 
 from helpers import ROOT, WorkbookError, models, train
 from helpers.data import ImageData, Source
+from tests.benchmarks import in_processes
 from tests.command import start
 
 GOAL = 0.85
 """Of the number of cores, on the list."""
-QUIET = {**os.environ, "TQDM_DISABLE": "1"}
-"""The environment of processes without progress bars."""
 
 
-def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks scaling", description=__doc__)
-    parser.add_argument("--cores", type=int, nargs="+", default=[1, 2], help="default: 1 2")
-    parser.add_argument("--trainings", type=int, default=8, help="default: %(default)s")
-    parser.add_argument("--images", type=int, default=5_120, help="of each training (default: %(default)s)")
-    parser.add_argument("--notebooks", nargs="*", default=["02"], help="as the report command takes them; default: 02")
-    parser.add_argument("--profile", default="quick")
-    parser.add_argument("--rounds", type=int, default=2, help="default: %(default)s")
-    options = parser.parse_args(argv)
-    ways = {f"{options.trainings} trainings": lambda: _seconds(options.trainings, options.images)}
-    if options.notebooks:
-        ways[f"notebooks {' '.join(options.notebooks)}"] = lambda: _report(options.notebooks, options.profile)
+def main(
+    cores: Sequence[int] = (1, 2),
+    trainings: int = 8,
+    images: int = 5_120,
+    notebooks: Sequence[str] = ("02",),
+    profile: str = "quick",
+    rounds: int = 2,
+) -> None:
+    ways = {f"{trainings} trainings": lambda: in_processes(1, train_list, trainings, images)[0]}
+    if notebooks:
+        ways[f"notebooks {' '.join(notebooks)}"] = lambda: _report(notebooks, profile)
     all_cores = sorted(os.sched_getaffinity(0))
     for way, measure in ways.items():
-        seconds: dict[int, list[float]] = {cores: [] for cores in options.cores}
-        for _ in range(options.rounds):
-            for cores in options.cores:
-                os.sched_setaffinity(0, all_cores[:cores])  # what this process starts has no more either
-                seconds[cores].append(measure())
-                print(f"{way}, {cores} cores: {seconds[cores][-1]:.1f} s", flush=True)
-        for cores in options.cores[1:]:
-            times = min(seconds[options.cores[0]]) / min(seconds[cores])
-            share = times * options.cores[0] / cores
-            print(f"{way}: {times:.2f} times as fast with {cores} cores, {share:.2f} × the cores (goal: {GOAL})")
-    return 0
+        seconds: dict[int, list[float]] = {number: [] for number in cores}
+        for _ in range(rounds):
+            for number in cores:
+                os.sched_setaffinity(0, all_cores[:number])  # what this process starts has no more either
+                seconds[number].append(measure())
+                print(f"{way}, {number} cores: {seconds[number][-1]:.1f} s", flush=True)
+        for number in cores[1:]:
+            times = min(seconds[cores[0]]) / min(seconds[number])
+            share = times * cores[0] / number
+            print(f"{way}: {times:.2f} times as fast with {number} cores, {share:.2f} × the cores (goal: {GOAL})")
 
 
 def random_images(number: int, size: int = 32) -> ImageData:
@@ -71,12 +65,6 @@ def make_training(num_images: int, seed: int = 0) -> partial[train.Result]:
     return partial(train.fit, network, images, images.subset(torch.arange(256)), seed=seed, **options)
 
 
-def _seconds(trainings: int, images: int) -> float:
-    code = f"from tests.benchmarks import scaling; scaling.train_list({trainings}, {images})"
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=-1, text=True, check=True, env=QUIET)
-    return json.loads(run.stdout)
-
-
 def _report(notebooks: Sequence[str], profile: str) -> float:
     """Seconds that the report command takes in a workbook of its own: on drawn images, without earlier checkpoints."""
     with tempfile.TemporaryDirectory(prefix="scaling-") as name:
@@ -89,10 +77,10 @@ def _report(notebooks: Sequence[str], profile: str) -> float:
         return time.perf_counter() - started
 
 
-def train_list(number: int, images: int) -> None:
-    """In a process: trains a list of networks, after a short one that starts all processes; prints the seconds."""
+def train_list(number: int, images: int) -> float:
+    """In a process: trains a list of networks, after a short one that starts all processes; the seconds."""
     train.side_by_side([make_training(256, seed) for seed in range(number)])
     trainings = [make_training(images, seed) for seed in range(number)]
     started = time.perf_counter()
     train.side_by_side(trainings)
-    print(time.perf_counter() - started)
+    return time.perf_counter() - started
