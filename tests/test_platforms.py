@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PureWindowsPath
 from types import SimpleNamespace
 
@@ -19,9 +19,9 @@ from helpers.report import clean
 
 MODULES = ("fcntl", "grp", "mmap", "os", "pwd", "resource", "select", "signal", "termios", "time")
 ALLOWED = {  # behind a question whether it is there, or which system it is
-    "report/watch.py": {"os.killpg", "signal.SIGKILL"},
-    "storage.py": {"mmap.MAP_PRIVATE", "mmap.PROT_READ", "mmap.PROT_WRITE", "os.posix_fallocate"},
-    "train/processes.py": {"signal.SIG_BLOCK", "signal.SIG_UNBLOCK", "signal.pthread_sigmask"},
+    "helpers/report/watch.py": {"os.killpg", "signal.SIGKILL"},
+    "helpers/storage.py": {"mmap.MAP_PRIVATE", "mmap.PROT_READ", "mmap.PROT_WRITE", "os.posix_fallocate"},
+    "helpers/train/processes.py": {"signal.SIG_BLOCK", "signal.SIG_UNBLOCK", "signal.pthread_sigmask"},
 }
 UNTOLD = "a text without its encoding"
 ELSEWHERE = """
@@ -58,19 +58,16 @@ warnings.filterwarnings("error", category=EncodingWarning, module="helpers|__mai
 """What a Python executes as it starts: for the workbook's code the system is another from then on."""
 
 
-def names(body: Iterable[ast.stmt], platform: str) -> set[str]:
+def names(body: Iterable[ast.stmt], platform: str) -> Iterator[str]:
     """What a module has on a platform, from its stub."""
-    found: set[str] = set()
     for each in body:
         if isinstance(each, ast.If):
             about = {"sys": SimpleNamespace(platform=platform, version_info=sys.version_info)}
-            holds = eval(compile(ast.Expression(each.test), "", "eval"), about)
-            found |= names(each.body if holds else each.orelse, platform)
+            yield from names(each.body if eval(ast.unparse(each.test), about) else each.orelse, platform)
         elif isinstance(each, ast.FunctionDef | ast.ClassDef):
-            found.add(each.name)
+            yield each.name
         elif isinstance(each, ast.Assign | ast.AnnAssign):
-            found |= {target.id for target in getattr(each, "targets", None) or [each.target]}
-    return found
+            yield from (target.id for target in getattr(each, "targets", None) or [each.target])
 
 
 def only_here() -> set[str]:
@@ -79,7 +76,7 @@ def only_here() -> set[str]:
     for module in MODULES:
         file = next(file for file in (stubs / f"{module}.pyi", stubs / module / "__init__.pyi") if file.is_file())
         body = ast.parse(file.read_text(encoding="utf-8")).body
-        here, *others = (names(body, platform) for platform in ("linux", "win32", "darwin"))
+        here, *others = ({*names(body, platform)} for platform in ("linux", "win32", "darwin"))
         found |= {f"{module}.{name}" for name in here - set.intersection(*others)}
     return found
 
@@ -99,38 +96,38 @@ def used(tree: ast.Module) -> set[str]:
 
 def test_what_only_linux_has_is_used_nowhere_but_behind_a_question():
     found, wrong = {}, only_here() | {UNTOLD}
-    for path in (ROOT / "helpers").rglob("*.py"):
-        found[path.relative_to(ROOT / "helpers").as_posix()] = used(ast.parse(path.read_text(encoding="utf-8")))
-    for path in (ROOT / "notebooks").glob("*.ipynb"):
-        cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-        found[path.name] = used(ast.parse("\n".join(cells)))
-    assert {name: uses & wrong for name, uses in found.items() if uses & wrong} == ALLOWED
+    for path in [*(ROOT / "helpers").rglob("*.py"), *(ROOT / "notebooks").glob("*.ipynb")]:
+        source = path.read_text(encoding="utf-8")
+        if path.suffix == ".ipynb":
+            cells = nbformat.reads(source, as_version=4).cells
+            source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+        found[path.relative_to(ROOT).as_posix()] = used(ast.parse(source)) & wrong
+    assert {name: uses for name, uses in found.items() if uses} == ALLOWED
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="hides what Linux has")
 def test_a_notebook_becomes_a_report_as_on_windows_and_in_the_locale_and_terminal_of_long_ago(tmp_path):
-    """Nothing that is open is renamed or removed; the images' folder, a parameter, has a Persian name."""
-    images = tmp_path / "تصویر ها"
-    for number, name in enumerate(("گربه", "سگ", "اسب")):
-        (images / name).mkdir(parents=True)
+    """Nothing that is open is renamed or removed; the notebook and the images' folder, a parameter, have odd names."""
+    name, images = "03_شکل–é", tmp_path / "تصویر ها"
+    for number, animal in enumerate(("گربه", "سگ", "اسب")):
+        (images / animal).mkdir(parents=True)
         for i in range(20):
-            Image.new("RGB", (16, 16), (80 * number, 10 * i, 9 * i)).save(images / name / f"{i}.png")
+            Image.new("RGB", (16, 16), (80 * number, 10 * i, 9 * i)).save(images / animal / f"{i}.png")
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    for template in [*(tmp_path / "notebooks").rglob("template.*")]:
+        template.rename(template.with_stem(name))
     hidden = ELSEWHERE.replace("@HIDDEN@", repr(only_here())).replace("@MODULES@", repr(MODULES))
     (tmp_path / "sitecustomize.py").write_text(hidden, encoding="utf-8")
     old = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
     places = {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "WORKBOOK_DATA": str(tmp_path / "data")}
+    chosen = [name, "--profile", "smoke", "-p", "NUM_CLASSES", "3", "-p", "DATASET", f"folder:{images}"]
     command = "from pathlib import Path; from helpers.report.cli import main; raise SystemExit(main(root=Path.cwd()))"
-    chosen = ["template", "--profile", "smoke", "-p", "NUM_CLASSES", "3", "-p", "DATASET", f"folder:{images}"]
-    answer = subprocess.run(
-        [sys.executable, "-c", command, *chosen],
-        env={**os.environ, **old, **places, "PYTHONWARNDEFAULTENCODING": "1"},
-        cwd=tmp_path,
-        capture_output=True,
-    )
-    assert answer.returncode == 0 and answer.stdout.isascii(), answer.stderr.decode()
-    assert "تصویر ها" in (tmp_path / "reports/smoke/template.html").read_text(encoding="utf-8")
+    run = [sys.executable, "-c", command, *chosen]
+    environment = {**os.environ, **old, **places, "PYTHONWARNDEFAULTENCODING": "1"}
+    answer = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True)
+    assert answer.returncode == 0 and b"03_" in answer.stdout and answer.stdout.isascii(), answer.stderr.decode()
+    assert "تصویر ها" in (tmp_path / f"reports/smoke/{name}.html").read_text(encoding="utf-8")
     assert [path.suffix for path in (tmp_path / "data/cache").iterdir() if path.is_file()] == [".npy"], "kept at once"
 
 

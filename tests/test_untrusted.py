@@ -1,20 +1,18 @@
 """What comes from elsewhere does no harm: code in files, names of files and classes."""
 
-import functools
-import io
 import re
 from pathlib import Path
 
 import nbformat
 import numpy as np
-import pypdf
 import pytest
 import torch
-from bs4 import BeautifulSoup
 from PIL import Image
 
 from helpers import data, evaluate, plots, record
-from helpers.report import document, render
+from helpers.report import document
+from tests.command import executed_cell
+from tests.report.documents import page, pdf_text
 
 
 def load(tmp_path: Path, *classes: str) -> data.Splits:
@@ -54,24 +52,23 @@ def without_spaces(text: str) -> str:
     return re.sub(r"[\s\u200b\x02]", "", text)
 
 
-def test_odd_names_neither_break_nor_inject(tmp_path, monkeypatch):
+def test_odd_names_neither_break_nor_inject(tmp_path):
     splits = load(tmp_path, *ODD)
     names = splits.class_names
     assert sorted(names) == sorted(shown_as or name for name, shown_as in ODD.items())
-    outputs = []
-    shown = functools.partial(nbformat.v4.new_output, "display_data")
-    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: outputs.append(shown(bundle)))
     logits = torch.eye(len(names))[splits.test.labels]
-    record.figure(plots.confusion(evaluate.confusion(logits, splits.test.labels), names), "confusion", names[0])
-    record.table(evaluate.per_class(logits, splits.test.labels, names), "per_class", names[1])
-    for name in names:
-        record.reading(f"The class “{record.literal(name)}” is one of {len(names)}.")
-    made = document.read(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("show()", outputs=outputs)]))
-    soup = BeautifulSoup(render.html(made, name="odd", profile="quick"), "html5lib")
+
+    def show():
+        record.figure(plots.confusion(evaluate.confusion(logits, splits.test.labels), names), "confusion", names[0])
+        record.table(evaluate.per_class(logits, splits.test.labels, names), "per_class", names[1])
+        for name in names:
+            record.reading(f"The class “{record.literal(name)}” is one of {len(names)}.")
+
+    blocks = document.read(nbformat.v4.new_notebook(cells=[executed_cell(show)])).blocks
+    soup = page(*blocks)
     assert not soup.select("img:not([src^='data:image/']), [onerror]")
     assert {*names} <= {cell.get_text() for cell in soup.find_all(["th", "td"])}
-    pages = pypdf.PdfReader(io.BytesIO(render.pdf(made))).pages
-    printed = without_spaces("".join(page.extract_text() for page in pages))
+    printed = without_spaces(pdf_text(*blocks))
     for name in names:
         assert without_spaces(f"The class “{name}” is one of {len(names)}.") in without_spaces(soup.get_text())
         assert all(printed.count(without_spaces(word)) >= 2 for word in name.split())

@@ -3,6 +3,7 @@
 import functools
 import io
 from dataclasses import replace
+from types import UnionType
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -20,6 +21,10 @@ LONG = "a_name_that_has_no_place_to_break_it_" * 5
 
 def document(*blocks: Block, title: str = "A title", **fields: object) -> Document:
     return Document(title, list(blocks), **fields)
+
+
+def of_kind(made: Document, kind: type | UnionType) -> list:
+    return [block for block in made.blocks if isinstance(block, kind)]
 
 
 def page(*blocks: Block, **fields: object) -> BeautifulSoup:

@@ -42,19 +42,14 @@ def outline(reader: pypdf.PdfReader) -> dict[str, int]:
 
 
 def test_the_title_page_names_who_and_when():
-    days = ["2026-03-04T10:12:13+00:00", "2026-03-05T01:00:00+00:00", None]
     stand_in = Provenance([("Data set", "d")], "STAND-IN DATA: shapes.", stand_in=True)
-    reader = bound(
-        *[make_document(*([] if i else [stand_in]), finished=day) for i, day in enumerate(days)],
-        title="My experiments",
-        authors=(("Sara Moradi", "401"),),
-        course="Deep learning",
-    )
+    made = [make_document(stand_in), make_document(finished="2026-03-05T01:00:00+00:00"), make_document(finished=None)]
+    about = {"title": "My experiments", "authors": (("Sara Moradi", "401"),), "course": "Deep learning"}
+    reader = bound(*made, **about)
     first = pages_of(reader)[0]
     order = ["Deep learning", "My experiments", "Sara Moradi", "401", "5 March 2026", "quick", "in 1 of 3 chapters"]
-    assert in_order(first, order)
+    assert in_order(first, order) and "A report" not in first
     assert "STAND-IN DATA in 1 of 3 chapters" in page_with(reader, "Summary")
-    assert "A report" not in first
     assert (reader.metadata.title, reader.metadata.author) == ("My experiments", "Sara Moradi")
 
 
@@ -65,13 +60,8 @@ def test_the_title_that_the_workbook_comes_with_is_told_in_persian():
 
 
 def test_contents_name_the_pages_of_chapters_and_sections():
-    documents = [
-        make_document(
-            *[Markdown(f"## Part {i}\n\n" + (LOREM + "\n\n") * 6) for i in range(3)], title=f"Chapter of {name}"
-        )
-        for name in "AB"
-    ]
-    reader = bound(*documents, edition="full")
+    parts = [Markdown(f"## Part {i}\n\n" + (LOREM + "\n\n") * 6) for i in range(3)]
+    reader = bound(*(make_document(*parts, title=f"Chapter of {name}") for name in "AB"), edition="full")
     pages = pages_of(reader)
     marks = outline(reader)
     lines = re.findall(r"^(\d[\d.]* (?:Chapter of \w|Part \d))[ .]*?(\d+)$", pages[1], re.MULTILINE)
@@ -97,9 +87,7 @@ def test_a_failed_notebook_is_named_as_failed_with_its_error():
     reader = bound(make_document(finding="It works. More."), failed)
     pages, summary = pages_of(reader), page_with(reader, "Summary")
     assert in_order(summary, ["It works.", "Failed. ValueError: the loss is not finite (cell 7)", "Half."])
-    assert "More." not in summary
-    assert "2 notebooks, of which 1 failed" in pages[0]
-    assert "Broken (failed)" in pages[1]
+    assert "2 notebooks, of which 1 failed" in pages[0] and "Broken (failed)" in pages[1] and "More." not in summary
     chapter = "\n".join(pages[outline(reader)["2 Broken (failed)"] - 1 :])
     assert in_order(chapter, ["Chapter 2", "FAILED.", "What it is.", "Half.", "ValueError in code cell 7"])
 
@@ -133,7 +121,7 @@ authors:
 """
 
 
-def drawn(cover: Cover | None):
+def drawn(cover: Cover | None) -> list[str]:
     content = render.pdf(document(*[Markdown(LOREM)] * 9, title="The report"), cover)
     return pages_of(pypdf.PdfReader(io.BytesIO(content)))
 

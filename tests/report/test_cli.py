@@ -1,12 +1,9 @@
 """The command line: which notebooks and values it means, what it says, and what it refuses before anything runs."""
 
 import errno
-import io
-import json
 import re
 import shlex
 import shutil
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,7 +29,7 @@ SEED = 0
 SEEDS = [0, 1, 2]
 IMAGE_SIZE = None
 """
-NO_NOTEBOOKS = ("", "[1]", '{"nbformat": 4, "cells": [1]}', '{"nbformat": 3, "worksheets": []}')
+WRONG = "notebooks/03_wrong.ipynb"
 
 
 @pytest.fixture
@@ -43,7 +40,8 @@ def root(tmp_path, monkeypatch):
     profile = tmp_path / "notebooks" / "profiles" / "smoke" / "01_cnn_on_a.yaml"
     profile.parent.mkdir(parents=True)
     profile.write_text("EPOCHS: 1\nIMAGE_SIZE: 16\nSEED: 9\n")
-    monkeypatch.chdir(profile.parent)  # the folder from which the command is called must not matter
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # the folder from which the command is called must not matter
     return tmp_path
 
 
@@ -72,21 +70,6 @@ def asked(root, runs):
     def of(*arguments: str) -> list[Run]:
         assert cli.main([*arguments, "--jobs", "1"], root=root) == 0
         return [run for run in runs.asked if run.name != "sweep"]
-
-    return of
-
-
-@pytest.fixture
-def refusal(root, runs, capsys):
-    """What a command says that is refused before anything is done."""
-
-    def of(arguments: str) -> str:
-        try:
-            status = cli.main(shlex.split(arguments), root=root)
-        except SystemExit as error:  # as argparse ends
-            status = error.code
-        assert status == 2 and runs.asked == [] and not (root / "reports").exists()
-        return capsys.readouterr().err
 
     return of
 
@@ -151,8 +134,8 @@ def test_texts_of_the_command_line_become_values_of_the_defaults_kind(asked, opt
 def test_over_the_profile_counts_the_file_then_the_command_line_then_a_sweep_the_last_of_which_changes_first(
     asked, root
 ):
-    (root / "mine.yaml").write_text("IMAGE_SIZE: 24\nDATASET: shapes\n")
-    given = ["-p", "DATASET", "cifar100", "-p", "DATASET", "cifar10", "-f", str(root / "mine.yaml")]
+    Path("mine.yaml").write_text("IMAGE_SIZE: 24\nDATASET: shapes\n")
+    given = ["-p", "DATASET", "cifar100", "-p", "DATASET", "cifar10", "-f", "mine.yaml"]
     found = asked("01", "--profile", "smoke", *given, "--sweep", "SEED=0..1", "LEARNING_RATE=1e-3,3e-4")
     below = {"EPOCHS": 1, "IMAGE_SIZE": 24, "DATASET": "cifar10"}
     grid = [{"SEED": seed, "LEARNING_RATE": rate} for seed in (0, 1) for rate in (0.001, 0.0003)]
@@ -161,8 +144,8 @@ def test_over_the_profile_counts_the_file_then_the_command_line_then_a_sweep_the
 
 
 def test_a_file_lists_points(asked, root):
-    (root / "mine.yaml").write_text("- {SEED: 0, EPOCHS: 2}\n- {}\n- SEEDS: [4]\n  IMAGE_SIZE: null\n")
-    found = [run.varied for run in asked("01", "--sweep-file", str(root / "mine.yaml"))]
+    Path("mine.yaml").write_text("- {SEED: 0, EPOCHS: 2}\n- {}\n- SEEDS: [4]\n  IMAGE_SIZE: null\n")
+    found = [run.varied for run in asked("01", "--sweep-file", "mine.yaml")]
     assert found == [{"SEED": 0, "EPOCHS": 2}, {}, {"SEEDS": [4], "IMAGE_SIZE": None}]
 
 
@@ -207,92 +190,85 @@ def test_as_many_run_at_once_as_the_machine_carries_or_one_on_a_gpu(monkeypatch)
 # What it refuses
 
 
+def mistake(arguments: str, message: str, content: str | None = None, file: str = "elsewhere/mine.yaml") -> tuple:
+    """A command, where it needs one with a file; and what is said of it."""
+    return arguments, message, content, file
+
+
+def cells(*sources: str) -> str:
+    """A notebook of parameters cells."""
+    made = [nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]}) for source in sources]
+    return nbformat.writes(nbformat.v4.new_notebook(cells=made))
+
+
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "content", "file"),
     [
-        ("01 07", "there is no notebook '07' (there are: 01_cnn_on_a, 02_again"),
-        ("--list notebooks/01_cnn_on_b.ipynb", "did you mean '01_cnn_on_a'"),
-        ("2", "several notebooks: 02_again, 02_transfer"),
-        ("06 ../../../06_Fashion_MNIST.ipynb", "would overwrite"),
-        ("Index", "would overwrite"),
-        ("--profile smok", "did you mean 'smoke'?"),
-        ("02_transfer --profile smoke", "02_transfer.yaml: No such file"),
-        ("01 02_transfer -p WEIGTHS 2", "no parameter 'WEIGTHS' in 01_cnn_on_a, 02_transfer; did you mean 'WEIGHTS'?"),
-        ("01 -p EPOCHS 1:30", "EPOCHS must be a whole number (its default is 8), not '1:30'"),
-        ("01 -p LEARNING_RATE true", "LEARNING_RATE must be a number"),
-        ("01 -p LEARNING_RATE nan", "isn't a value that JSON can hold"),
-        ("01 -p AUGMENT None", "AUGMENT must be true or false"),
-        ("01 -p SEEDS '[1, x]'", "each entry of SEEDS must be a whole number"),
-        ("01 -p SEEDS [1", "-p SEEDS isn't YAML"),
-        (
-            "01 -p IMAGE_SIZE 2024-01-01",
-            "IMAGE_SIZE must be a number or null (its default is None), not '2024",
-        ),
-        ("01 --sweep SEDE=0..4", "did you mean 'SEED'"),
-        ("01 --sweep SEED", "NAME=VALUES"),
-        ("01 --sweep SEED=0,,1", "isn't a list of values"),
-        ("01 --sweep SEED=4..0", "SEED must be a whole number (its default is 0), not '4..0'"),
-        ("01 --sweep SEED=0,1,0", "points 1 and 3 are the same run: SEED = 0"),
-        ("01 --sweep SEED=0..2 SEED=5", "each once"),
-        ("01 --sweep SEED=0..4 -p SEED 3", "SEED is given in two places"),
-        ("--sweep EPOCHS=0..3", "a sweep takes one notebook"),
-        *((f"01 {option}", "are 0 or more") for option in ("--timeout -5", "--timeout nan", "--jobs -2")),
-        ("01 --threads 0", "--threads 1 or more"),
+        mistake("01 07", "there is no notebook '07' (there are: 01_cnn_on_a, 02_again"),
+        mistake("--list notebooks/01_cnn_on_b.ipynb", "did you mean '01_cnn_on_a'"),
+        mistake("2", "several notebooks: 02_again, 02_transfer"),
+        mistake("06 ../06_Fashion_MNIST.ipynb", "would overwrite"),
+        mistake("Index", "would overwrite"),
+        mistake("--profile smok", "did you mean 'smoke'?"),
+        mistake("02_transfer --profile smoke", "02_transfer.yaml: No such file"),
+        mistake("01 02_transfer -p WEIGTHS 2", "no parameter 'WEIGTHS' in 01_cnn_on_a, 02_transfer; did you mean"),
+        mistake("01 -p EPOCHS 1:30", "EPOCHS must be a whole number (its default is 8), not '1:30'"),
+        mistake("01 -p LEARNING_RATE true", "LEARNING_RATE must be a number"),
+        mistake("01 -p LEARNING_RATE nan", "isn't a value that JSON can hold"),
+        mistake("01 -p AUGMENT None", "AUGMENT must be true or false"),
+        mistake("01 -p SEEDS '[1, x]'", "each entry of SEEDS must be a whole number"),
+        mistake("01 -p SEEDS [1", "-p SEEDS isn't YAML"),
+        mistake("01 -p IMAGE_SIZE 2024-01-01", "IMAGE_SIZE must be a number or null (its default is None), not '2024"),
+        mistake("01 --sweep SEDE=0..4", "did you mean 'SEED'"),
+        mistake("01 --sweep SEED", "NAME=VALUES"),
+        mistake("01 --sweep SEED=0,,1", "isn't a list of values"),
+        mistake("01 --sweep SEED=4..0", "SEED must be a whole number (its default is 0), not '4..0'"),
+        mistake("01 --sweep SEED=0,1,0", "points 1 and 3 are the same run: SEED = 0"),
+        mistake("01 --sweep SEED=0..2 SEED=5", "each once"),
+        mistake("01 --sweep SEED=0..4 -p SEED 3", "SEED is given in two places"),
+        mistake("--sweep EPOCHS=0..3", "a sweep takes one notebook"),
+        *(mistake(f"01 {option}", "are 0 or more") for option in ("--timeout -5", "--timeout nan", "--jobs -2")),
+        mistake("01 --threads 0", "--threads 1 or more"),
+        *(mistake(option, "usage: python") for option in ("--format docx", "--jobs 1 --scheduler tcp://a:1")),
+        mistake("--new 1 x", "1 is the number of 01_cnn_on_a"),
+        mistake("--new 11 a/b", "a name of letters"),
+        mistake("01 -f mine.yaml", "as a map", "- EPOCHS\n"),
+        mistake("01 -f mine.yaml", "isn't YAML", "EPOCHS: [\n"),
+        # YAML would take the last one.
+        mistake("01 -f mine.yaml", "'EPOCHS' is there twice", "EPOCHS: 3\nSEED: 1\nEPOCHS: 5\n"),
+        mistake("01 -f mine.yaml", "LEARNING_RATE must be a number", "LEARNING_RATE: slow\n"),
+        mistake("01 --sweep-file mine.yaml", "points 1 and 2 are the same run: the notebook as", "- {SEED: 0}\n- {}\n"),
+        mistake("01 --sweep-file mine.yaml", "must hold a list", "SEED: 3"),
+        mistake("01 --sweep-file mine.yaml", "point 2: SEED must be a whole", "- {}\n- {SEED: fast}"),
+        mistake("01 --cover mine.yaml", "'author'; did you mean 'authors'", "author: Sara"),
+        mistake("01 --cover mine.yaml", "logo cannot be used: ", "logo: mine.yaml"),
+        mistake("01 --cover mine.yaml", "course cannot be used: ['a'] is no text", "course: [a]"),
+        mistake("01 --cover mine.yaml", "authors cannot be used", "authors: [{name: Sara, no: 1}]"),
+        mistake("01", "author in [tool.workbook] is unknown", "[tool.workbook]\nauthor = 'x'\n", "pyproject.toml"),
         *(
-            (option, "usage: python")
-            for option in ("--format docx", "--timeout soon", "--jobs 1 --scheduler tcp://a:1")
+            mistake("03", "03_wrong: line 2 of the parameters cell", cells(f"SEED = -1\n{line}"), WRONG)
+            for line in ("EPOCHS = int(8)", "epochs = 8", "A = B = 8", "SIZES = (1, 2)", "%time")
         ),
-        ("--new 1 x", "1 is the number of 01_cnn_on_a"),
-        ("--new 11 a/b", "a name of letters"),
+        mistake("03", "2 cells are tagged 'parameters'", cells("SEED = 0", "SEED = 1"), WRONG),
+        *(
+            mistake("03", "cannot read the notebook", content, WRONG)
+            for content in ("", "[1]", '{"nbformat": 4, "cells": [1]}', '{"nbformat": 3, "worksheets": []}')
+        ),
     ],
 )
-def test_mistakes_are_refused(root, refusal, arguments, message):
+def test_mistakes_are_refused_before_anything_is_done(root, runs, capsys, arguments, message, content, file):
     for name in ("06_fashion_mnist", "02_again", "Index", "../06_Fashion_MNIST"):
         write_notebook(root, name)
-    assert message in refusal(arguments)
-
-
-@pytest.mark.parametrize(
-    ("option", "content", "message"),
-    [
-        ("-f", "- EPOCHS\n", "as a map"),
-        ("-f", "EPOCHS: [\n", "isn't YAML"),
-        ("-f", "EPOCHS: 3\nSEED: 1\nEPOCHS: 5\n", "'EPOCHS' is there twice"),  # YAML would take the last one
-        ("-f", "LEARNING_RATE: slow\n", "LEARNING_RATE must be a number"),
-        ("--sweep-file", "- {LEARNING_RATE: 1e-3}\n- {}\n", "points 1 and 2 are the same run: the notebook as it is"),
-        ("--sweep-file", "SEED: 3", "must hold a list"),
-        ("--sweep-file", "- {}\n- {SEED: fast}", "point 2: SEED must be a whole"),
-        ("--cover", "author: Sara", "'author'; did you mean 'authors'"),
-        ("--cover", "logo: mine.yaml", "logo cannot be used: "),
-        ("--cover", "course: [a]", "course cannot be used: ['a'] is no text"),
-        ("--cover", "authors: [{name: Sara, no: 1}]", "authors cannot be used"),
-    ],
-)
-def test_so_are_those_in_a_file(root, refusal, option, content, message):
-    (root / "mine.yaml").write_text(content)
-    said = refusal(f"01 {option} {root / 'mine.yaml'}")
-    assert message in said and ("mine.yaml" in said or "point" in message)
-
-
-def test_a_field_of_the_cover_in_the_table_above_it_is_refused(root, refusal):
-    (root / "pyproject.toml").write_text("[tool.workbook]\nauthor = 'x'\n")
-    assert "author in [tool.workbook] is unknown" in refusal("01")
-
-
-@pytest.mark.parametrize("line", ["EPOCHS = int(8)", "epochs = 8", "A = B = 8", "SIZES = (1, 2)", "%time"])
-def test_a_parameters_cell_that_is_more_than_literals_is_refused(root, refusal, line):
-    write_notebook(root, "03_wrong", parameters=f"SEED = -1\n{line}")
-    assert "03_wrong: line 2 of the parameters cell" in refusal("03")
-
-
-def test_two_parameters_cells_and_files_that_are_no_notebooks_are_refused(root, refusal):
-    notebook = root / "notebooks" / "01_cnn_on_a.ipynb"
-    content = json.loads(notebook.read_text())
-    notebook.write_text(json.dumps(content | {"cells": content["cells"] * 2}))
-    assert "2 cells are tagged 'parameters'" in refusal("01")
-    for content in NO_NOTEBOOKS:
-        notebook.write_text(content)
-        assert f"cannot read the notebook {notebook}" in refusal("01")
+    if content is not None:
+        (root / file).write_text(content)
+    try:
+        status = cli.main(shlex.split(arguments), root=root)
+    except SystemExit as error:  # as argparse ends
+        status = error.code
+    assert status == 2 and runs.asked == [] and not (root / "reports").exists()
+    said = capsys.readouterr().err
+    assert message in said
+    assert content is None or Path(file).stem in said or "point" in message
 
 
 def test_a_report_that_another_run_makes_or_that_cannot_be_written_is_left_alone(root, runs, capsys):
@@ -358,18 +334,3 @@ def test_a_new_notebook_is_a_copy_of_the_template_under_a_name_of_its_own(root, 
         heading, code = (new for new, old in zip(made.cells, template.cells, strict=True) if new != old)
         assert f"# {title}\n" in heading.source and f'CHECKPOINTS / "{stem}"' in code.source
     assert cli.main(["09", "10", "--profile", "smoke", "--jobs", "1"], root=root) == 0 and len(runs.asked) == 2
-
-
-def test_a_terminal_that_lacks_characters_ends_no_command(root, runs, monkeypatch):
-    name = "03_شکل–é"
-    write_notebook(root, name, parameters='WHERE = "داده"')
-    streams = [io.TextIOWrapper(io.BytesIO(), encoding="ascii") for _ in range(2)]
-    monkeypatch.setattr(sys, "stdout", streams[0])
-    monkeypatch.setattr(sys, "stderr", streams[1])
-    runs.failing = name
-    assert cli.main(["--list"], root=root) == 0
-    assert cli.main(["--jobs", "1"], root=root) == 1
-    assert cli.main(["04_هیچ"], root=root) == 2
-    for stream in streams:
-        stream.flush()
-        assert b"03_" in stream.buffer.getvalue()

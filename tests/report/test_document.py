@@ -12,10 +12,15 @@ from helpers import ROOT
 from helpers.record import MIME
 from helpers.report import document, workspace
 from helpers.report.document import Code, Failure, Figure, Markdown, Output, Provenance, Reading, Table
+from tests.report.documents import of_kind
 
 
 def read(*cells, name="01_x", **metadata):
     return document.read(v4.new_notebook(cells=list(cells), metadata=metadata), name=name)
+
+
+def text(source, *tags):
+    return v4.new_markdown_cell(source, metadata={"tags": list(tags)})
 
 
 def code(source, *outputs, tags=()):
@@ -26,34 +31,32 @@ def stream(text, name="stdout"):
     return v4.new_output("stream", name=name, text=text)
 
 
-def shown(data, kind="display_data"):
-    return v4.new_output(kind, data=data)
+def shown(data):
+    return v4.new_output("display_data", data=data)
+
+
+def recorded(kind, data=(), **content):
+    return shown({MIME: {"kind": kind, **content}, **dict(data)})
 
 
 def figure(name, csv=""):
-    content = {"kind": "figure", "name": name, "caption": f"the caption of {name}", "alt": "a line", "csv": csv}
     drawing = {"image/svg+xml": "<svg/>", "application/pdf": base64.b64encode(b"%PDF").decode()}
-    return shown({MIME: content, **drawing})
+    return recorded("figure", drawing, name=name, caption=f"the caption of {name}", alt="a line", csv=csv)
 
 
 def table(name, *numbers, **more):
     """Of numbers with these names, or of others."""
-    kind = {"kind": "numbers", "numbers": [{"name": number, "value": 0.5} for number in numbers]} if numbers else {}
+    if numbers:
+        more["numbers"] = [{"name": number, "value": 0.5} for number in numbers]
     content = {"columns": ["class", "F1"], "rows": [["a", "0.5"]], "align": ["left", "right"], "bold": [[0, 1]]}
-    return shown({MIME: {"kind": "table", "name": name, "caption": "scores", **content, **kind, **more}})
+    return recorded("numbers" if numbers else "table", name=name, caption="scores", **content, **more)
 
 
-PROVENANCE = shown(
-    {MIME: {"kind": "provenance", "rows": [["Data set", "shapes"]], "warning": "STAND-IN", "parameters": {"EPOCHS": 5}}}
-)
+PROVENANCE = recorded("provenance", rows=[["Data set", "shapes"]], warning="STAND-IN", parameters={"EPOCHS": 5})
 
 
-def error(name, message):
-    return v4.new_output("error", ename=name, evalue=message, traceback=[f"\x1b[31m{ROOT}/helpers/train.py\x1b[0m"])
-
-
-def of_kind(made, kind):
-    return [block for block in made.blocks if isinstance(block, kind)]
+def error(name, message, traceback=f"\x1b[31m{ROOT}/helpers/train.py\x1b[0m"):
+    return v4.new_output("error", ename=name, evalue=message, traceback=[traceback])
 
 
 def test_notebooks_are_read_as_nbformat_reads_them(tmp_path):
@@ -66,9 +69,9 @@ def test_notebooks_are_read_as_nbformat_reads_them(tmp_path):
 
 def test_blocks_come_in_order_and_are_numbered_by_kind():
     made = read(
-        v4.new_markdown_cell("# A title\n\nAn introduction"),
+        text("# A title\n\nAn introduction"),
         code("x = 1", PROVENANCE, figure("one", "a\n1\n"), table("scores", values=[["a", 0.512345]], csv="b\n2\n")),
-        code("y = 2", figure("two"), table("results", "accuracy"), shown({MIME: {"kind": "reading", "text": "good"}})),
+        code("y = 2", figure("two"), table("results", "accuracy"), recorded("reading", text="good")),
     )
     kinds = [type(block) for block in made.blocks]
     assert kinds == [Markdown, Code, Provenance, Figure, Table, Code, Figure, Table, Reading]
@@ -83,76 +86,72 @@ def test_blocks_come_in_order_and_are_numbered_by_kind():
 @pytest.mark.parametrize(
     ("source", "title", "rest"),
     [
-        ("# Nets on `shapes`: *A* #\ntext", "Nets on shapes: A", ["text"]),
-        ("## A chapter", "# Two", ["## A chapter"]),
-        ("# About [C#](https://example.org/c)", "About C#", []),
+        ("# Nets on `shapes`: *A* #\ntext", "Nets on shapes: A", ["text", "# Two"]),
+        ("## A chapter", "Two", ["## A chapter"]),
+        ("# About [C#](https://example.org/c)", "About C#", ["# Two"]),
     ],
 )
 def test_the_first_level_1_heading_is_the_title_and_is_taken_off(source, title, rest):
-    made = read(v4.new_markdown_cell(source), v4.new_markdown_cell("# Two"))
-    assert made.title == title.removeprefix("# ")
-    assert [block.text.strip("\n") for block in made.blocks] == rest + ["# Two"] * (title != "# Two")
-    assert read(v4.new_markdown_cell("## A chapter"), name="fallback").title == "fallback"
+    made = read(text(source), text("# Two"))
+    assert (made.title, [block.text.strip("\n") for block in made.blocks]) == (title, rest)
+    assert read(text("## A chapter"), name="fallback").title == "fallback"
 
 
-def test_tags_hide_input_output_or_the_whole_cell():
-    made = read(
+def test_tags_hide_input_output_or_the_whole_cell_and_parameters_where_a_provenance_lists_them():
+    cells = [
         code("removed()", stream("never"), tags=["remove-cell"]),
         code("hidden()", stream("kept"), tags=["hide-input"]),
         code("silent()", stream("gone"), tags=["remove-output"]),
-        v4.new_markdown_cell("An Exception was encountered", metadata={"tags": ["papermill-error-cell-tag"]}),
-    )
-    hidden, output, silent = made.blocks
-    assert (hidden.shown, output.content, silent.shown) == (False, "kept", True)
-
-
-def test_parameters_are_hidden_only_where_a_provenance_lists_them():
-    cells = [code("EPOCHS = 3", tags=["parameters"]), code("EPOCHS = 5", tags=["injected-parameters"])]
-    for outputs, shown_too in (([PROVENANCE], False), ([], True)):
+        text("An Exception was encountered", "papermill-error-cell-tag"),
+        code("EPOCHS = 3", tags=["parameters"]),
+        code("EPOCHS = 5", tags=["injected-parameters"]),
+    ]
+    for outputs, are_shown in (
+        ([], [False, True, True, True, True]),
+        ([PROVENANCE], [False, True, False, False, True]),
+    ):
         made = read(*cells, code("x", *outputs))
-        assert [block.shown for block in of_kind(made, Code)] == [shown_too, shown_too, True]
+        assert [block.shown for block in of_kind(made, Code)] == are_shown
+        assert [block.content for block in of_kind(made, Output)] == ["kept"] and not of_kind(made, Markdown)
 
 
 def test_metadata_give_parameters_and_times():
     run = {"parameters": {"EPOCHS": 1}, "duration": 61.5, "end_time": "2026-03-01T12:30:15.123456+03:30"}
     made = read(code("x"), papermill=run)
     assert (made.parameters, made.duration, made.finished) == ({"EPOCHS": 1}, 61.5, "2026-03-01T09:00:15+00:00")
-    made = read(code("x"))
-    assert (made.parameters, made.duration, made.finished, made.failure) == ({}, None, None, None)
 
 
 def test_provenance_parameters_and_error_name_no_folder_of_this_machine():
     home, library = Path.home(), sysconfig.get_path("stdlib")
     pictures = f"folder:{home}/pics"
     rows = [["Source", f"{home}/pics and {ROOT}/data/cifar"], ["Data set", "at /elsewhere"]]
-    content = {"kind": "provenance", "rows": rows, "warning": f"not {ROOT}", "parameters": {"A": [pictures], "B": 1}}
-    failure = v4.new_output(
-        "error", ename="E", evalue=f"no {home}/x, '{ROOT}'", traceback=[f"{library}/os.py:1", f"\x1b[1m{ROOT}/a.py"]
-    )
-    made = read(code(f'A = ["{pictures}"]', shown({MIME: content}), failure, tags=["injected-parameters"]))
-    source, provenance, error = made.blocks
+    provenance = recorded("provenance", rows=rows, warning=f"not {ROOT}", parameters={"A": [pictures], "B": 1})
+    failure = error("E", f"no {home}/x, '{ROOT}'", f"{library}/os.py:1\n\x1b[1m{ROOT}/a.py")
+    made = read(code(f'A = ["{pictures}"]', provenance, failure, tags=["injected-parameters"]))
+    source, provenance, failure = made.blocks
     assert source.source == 'A = ["folder:~/pics"]'
     assert provenance.rows == [("Source", "~/pics and data/cifar"), ("Data set", "at /elsewhere")]
     assert provenance.warning == "not ."
     assert made.parameters == {"A": ["folder:~/pics"], "B": 1}
-    assert error == Failure("E", "no ~/x, '.'", "…/os.py:1\na.py", 1)
+    assert failure == Failure("E", "no ~/x, '.'", "…/os.py:1\na.py", 1)
 
 
-def test_the_first_error_is_shown_once_at_the_end_also_of_a_removed_cell():
-    failing = code("boom()", stream("before"), error("ValueError", "\x1b[1mbad\x1b[0m rows"))
-    made = read(failing, v4.new_markdown_cell("a later text"), code("x", error("E", "later"), tags=["remove-cell"]))
-    assert made.failure and of_kind(made, Failure) == made.blocks[-1:]
-    assert made.blocks[-1] == Failure("ValueError", "bad rows", "helpers/train.py", 1)
-    assert read(code("x", error("E", "m"), tags=["remove-cell"])).failure
+DEAD = code("os.abort()")
+DEAD.metadata["papermill"] = {"exception": True}
 
 
-def test_a_dead_kernel_is_a_failure_and_an_exit_is_none():
-    cell = code("os.abort()")
-    cell.metadata["papermill"] = {"exception": True}
-    made = read(code("x = 1"), cell)
-    assert made.failure.cell == 2
-    assert not read(code("exit()", error("SystemExit", "0"))).failure
-    assert read(code("exit(1)", error("SystemExit", "1"))).failure
+@pytest.mark.parametrize(
+    ("cells", "failure"),
+    [
+        ([code("x", error("E", "\x1b[1mbad\x1b[0m rows"))], Failure("E", "bad rows", "helpers/train.py", 2)),
+        ([code("x", error("E", "m"), tags=["remove-cell"])], Failure("E", "m", "helpers/train.py", 2)),
+        ([code("x = 1"), DEAD], Failure("Interrupted", "the run ended in this cell and left no error message", "", 3)),
+        ([code("exit(1)", error("SystemExit", "1"))], Failure("SystemExit", "1", "helpers/train.py", 2)),
+    ],
+)
+def test_the_first_error_is_shown_once_at_the_end_and_an_exit_is_none(cells, failure):
+    made = read(code("exit()", error("SystemExit", "0")), *cells, text("and"), code("x", error("E", "later")))
+    assert of_kind(made, Failure) == made.blocks[-1:] == [failure]
 
 
 @pytest.mark.parametrize(
@@ -207,22 +206,19 @@ def test_the_best_form_of_an_output_is_chosen():
     data = {"application/json": {}}
     for best, content in (("text/plain", "x"), ("text/latex", "$x$"), ("text/html", "<b>x</b>"), ("image/png", "iVBO")):
         data[best] = content
-        assert read(code("x", shown(data, "execute_result"))).blocks[1:] == [Output(best, content, 1)]
+        result = v4.new_output("execute_result", data=data)
+        assert of_kind(read(code("x", result)), Output) == [Output(best, content, 1)]
 
 
 def test_the_reader_sees_the_code_that_was_asked_for_and_all_where_no_cell_is_key():
     for tags, wanted in ((["key"], {"all": ["a", "b"], "key": ["b"], "none": []}), ([], {"key": ["a", "b"]})):
-        made = read(code("a"), code("b", tags=tags), v4.new_markdown_cell("text"))
+        made = read(code("a"), code("b", tags=tags), text("text"))
         for which, sources in wanted.items():
             seen = document.selected(made, code=which)
             assert [block.source for block in of_kind(seen, Code)] == sources and of_kind(seen, Markdown)
 
 
 def test_what_is_handed_in_lacks_details_and_unanswered_questions_and_counts_what_it_has():
-    def text(words, *tags):
-        return v4.new_markdown_cell(words, metadata={"tags": list(tags)})
-
-    reading = shown({MIME: {"kind": "reading", "text": "computed"}})
     made = read(
         text("For all."),
         code("x", figure("every_class"), tags=["detail"]),
@@ -231,7 +227,7 @@ def test_what_is_handed_in_lacks_details_and_unanswered_questions_and_counts_wha
         text("Why?", "question"),
         text(document.UNANSWERED, "answer"),
         text("How much?", "question"),
-        code("z", reading, tags=["question"]),
+        code("z", recorded("reading", text="computed"), tags=["question"]),
         text(f"{document.UNANSWERED} پاسخ", "answer"),
         text("When?", "question"),
         text("", "answer"),

@@ -10,7 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from helpers.report import cli, incremental
-from tests.command import executed, left, write_notebook
+from tests.command import RESULT, executed, left, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -19,10 +19,6 @@ import pandas as pd
 from helpers import record
 frame = pd.DataFrame({"y": [1, 2]})
 record.figure(frame.plot(), "curve", "A curve.", data=frame)"""
-RESULT = """\
-from helpers import record
-record.numbers([record.Number("seed", "Seed", float(SEED))], "results", "What the run gave.")
-record.reading("It is done.")"""
 
 
 def write(root: Path, name: str, *sources: str, prose: str = "Some text.", **workbook) -> Path:
@@ -61,10 +57,6 @@ def retell(root: Path, prose: str) -> Path:
     return write(root, "01_one", DRAWS, prose=prose)
 
 
-def page(root: Path) -> str:
-    return (root / "reports" / "quick" / "01_one.html").read_text()
-
-
 def test_only_what_changed_runs_and_is_drawn_and_the_book_follows(tmp_path, report):
     book, pdf = tmp_path / "reports" / "quick" / "workbook.pdf", ("--format", "pdf")
 
@@ -101,35 +93,35 @@ def test_only_what_changed_runs_and_is_drawn_and_the_book_follows(tmp_path, repo
 
 def test_what_was_deleted_or_damaged_is_written_again_without_a_run(tmp_path, again):
     reports, figures = tmp_path / "reports" / "quick", tmp_path / "figures" / "quick"
-    before, files = left(tmp_path, "01_one"), {path: path.read_bytes() for path in figures.rglob("*.*")}
-    assert {path.name for path in files} > {"curve.svg", "curve.pdf"}
+
+    def files() -> dict[Path, bytes]:
+        found = [*figures.rglob("*.*"), reports / "01_one.html", reports / "01_one.json"]
+        return {path: path.read_bytes() for path in found}
+
+    before = files()
+    assert {path.name for path in before} > {"curve.svg", "curve.pdf"}
     shutil.rmtree(figures)
     assert again() == "is drawn anew: curve.svg is missing, curve.pdf is missing"
-    assert {path: path.read_bytes() for path in figures.rglob("*.*")} == files
     (reports / "01_one.html").unlink()
     assert again() == "is drawn anew: 01_one.html is missing"
-    assert "What the run gave." in page(tmp_path)
     (reports / "01_one.json").write_text("{")
     assert again() == "is drawn anew: 01_one.json is missing"
-    assert left(tmp_path, "01_one") == before
     (reports / "index.html").unlink()
-    assert again() == "unchanged" and (reports / "index.html").is_file()
+    assert again() == "unchanged" and (reports / "index.html").is_file() and files() == before
 
 
 def test_new_prose_costs_no_run_nor_a_mistake_in_it_nor_a_page_that_could_not_be_drawn(tmp_path, again, monkeypatch):
-    before = left(tmp_path, "01_one")
+    before, page = left(tmp_path, "01_one"), tmp_path / "reports" / "quick" / "01_one.html"
     retell(tmp_path, "See @tbl-reslts.")
     for why in ("prose", "its last report was not finished"):
         assert again(status=1) == f"is drawn anew: {why}"
-        assert "@tbl-reslts" in page(tmp_path)
+        assert "@tbl-reslts" in page.read_text()
     retell(tmp_path, "See @tbl-results!")
     with monkeypatch.context() as patch:
         patch.setattr("helpers.report.render.html", lambda *_, **__: 1 / 0)
         assert again(status=1) == "is drawn anew: its last report was not finished"
     assert again() == "is drawn anew: its last report was not finished"
-    shown = page(tmp_path)
-    assert "did not record" not in shown and "What the run gave." in shown and "It is done." in shown
-    assert left(tmp_path, "01_one") == before
+    assert left(tmp_path, "01_one") == before and "What the run gave." in page.read_text()
     assert again() == "unchanged"
 
 

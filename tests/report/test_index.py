@@ -1,6 +1,5 @@
 """The page over all notebooks of a profile, from what their last runs left."""
 
-import json
 from dataclasses import replace
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -113,32 +112,28 @@ def test_numbers_are_strict_json_with_all_that_was_recorded():
     about = {"numbers": {"accuracy": {"name": "accuracy", **number}}, "parameters": {"RATE": float("inf"), "LIST": [1]}}
     about |= {"key_figure": "curves", "key_numbers": ("accuracy",)}
     content = index.numbers(document(ODD_TABLE, EVERY_KIND[0], FAILURE, **about), name="01_a", profile="quick")
-    assert json.loads(json.dumps(content, allow_nan=False)) == content
-    assert content["error"] == {"name": "ValueError", "message": FAILURE.message, "cell": 3}
-    assert content["parameters"] == {"RATE": None, "LIST": [1]}
-    assert content["numbers"] == {"accuracy": number | {"std": None}}
-    assert (content["key_figure"], content["key_numbers"]) == ("curves", ["accuracy"])
-    assert content["tables"]["scores"]["values"] == ODD_TABLE.values
-    assert content["stand_in"].startswith("STAND-IN DATA")
+    told = {
+        "error": {"name": "ValueError", "message": FAILURE.message, "cell": 3},
+        "parameters": {"RATE": None, "LIST": [1]},
+        "numbers": {"accuracy": number | {"std": None}},
+        "key_figure": "curves",
+        "key_numbers": ["accuracy"],
+        "stand_in": EVERY_KIND[0].warning,
+    }
+    assert content == content | told and content["tables"]["scores"]["values"] == ODD_TABLE.values
 
 
 def test_the_finding_opens_the_conclusion_or_is_the_last_reading():
-    def found(*texts: str) -> str:
-        """Texts in capitals are headings, others readings."""
-        read_out = [
-            new_markdown_cell(f"## {text.title()}\n\nWords.")
-            if text.isupper()
-            else executed_cell(lambda text=text: record.reading(f"The **{text}** vs. X of @fig-f. More of it."))
-            for text in texts
-        ]
-        return index.finding(read(new_notebook(cells=read_out)))
+    def found(*cells) -> str:
+        return index.finding(read(new_notebook(cells=list(cells))))
 
-    assert found("first", "CONCLUSION", "result", "QUESTIONS", "last") == "The **result** vs. X of @fig-f."
-    assert found("first", "last") == "The **last** vs. X of @fig-f."
-    assert found("QUESTIONS") == ""
-    asked = executed_cell(lambda: record.reading("Why is the interval 2 points wide?"))
+    readings = [f"The **{which}** vs. X of @fig-f. More of it." for which in ("first", "result", "last")]
+    first, result, last, asked = (executed_cell(lambda text=text: record.reading(text)) for text in [*readings, "Why?"])
     asked.metadata.tags = ["question"]
-    assert index.finding(read(new_notebook(cells=[asked]))) == ""
+    conclusion, questions = (new_markdown_cell(f"## {title}\n\nWords.") for title in ("Conclusion", "Questions"))
+    assert found(first, conclusion, result, questions, last) == "The **result** vs. X of @fig-f."
+    assert found(first, last, asked) == "The **last** vs. X of @fig-f."
+    assert found(questions, asked) == ""
     content = index.numbers(document(figure(), finding="The **first** of @fig-f. More."), name="01_a", profile="p")
     assert content["finding"] == "The first of Figure 1."
 

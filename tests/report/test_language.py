@@ -14,7 +14,7 @@ from helpers.report import language
 from helpers.report.document import Code, Markdown, Provenance, Reading, Table, read
 from helpers.report.workspace import Workspace
 from tests.command import executed_cell, write_notebook
-from tests.report.documents import figure, page, pdf_text, table
+from tests.report.documents import figure, of_kind, page, pdf_text, table
 
 NOTEBOOKS = ROOT / "notebooks"
 
@@ -29,6 +29,10 @@ ENTRIES = {
     "ahead": "جلوتر",
     "accuracy": "دقت",
     "Means over {runs} runs.": "میانگین {runs} اجرا.",
+    "{caption} In all rows {said}.": "{caption} در همه {said}.",
+    "“{heading}” is “{text}”": "«{heading}» برابر «{text}»",
+    "{network}, frozen": "{network}، ثابت",
+    "seeds": "بذرها",
     "It falls by {loss:.2f}.": "{loss:.2f} کم می‌شود.",
     "It reaches {mean:.1%} ± {std:.1%}.": "به {mean:.1%} ± {std:.1%} می‌رسد.",
     "Broken {here}.": "شکسته {there}.",
@@ -54,7 +58,8 @@ def executed(show, text="# A title\n\nWhat it is:\na network (@fig-x).\n\n```\nA
 
 def test_texts_templates_and_their_values_are_told_in_the_language_of_the_catalogue(persian):
     first = "It reaches {accuracy:.1%} after {n:,} steps with {network}."
-    frame = pd.DataFrame({"network": ["ResNet-18", "ahead"], "accuracy": [0.5, 0.25]})
+    frozen = record.say("{network}, frozen", network="VGG16")
+    frame = pd.DataFrame({"network": ["ResNet-18", "ahead", frozen], "accuracy": [0.5, 0.25, 0.75], "seeds": 2})
 
     def show():
         values = {"accuracy": np.float64(0.913), "n": 12000, "network": "VGG16", "how": "ahead", "others": ["A", "B"]}
@@ -64,13 +69,13 @@ def test_texts_templates_and_their_values_are_told_in_the_language_of_the_catalo
     made = language.translated(executed(show), "fa", "01_a")
     assert made.title == "عنوان"
     code = "```\nAn old\n\nsentence.\n```"
-    assert [b.text for b in made.blocks if isinstance(b, Markdown)] == [f"چیست: یک شبکه (@fig-x).\n\n{code}"]
-    (said,) = [block.text for block in made.blocks if isinstance(block, Reading)]
+    assert [block.text for block in of_kind(made, Markdown)] == [f"چیست: یک شبکه (@fig-x).\n\n{code}"]
+    (said,) = [block.text for block in of_kind(made, Reading)]
     # The parts of a sentence that was put together each have an entry; names are set apart from the letters around.
     assert said == "\u2068VGG16\u2069 پس از ۱۲٬۰۰۰ گام به ۹۱٫۳٪ می‌رسد. از \u2068A\u2069، \u2068B\u2069 جلوتر است."
-    (table,) = [block for block in made.blocks if isinstance(block, Table)]
-    assert table.caption == "میانگین ۳ اجرا." and table.columns == ["network", "دقت، ٪"]
-    assert table.rows == [["ResNet-18", "50.0"], ["جلوتر", "25.0"]]
+    (table,) = of_kind(made, Table)
+    assert table.caption == "میانگین ۳ اجرا. در همه «بذرها» برابر «۲»." and table.columns == ["network", "دقت، ٪"]
+    assert table.rows == [["ResNet-18", "50.0"], ["جلوتر", "25.0"], ["\u2068VGG16\u2069، ثابت", "75.0"]]
 
 
 def test_numbers_keep_their_order_between_persian_words_and_what_cannot_be_filled_in_stays_english(persian):
@@ -81,17 +86,14 @@ def test_numbers_keep_their_order_between_persian_words_and_what_cannot_be_fille
         record.reading("Broken {here}.", here="x")
         record.reading("{network}", network="VGG16")
 
-    said = [
-        block.text for block in language.translated(executed(show), "fa", "01_a").blocks if isinstance(block, Reading)
-    ]
+    said = [block.text for block in of_kind(language.translated(executed(show), "fa", "01_a"), Reading)]
     assert said[:2] == ["\u200e−۰٫۲۵ کم می‌شود.", "به \u2066۹۱٫۳٪\u00a0±\u00a0۱٫۲٪\u2069 می‌رسد."]
     assert said[2:] == ["It falls by nan.", "Broken x.", "\u2068VGG16\u2069"]
 
 
 def test_what_has_no_entry_or_a_stale_one_stays_english_and_is_counted(persian):
-    made = language.translated(
-        executed(lambda: record.reading("{n} are new.", n=2), "# A title\n\nAn old sentence."), "fa", "01_a"
-    )
+    ran = executed(lambda: record.reading("{n} are new.", n=2), "# A title\n\nAn old sentence.")
+    made = language.translated(ran, "fa", "01_a")
     assert [made.blocks[0].text, made.blocks[-1].text] == ["An old sentence.", "2 are new."]
     assert language.Language.missing == {"An old sentence.", "{n} are new."}
 
@@ -164,7 +166,7 @@ print(frame["accuracy"])'''
         "It reaches {accuracy:.1%} after {n:,} steps with {network}.",
     ]
     _, told = language.write_catalogues("fa", Workspace(tmp_path), [])
-    assert told.startswith("01_a.po: 17 entries, 4 without a translation; no run is here")
+    assert told.startswith("01_a.po: 21 entries, 4 without a translation; no run is here")
     frame = pd.DataFrame({"network": ["ResNet-18", "the linear one"]})
     run = tmp_path / "reports" / "quick" / "01_a.ipynb"
     run.parent.mkdir(parents=True)

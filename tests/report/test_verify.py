@@ -66,12 +66,6 @@ def recorded(notebook):
     return {data[record.MIME]["kind"]: data for data in outputs if record.MIME in data}
 
 
-def replace_in(notebook, tag, old, new):
-    cell = next(cell for cell in notebook.cells if tag in cell.metadata.get("tags", []))
-    assert old in cell.source
-    cell.source = cell.source.replace(old, new)
-
-
 def test_an_honest_hand_in_is_as_computed(executed, verify):
     (said,) = verify(status=0, علی=executed)
     assert re.search(r"علی.ipynb  as computed: \d+ results equal to the last digit$", said)
@@ -91,10 +85,10 @@ def test_what_was_changed_after_the_run_is_found(executed, verify):
     results.cells[-1].outputs[-1].text = results.cells[-1].outputs[-1].text.strip() + " or not"
     code.cells[-1].source += "\nprint('more')"
     recorded(code)["figure"]["application/pdf"] = "AAAA" + recorded(code)["figure"]["application/pdf"][4:]
-    replace_in(code, "parameters", "SEED = 3", "SEED = 4")
-    replace_in(code, "injected-parameters", "0.125", "0.25")
+    for cell in code.cells:
+        cell.source = cell.source.replace("SEED = 3", "SEED = 4").replace("0.125", "0.25")
     said = verify(status=1, results=results, code=code)
-    assert all("NOT AS COMPUTED" in about for about in said)
+    assert "NOT AS COMPUTED" in said[0] and "NOT AS COMPUTED" in said[1]
     for words in (
         "table losses, shown, row 1, column 2, loss: '0.900' is shown, the code gives '0.655'",
         "table losses, unrounded, row 1, column 2, loss: '0.9' is shown, the code gives '0.655'",
@@ -106,13 +100,8 @@ def test_what_was_changed_after_the_run_is_found(executed, verify):
         'half reaches 90.0%." is shown, the code gives "VGG16\'s second half reaches 65.5%."',
     ):
         assert words in said[0]
-    changed = (
-        "code of cell 2",
-        "parameter RATE: 0.125 → 0.25",
-        "parameter SEED: 3 → 4",
-        "figure line, drawing: '#",
-    )
-    assert all(words in said[1] for words in changed)
+    assert "code of cell 2, parameter RATE: 0.125 → 0.25, parameter SEED: 3 → 4\n" in said[1]
+    assert "figure line, drawing: '#" in said[1]
 
 
 def test_on_another_machine_results_may_differ_a_little_and_a_damaged_hand_in_stops_no_other(executed, verify):
