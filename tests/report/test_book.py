@@ -106,6 +106,14 @@ def test_the_full_edition_lists_figures_and_tables_with_their_pages_and_has_what
     assert all("key = 1" in text and "other" not in text for text in (full, handed_in))
 
 
+def test_tables_that_the_full_edition_lists_stand_where_they_were_recorded():
+    tables = [table(2, 2, number, name=f"t{number}") for number in (1, 2)]
+    page = page_with(
+        bound(make_document(tables[0], Markdown("Between."), tables[1], Markdown("After.")), edition="full"), "Between."
+    )
+    assert in_order(page, ["Table 1.1.", "Between.", "Table 1.2.", "After."])
+
+
 # The cover
 
 FIELDS = """
