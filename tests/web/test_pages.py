@@ -1,14 +1,12 @@
 """The pages in Chromium: nothing that keeps a reader out, nothing cut off on a telephone or on paper."""
 
-import io
-
 import pypdf
 import pytest
 
 from helpers.report import index, render
 from helpers.report.document import Code, Markdown, Provenance, Reading, Table
 from helpers.report.workspace import Settings
-from tests.report.documents import EVERY_KIND, FAILURE, LONG, PERSIAN, document, figure
+from tests.report.documents import EVERY_KIND, FAILURE, LONG, PERSIAN, document, figure, pages_of
 
 pytestmark = pytest.mark.slow
 FAILED = (EVERY_KIND[0], Markdown("## The data"), Code("1 / 0", 1), FAILURE)
@@ -28,8 +26,8 @@ NAMES = ("complete", "failed", "persian", "index")
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     """HTML by name: a complete run, a failed one, one in Persian, and the index over them."""
-    number = {"name": "accuracy", "label": "Accuracy", "value": 0.5, "std": None, "reported": 0.6, "unit": "%"}
-    number["shown"] = {"reported": "60.0 %", "value": "50.0 %", "difference": "−10.0 points"}
+    shown = {"reported": "60.0 %", "value": "50.0 %", "difference": "−10.0 points"}
+    number = {"label": "Accuracy", "value": 0.5, "std": None, "reported": 0.6, "unit": "%", "shown": shown}
     about = {"duration": 65.2, "finished": "2026-03-01T09:00:15+00:00", "numbers": {"accuracy": number}}
     blocks = {"complete": EVERY_KIND, "failed": FAILED, "persian": IN_PERSIAN}
     documents = {name: document(*blocks[name], **about, title=name) for name in blocks}
@@ -85,9 +83,7 @@ def test_nothing_is_cut_off_on_paper(found, pages, name):
 
 def test_what_is_printed(chromium, pages, tmp_path):
     chromium(pages["complete"], "--no-pdf-header-footer", f"--print-to-pdf={tmp_path / 'page.pdf'}")
-    text = " ".join(
-        page.extract_text() for page in pypdf.PdfReader(io.BytesIO((tmp_path / "page.pdf").read_bytes())).pages
-    )
+    text = " ".join(pages_of(pypdf.PdfReader(tmp_path / "page.pdf")))
     assert "r59" in text and "23.125" in text.replace("\n", "")
     only_on_screen = ("All notebooks", "Skip to the content", "class Model", "7 lines", "scroll to see", "More of it")
     assert not [words for words in only_on_screen if words in text]
