@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -65,19 +64,12 @@ class Workers:
         return self._folder / name / "data"
 
     def kernels(self, name: str) -> list[psutil.Process]:
-        found = []
-        for process in psutil.Process(self._processes[name].pid).children():
-            with suppress(psutil.Error):  # it has ended meanwhile
-                found += [process] if "ipykernel_launcher" in process.cmdline() else []
-        return found
+        return psutil.Process(self._processes[name].pid).children()
 
-    def kill(self, name: str) -> None:
-        self._processes[name].kill()
-
-    def end(self) -> None:
-        for process in self._processes.values():
-            process.kill()
-            process.wait()
+    def kill(self, *names: str) -> None:
+        for name in names or self._processes:
+            self._processes[name].kill()
+            self._processes[name].wait()
 
     def _start(self, name: str, *arguments: str, kind: str = "scheduler") -> None:
         folder = self._folder / name
@@ -97,7 +89,7 @@ class Workers:
 def workers(tmp_path) -> Iterator[Workers]:
     made = Workers(tmp_path / "cluster")
     yield made
-    made.end()
+    made.kill()
 
 
 def test_notebooks_on_workers_that_lack_something_are_killed_or_left_alone(tmp_path, workers, capfd):
@@ -141,11 +133,11 @@ def test_notebooks_on_workers_that_lack_something_are_killed_or_left_alone(tmp_p
 
     # Ctrl-C, and a scheduler that goes, end the command; the good report stays.
     run = waiting()
-    assert workers.kernels("second")
+    kernels = workers.kernels("second")
     run.send_signal(signal.SIGINT)
     said = run.communicate(timeout=WAIT)[1]
     assert run.returncode == 130 and "interrupted: 04_waits did not end" in said and "Traceback" not in said
-    until(lambda: not workers.kernels("second"), what="the worker to stop the kernel")
+    assert kernels and not psutil.wait_procs(kernels, timeout=WAIT)[1]
     run = waiting()
     workers.kill("scheduler")
     said = run.communicate(timeout=WAIT)[1]
