@@ -20,6 +20,7 @@ from helpers import NOTEBOOKS, WorkbookError, models, plots, record
 from helpers.data import Source
 from helpers.report import document
 from helpers.report.language import translated
+from tests.command import executed_cell
 
 NAMES = ("circle", "square", "گربه")
 
@@ -235,20 +236,21 @@ def test_long_texts_are_cut_between_two_words(shown):
     assert 200 < len(said) <= 300 and said.endswith("; a line with quite a long name 4: 2 …")
 
 
-def test_captions_have_the_number_and_the_name_that_texts_refer_to_and_readings_the_number(monkeypatch):
-    bundles = []
-    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: bundles.append(bundle))
-    for _ in range(2):  # a cell that runs again keeps its numbers
+def test_captions_have_the_number_and_the_name_that_texts_refer_to_and_readings_the_number():
+    def show():
         record.figure(plots.learning_curves(LOSSES), "curves", "Loss & more.")
         record.table(pd.DataFrame({"n": [1, 2]}), "n", "All.")
-    record.reading("@fig-curves and @tbl-n, not @tbl-later")
-    texts = [BeautifulSoup(bundle.get("text/html", ""), "html.parser").text for bundle in bundles]
-    assert texts[1] == texts[4] == "Figure 1 @fig-curves Loss & more." and texts[2].startswith("Table 1 @tbl-n All.")
-    assert bundles[-1]["text/markdown"] == "Figure 1 and Table 1, not @tbl-later"
-    outputs = [new_output("display_data", bundle) for bundle in bundles[-3:]]
-    made = document.read(new_notebook(cells=[new_code_cell("", outputs=outputs)]))
-    assert [type(block).__name__ for block in made.blocks] == ["Table", "Reading"]
-    assert made.blocks[-1].text == "@fig-curves and @tbl-n, not @tbl-later"
+        record.reading("@fig-curves and @tbl-n, not @tbl-later")
+
+    executed_cell(provenance)
+    for cell in (executed_cell(show), executed_cell(show)):  # which keeps its numbers when it runs again
+        _, figure, table, reading = (output.data for output in cell.outputs)
+        captions = [BeautifulSoup(of["text/html"], "html.parser").p.text for of in (figure, table)]
+        assert captions == ["Figure 1 @fig-curves Loss & more.", "Table 1 @tbl-n All."]
+        assert reading["text/markdown"] == "Figure 1 and Table 1, not @tbl-later"
+        blocks = document.read(new_notebook(cells=[cell])).blocks[1:]  # the code
+        assert [type(block).__name__ for block in blocks] == ["Figure", "Table", "Reading"]
+        assert blocks[-1].text == "@fig-curves and @tbl-n, not @tbl-later"
 
 
 # Tables

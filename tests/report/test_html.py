@@ -72,7 +72,7 @@ def test_the_page_has_its_contents_its_formulas_and_its_texts_as_they_are(soup):
     assert cells[0].get_text() == soup.find("dd").get_text() == NASTY
     (failure,) = soup.find_all(class_="failure")
     assert f"ValueError: bad rows in {NASTY}" in failure.get_text()
-    assert soup.find("p", class_="notice bad").a["href"] == "#failure"
+    assert soup.find("p", class_="notice bad").a["href"] == "#failure" and soup.find(class_="badge").string == "Failed"
 
 
 def test_code_is_folded_and_highlighted(soup):
@@ -120,7 +120,7 @@ def test_the_top_of_a_page_says_how_the_run_ended():
     made = render.html(document(incomplete="3 of 4 points"), name="sweep", profile="p", overview="../../index.html")
     empty = BeautifulSoup(made, "html5lib")
     assert empty.find(class_="facts").get_text(" ", strip=True) == "3 of 4 points p profile"
-    assert empty.find("a", string="All notebooks")["href"] == "../../index.html"
+    assert empty.find("a", string="All notebooks")["href"] == "../../index.html" and not empty.select("nav.side")
 
 
 def test_each_block_of_text_has_its_own_direction():

@@ -223,9 +223,8 @@ def test_a_report_that_was_being_written_is_whole_after_the_next_run_in_surround
 # Without a kernel: what the command does with the notebook that comes back
 
 
-def measured(*, loss: float = 0.25, **values: float) -> nbformat.NotebookNode:
-    values = {"loss": loss, **values}
-    numbers = [record.Number(name, name.title(), value) for name, value in values.items()]
+def measured(**values: float) -> nbformat.NotebookNode:
+    numbers = [record.Number(name, name.title(), value) for name, value in {"loss": 0.25, **values}.items()]
     return executed_cell(lambda: record.numbers(numbers, "results", "What the run gave."))
 
 

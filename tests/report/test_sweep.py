@@ -108,6 +108,7 @@ def test_a_sweep_runs_what_is_missing_and_a_failed_point_stops_no_other(tmp_path
     over = sweep("SEED=0,10,13", "--jobs", "1", status=130)["sweep"]
     assert over == "runs: reports/quick/sweeps/01_small/points.json"
     assert states() == {good: "outdated", new: "outdated", failed: "FAILED"}
+    assert "accuracy" not in (folder / "sweep.csv").read_text()
     page = (folder / "sweep.html").read_text(encoding="utf-8")
     assert "something has changed since" in page and "0 of 3 points" in page
 
