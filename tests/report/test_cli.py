@@ -287,14 +287,11 @@ def test_a_page_that_another_program_has_open_is_told_before_its_notebook_runs(r
     page.parent.mkdir(parents=True)
     page.touch()
 
-    def rename(path: Path, target: Path) -> None:
-        raise PermissionError(errno.EACCES, "used by another process", str(path), None, str(target))
-
-    def unlink(path: Path, **_: bool) -> None:
+    def refused(path: Path, *_: Path, **__: bool) -> None:
         raise PermissionError(errno.EACCES, "used by another process", str(path))
 
-    monkeypatch.setattr(Path, "rename", rename)
-    monkeypatch.setattr(Path, "unlink", unlink)
+    monkeypatch.setattr(Path, "rename", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
     assert cli.main(["--jobs", "1"], root=root) == 1
     assert [run.name for run in runs.asked] == ["01_cnn_on_a"]
     table, said = capsys.readouterr()
