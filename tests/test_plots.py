@@ -4,10 +4,6 @@ import inspect
 import io
 import random
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -57,9 +53,8 @@ def data_of(pictures):
     return ImageData(pictures, labels, AWKWARD, "test", Source("made", "Made", "by a test"))
 
 
-METHODS = pd.DataFrame(
-    [[0.02, 0.67, 0.15], [0.52, 0.63, 0.54]], index=["method 1", "method 3"], columns=["A", "B", "all"]
-)
+METHODS = pd.DataFrame([[0.02, 0.67, 0.15], [0.52, 0.63, 0.54]], ["method 1", "method 3"], ["A", "B", "all"])
+GUESSED = {"predictions": [0, 1, 2, 2, 2], "confidences": [0.5] * 5}
 WEIGHT = torch.linspace(-1, 1, 12 * 9 * 9).reshape(12, 9, 3, 3)
 # Every public function with plausible numbers.
 DRAWINGS = {
@@ -70,36 +65,29 @@ DRAWINGS = {
     "roc": lambda **k: plots.roc(evaluate.roc(*logits(), AWKWARD), **k),
     "bars_with_error": lambda **k: plots.bars_with_error(METHODS, METHODS * 0 + 0.01, **k),
     "setting_curves": lambda **k: plots.setting_curves(METHODS, METHODS * 0 + 0.01, **k),
-    "sample_grid": lambda: plots.sample_grid(
-        images(), range(5), AWKWARD, predictions=[0, 1, 2, 2, 2], confidences=[0.5] * 5
-    ),
+    "sample_grid": lambda: plots.sample_grid(images(), range(5), AWKWARD, **GUESSED),
     "predictions": lambda: plots.predictions(data_of(images()), torch.eye(5)),
     "feature_maps": lambda: plots.feature_maps({"conv_$1": WEIGHT[0], "_x": WEIGHT[1]}, image=images()[0]),
     "cam_overlay": lambda: plots.cam_overlay(images(), torch.full((5, 8, 8), 0.5), range(5), [0, 1, 2, 2, 2], AWKWARD),
 }
 
 LONG = ["a rather long class name", "another one, of some length", "T-shirt/top", *PERSIAN]
+CLASSES = [f"striped class ${i}$" for i in range(100)]
+GUESSED_LONG = {"predictions": np.arange(16) // 2, "confidences": np.ones(16)}
 SIX = pd.DataFrame(
     np.random.default_rng(0).random((6, 3)), [f"{i}: frozen body, $all$ rows" for i in range(6)], list("ABC")
 )
+MAPS = {f"body.layer{i}.0.conv": torch.rand(99, 4, 4) for i in range(6)}
 # Where letters have little room.
 CROWDED = {
     "equal ends": lambda: plots.learning_curves(history(20, extra=["test_a", "test_b", "test_all"])),
     "marks side by side": lambda: plots.learning_curves(rising(12, 13), resume_epoch=9),
     "six methods": lambda: plots.bars_with_error(SIX, SIX * 0 + 0.02),
-    "25 classes": lambda: plots.confusion(
-        10 * evaluate.confusion(*logits(12000, 25)), [f"class ${i}$" for i in range(25)]
-    ),
+    "25 classes": lambda: plots.confusion(10 * evaluate.confusion(*logits(12000, 25)), CLASSES[:25]),
     "100 classes": lambda: plots.confusion(np.eye(100), range(100)),
-    "three columns": lambda: plots.sample_grid(
-        images(16), np.arange(16) % 8, LONG, predictions=np.arange(16) // 2, confidences=np.ones(16), columns=3
-    ),
-    "many names": lambda: plots.sample_grid(
-        images(100), range(100), [f"striped shape {i}" for i in range(100)], columns=10
-    ),
-    "six layers": lambda: plots.feature_maps(
-        {f"body.layer{i}.0.conv": torch.rand(99, 4, 4) for i in range(6)}, image=torch.zeros(1, 4, 4, dtype=torch.uint8)
-    ),
+    "three columns": lambda: plots.sample_grid(images(16), np.arange(16) % 8, LONG, columns=3, **GUESSED_LONG),
+    "many names": lambda: plots.sample_grid(images(100), range(100), CLASSES, columns=10),
+    "six layers": lambda: plots.feature_maps(MAPS, image=torch.zeros(1, 4, 4, dtype=torch.uint8)),
 }
 
 
@@ -149,7 +137,7 @@ def test_a_figure_fits_a_page_can_be_read_says_what_it_shows_and_touches_nothing
 
     def state():
         generators = np.random.get_state()[1].tolist(), torch.get_rng_state().tolist(), random.getstate()
-        return dict(matplotlib.rcParams), generators
+        return dict(plt.rcParams), generators
 
     torch.rand(1)  # before which its generator has another state
     before = state() if name in DRAWINGS else None
@@ -175,7 +163,7 @@ def test_a_figure_fits_a_page_can_be_read_says_what_it_shows_and_touches_nothing
 def test_draws_into_the_given_axes(name):
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
     if name == "learning_curves":
-        assert list(DRAWINGS[name](axes=[left, right])) == [left, right]
+        assert list(DRAWINGS[name](axes=[left, right])) == [left, right] and left.has_data()
     else:
         assert DRAWINGS[name](ax=right) is right and not left.has_data()
     assert plt.get_fignums() == [figure.number] and right.has_data()
@@ -217,21 +205,18 @@ def test_learning_curves_hold_the_history_of_a_result_and_mark_its_best_and_stop
 
 
 def test_marks_stand_in_their_order_and_a_caption_explains_those_that_are_there():
-    frame = history(8)
-    frame["val_loss"] = [3, 2, 1, 2, 2, 0.5, 1, 1]
-    assert "▽ stop 3  ▼ best 8" in texts(plots.learning_curves(frame, patience=2)[0])
-    both = rising(5, 9)
-    resumed = plots.learning_curves(both, resume_epoch=3)
-    assert "◇ resumed after 3  ▼ best 5  ▽ stop 9" in texts(resumed[0])
-    without = plots.learning_curves(history().filter(like="train"))
-    assert plots.marks(without) == "" and "marked" not in without[0].workbook["frame"]
-    assert plots.marks(plots.learning_curves(history(3))) == "Best: the highest validation accuracy."
-    said = plots.marks(plots.learning_curves(both, patience=3))
-    assert said.startswith("Best: the highest validation accuracy. Stop: ") and "after 3 epochs" in said
+    assert plots.marks(plots.learning_curves(history().filter(like="train"))) == ""
+    few, both = history(3), rising(5, 9)
     axes = plots.panels("ab", pair=True)
-    for frame, pair in zip((history(3), both), axes, strict=True):
-        plots.learning_curves(frame, axes=pair)
-    assert plots.marks(axes) == plots.marks(plots.learning_curves(both)) != plots.marks(axes[0])
+    plots.learning_curves(few, axes=axes[0])
+    assert plots.marks(axes[0]) == "Best: the highest validation accuracy."
+    resumed = plots.learning_curves(both, patience=3, resume_epoch=3, axes=axes[1])
+    assert "◇ resumed after 3  ▼ best 5  ▽ stop 9" in texts(resumed[0])
+    said = plots.marks(resumed)
+    assert said.startswith("Best: the highest validation accuracy. Stop: ") and "after 3 epochs" in said
+    assert plots.marks(axes) == said, "each once"
+    both["val_loss"] = np.r_[3, 2, 1, 2, 2, 0.5, [1] * 14]
+    assert "▽ stop 3  ▼ best 5" in texts(plots.learning_curves(both, patience=2)[0])
 
 
 def test_panels_share_what_is_alike_and_none_is_empty():
@@ -264,8 +249,7 @@ def test_a_split_looks_alike_in_both_panels_and_in_their_legend_also_where_anoth
 
 
 def test_a_diverged_history_is_drawn_all_the_same():
-    diverged = history()
-    diverged["val_accuracy"] = np.nan
+    diverged = history().assign(val_accuracy=np.nan)
     assert named(plots.learning_curves(diverged)[1].get_legend()) == ["training", "validation"]
     assert [*lines_of(plots.compare_curves({"a": diverged, "b": history()}))] == ["b"]
     assert not lines_of(plots.compare_curves({"a": diverged}))

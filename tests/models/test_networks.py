@@ -1,5 +1,7 @@
 """The experiments' networks beside plain PyTorch, written down from the reports: every layer, in the usual order."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -10,111 +12,79 @@ GREY = {"mean": (0.3,), "std": (0.2,)}
 COLOUR = {"mean": (0.1, 0.5, 0.8), "std": (0.15, 0.25, 0.35)}
 
 
-def conv(channels, width, size=3, **options):
-    return [nn.Conv2d(channels, width, size, **options), nn.ReLU()]
+def conv(width, size=3, *, norm=False, **options):
+    norms = [nn.LazyBatchNorm2d()] if norm else []
+    return [nn.LazyConv2d(width, size, **options), *norms, nn.ReLU()]
 
 
-def block(channels, width):
+def pooled(width, size=3, **options):
+    return [*conv(width, size, **options), nn.MaxPool2d(2)]
+
+
+def block(width):
     """Twice convolution, BatchNorm and ReLU, then average pooling."""
-    layers = []
-    for inputs in (channels, width):
-        layers += [nn.Conv2d(inputs, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-    return [*layers, nn.AvgPool2d(2)]
+    return [*(layer for _ in range(2) for layer in conv(width, norm=True, padding=1, bias=False)), nn.AvgPool2d(2)]
 
 
-def pooled(channels, width, size=3, *, norm=False):
-    norms = [nn.BatchNorm2d(width)] if norm else []
-    return [nn.Conv2d(channels, width, size), *norms, nn.ReLU(), nn.MaxPool2d(2)]
+def stage(width):
+    return [*conv(width), *conv(width), *pooled(width), nn.Dropout(0.25)]
 
 
-def stage(channels, width):
-    return [*conv(channels, width), *conv(width, width), *pooled(width, width), nn.Dropout(0.25)]
+def four(*widths, **options):
+    return [*(layer for width in widths for layer in pooled(width, **options)), nn.AdaptiveAvgPool2d(1)]
 
 
-def head(*sizes, dropout=None):
-    drops = [nn.Dropout(dropout)] if dropout else []
-    if len(sizes) == 2:
-        return [nn.Flatten(), nn.Linear(*sizes)]
-    return [nn.Flatten(), nn.Linear(sizes[0], sizes[1]), nn.ReLU(), *drops, nn.Linear(sizes[1], sizes[2])]
+def last(width):
+    return [nn.Flatten(), nn.LazyLinear(width)]
 
 
-def four(a, b, c, d, *, channels=3, norm=False):
-    widths = ((channels, a), (a, b), (b, c), (c, d))
-    return [*(layer for pair in widths for layer in pooled(*pair, norm=norm)), nn.AdaptiveAvgPool2d(1)]
+def head(hidden, classes, *drops):
+    return [*last(hidden), nn.ReLU(), *drops, nn.LazyLinear(classes)]
 
 
-def dropped(layers, rate):
-    return [*layers, nn.Dropout(rate)]
-
-
+DROP, QUARTER, HALF = map(nn.Dropout, (0.4, 0.25, 0.5))
+ARC2 = [*pooled(64, 2), DROP, *conv(64, 2), DROP, *head(64, 6)]
+ARC3 = [*pooled(64, 2), QUARTER, *pooled(64, 2), *conv(64, 2), QUARTER, *head(64, 6)]
 NETWORKS = [
-    (
-        models.cnn_on_a,
-        {"width": 6, "image_size": 18, **GREY},
-        18,
-        [*block(1, 6), *block(6, 12), *block(12, 24), *head(96, 80)],
-    ),
-    (
-        models.arc2,
-        {"num_classes": 6, "dropout": 0.4, "image_size": 12, **GREY},
-        12,
-        [*dropped(pooled(1, 64, 2), 0.4), *dropped(conv(64, 64, 2), 0.4), *head(64 * 16, 64, 6)],
-    ),
-    (models.arc2, {"dropout": 0, **GREY}, 28, [*pooled(1, 64, 2), *conv(64, 64, 2), *head(9216, 64, 10)]),
-    (
-        models.arc3,
-        {"num_classes": 6, **COLOUR},
-        28,
-        [
-            *dropped(pooled(3, 64, 2), 0.25),
-            *pooled(64, 64, 2),
-            *dropped(conv(64, 64, 2), 0.25),
-            *head(1600, 64, 6),
-        ],
-    ),
-    (
-        models.resolution_cnn,
-        {"num_classes": 4, "image_size": 28, **COLOUR},
-        28,
-        [*stage(3, 32), *stage(32, 64), *head(64 * 4, 512, 4, dropout=0.5)],
-    ),
-    (models.cnn_model_2, {"num_classes": 7, **COLOUR}, 50, [*four(32, 64, 128, 256), *head(256, 512, 7)]),
-    (models.optimized_cnn_model, GREY, 46, [*four(16, 32, 64, 128, channels=1), *head(128, 256, 10)]),
-    (models.cnn_model, COLOUR, 50, [*four(32, 64, 128, 256, norm=True), *head(256, 512, 10, dropout=0.5)]),
+    (partial(models.cnn_on_a, width=6, image_size=18, **GREY), 18, [*block(6), *block(12), *block(24), *last(80)]),
+    (partial(models.arc2, 6, dropout=0.4, image_size=12, **GREY), 12, ARC2),
+    (partial(models.arc2, dropout=0, **GREY), 28, [*pooled(64, 2), *conv(64, 2), *head(64, 10)]),
+    (partial(models.arc3, 6, **COLOUR), 28, ARC3),
+    (partial(models.resolution_cnn, 4, image_size=28, **COLOUR), 28, [*stage(32), *stage(64), *head(512, 4, HALF)]),
+    (partial(models.cnn_model_2, 7, **COLOUR), 50, [*four(32, 64, 128, 256), *head(512, 7)]),
+    (partial(models.optimized_cnn_model, **GREY), 46, [*four(16, 32, 64, 128), *head(256, 10)]),
+    (partial(models.cnn_model, **COLOUR), 50, [*four(32, 64, 128, 256, norm=True), *head(512, 10, HALF)]),
 ]
-CASES = pytest.mark.parametrize(("build", "options", "size", "layers"), NETWORKS)
-
-
-def weighted(layers):
-    """The layers with weights of their own and the dropouts, in order, with what they are set to."""
-    kinds = nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.Dropout
-    chosen = [layer for layer in layers if isinstance(layer, kinds)]
-    return [layer.p if isinstance(layer, nn.Dropout) else str(layer) for layer in chosen]
+CASES = pytest.mark.parametrize(("build", "size", "layers"), NETWORKS)
 
 
 @CASES
-def test_it_computes_what_the_report_says(build, options, size, layers):
-    network, plain = build(**options).eval(), nn.Sequential(*layers).eval()
+def test_it_computes_what_the_report_says(build, size, layers):
+    network, plain = build().eval(), nn.Sequential(*layers).eval()
     generator = torch.Generator().manual_seed(0)
-    for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point() and not name.startswith("normalize"):
+    images = torch.randint(0, 256, (2, len(build.keywords["mean"]), size, size), generator=generator, dtype=torch.uint8)
+    mean, std = (torch.tensor(build.keywords[name]).view(1, -1, 1, 1) for name in ("mean", "std"))
+    normalized = (images / 255 - mean) / std
+    plain(normalized)  # which gives the layers their inputs
+    own = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("normalize")}
+    for name, tensor in own.items():
+        if tensor.is_floating_point():
             tensor.copy_(torch.rand(tensor.shape, generator=generator) - (0 if "running_var" in name else 0.4))
-    own = {name: value for name, value in network.state_dict().items() if not name.startswith("normalize")}
     plain.load_state_dict(dict(zip(plain.state_dict(), own.values(), strict=True)))
-    images = torch.randint(0, 256, (2, len(options["mean"]), size, size), generator=generator, dtype=torch.uint8)
-    mean, std = (torch.tensor(options[name]).view(1, -1, 1, 1) for name in ("mean", "std"))
-    expected = plain((images / 255 - mean) / std)
     with torch.no_grad():
+        expected = plain(normalized)
         torch.testing.assert_close(network(images), expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item())
-    assert weighted(network) == weighted(plain), "and drops in training what it should"
+    kinds = nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.Dropout
+    found, wanted = ([layer for layer in each if isinstance(layer, kinds)] for each in (network, plain))
+    assert [getattr(layer, "p", None) for layer in found] == [getattr(layer, "p", None) for layer in wanted], "drops"
 
 
 @CASES
-def test_the_seed_decides_every_layers_weights_and_leaves_the_generator_alone(build, options, size, layers):
+def test_the_seed_decides_every_layers_weights_and_leaves_the_generator_alone(build, size, layers):
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    default, first, again, other = build(**options), *(build(**options, seed=seed) for seed in (0, 0, 1))
+    default, first, again, other = build(), *(build(seed=seed) for seed in (0, 0, 1))
     assert torch.equal(torch.rand(3), expected)
     for name, weights in first.state_dict().items():
         assert torch.equal(weights, again.state_dict()[name]) and torch.equal(weights, default.state_dict()[name])
