@@ -19,7 +19,6 @@ import yaml
 from pypdf import PdfReader
 
 from helpers import ROOT
-from helpers.phrases import say
 from helpers.report import cli, document
 from helpers.report.parameters import plan
 from helpers.report.workspace import Workspace
@@ -116,16 +115,6 @@ def test_a_network_goes_from_one_notebook_to_the_next(reports, name, words):
     assert any(words in output.data.get("text/plain", "") for output in outputs)
 
 
-def told(kept):
-    """A value as `say` took it, from what the run's numbers keep of it."""
-    match kept:
-        case {"phrase": [template, values]}:
-            return say(template, **{name: told(value) for name, value in values.items()})
-        case {"listed": entries}:
-            return [told(entry) for entry in entries]
-    return kept
-
-
 def stored(reports, name):
     """A run's numbers, and its tables and the figures' CSV files as frames."""
     content = json.loads((reports / f"{name}.json").read_text())
@@ -133,13 +122,6 @@ def stored(reports, name):
     folder = reports.parents[1] / "figures" / "smoke" / name
     drawn = {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")}
     return content, {key: number["value"] for key, number in content["numbers"].items()}, tables, drawn
-
-
-@pytest.mark.slow
-@each
-def test_sentences_are_their_values(reports, path):
-    for sentence in json.loads((reports / f"{path.stem}.json").read_text())["sentences"]:
-        assert told({"phrase": [sentence["template"], sentence["values"]]}) == sentence["text"]
 
 
 def worked_out(name, numbers, tables, drawn):

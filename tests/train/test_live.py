@@ -15,6 +15,7 @@ from torch import nn
 from helpers import reprs, train
 from helpers.report import cli, document
 from helpers.train import result as live
+from tests.command import printed, write_notebook
 
 
 @pytest.fixture
@@ -111,11 +112,6 @@ def test_only_a_kernel_that_a_front_end_started_counts(monkeypatch, shell, names
 def test_a_report_is_made_headless_also_from_inside_a_front_end(monkeypatch, tmp_path):
     monkeypatch.setenv("JPY_SESSION_NAME", "a notebook.ipynb")
     monkeypatch.setenv("WORKBOOK_LIVE", "1")
-    cells = ["SEED = 0", "from helpers import reprs\nprint('looks on:', reprs.in_front_end())"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
-    notebook.cells[0].metadata["tags"] = ["parameters"]
-    (tmp_path / "notebooks").mkdir()
-    nbformat.write(notebook, tmp_path / "notebooks" / "01_any.ipynb")
+    write_notebook(tmp_path, "01_any", "from helpers import reprs\nprint('looks on:', reprs.in_front_end())")
     cli.main(["01", "--format", "html"], root=tmp_path)
-    executed = nbformat.read(tmp_path / "reports" / "quick" / "01_any.ipynb", as_version=4)
-    assert executed.cells[-1].outputs[0].text == "looks on: False\n"
+    assert printed(tmp_path, "01_any") == "looks on: False\n"
