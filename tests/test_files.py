@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and locks between processes."""
+"""Files that are written whole or not at all."""
 
 import os
 import subprocess
@@ -8,25 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from helpers.files import locked, replacing
+from helpers.files import replacing
 
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
-
-
-def test_a_file_takes_its_place_when_it_is_whole_and_an_error_leaves_the_earlier_one(tmp_path):
-    path = tmp_path / "new" / "file"
-    with replacing(path) as stream:
-        stream.write(b"one")
-        assert not path.exists()
-    with pytest.raises(ZeroDivisionError), replacing(path) as stream:
-        stream.write(b"half")
-        stream.flush()
-        assert path.read_bytes() == b"one"
-        raise ZeroDivisionError
-    assert path.read_bytes() == b"one"
-    assert names(path.parent) == {"file"}
 
 
 def test_a_file_that_windows_has_open_for_a_moment_is_written_all_the_same(tmp_path, monkeypatch):
@@ -58,27 +44,6 @@ def test_what_a_killed_process_left_goes_a_day_later(tmp_path):
     with replacing(tmp_path / "file") as stream:
         stream.write(b"whole")
     assert names(tmp_path) == {"file", *others}
-
-
-@pytest.mark.slow
-def test_one_process_at_a_time_holds_a_lock(tmp_path):
-    path = tmp_path / "lock"
-    code = (
-        "import pathlib, sys; from helpers.files import locked\n"
-        "with locked(pathlib.Path(sys.argv[1])) as is_ours:\n    print(is_ours, flush=True); sys.stdin.read()"
-    )
-    other = [sys.executable, "-c", code, str(path)]
-    with subprocess.Popen(other, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "True\n"
-        with locked(path) as is_ours:
-            assert not is_ours
-        process.kill()
-        process.wait()
-    with locked(path) as is_ours:
-        assert is_ours, "a killed process holds nothing"
-        answer = subprocess.run(other, input="", capture_output=True, text=True)
-        assert answer.stdout == "False\n"
-    assert names(tmp_path) == set()
 
 
 def test_lines_are_printed_as_long_as_somebody_reads_them() -> None:

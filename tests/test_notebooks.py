@@ -19,6 +19,7 @@ import yaml
 from pypdf import PdfReader
 
 from helpers import ROOT
+from helpers.phrases import say
 from helpers.report import cli, document
 from helpers.report.parameters import plan
 from helpers.report.workspace import Workspace
@@ -115,6 +116,16 @@ def test_a_network_goes_from_one_notebook_to_the_next(reports, name, words):
     assert any(words in output.data.get("text/plain", "") for output in outputs)
 
 
+def told(kept):
+    """A value as `say` took it, from what the run's numbers keep of it."""
+    match kept:
+        case {"phrase": [template, values]}:
+            return say(template, **{name: told(value) for name, value in values.items()})
+        case {"listed": entries}:
+            return [told(entry) for entry in entries]
+    return kept
+
+
 def stored(reports, name):
     """A run's numbers, and its tables and the figures' CSV files as frames."""
     content = json.loads((reports / f"{name}.json").read_text())
@@ -174,8 +185,10 @@ def worked_out(name, numbers, tables, drawn):
 
 @pytest.mark.slow
 @each
-def test_values_of_sentences_follow_from_what_is_stored(reports, path):
+def test_sentences_are_their_values_which_follow_from_what_is_stored(reports, path):
     content, *results = stored(reports, path.stem)
+    for sentence in content["sentences"]:
+        assert told({"phrase": [sentence["template"], sentence["values"]]}) == sentence["text"]
     for beginning, values in worked_out(path.stem, *results):
         said = [s["values"] for s in content["sentences"] if s["template"].startswith(beginning)]
         assert said, beginning

@@ -14,21 +14,19 @@ from helpers.report import clean
 from helpers.train import Result
 
 
-def result(epochs: int = 3, *, resumed_from: int = 0, cached_layers: int = 0) -> Result:
-    rows = range(1, epochs + 1)
+def result(epochs: int = 3) -> Result:
     columns = {
-        "train_loss": [1 / n for n in rows],
-        "train_accuracy": [0.5 + 0.1 * n for n in rows],
-        "val_loss": [1.5 / n for n in rows],
-        "val_accuracy": [0.4, 0.625, 0.5][:epochs],
-        "<i>b</i>_loss": [2.0 for n in rows],
-        "<i>b</i>_accuracy": [0.25 for n in rows],
-        "learning_rate": [0.1 for n in rows],
-        "seconds": [2.0 for n in rows],
+        "train_loss": [1.0, 0.5, 1 / 3],
+        "train_accuracy": [0.6, 0.7, 0.8],
+        "val_loss": [1.5, 0.75, 0.5],
+        "val_accuracy": [0.4, 0.625, 0.5],
+        "<i>b</i>_loss": 2.0,
+        "<i>b</i>_accuracy": 0.25,
+        "learning_rate": 0.1,
+        "seconds": 2.0,
     }
-    history = pd.DataFrame(columns, index=pd.RangeIndex(1, epochs + 1, name="epoch"))
-    best = 2 if epochs > 1 else epochs
-    return Result(history, best, {"weight": torch.zeros(1000)}, resumed_from, cached_layers)
+    history = pd.DataFrame(columns, index=pd.RangeIndex(1, 4, name="epoch"))[:epochs]
+    return Result(history, 2 if epochs else 0, {"weight": torch.zeros(1000)}, resumed_from=epochs // 3, cached_layers=7)
 
 
 def cells(html: str) -> list[list[str]]:
@@ -47,7 +45,7 @@ def test_a_cell_shows_a_table_whose_names_are_text(epochs):
 
 
 def test_a_result_sums_up_its_training():
-    assert cells(result(resumed_from=1, cached_layers=7)._repr_html_()) == [
+    assert cells(result()._repr_html_()) == [
         ["Epochs finished", "3, 1 of them from a checkpoint"],
         ["Best epoch", "2, validation accuracy 62.5%"],
         ["Training, last epoch", "loss 0.333, accuracy 80.0%"],
@@ -56,7 +54,8 @@ def test_a_result_sums_up_its_training():
         ["Training time", "6.0 s, 2.00 s an epoch"],
         ["Frozen layers", "7 run once over the data"],
     ]
-    assert repr(result()).startswith("<Result: epochs finished: 3; best epoch: 2, validation accuracy 62.5%; ")
+    beginning = "<Result: epochs finished: 3, 1 of them from a checkpoint; best epoch: 2, validation accuracy 62.5%; "
+    assert repr(result()).startswith(beginning)
 
 
 def test_what_is_written_into_the_form_counts_for_cells_that_run_afterwards(monkeypatch):

@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import data
+from helpers import data, storage
 from helpers.data import places, sets, shapes
 from helpers.data.structures import resize
+from tests.data.conftest import files_up_to
 
 
 @pytest.fixture
@@ -113,20 +114,19 @@ def test_cifar_is_read_with_its_labels(tmp_path, cifar, fine):
 @pytest.mark.parametrize(
     ("name", "file", "damage"),
     [
-        ("Fashion-MNIST", "train-images-idx3-ubyte.gz", lambda whole: gzip.compress(gzip.decompress(whole)[:-100])),
-        ("Fashion-MNIST", "train-images-idx3-ubyte.gz", lambda whole: b"<html>not found</html>"),
-        ("CIFAR-10", "data_batch_3", lambda whole: pickle.dumps({"data": None})),
+        ("fashion_mnist", "train-images-idx3-ubyte.gz", lambda whole: gzip.compress(gzip.decompress(whole)[:-100])),
+        ("fashion_mnist", "train-images-idx3-ubyte.gz", lambda whole: b"<html>not found</html>"),
+        ("cifar10", "data_batch_3", lambda whole: pickle.dumps({"data": None})),
     ],
 )
 def test_a_damaged_file_is_named_and_another_than_cifars_never_unpickled(
     fashion, cifar, tmp_path, monkeypatch, name, file, damage
 ):
-    path = (cifar() if name == "CIFAR-10" else fashion) / file
+    path = (cifar() if name == "cifar10" else fashion) / file
     path.write_bytes(damage(path.read_bytes()))
     monkeypatch.setattr(pickle, "load", lambda *_, **__: pytest.fail("unpickled"))
-    command = {"CIFAR-10": "cifar10", "Fashion-MNIST": "fashion_mnist"}[name]
-    with pytest.raises(data.DataError, match=rf"{name} in .* can't be read .* fetch {command}"):
-        data.load(command, own=command, root=tmp_path)
+    with pytest.raises(data.DataError, match=rf"(Fashion-MNIST|CIFAR-10) in .* can't be read .* fetch {name}"):
+        data.load(name, own=name, root=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +213,17 @@ def test_what_lies_there_as_image_files_is_found_under_its_name(folder, tmp_path
     assert (source.name, source.title, source.where, source.warning) == (name, title, name, "")
     assert splits.class_names == ("cat", "dog") and len(splits.train) + len(splits.val) == len(splits.test) == 10
     assert torch.equal(splits.test.images[:, 2, 0, 0].long(), splits.test.labels)
+
+
+def test_what_is_larger_than_the_memory_lies_in_files_without_names_and_needs_room_for_them(tmp_path, monkeypatch):
+    expected = data.load("shapes", own="cifar10", root=tmp_path).train.images
+    monkeypatch.setattr(storage, "SHARE", 0)
+    monkeypatch.setattr("helpers.DATA", tmp_path)
+    assert torch.equal(data.load("shapes", own="cifar10", root=tmp_path).train.images, expected)
+    message = r"0\.0 GB .* cache .*File too large.*WORKBOOK_DATA"
+    with pytest.raises(storage.StorageError, match=message), files_up_to(1000):
+        data.load("shapes", own="cifar10", root=tmp_path)
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
