@@ -4,16 +4,6 @@ import torch
 from helpers import models
 
 
-def test_normalize_takes_uint8_and_float_alike():
-    layer = models.Normalize([0.2, 0.4, 0.6], [0.1, 0.2, 0.3])
-    images = torch.randint(0, 256, (4, 3, 5, 5), dtype=torch.uint8)
-    normalized = layer(images)
-    torch.testing.assert_close(normalized, layer(images.float() / 255))
-    torch.testing.assert_close(normalized[:, 1], (images[:, 1] / 255 - 0.4) / 0.2)
-    with pytest.raises(models.ModelError, match="positive std"):
-        models.Normalize([0.5], [0.0])
-
-
 def test_layer_table_counts_every_parameter_once_and_moves_nothing():
     network = models.cnn_on_a(7, image_size=16, width=4).train()
     statistics = network.bn1_1.running_mean.clone()

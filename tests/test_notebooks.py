@@ -101,21 +101,6 @@ def test_its_text_refers_to_every_result(reports, path):
     assert {block.name for block in recorded if "detail" not in block.tags} - named <= SPEAK_FOR_THEMSELVES
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("02_transfer_a_to_b", "Of the 2 epochs on A, 2 were taken from a checkpoint"),
-        ("08_pretrained_comparisons", "Of its 3 epochs 3 came from a checkpoint"),
-    ],
-)
-def test_a_network_goes_from_one_notebook_to_the_next(reports, name, words):
-    """Running 01 first saves 02 its first training, and 07 saves 08 one: they take the checkpoint."""
-    executed = nbformat.read(reports / f"{name}.ipynb", as_version=4)
-    outputs = [output for cell in executed.cells for output in cell.get("outputs", []) if "data" in output]
-    assert any(words in output.data.get("text/plain", "") for output in outputs)
-
-
 def told(kept):
     """A value as `say` took it, from what the run's numbers keep of it."""
     match kept:

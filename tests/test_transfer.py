@@ -78,27 +78,18 @@ def trainable_children(model):
     return {name for name, child in model.named_children() if any(p.requires_grad for p in child.parameters())}
 
 
-def test_the_head_is_what_follows_the_flattening():
-    network = models.backbone("resnet18", weights="random").with_head(5, hidden=(7,))
-    body, head = transfer.split_head(network)
-    assert [name for name, _ in head.named_children()] == ["fc1", "relu_fc1", "fc2"]
-    assert body[-1] is network.flatten and head[0] is network.fc1
-    transfer.freeze_body(network)
-    assert trainable_children(network) == {"fc1", "fc2"}
-
-
 def test_the_last_stages_or_the_last_layers_with_weights_train_and_the_head():
-    network = models.backbone("resnet18", weights="random").with_head(5)
+    network = models.backbone("resnet18", weights="random").with_head(5, hidden=(7,))
     assert transfer.train_last_stages(network, 0) == []
-    assert trainable_children(network) == {"fc1"}
+    assert trainable_children(network) == {"fc1", "fc2"}, "the head is what follows the flattening"
     assert transfer.train_last_stages(network, 2) == ["layer3", "layer4"]
-    assert trainable_children(network) == {"layer3", "layer4", "fc1"}
+    assert trainable_children(network) == {"layer3", "layer4", "fc1", "fc2"}
     transfer.train_last_stages(network, None)
     assert all(parameter.requires_grad for parameter in network.parameters())
     with pytest.raises(WorkbookError, match="5 stages"):
         transfer.train_last_stages(network, 6)
-    names = transfer.train_last_layers(network, 3)
-    assert names == ["layer4.1.conv2", "layer4.1.bn2", "fc1"]
+    names = transfer.train_last_layers(network, 4)
+    assert names == ["layer4.1.conv2", "layer4.1.bn2", "fc1", "fc2"]
     trainable = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
     assert trainable == {f"{name}.{kind}" for name in names for kind in ("weight", "bias")} - {"layer4.1.conv2.bias"}
     with pytest.raises(WorkbookError, match="with weights"):

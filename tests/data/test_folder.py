@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 import helpers
 from helpers import data
@@ -26,17 +25,6 @@ def values(part) -> list[int]:
 def pets(tmp_path: Path) -> Path:
     names = ["train/cat/1.png", "train/cat/2.png", "train/dog/1.png", "test/dog/1.png", "Val/cat/1.png"]
     return write(tmp_path / "pets", {name: 10 * index for index, name in enumerate(names)})
-
-
-def test_three_splits(pets: Path) -> None:
-    parts = read(pets)
-    assert list(parts) == ["train", "val", "test"] == [part.split for part in parts.values()]
-    assert [values(part) for part in parts.values()] == [[0, 10, 20], [40], [30]]
-    assert [part.labels.tolist() for part in parts.values()] == [[0, 0, 1], [0], [1]]
-    assert {part.class_names for part in parts.values()} == {("cat", "dog")}
-    source = parts["train"].source
-    assert (source.name, source.title, source.where) == (f"folder:{pets}", "images in pets", "pets")
-    assert parts["train"].images.shape == (3, 1, 4, 4) and parts["train"].images.dtype == torch.uint8
 
 
 def test_a_folder_of_classes_only_comes_in_natural_order_of_any_names_and_files_sorted(tmp_path: Path) -> None:

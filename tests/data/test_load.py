@@ -73,16 +73,22 @@ def test_a_smaller_choice_of_images_is_part_of_a_larger_one_and_a_single_image_c
 
 
 def test_a_folders_own_splits_stay_what_they_are_and_what_is_left_out_is_said(folder, tmp_path):
-    load = folder({"train": CLASSES, "val": {"a": 5, "b": 4}, "test": {"a": 3, "b": 2}})
+    load = folder({"train": CLASSES, "Val": {"a": 5, "b": 4}, "test": {"a": 3, "b": 2}})
     (tmp_path / "mine/train/a/1.heic").touch()
     for seed in (0, 1):
         splits = load(seed=seed)
         assert [split.class_counts().tolist() for split in splits.all] == [[40, 20], [5, 4], [3, 2]]
+        assert all(torch.equal(split.images[:, 2, 0, 0].long(), split.labels) for split in splits.all)
     assert [colours(split) for split in splits.all] == [
         {(number % 250, number // 250) for number in numbers}
         for numbers in (range(1, 61), range(61, 70), range(70, 75))
     ]
     assert splits.counts.endswith("; left out: .heic files (1)")
+    assert (splits.source.name, splits.source.title, splits.source.where) == (
+        f"folder:{tmp_path / 'mine'}",
+        "images in mine",
+        "mine",
+    )
 
 
 @pytest.mark.parametrize("where", ["FashionMNIST/raw", "Debian's package dataset-fashion-mnist"])

@@ -137,6 +137,8 @@ def test_images_that_are_too_small_are_named(build, smallest):
     build(image_size=smallest)
 
 
-def test_images_below_46_px_are_named_when_they_come():
+def test_images_below_46_px_are_named_when_they_come_and_a_deviation_of_zero_at_once():
     with pytest.raises(models.ModelError, match=r"64 x 45 px .* IMAGE_SIZE to 46"):
         models.cnn_model_2()(torch.zeros(1, 3, 45, 64))
+    with pytest.raises(models.ModelError, match="positive std"):
+        models.arc2(mean=[0.5], std=[0.0])

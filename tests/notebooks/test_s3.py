@@ -1,5 +1,7 @@
 """07 and 08, which follow report S3: numbers recomputed, and who trained on what."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -13,9 +15,11 @@ SEVEN, EIGHT = "07_capacity_and_regularisation", "08_pretrained_comparisons"
 
 
 @pytest.fixture(scope="module")
-def spaces():
-    """What each notebook leaves, played at the smoke profile."""
-    return play(SEVEN), play(EIGHT)
+def spaces(tmp_path_factory):
+    """What each notebook leaves, played at the smoke profile, the second with the checkpoints of the first."""
+    checkpoints = tmp_path_factory.mktemp("checkpoints")
+    yield play(SEVEN, checkpoints), play(EIGHT, checkpoints)
+    shutil.rmtree(checkpoints)
 
 
 def macro(logits, labels):
@@ -97,6 +101,8 @@ def test_trainings_are_as_the_text_says(spaces):
 def test_only_what_should_train_moves(spaces):
     """Weights and statistics: of fc1 and fc2, in one training of conv4 too, or of the last ten layers with weights."""
     _, space = spaces
+    first = space["fits"][0]
+    assert first[3].resumed_from == first[2]["epochs"], "its first network is that of 07"
     rates = {"CNNModel, set 1": 0.005, "CNNModel, set 2": 0.005, "resnet18": 0.001, "mobilenet_v2": 0.001}
     for _, _, options, _ in space["fits"][1:]:
         start = next((name for name in rates if options["label"].startswith(name)), None)

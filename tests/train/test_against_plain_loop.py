@@ -158,6 +158,8 @@ def test_small_gradients_are_scaled_in_float16(make_images):
         network = models.cnn_on_a(4, image_size=8, width=4, seed=0)
         history = train.fit(network, images, images, compute=compute, **options).history
         losses.append(history["train_loss"] / tiny)
+        with compute.autocast():
+            assert network(images.images).dtype == getattr(torch, precision)
     assert losses[0].iloc[-1] < 0.9 * losses[0].iloc[0]
     assert losses[1].tolist() == pytest.approx(losses[0].tolist(), rel=0.02)
 

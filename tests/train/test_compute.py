@@ -49,13 +49,6 @@ def test_a_gpu_that_lacks_an_operation_is_passed_over_and_the_report_says_so(mon
     assert "mps" in chosen.description.lower()
 
 
-def test_autocast_computes_in_the_precision():
-    layer, ones = torch.nn.Linear(4, 4), torch.ones(2, 4)
-    for name, dtype in (("bfloat16", torch.bfloat16), ("float16", torch.float16), ("float32", torch.float32)):
-        with train.choose_compute("cpu", name).autocast():
-            assert layer(ones).dtype == dtype
-
-
 def depthwise_network() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=8), nn.Flatten(), nn.LazyLinear(2))
 
