@@ -4,7 +4,6 @@ So a checkpoint is never resumed by a training that differs from it. Files hold 
 read with ``weights_only=True``.
 """
 
-import hashlib
 import io
 import os
 import re
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from helpers import files
-from helpers.train.code import UnreadableError, hash_code
+from helpers.train.code import UnreadableError, hash_of
 from helpers.train.compute import is_out_of_memory
 
 FORMAT = 2
@@ -147,16 +146,15 @@ class Checkpoint:
         frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
         looks = [re.sub(r" at 0x\w+", "", repr(thing)) for thing in (model, augment, type(optim))]
         settings = {key: value for key, value in vars(optim).items() if key not in ("state", "param_groups")}
-        states = [value for state in optim.state.values() for value in state.values() if isinstance(value, Tensor)]
         computing = {"network": model, "augment": augment, "optimizer": (optimizer, type(optim), settings)}
         versions = {name: metadata.version(name) for name in ("torch", "torchvision", "timm")}
-        begins = hash_code((chosen, looks, frozen, optim.param_groups), named)
-        begins += hash_tensors(*model.state_dict().values(), *states)
-        return begins, hash_code((computing, versions, loop), named)
+        values = [*model.state_dict().values(), *optim.state.values()]
+        begins = hash_of((chosen, looks, frozen, optim.param_groups, values), named)
+        return begins, hash_of((computing, versions, loop), named)
 
     def _beside_tensors(self) -> str:
         """A hash of what a checkpoint does not hold of network and augmentation: what they do, and a count, say."""
-        return hash_code((self._model, self._augment), self._names())
+        return hash_of((self._model, self._augment), self._names())
 
     def _names(self) -> dict[int, str]:
         """By ``id``, the names of what a checkpoint holds."""
@@ -165,13 +163,3 @@ class Checkpoint:
 
     def _warn(self, message: str) -> None:
         warnings.warn(f"{self._label}: {message}", CheckpointWarning, stacklevel=4)
-
-
-def hash_tensors(*tensors: Tensor) -> str:
-    """A short hash of values, dtypes and shapes."""
-    digest = hashlib.blake2b(digest_size=8)
-    for tensor in tensors:
-        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        # Reinterpreted as bytes: NumPy has no bfloat16.
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()

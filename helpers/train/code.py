@@ -6,18 +6,18 @@ code, with all that this closes over, calls or refers to by name; any other obje
 """
 
 import builtins
-import copyreg
 import dis
 import functools
 import hashlib
 import importlib
-import itertools
+import pickle
 import random
 import sys
 import types
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections import ChainMap, OrderedDict
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,228 +25,189 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-PLUMBING = ("helpers.data", "helpers.files", "helpers.storage")
+PLUMBING = ("helpers.data.", "helpers.files.", "helpers.storage.")
 """Parts of the workbook that bring numbers to a training, which are hashed themselves, and compute none in it."""
-_PLAIN = {type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.memory_format}
+_PLAIN = {type(None), bool, int, float, complex, str, bytes}
 _GENERATORS = (random.Random, np.random.Generator, np.random.RandomState, torch.Generator)
+_CODE = (types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, type)
 _PARTS: dict[type, str] = {
     types.CodeType: "co_argcount co_posonlyargcount co_kwonlyargcount co_flags co_names co_varnames co_cellvars "
     "co_freevars co_code co_exceptiontable co_consts",
-    types.FunctionType: "__code__ __defaults__ __kwdefaults__ __dict__",
     types.MethodType: "__self__ __func__",
-    staticmethod: "__func__",
-    classmethod: "__func__",
     property: "fget fset fdel",
     functools.cached_property: "func",
-    functools._lru_cache_wrapper: "__wrapped__",
+    **dict.fromkeys((staticmethod, classmethod, functools._lru_cache_wrapper), "__wrapped__"),
 }
-_LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "LOAD_DEREF")
-_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
 _BOOKKEEPING = {  # of a class: what changes with a line number, as it is used (copied, say), or says nothing
     *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"),
     *("__annotations__", "__annotations_cache__", "__annotate__", "__annotate_func__", "__conditional_annotations__"),
     *("__dataclass_fields__", "__dataclass_params__", "__abstractmethods__", "_abc_impl", "_backward_cls"),
     "__slotnames__",
 }
-
-
-_Asked = frozenset[tuple[str, ...]]
-"""What code asks of a module: attributes of attributes, as ("nn", "Linear"); () for what else there may be."""
-_WHOLE: _Asked = frozenset([()])
+_LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "LOAD_DEREF")
+_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM")
 
 
 class UnreadableError(Exception):
     """Something takes part whose code can't be read."""
 
 
-def hash_code(value: object, named: dict[int, str]) -> str:
+def hash_of(value: object, named: dict[int, str] | None = None) -> str:
     """A short hash of an object: its class's code, its attributes, and all that these refer to.
 
     Args:
-        value: a network, a function or any other object.
+        value: a network, a function, tensors or any other object.
         named: by ``id``, what ``value`` may refer to that counts by the name given here, not by what it holds.
 
     Raises:
         UnreadableError: something can't be read; the message says what and where.
     """
-    reader = _Reader(named)
+    reader = _Reader(named or {})
     try:
-        reader.read(value)
+        reader.dump(value)
     except Exception as error:  # of code that we don't know, or RecursionError
         reason = str(error) if isinstance(error, UnreadableError) else f"can't be read: {error}"
-        raise UnreadableError(f"{'.'.join(filter(None, reader.path))} {reason}".strip()) from error
+        steps = [(outer, inner) for outer, inner in pairwise(reader.trail) if isinstance(outer, dict)]
+        where = [next((key for key, item in outer.items() if item is inner), None) for outer, inner in steps]
+        path = ".".join(key for key in where if isinstance(key, str))
+        raise UnreadableError(f"{path} {reason}".strip()) from error
     return reader.digest.hexdigest()
 
 
-class _Reader:
-    """Goes through an object and what it refers to, and hashes what it meets. Each object is read once."""
+class _Reader(pickle._Pickler):  # the one that is written in Python, where all can be saved in another way
+    """Pickles an object, each one in it once, into a hash: nobody is to load it."""
 
     def __init__(self, named: dict[int, str]) -> None:
         self.digest = hashlib.blake2b(digest_size=8)
-        self.path: list[str] = []
-        self._named = named
-        self._met: dict[object, tuple[int, object]] = {}  # its number, and itself: while it lives, no other has its id
-        self._hooks: dict[int, int] = {}
+        super().__init__(types.SimpleNamespace(write=self.digest.update), protocol=4)
+        self.trail: list[object] = []  # from the whole to what is being read
+        self._named, self._hooks = named, {}
+        self._global_hooks = {key: item for key, item in vars(nn.modules.module).items() if key.startswith("_global_")}
 
-    def read(self, value: Any, label: str = "", asked: _Asked = _WHOLE) -> None:
-        """Hashes a value. ``asked``: what the code that refers to it asks of it."""
-        self.path.append(label)
-        self._note(label, type(value).__name__)
-        key = (id(value), asked if isinstance(value, types.ModuleType) else None)
-        if type(value) in _PLAIN:
-            self._note(value)
-        elif type(value) in (tuple, frozenset):  # equal ones may be one object in one process and two in another
-            self._content(value, asked)
-        elif key in self._met:
-            self._note("met", self._met[key][0])
-        else:
-            self._met[key] = (len(self._met), value)
-            self._content(value, asked)
-        self.path.pop()
-
-    def _note(self, *parts: object) -> None:
-        self.digest.update(f"{parts!r}\n".encode("utf-8", "surrogatepass"))
-
-    def _content(self, value: Any, asked: _Asked) -> None:
-        kind = type(value)
-        if isinstance(value, Tensor):
-            self._tensor(value)
-        elif id(value) in self._named:
-            self._note("named", self._named[id(value)])
-        elif isinstance(value, types.ModuleType):
-            self._module(value, asked)
-        elif isinstance(value, type):
-            self._class(value)
-        elif kind is types.FunctionType and (name := _name_in_library(value, value.__qualname__)):
-            self._note(name)
-        elif (
-            kind is types.BuiltinFunctionType
-            and not isinstance(value.__self__, _GENERATORS)
-            and (name := _name_in_library(value, value.__name__))
-        ):  # PyTorch's hold what can't be read
-            self._note(name)
-        elif kind in _PARTS:
-            self._items([getattr(value, part) for part in _PARTS[kind].split()])
-            if kind is types.FunctionType:
-                self._surroundings(value)
-        elif kind in (list, tuple):
-            self._items(value)
-        elif kind is dict:
-            self._dict(value)
-        elif kind in (set, frozenset):
-            self._note(sorted(hash_code(member, self._named) for member in value))
-        elif isinstance(value, nn.Module):
-            self.read(kind, kind.__name__)
-            self._dict({key: item for key, item in vars(value).items() if key != "training"})
-            self._dict({key: item for key, item in vars(nn.modules.module).items() if key.startswith("_global_")})
-        else:
-            self._object(value)
-
-    def _items(self, items: list | tuple) -> None:
-        self._note(len(items))
-        for item in items:
-            self.read(item)
-
-    def _dict(self, items: dict) -> None:
-        self._note(len(items))
-        for key, item in items.items():
-            label = key if isinstance(key, str) else ""
-            if "_hooks" in label and type(item) is OrderedDict:  # a process counts hooks up: their keys are numbers
-                item = [(self._hooks.setdefault(number, len(self._hooks)), hook) for number, hook in item.items()]
-            self.read(key)
-            self.read(item, label)
-
-    def _tensor(self, tensor: Tensor) -> None:
-        self.read(type(tensor))
-        hooks = ("_backward_hooks", "_post_accumulate_grad_hooks")
-        self._dict({**vars(tensor), **{name: getattr(tensor, name, None) or None for name in hooks}})
-        if name := self._named.get(id(tensor)):
-            self._note("named", name)
+    def save(self, obj: Any) -> None:
+        if type(obj) in _PLAIN:
+            self.write(f"\n{obj!r}\n".encode("utf-8", "surrogatepass"))
             return
-        self._note(tensor.dtype, tuple(tensor.shape))
-        self.digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-
-    def _module(self, module: types.ModuleType, asked: _Asked) -> None:
-        """A library by its name, and what code asks of it; of another module everything where that can't be told."""
-        library = _library(module.__name__)
-        self._note(module.__name__, library)
-        later: dict[str, set[tuple[str, ...]]] = {}
-        for name, *rest in filter(None, asked):
-            later.setdefault(name, set()).add(tuple(rest))
-        found = {name: getattr(module, name) for name in later if hasattr(module, name)}
-        if library:  # a notebook may have put something there, or it draws from a generator
-            code = (types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, type)
-            found = {name: item for name, item in found.items() if isinstance(item, code)}
-        elif () in asked or len(found) < len(later):
-            found, later = {key: item for key, item in vars(module).items() if not key.startswith("__")}, {}
-        for name in sorted(found):
-            self.read(found[name], name, frozenset(later.get(name, _WHOLE)))
-
-    def _class(self, kind: type) -> None:
-        name = _name_in_library(kind, kind.__qualname__)
-        self._note(name)
-        if name:  # what a notebook has put into it
-            members = {(base.__name__, key): each for base in kind.__mro__ for key, each in vars(base).items()}
-            members = {key: each for key, each in members.items() if _is_own_function(each)}
+        self.trail.append(obj)
+        parts = None if id(obj) in self.memo else self._parts(obj)
+        if parts is None:
+            if type(obj) not in self.dispatch:
+                self.save(type(obj))
+            super().save(obj)
         else:
-            self._items([type(kind), *kind.__bases__])
-            members = {key: member for key, member in vars(kind).items() if key not in _BOOKKEEPING}
-        self._dict({key: members[key] for key in sorted(members)})
+            self.memoize(obj)
+            for part in (type(obj).__name__, *parts):
+                self.save(part)
+        self.trail.pop()
 
-    def _surroundings(self, function: types.FunctionType) -> None:
-        """What a function closes over, and what it and those inside it look up by name."""
-        codes, found = [function.__code__], {}
-        for code in codes:  # which grows meanwhile
-            codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-        asked: dict[str, set[tuple[str, ...]]] = {}
-        for instructions in (list(dis.get_instructions(code)) for code in codes):
-            for index, instruction in enumerate(instructions):
-                name = instruction.argval
-                if instruction.opname == "IMPORT_NAME":
-                    imported = f"import {name}"
-                    found[imported] = importlib.import_module(name)
-                    if instructions[index + 1].opname != "IMPORT_FROM":
-                        asked.setdefault(imported, set()).add(())
-                elif instruction.opname == "IMPORT_FROM":
-                    asked.setdefault(imported, set()).add((name,))
-                elif instruction.opname in _LOADS:
-                    later = itertools.takewhile(lambda each: each.opname in _ATTRIBUTES, instructions[index + 1 :])
-                    asked.setdefault(name, set()).add(tuple(each.argval for each in later))
-                    if name in ("eval", "exec", "globals", "__import__") and name not in function.__globals__:
-                        raise UnreadableError(f"looks names up by {name}()")
-                    if instruction.opname != "LOAD_DEREF":
-                        found[name] = function.__globals__.get(name, getattr(builtins, name, None))
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            with suppress(ValueError):  # it may hold nothing yet
-                found[name] = cell.cell_contents
-        for name, item in found.items():
-            self.read(item, name, frozenset(asked.get(name, _WHOLE)))
+    def memoize(self, obj: object) -> None:
+        if type(obj) not in (tuple, frozenset):  # equal ones may be one object in one process and two in another
+            super().memoize(obj)
 
-    def _object(self, value: Any) -> None:
+    def save_global(self, obj: Any, name: str | None = None) -> None:
+        if not (found := _name_in_library(obj, name)):
+            raise UnreadableError(f"can't be read: a {type(obj).__module__}.{type(obj).__qualname__}")
+        self.save(found)
+
+    def _parts(self, value: Any) -> Iterable | None:
+        """What of a value counts; None where pickle takes that."""
         kind = type(value)
+        if kind in (list, tuple):
+            return None
+        if isinstance(value, Tensor):
+            hooks = [getattr(value, name, None) or {} for name in ("_backward_hooks", "_post_accumulate_grad_hooks")]
+            about = kind, vars(value), *map(self._in_order, hooks)
+            if name := self._named.get(id(value)):
+                return *about, name
+            # Reinterpreted as bytes: NumPy has no bfloat16.
+            content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+            return *about, str(value.dtype), tuple(value.shape), hashlib.blake2b(content).digest()
+        if id(value) in self._named:
+            return [self._named[id(value)]]
+        if kind is dict:
+            hooks = {key: item for key, item in value.items() if type(item) is OrderedDict and "_hooks" in str(key)}
+            return [{**value, **{key: self._in_order(item) for key, item in hooks.items()}}] if hooks else None
+        if kind in (set, frozenset):
+            return [sorted(hash_of(member, self._named) for member in value)]
         if isinstance(value, _GENERATORS):
             own = f"draws from a generator of its own ({kind.__name__}), which a training can't take up again"
             raise UnreadableError(f"{own}: draw from torch's, torch.rand() say")
-        self.read(kind, kind.__name__)
-        reduced = copyreg.dispatch_table.get(kind, lambda value: value.__reduce_ex__(4))(value)
-        if not isinstance(reduced, str):
-            self._items([list(part) if isinstance(part, Iterator) else part for part in reduced])
-        elif name := _name_in_library(value, reduced):
-            self._note(name)
-        else:
-            raise UnreadableError(f"can't be read: a {kind.__module__}.{kind.__qualname__}")
-        if not _name_in_library(kind, kind.__qualname__):
-            self.read(object.__getstate__(value))  # a class may tell pickle something else
+        if isinstance(value, types.ModuleType):
+            library = _library(value.__name__)
+            own = {} if library else {key: item for key, item in vars(value).items() if not key.startswith("__")}
+            return value.__name__, library, own
+        if isinstance(value, type):
+            return _class_parts(value)
+        if isinstance(value, nn.Module):
+            own = {key: item for key, item in vars(value).items() if key != "training"}
+            return {kind.__name__: kind}, own, self._global_hooks
+        if kind in (types.FunctionType, types.BuiltinFunctionType) and (name := _name_in_library(value)):
+            return [name]
+        if kind is types.FunctionType:
+            return value.__code__, value.__defaults__, value.__kwdefaults__, vars(value), _surroundings(value)
+        if kind in _PARTS:
+            return [getattr(value, part) for part in _PARTS[kind].split()]
+        if _name_in_library(kind):
+            return None
+        reduced = [list(part) if isinstance(part, Iterator) else part for part in value.__reduce_ex__(4)]
+        return kind, reduced, object.__getstate__(value)  # a class may tell pickle something else
+
+    def _in_order(self, hooks: dict[int, object]) -> list[tuple[int, object]]:
+        """Hooks by numbers that are the same in every process, which counts up those that it ever had."""
+        return [(self._hooks.setdefault(number, len(self._hooks)), hook) for number, hook in hooks.items()]
 
 
-def _is_own_function(member: object) -> bool:
-    return isinstance(member, types.FunctionType) and not _library(member.__globals__.get("__name__", "__main__"))
+def _class_parts(kind: type) -> tuple[object, ...]:
+    """A library's class by its name, and what a notebook has put into it; any other by all that it holds."""
+    if name := _name_in_library(kind):
+        members = {f"{base.__name__}.{key}": each for base in kind.__mro__ for key, each in vars(base).items()}
+        found = {key: each for key, each in sorted(members.items()) if isinstance(each, types.FunctionType)}
+        return name, {key: each for key, each in found.items() if not _library(each.__globals__.get("__name__", ""))}
+    return type(kind), kind.__bases__, {key: vars(kind)[key] for key in sorted(vars(kind).keys() - _BOOKKEEPING)}
 
 
-def _name_in_library(value: Any, name: str) -> str:
+def _surroundings(function: types.FunctionType) -> dict[str, Any]:
+    """What a function closes over, and what it and those inside it look up: of a module only what they ask it for."""
+    closed, names = {}, ChainMap(function.__globals__, vars(builtins))
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with suppress(ValueError):  # it may hold nothing yet
+            closed[name] = cell.cell_contents
+    found = {name: item for name, item in closed.items() if not isinstance(item, types.ModuleType)}
+    codes = [function.__code__]
+    for code in codes:  # which grows meanwhile
+        codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+        label, item, imported = "", None, None
+        for step, after in pairwise(each for each in dis.get_instructions(code) if each.opname != "EXTENDED_ARG"):
+            name = step.argval
+            if step.opname in _LOADS:
+                label, item = name, (closed if step.opname == "LOAD_DEREF" else names).get(name)
+                if name in ("eval", "exec", "globals", "__import__") and name not in function.__globals__:
+                    raise UnreadableError(f"looks names up by {name}()")
+            elif step.opname == "IMPORT_NAME":
+                label, item = name, importlib.import_module(name)
+                imported = item
+            elif step.opname == "IMPORT_FROM":
+                label, item = name, _held(imported, name)
+            elif step.opname in _ATTRIBUTES and isinstance(item, types.ModuleType):
+                label, item = f"{label}.{name}", _held(item, name)
+            else:
+                item = None
+            if item is not None and not (isinstance(item, types.ModuleType) and after.opname in _ATTRIBUTES):
+                found[label] = item
+    return found
+
+
+def _held(module: types.ModuleType, name: str) -> Any:
+    """What a module holds under a name; itself where that is nothing yet, or a library's, and no code."""
+    item = getattr(module, name, module)
+    return item if isinstance(item, _CODE) or not _library(module.__name__) else module
+
+
+def _name_in_library(value: Any, name: str | None = None) -> str:
     """The name of a value with its library's name and version; "" if no installed library holds it under this name."""
     module = getattr(value, "__module__", None) or type(value).__module__
     library = _library(module)
+    name = name or (value.__name__ if isinstance(value, types.BuiltinFunctionType) else value.__qualname__)
     found: Any = sys.modules.get(module) if library else None
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -258,7 +219,7 @@ def _name_in_library(value: Any, name: str) -> str:
 @functools.cache
 def _library(module: str) -> str:
     """Name and version of the installed library that a module belongs to; "" for code that anybody may be editing."""
-    if any(f"{module}.".startswith(f"{part}.") for part in PLUMBING):
+    if f"{module}.".startswith(PLUMBING):
         return "the workbook"
     top = module.partition(".")[0]
     package = vars(sys.modules.get(top, builtins))

@@ -26,7 +26,8 @@ from helpers import Interrupted, WorkbookError
 from helpers.data import ImageData
 from helpers.models.describe import count_parameters, untouched
 from helpers.reprs import progress_bar
-from helpers.train.checkpoint import Checkpoint, hash_tensors
+from helpers.train.checkpoint import Checkpoint
+from helpers.train.code import hash_of
 from helpers.train.compute import Compute, choose_compute, memory_advice
 from helpers.train.frozen import answers, cached_front, channels_last, train_mode
 from helpers.train.result import Result, TrainingStopped, live_curves, show_result
@@ -114,7 +115,7 @@ def fit(
     # Fused, SGD starts from a momentum of chance where float16's scaling leaves out the first step (torch 2.14).
     fused = compute.precision != "float16"
     optim = _optimizer(model, optimizer, learning_rate, momentum, weight_decay, fused)
-    hashes = {name: hash_tensors(split.images, split.labels) for name, split in data.items()}
+    hashes = {name: hash_of((split.images, split.labels)) for name, split in data.items()}
     chosen = {"data": hashes, "batch size": batch_size, "loss": loss, "seed": seed, "precision": compute.precision}
     chosen |= {"device": compute.device.type, "moving statistics": move_frozen_statistics}
     if compute.device.type == "cpu":

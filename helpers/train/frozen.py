@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from helpers import storage
 from helpers.models import flat_layers
-from helpers.train.code import UnreadableError, hash_code
+from helpers.train.code import UnreadableError, hash_of
 from helpers.train.compute import Compute, memory_advice
 
 KEPT_LIMIT = 2**30
@@ -62,7 +62,7 @@ def cached_front(
         return nothing
     frozen, rest = nn.Sequential(*layers[:num_layers]), nn.Sequential(*layers[num_layers:])
     try:
-        key = f"{hash_code((frozen, run), {})} {compute.device} {compute.precision}"
+        key = f"{hash_of((frozen, run))} {compute.device} {compute.precision}"
         if _varies(frozen, images["train"][:2], compute) or not _fits_on_device(frozen, images, compute):
             return nothing
         activations = {name: _run_once(frozen, f"{key} {hashes[name]}", images[name], compute) for name in images}
