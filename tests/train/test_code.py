@@ -29,7 +29,7 @@ SLOPE = 0.1
 KERNELS = {"size": [3], "names": [("a b", 1), ("a b", 1)]}
 
 def squash(x, gain=1.0):
-    return F.leaky_relu(x, SLOPE) * gain
+    return (lambda: F.leaky_relu(x, SLOPE) * gain)()
 
 class Pooled(nn.Module):
     def forward(self, x):
@@ -57,8 +57,8 @@ class Brighter:
     def __call__(self, images):
         return images.float() / 255 * self.by ** self.times
 
-def dim(images, by, *, plus=0.0):
-    return images * by + plus
+def dim(images, by, *, plus=0.0, minus=0.0):
+    return images * by + plus - minus
 
 class Halved(torch.optim.SGD):
     def step(self):
@@ -73,7 +73,7 @@ network.scale = 1.0
 network.head.register_forward_hook(lambda module, inputs, output: output + 0.0)
 network.head.weight.register_hook(lambda gradient: gradient * 1.0)
 OPTIONS = {
-    "augment": (lambda by: lambda images: functools.partial(dim, plus=0.1)(Brighter(0.9)(images), by))(0.8),
+    "augment": (lambda *by: lambda images: functools.partial(dim, plus=0.1)(by[0](images), by[1]))(Brighter(0.9), 0.8),
     "optimizer": lambda model: Halved(model.parameters(), lr=0.1),
 }
 """
@@ -89,7 +89,9 @@ EDITS = {
     "* self.by ** self.times": "+ self.by ** self.times",
     "Brighter(0.9)": "Brighter(0.8)",
     "plus=0.1": "plus=0.2",
-    "(0.8),": "(0.7),",  # what a lambda closes over
+    "0.8),": "0.7),",  # what a lambda closes over
+    "gain=1.0": "gain=2.0",
+    "minus=0.0": "minus=0.1",
     "images * by": "images + by",  # a function that a partial calls
     "grad *= 0.5": "grad *= 0.25",
 }
@@ -123,7 +125,7 @@ def test_edited_code_trains_from_nothing_and_the_same_in_other_words_goes_on(mak
     "how",
     [
         "import bright\nbrighten = lambda images: bright.brighter(images)",
-        "def brighten(images):\n    from bright import brighter\n    return brighter(images)",
+        "def brighten(images):\n    from bright import __doc__, brighter\n    return brighter(images)",
         "import bright\nNAME = 'brighter'\nbrighten = lambda images: getattr(bright, NAME)(images)",
     ],
 )
@@ -143,9 +145,7 @@ def test_a_module_of_ones_own_counts_by_what_it_does(make_images, cpu, tmp_path,
 @pytest.mark.parametrize(
     "change",
     [
-        lambda patch: patch.setattr(
-            nn.Linear, "forward", lambda self, x: x[:, :4].tanh() * self.weight.sum() + self.bias
-        ),
+        lambda patch: patch.setattr(nn.Linear, "forward", lambda self, x: F.linear(x, self.weight.tanh(), self.bias)),
         lambda patch: patch.setattr(F, "leaky_relu", lambda x, slope: x.tanh()),
         lambda patch: nn.modules.module.register_module_forward_hook(lambda module, inputs, output: output * 2),
     ],
