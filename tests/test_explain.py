@@ -24,13 +24,22 @@ def resnet():
 
 @pytest.fixture
 def sequence(resnet):
-    """The same layers as a sequence, those up to layer4 in a sequence of their own; in train mode and partly frozen."""
+    """The same layers as a sequence, those up to layer4 in a sequence of their own; in train mode and partly frozen.
+
+    Fails a test that leaves it otherwise.
+    """
     layers = OrderedDict(copy.deepcopy(resnet).named_children())
     head = {"average": layers.pop("avgpool"), "flatten": nn.Flatten(), "fc": layers.pop("fc")}
     network = nn.Sequential(OrderedDict(body=nn.Sequential(layers), **head)).train()
     network.body.layer1.requires_grad_(False)
     network.body.layer1.eval()
-    return network
+    before = copy.deepcopy(network)
+    yield network
+    torch.testing.assert_close(network.state_dict(), before.state_dict(), rtol=0, atol=0)
+    for module, same in zip(network.modules(), before.modules(), strict=True):
+        assert module.training == same.training and not module._forward_hooks
+    for parameter, same in zip(network.parameters(), before.parameters(), strict=True):
+        assert parameter.requires_grad == same.requires_grad and parameter.grad is None
 
 
 @pytest.fixture
@@ -38,20 +47,6 @@ def images():
     return torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture
-def untouched(sequence):
-    """Fails a test that leaves another network behind than it found."""
-    before, modes = copy.deepcopy(sequence.state_dict()), [module.training for module in sequence.modules()]
-    gradients = [parameter.requires_grad for parameter in sequence.parameters()]
-    yield
-    torch.testing.assert_close(sequence.state_dict(), before, rtol=0, atol=0)
-    assert [module.training for module in sequence.modules()] == modes
-    assert [parameter.requires_grad for parameter in sequence.parameters()] == gradients
-    assert all(parameter.grad is None for parameter in sequence.parameters())
-    assert not any(module._forward_hooks for module in sequence.modules())
-
-
-@pytest.mark.usefixtures("untouched")
 def test_activations_are_those_of_torchvisions_feature_extractor(resnet, sequence, images):
     names = {"body.relu": "relu", "body.layer3": "layer3", "body.layer1.1": "layer1.1", "fc": "fc"}
     expected = create_feature_extractor(resnet, {name: name for name in names.values()})(images)
@@ -89,7 +84,6 @@ def reference(network, layer, images, classes):
     return torch.stack(maps)
 
 
-@pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("classes", [torch.tensor([0, 6, 3, 3]), None])
 def test_grad_cam_inside_a_resnet_is_that_of_another_implementation_also_where_it_is_frozen(
     resnet, sequence, images, classes

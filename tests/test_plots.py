@@ -97,10 +97,6 @@ def closed_figures():
     plt.close("all")
 
 
-def figure_of(drawn):
-    return np.ravel(drawn)[0].figure
-
-
 def texts(ax):
     return [text.get_text() for text in ax.texts]
 
@@ -142,7 +138,7 @@ def test_a_figure_fits_a_page_can_be_read_says_what_it_shows_and_touches_nothing
     torch.rand(1)  # before which its generator has another state
     before = state() if name in DRAWINGS else None
     drawn = np.ravel((DRAWINGS | CROWDED)[name]())
-    figure = figure_of(drawn)
+    figure = plt.gcf()
     figure.savefig(io.BytesIO(), format="svg")
     assert plt.get_fignums() == [figure.number] and before in (None, state())
     assert figure.get_tightbbox().width <= 6.3 and figure.get_tightbbox().height <= 9.5
@@ -224,7 +220,7 @@ def test_panels_share_what_is_alike_and_none_is_empty():
     axes = plots.panels(names, pair=True)
     for i, pair in enumerate(axes):
         plots.learning_curves(history(5 + i), axes=pair)
-    figure = figure_of(axes)
+    figure = plt.gcf()
     figure.draw_without_rendering()
     assert figure.axes == [*axes[:3, 0], *axes[:3, 1], *axes[3:, 0], *axes[3:, 1]]
     assert [" ".join(ax.get_title().split()) for ax in axes[:, 0]] == names
@@ -237,7 +233,7 @@ def test_panels_share_what_is_alike_and_none_is_empty():
     matrices = plots.panels(["one", "two"])
     for ax in matrices:
         plots.confusion(np.eye(100) + 1, range(100), ax=ax)
-    assert len(figure_of(matrices).axes) == 3  # one colour bar
+    assert len(plt.gcf().axes) == 3  # one colour bar
 
 
 def test_a_split_looks_alike_in_both_panels_and_in_their_legend_also_where_another_was_not_measured():
@@ -279,10 +275,10 @@ def test_seeds_become_a_mean_and_a_band_of_one_standard_deviation():
 
 def test_lines_are_named_in_a_legend_beside_the_curves_as_they_are_written_and_told_apart():
     ax = plots.compare_curves({f"_run ${i}$": history(6 - i % 2, shift=i / 10) for i in range(14)})
-    figure_of(ax).draw_without_rendering()
+    plt.gcf().draw_without_rendering()
     assert named(ax.get_legend()) == [f"_run ${i}$" for i in range(14)]
     box = ax.get_legend().get_window_extent()
-    assert ax.bbox.x1 < box.x0 and box.x1 <= figure_of(ax).bbox.x1
+    assert ax.bbox.x1 < box.x0 and box.x1 <= plt.gcf().bbox.x1
     looks = [(line.get_color(), str(line._dash_pattern)) for line in ax.lines]
     assert len(set(looks)) == 14
     assert all(len(set(part)) == 5 for part in zip(*looks[:5], strict=True))  # few differ in colour and in style
@@ -292,7 +288,7 @@ def test_lines_are_named_in_a_legend_beside_the_curves_as_they_are_written_and_t
 def test_means_and_deviations_are_as_long_as_the_numbers_say(draw, kind):
     means = METHODS.rename(index={"method 3": "layer1 + layer2 + layer3 + layer4 + layer5, and the head, too"})
     ax = draw(means, means * 0 + 0.1, ylabel="$accuracy$")
-    figure_of(ax).draw_without_rendering()
+    plt.gcf().draw_without_rendering()
     heights = [bar.get_height() for bar in ax.patches] or [
         lines_of(ax)[column].get_ydata(orig=False) for column in means
     ]
@@ -311,7 +307,7 @@ def test_means_and_deviations_are_as_long_as_the_numbers_say(draw, kind):
 
 def test_numbers_stand_over_bars_and_their_whiskers_with_the_same_decimals():
     ax = plots.bars_with_error(SIX, SIX * 0 + 0.02)
-    figure_of(ax).draw_without_rendering()
+    plt.gcf().draw_without_rendering()
     assert sorted(texts(ax)) == sorted(f"{100 * value:.1f}" for value in SIX.to_numpy().ravel())
     tops = {round(segment[0, 0], 6): segment[:, 1].max() for segment in whiskers(ax)}
     for text in ax.texts:
@@ -349,7 +345,7 @@ def test_confusion_shows_row_percentages_and_their_numbers():
 )
 def test_confusion_of_many_classes_stays_readable(size, text, names):
     ax = plots.confusion(np.eye(size, dtype=int), [f"class ${i}$" for i in range(size)])
-    figure_of(ax).draw_without_rendering()
+    plt.gcf().draw_without_rendering()
     labels = [label.get_text() for label in ax.get_yticklabels() if label.get_text()]
     assert texts(ax) == (size * [text] if text else [])
     assert (labels[0] == "class $0$") == names == (len(labels) == size)

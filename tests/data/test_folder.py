@@ -109,14 +109,6 @@ def test_links_that_lead_somewhere_are_followed(pets: Path, tmp_path: Path) -> N
 # What is kept
 
 
-@pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of files that were decoded."""
-    names, decode = [], folder.decode
-    monkeypatch.setattr(folder, "decode", lambda path, **how: (names.append(path.name), decode(path, **how))[1])
-    return names
-
-
 def touch(path: Path) -> None:
     write(path.parent, {path.name: 99})
     os.utime(path, ns=(1, 1))
@@ -134,9 +126,10 @@ def touch(path: Path) -> None:
         (lambda pets, kept: kept.write_bytes(kept.read_bytes().replace(b"}", b"(", 1)), [0, 10, 20]),
     ],
 )
-def test_only_what_changed_or_was_damaged_is_decoded_again(pets, tmp_path, decoded, alter, expected) -> None:
+def test_only_what_changed_or_was_damaged_is_decoded_again(pets, tmp_path, monkeypatch, alter, expected) -> None:
     """And what is written into the images is not kept, and those of another size are."""
-    cache = tmp_path / "cache"
+    cache, decode, decoded = tmp_path / "cache", folder.decode, []
+    monkeypatch.setattr(folder, "decode", lambda path, **how: decoded.append(path) or decode(path, **how))
     read(pets, cache=cache)["train"].images.fill_(7)
     (kept,) = cache.iterdir()
     assert read(pets, image_size=6, cache=cache)["train"].images.shape[-1] == 6

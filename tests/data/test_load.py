@@ -3,7 +3,6 @@
 import gzip
 import pickle
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -248,15 +247,6 @@ def test_images_are_resized_as_pillow_does_with_the_interpolation_asked_for(tmp_
     assert (resized.int() - image.int()).abs().max() <= 1
 
 
-# Images that are there more than once
-
-
-@pytest.fixture
-def pets(folder, tmp_path: Path) -> Path:
-    folder({split: {"cat": count, "dog": count} for split, count in (("train", 5), ("val", 2), ("test", 3))})
-    return tmp_path / "mine"
-
-
 @pytest.mark.parametrize(
     ("copied", "to", "said"),
     [
@@ -268,12 +258,14 @@ def pets(folder, tmp_path: Path) -> Path:
         ("train/cat", "test/cat", "5 of 11 test images are among the training images"),
     ],
 )
-def test_a_copy_is_found(pets: Path, copied: str, to: str, said: str) -> None:
+def test_a_copy_is_found(folder, tmp_path, copied, to, said):
+    load = folder({split: {"cat": count, "dog": count} for split, count in (("train", 5), ("val", 2), ("test", 3))})
+    pets = tmp_path / "mine"
     if (pets / copied).is_dir():
         shutil.copytree(pets / copied, pets / to, dirs_exist_ok=True)
     elif copied != to:
         shutil.copy(pets / copied, pets / to)
-    splits = data.load("folder:mine", own="cifar10", root=pets.parent)
+    splits = load()
     assert {part.source.duplicates for part in splits.all} == {said}
     assert splits.source.warning.startswith(f"DUPLICATES in images in mine: {said}. " if said else "")
     assert said in splits.counts and splits.counts in repr(splits) and splits.source.warning in repr(splits)

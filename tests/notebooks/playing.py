@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from sklearn import metrics
 from torch import nn
 
 import helpers
@@ -46,6 +47,20 @@ def play(name: str, checkpoints: Path | None = None, **parameters: Any) -> dict[
                 names.update(profile | parameters)
     numbers = {n["name"]: n["value"] for content in recorded.values() for n in content.get("numbers", [])}
     return names | {"fits": fits, "recorded": recorded, "shown": numbers}
+
+
+def table(space: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The rows of a table that a notebook recorded."""
+    content = space["recorded"][name]
+    return [dict(zip(content["names"], row, strict=True)) for row in content["values"]]
+
+
+def scores(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    """Accuracy, and scikit-learn's means over the classes there are."""
+    truth, guesses = labels.numpy(), logits.argmax(dim=1).numpy()
+    options = {"labels": np.unique(truth), "average": "macro", "zero_division": 0}
+    means = metrics.precision_recall_fscore_support(truth, guesses, **options)
+    return dict(zip(("precision", "recall", "f1"), means, strict=False)) | {"test": (truth == guesses).mean()}
 
 
 def answers(network: nn.Module, images: torch.Tensor) -> torch.Tensor:

@@ -4,23 +4,18 @@ recomputed by code of its own."""
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch.nn import functional as F
 
-from tests.notebooks.playing import answers, assert_disjoint, hits, play
+from helpers import evaluate
+from tests.notebooks.playing import answers, assert_disjoint, hits, play, table
 
 pytestmark = pytest.mark.slow
 
 STRATEGIES, DEPTHS = "03_resnet_strategies", "04_freezing_depth"
-
-
-def table(space, name):
-    content = space["recorded"][name]
-    return [dict(zip(content["names"], row, strict=True)) for row in content["values"]]
 
 
 def check_splits(space):
@@ -76,7 +71,7 @@ def test_03_trains_chooses_and_records_what_it_says():
                 assert f"{key}_{column}" not in space["shown"]
     check_svm(space)
     right = space["hits"]
-    check_comparisons(table(space, "comparisons"), [(right["fine-tuning"], right[name]) for name in space["rivals"]])
+    check_comparisons(space, [(right["fine-tuning"], right[name]) for name in space["rivals"]])
 
 
 def check_svm(space):
@@ -92,18 +87,12 @@ def check_svm(space):
         assert space["shown"][name] == pytest.approx(accuracy)
 
 
-def check_comparisons(rows, pairs):
-    """Unless both have several runs: Student's interval over the images, for all comparisons together."""
-    assert len(rows) == len(pairs)
-    for row, (first, other) in zip(rows, pairs, strict=True):
-        difference = np.mean(first, axis=0) - np.mean(other, axis=0)
-        assert row["difference"] == pytest.approx(difference.mean())
-        assert row["verdict"] == ("ahead" if row["low"] > 0 else "behind" if row["high"] < 0 else "too close to tell")
-        error = stats.t.ppf(1 - 0.025 / len(pairs), len(difference) - 1) * stats.sem(difference)
-        if len(first) == len(other) > 1:
-            assert row["interval over"] == "runs and images" and row["high"] >= difference.mean() + error
-        else:
-            assert row["interval over"] == "images" and row["high"] == pytest.approx(difference.mean() + error)
+def check_comparisons(space, pairs):
+    """As `evaluate.compare` has it, for all comparisons together."""
+    for row, pair in zip(table(space, "comparisons"), pairs, strict=True):
+        found = evaluate.compare(*pair, comparisons=len(pairs))
+        assert (row["difference"], row["low"], row["high"]) == (found.difference, found.low, found.high)
+        assert (row["interval over"], row["verdict"]) == (found.sampled, found.verdict)
 
 
 def test_04_trains_chooses_and_records_what_it_says():
@@ -136,7 +125,7 @@ def test_04_trains_chooses_and_records_what_it_says():
     ties = [depth for depth, values in validated.items() if np.mean(values) == pytest.approx(highest)]
     assert space["tied"] == ties and space["chosen"] == ties[0], "of equal ones the smallest depth"
     right, head = space["hits"], space["head"]
-    check_comparisons(table(space, "comparisons"), [(right[name], right[head]) for name in space["named"]])
+    check_comparisons(space, [(right[name], right[head]) for name in space["named"]])
     for key, name in {"frozen": depths[0], "unfrozen": depths[1], "sgd": "SGD", "vgg16": "other"}.items():
         losses = [results[name, seed].history["train_loss"].iloc[1] for seed in space["RUNS"][name]]
         assert length == 2 and space["shown"][f"{key}_loss_2_of_2"] == pytest.approx(np.mean(losses))

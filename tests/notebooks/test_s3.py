@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn import metrics
 
-from tests.notebooks.playing import assert_disjoint, hits, pixels, play
+from tests.notebooks.playing import assert_disjoint, hits, pixels, play, scores, table
 
 pytestmark = pytest.mark.slow
 
@@ -22,17 +22,11 @@ def spaces(tmp_path_factory):
     shutil.rmtree(checkpoints)
 
 
-def macro(logits, labels):
-    truth, guess = labels.numpy(), logits.argmax(1).numpy()
-    scores = metrics.precision_recall_fscore_support(truth, guess, average="macro", zero_division=0)
-    return dict(zip(("precision", "recall", "f1"), scores, strict=False)) | {"test": (truth == guess).mean()}
-
-
 def expected(stem, space, name, labels):
     """Numbers of a network, from the logits, labels and history of its runs."""
     rows = []
     for seed in space["SEEDS"]:
-        row, history = macro(space["logits"][name, seed], labels), space["results"][name, seed].history
+        row, history = scores(space["logits"][name, seed], labels), space["results"][name, seed].history
         for metric, column in (("train", "train_accuracy"), ("val", "val_accuracy")):
             row |= {metric: history[column].iloc[-1], f"{metric}_loss": history[f"{metric}_loss"].iloc[-1]}
         rows.append(row | {"best_val": history["val_accuracy"].max()})
@@ -61,8 +55,7 @@ def test_recorded_numbers_are_those_of_the_logits_and_histories(spaces):
 def test_a_change_is_measured_on_the_same_test_images(spaces):
     space, _ = spaces
     right = {name: hits(network, space["images"].test).mean() for (name, _), network in space["changed"].items()}
-    table = space["recorded"]["ablation"]
-    rows = [dict(zip(table["names"], row, strict=True)) for row in table["values"]]
+    rows = table(space, "ablation")
     assert len(rows) == 7
     for row in rows:
         name, against = space["PAIRS"][row["change"]]

@@ -1,14 +1,14 @@
-"""05 and 06 at smoke: what they record is computed anew without helpers."""
+"""05 and 06 at smoke: what they record is computed anew."""
 
 import re
 
 import numpy as np
 import pytest
 import torch
-from sklearn import metrics
 
 from helpers import record
-from tests.notebooks.playing import answers, assert_disjoint, play
+from helpers.data import lower_resolution
+from tests.notebooks.playing import answers, assert_disjoint, hits, play, scores
 
 pytestmark = pytest.mark.slow
 
@@ -21,17 +21,6 @@ def resolution():
 @pytest.fixture(scope="module")
 def fashion():
     return play("06_fashion_mnist", DATASET="fashion_mnist_subset", TEST_PER_CLASS=10)
-
-
-def shares(logits, labels):
-    """Accuracy, and macro precision and F1 over the classes there are."""
-    guesses, truth = logits.argmax(dim=1).tolist(), labels.tolist()
-    options = {"labels": sorted(set(truth)), "average": "macro", "zero_division": 0}
-    return {
-        "": sum(a == b for a, b in zip(guesses, truth, strict=True)) / len(truth),
-        "_precision": metrics.precision_score(truth, guesses, **options),
-        "_f1": metrics.f1_score(truth, guesses, **options),
-    }
 
 
 def test_no_image_is_in_two_splits(resolution, fashion):
@@ -55,9 +44,7 @@ def test_05_trains_each_network_on_its_own_resolution_as_the_text_says(resolutio
     assert len(resolution["fits"]) == len(resolution["RESOLUTIONS"]) * len(resolution["SEEDS"])
     for (_, splits, options, _), (size, _) in zip(resolution["fits"], resolution["networks"], strict=True):
         for part, of_all in zip(splits, (resolution["images"].train, resolution["images"].val), strict=True):
-            small = torch.nn.functional.interpolate(of_all.images.float(), size=size, mode="bilinear", antialias=True)
-            back = torch.nn.functional.interpolate(small.round(), size=of_all.images.shape[-1], mode="bilinear")
-            assert (part.images.float() - back).abs().mean() < 1.5
+            assert torch.equal(part.images, lower_resolution(of_all, size).images)
             assert torch.equal(part.labels, of_all.labels)
         assert options["optimizer"] == "sgd" and options["momentum"] == 0.9 and "augment" not in options
 
@@ -66,9 +53,9 @@ def test_05_records_what_its_logits_give(resolution):
     names, truth, numbers = resolution, resolution["images"].test.labels, dict(resolution["shown"])
     for test, sizes in (("TOTV", (32, 16, 8)), ("TVTV", (16, 8))):
         for size in sizes:
-            over_seeds = [shares(names["logits"][test, size, seed], truth) for seed in names["SEEDS"]]
-            for ending in over_seeds[0]:
-                mean = np.mean([each[ending] for each in over_seeds])
+            over_seeds = [scores(names["logits"][test, size, seed], truth) for seed in names["SEEDS"]]
+            for ending, score in {"": "test", "_precision": "precision", "_f1": "f1"}.items():
+                mean = np.mean([each[score] for each in over_seeds])
                 assert numbers.pop(f"{test.lower()}_{size}{ending}") == pytest.approx(mean)
     assert not numbers
     for test in ("TOTV", "TVTV"):
@@ -83,10 +70,8 @@ def test_05_records_what_its_logits_give(resolution):
 def test_05_measures_its_training_images_with_nothing_dropped(resolution):
     for size, known in zip(resolution["RESOLUTIONS"], resolution["undropped"]["train"], strict=True):
         split = resolution["lowered"][size].train
-        right = (
-            answers(resolution["networks"][size, resolution["SEEDS"][0]], split.images).argmax(dim=1) == split.labels
-        )
-        assert known == pytest.approx(right.float().mean().item(), abs=1.01 / len(split))
+        right = hits(resolution["networks"][size, resolution["SEEDS"][0]], split).mean()
+        assert known == pytest.approx(right, abs=1.01 / len(split))
 
 
 def test_06_chooses_rates_on_validation_and_records_what_its_logits_give(fashion):
@@ -104,14 +89,14 @@ def test_06_chooses_rates_on_validation_and_records_what_its_logits_give(fashion
             network = names["runs"][name, seed][0] if kind == "all_logits" else names["tuned"][name, seed]
             torch.testing.assert_close(logits, answers(network, names["images"].test.images), rtol=1e-2, atol=1e-2)
             key = re.sub("[ ,]+", "_", name.lower()) + ending
-            assert names["shown"][key] == pytest.approx(shares(logits, truth)[""])
+            assert names["shown"][key] == pytest.approx(scores(logits, truth)["test"])
     for row in names["recorded"]["comparisons"]["values"]:
         kind = "all_logits" if "both" in row[0] else "tuned_logits"
         arcs = re.findall(r"Arc\d", row[0])
         one, other = ("Adam", "SGD") if row[0].startswith("Adam") else arcs
         way = arcs[0] if len(arcs) == 1 else re.search("SGD|Adam", row[0])[0]
         pair = [f"{way} {end}" if len(arcs) == 1 else f"{end} {way}" for end in (one, other)]
-        accuracies = [shares(names[kind][name, 0], truth)[""] for name in pair]
+        accuracies = [scores(names[kind][name, 0], truth)["test"] for name in pair]
         assert row[1] == pytest.approx(accuracies[0] - accuracies[1])
 
 
