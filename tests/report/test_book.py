@@ -95,7 +95,9 @@ def test_a_failed_notebook_is_named_as_failed_with_its_error():
 def test_the_full_edition_lists_figures_and_tables_with_their_pages_and_has_what_the_other_leaves_out():
     figures = [figure(i, name=f"f{i}", caption=f"Caption {i} of it.") for i in (1, 2)]
     cells = [Code("other = 1", 1), Code("key = 1", 2, tags=("key",)), Markdown("Only there.", tags=("detail",))]
-    documents = [make_document(Markdown("## Part"), *figures), make_document(table(2, 2), *cells)]
+    text = Markdown(LOREM)  # so much that the second figure floats from the page where it was recorded
+    parts = [Markdown("## Part"), figures[0], text, figures[1], text, text]
+    documents = [make_document(*parts), make_document(table(2, 2), *cells)]
     reader = bound(*documents, edition="full")
     lines = re.findall(r"^((?:Figure|Table) \d\.\d\.) .* (\d+)$", page_with(reader, "Contents"), re.MULTILINE)
     assert [name for name, _ in lines] == ["Figure 1.1.", "Figure 1.2.", "Table 2.1."]
