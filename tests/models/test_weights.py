@@ -68,14 +68,6 @@ def test_of_links_that_lead_nowhere_none_is_passed_over(root) -> None:
         find("resnet34", root=root)
 
 
-def test_finding_a_package_does_not_import_it(tmp_path, root, monkeypatch) -> None:
-    lite = PACKAGED[LITE]
-    file = save({"more": torch.zeros(1)}, tmp_path / "site" / lite.file)
-    (file.parents[1] / "__init__.py").write_text("raise SystemExit('imported')")
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    assert find(LITE, root=root).path == file
-
-
 # What is loaded
 
 

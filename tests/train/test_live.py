@@ -10,9 +10,8 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from helpers import reprs, train
+from helpers import models, reprs, train
 from helpers.report import cli, document
 from helpers.train import result as live
 from tests.command import printed, write_notebook
@@ -26,19 +25,14 @@ def shown(monkeypatch):
         monkeypatch.setattr(module, "in_front_end", lambda: True)
     monkeypatch.setattr(live, "time", SimpleNamespace(perf_counter=itertools.count(0, 1000).__next__))
     monkeypatch.setattr("IPython.core.interactiveshell.InteractiveShell.initialized", lambda: True)
-    monkeypatch.setattr(
-        "IPython.core.display_functions.publish_display_data", lambda **message: published.append(message)
-    )
+    publish = "IPython.core.display_functions.publish_display_data"
+    monkeypatch.setattr(publish, lambda **message: published.append(message))
     return published
 
 
 def fit(make_images, cpu):
     """A short training: its history and its weights, in bits."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = nn.Sequential(nn.Flatten(), nn.Linear(48, 4)).double()
-    images = make_images(8, size=4)
-    images = type(images)(images.images.double(), images.labels, images.class_names, "train", images.source)
+    images, network = make_images(8), models.cnn_on_a(4, image_size=8, width=4)
     result = train.fit(network, images, images, epochs=3, batch_size=8, compute=cpu)
     return result.history, [value.tolist() for value in network.state_dict().values()]
 
@@ -47,9 +41,7 @@ def test_a_front_end_sees_the_curves_of_finished_epochs_and_in_the_end_the_resul
     with plt.rc_context({"svg.hashsalt": "one"}):
         history, _ = fit(make_images, cpu)
         expected = [live.picture(history[:epochs]) for epochs in (1, 2)]
-    assert [message["data"] for message in shown if message["data"].get("text/html") in expected] == [
-        {"text/html": page} for page in expected
-    ]
+    assert [page for message in shown if (page := message["data"].get("text/html")) in expected] == expected
     bars = [message["data"]["text/plain"] for message in shown if "training: epoch" in str(message["data"])]
     assert "epoch 1/3" in bars[0] and "epoch 3/3" in bars[-1]
 

@@ -1,5 +1,6 @@
 """What a network in use costs."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import torch
@@ -20,5 +21,5 @@ def test_the_rate_is_images_over_the_median_time_of_the_passes_after_the_first(m
     monkeypatch.setattr("helpers.train.use.time", SimpleNamespace(perf_counter=lambda: next(clock)))
     images = make_images(5)
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 4))
-    floats = type(images)(images.images.float(), images.labels, images.class_names, "test", images.source)
+    floats = replace(images, images=images.images.float())
     assert train.inference_rate(network, floats, compute=cpu) == len(images) / 2.0
