@@ -21,14 +21,15 @@ def md5(content: bytes) -> str:
     return hashlib.md5(content).hexdigest()
 
 
-def write(root: Path, files: Iterable[str] | dict[str, int], size: int = 4) -> Path:
-    """Plain grey images by relative path, of this brightness; other files as text, and folders ("train/")."""
+def write(root: Path, files: Iterable[str] | dict[str, int | tuple]) -> Path:
+    """Plain images by relative path, of this brightness or colour; other files as text, and folders ("train/")."""
     root.mkdir(parents=True, exist_ok=True)
     for name in files:
         path = root / name
         (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == ".png":
-            Image.new("L", (size, size), files[name] if isinstance(files, dict) else 0).save(path)
+            colour = files[name] if isinstance(files, dict) else 0
+            Image.new("RGB" if isinstance(colour, tuple) else "L", (4, 4), colour).save(path)
         elif not name.endswith("/"):
             path.write_text("text")
     return root
