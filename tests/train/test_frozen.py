@@ -5,6 +5,7 @@ from collections import OrderedDict
 import pandas as pd
 import pytest
 import torch
+from timm.models._efficientnet_blocks import InvertedResidual
 from torch import nn
 
 from helpers import models, storage, train
@@ -36,19 +37,6 @@ def fit(make_images, cpu):
     return fitted
 
 
-class Residual(nn.Module):
-    """A block that cannot be cut, with a dropout inside, as EfficientNet's have."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        self.bn = nn.BatchNorm2d(channels)
-        self.dropout = nn.Dropout(0.5)
-
-    def forward(self, images):
-        return images + self.dropout(self.bn(self.conv(images)).relu())
-
-
 class Twice(nn.Sequential):
     """Does not do what its layers one after the other would do."""
 
@@ -78,7 +66,8 @@ class Doubling(nn.Linear):
 def nested(trained: str) -> nn.Sequential:
     """Only one part trains."""
     with models.seeded(3):
-        stage = nn.Sequential(Residual(8), Residual(8), Residual(8))
+        # Blocks that cannot be cut, with BatchNorm and a dropout inside.
+        stage = nn.Sequential(*(InvertedResidual(8, 8, drop_path_rate=0.5) for _ in range(3)))
         layers = OrderedDict(normalize=models.Normalize([0.5] * 3, [0.25] * 3), conv1=nn.Conv2d(3, 8, 3), stage=stage)
         layers |= OrderedDict(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc1=nn.Linear(8, 4))
     network = nn.Sequential(layers).requires_grad_(False)
