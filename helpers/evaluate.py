@@ -291,7 +291,9 @@ class Overfitting(NamedTuple):
             more, infinite where the lowest is 0, NaN where only one epoch has a finite loss. Going on did harm, or
             mistakes grew more confident, or the training is unsteady.
         gap_error, rise_error: standard errors over the validation images, of their accuracy, and of their loss as a
-            share of the lowest.
+            share of the lowest. That of the accuracy is as if two images more were recognised and two more were not
+            (Agresti and Coull, "Approximate is better than 'exact' for interval estimation of binomial proportions",
+            The American Statistician 52, 1998): it is not 0 where all of a few images are recognised.
     """
 
     train_accuracy: float
@@ -335,12 +337,13 @@ def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Arr
     rise = 0.0 if last == lowest else (last - lowest) / lowest if lowest > 0 else math.inf
     loss_error = float(each.std(ddof=1)) / math.sqrt(len(each))
     validated = float(_curve(history, "val_accuracy").iloc[-1])
+    centre = (validated * len(each) + 2) / (len(each) + 4)
     return Overfitting(
         train_accuracy=train_accuracy,
         val_accuracy=validated,
         gap=train_accuracy - validated,
         rise=rise if len(medians) > 1 else math.nan,
-        gap_error=math.sqrt(validated * (1 - validated) / len(each)),
+        gap_error=math.sqrt(centre * (1 - centre) / (len(each) + 4)),
         rise_error=loss_error / lowest if lowest > 0 else math.inf,
     )
 

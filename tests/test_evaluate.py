@@ -209,7 +209,24 @@ def test_the_rise_is_from_the_lowest_median_to_the_last_one(val_loss, lowest, ri
     judged = evaluate.overfitting(frame, train_accuracy=0.9, val_losses=losses)
     assert judged.rise == pytest.approx(rise, nan_ok=True)
     assert (judged.train_accuracy, judged.val_accuracy, judged.gap) == (0.9, 0.75, pytest.approx(0.15))
-    assert (judged.gap_error, judged.rise_error * lowest) == pytest.approx((0.0433, 0.1), rel=0.01)
+    # 75 of 100 are right; of 77 of 104 the error is sqrt(77 * 27 / 104**3).
+    assert (judged.gap_error, judged.rise_error * lowest) == pytest.approx((0.0430, 0.1), rel=0.01)
     # Ten points over the five that count, and two errors are nine; a rise counts from 10 % on, two errors added.
     assert judged.gap_over.verdict == "ahead"
     assert judged.rise_over.verdict == ("ahead" if rise > 0.1 + 0.2 / lowest else "too close to tell")
+
+
+@pytest.mark.parametrize(
+    ("recognised", "error", "verdict"),
+    [
+        (30, 0.0404, "too close to tell"),  # sqrt(32 * 2 / 34**3): two errors are 8.1 points, more than five
+        (25, 0.0693, "too close to tell"),  # sqrt(27 * 7 / 34**3): 11.7 points over the five, and two errors are 13.9
+        (24, 0.0727, "ahead"),  # sqrt(26 * 8 / 34**3): 15 points, and 14.5
+    ],
+)
+def test_the_gap_of_few_images_is_uncertain_even_if_all_are_recognised(recognised, error, verdict):
+    frame = history(val_loss=[1.0], val_accuracy=[recognised / 30])
+    judged = evaluate.overfitting(frame, train_accuracy=1.0, val_losses=np.linspace(0, 1, 30))
+    assert judged.gap == pytest.approx(1 - recognised / 30)
+    assert judged.gap_error == pytest.approx(error, abs=5e-5)
+    assert judged.gap_over.verdict == verdict
