@@ -12,7 +12,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 from helpers.phrases import per_cent_apart
+from helpers.report import document
 
 DOCS = Path(__file__).resolve().parent
 SHOWN = ("Data set", "Images", "Initial weights", "Device", "Precision")
@@ -25,11 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("reports", type=Path, nargs="?", default=DOCS.parent / "reports" / "real")
     parser.add_argument("--to", type=Path, default=DOCS / "results.md", help="the file to write (docs/results.md)")
     options = parser.parse_args(arguments)
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(options.reports.glob("[0-9]*.json"))]
+    paths = sorted(options.reports.glob("[0-9]*.json"))
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     if not found:
         raise SystemExit(f"error: there are no reports in {options.reports}: python -m helpers.report --profile real")
     pieces = [f"# Reported, and found here\n\n{opening(found)}"]
-    options.to.write_text("\n\n".join([*pieces, *map(chapter, found)]) + "\n", encoding="utf-8")
+    executed = [nbformat.read(path.with_suffix(".ipynb"), as_version=4) for path in paths]
+    pieces += map(chapter, found, map(document.read, executed))
+    options.to.write_text("\n\n".join(pieces) + "\n", encoding="utf-8")
 
 
 def opening(found: Sequence[dict[str, Any]]) -> str:
@@ -43,22 +49,22 @@ def opening(found: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def chapter(content: dict[str, Any]) -> str:
-    """One notebook: what it ran on, its numbers beside the reported ones, and the claims."""
+def chapter(content: dict[str, Any], executed: document.Document) -> str:
+    """One notebook: what it ran on, its numbers beside the reported ones, table by table, and the claims."""
     facts = [f"- {label}: {content['provenance'][label]}" for label in SHOWN if label in content["provenance"]]
     sizes = {name: value for name, value in content["parameters"].items() if name.startswith(SIZES)}
     facts.append("- " + ", ".join(f"{name} = {value}" for name, value in sizes.items()))
     pieces = [f"## {content['title']}", "\n".join(facts)]
     if content["error"]:
         return "\n\n".join([*pieces, f"This run failed: {content['error']['message']}"])
-    numbers = content["numbers"].values()
-    rows = [
-        (number["label"], *(number["shown"].get(key, "–") for key in ("reported", "value", "difference")))
-        for number in numbers
-        if number["reported"] is not None
-    ]
-    if rows:
-        pieces.append(table(("", "reported", "here", "difference"), rows))
+    for block in executed.blocks:
+        rows = [
+            (number["label"], *(number["shown"].get(key, "–") for key in ("reported", "value", "difference")))
+            for number in getattr(block, "numbers", [])
+            if number["reported"] is not None
+        ]
+        if rows:  # the caption says how far both are the same quantity
+            pieces += [per_cent_apart(block.caption), table(("", "reported", "here", "difference"), rows)]
     if claims := content["tables"].get("claims"):
         pieces.append(table(claims["columns"], claims["values"]))
     return "\n\n".join(pieces)
