@@ -201,7 +201,8 @@ def test_learning_curves_hold_the_history_of_a_result_and_mark_its_best_and_stop
 
 
 def test_marks_stand_in_their_order_and_a_caption_explains_those_that_are_there():
-    assert plots.marks(plots.learning_curves(history().filter(like="train"))) == ""
+    without = plots.learning_curves(history().filter(like="train"))
+    assert plots.marks(without) == "" and "marked" not in without[0].workbook["frame"]
     few, both = history(3), rising(5, 9)
     axes = plots.panels("ab", pair=True)
     plots.learning_curves(few, axes=axes[0])

@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import sys
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -85,6 +84,7 @@ KERNEL, JUPYTER = {"kernel": object()}, {"JPY_SESSION_NAME": "a.ipynb"}
         (KERNEL, {}, JUPYTER, True),
         (KERNEL, {"__vsc_ipynb_file__": "a.ipynb"}, {}, True),
         (KERNEL, {}, {}, False),
+        ({}, {}, JUPYTER, False),
         (None, {}, {**JUPYTER, "WORKBOOK_LIVE": "1"}, False),
         (KERNEL, {}, {"WORKBOOK_LIVE": "1"}, True),
         (KERNEL, {"__vsc_ipynb_file__": "a.ipynb"}, {**JUPYTER, "WORKBOOK_LIVE": "0"}, False),
@@ -92,12 +92,9 @@ KERNEL, JUPYTER = {"kernel": object()}, {"JPY_SESSION_NAME": "a.ipynb"}
 )
 def test_only_a_kernel_that_a_front_end_started_counts(monkeypatch, shell, names, variables, looks_on):
     """And neither IPython in a terminal nor a script."""
-    for name in ("JPY_SESSION_NAME", "COLAB_RELEASE_TAG", "WORKBOOK_LIVE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("os.environ", variables)
     running = None if shell is None else SimpleNamespace(user_ns=names, **shell)
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: running))
+    monkeypatch.setattr(reprs, "shell", lambda: running)
     assert reprs.in_front_end() is looks_on
 
 
