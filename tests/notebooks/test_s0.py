@@ -21,12 +21,13 @@ def checkpoints(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(checkpoints):
-    return play(FIRST, checkpoints)
+    return play(FIRST, checkpoints, BATCH_SIZE=8)
 
 
 @pytest.fixture(scope="module")
 def second(checkpoints, first):
-    return play(SECOND, checkpoints, SEEDS_A=[0, 1])  # the second run has a network on A of its own
+    # The second run has a network on A of its own; B has several batches, the last of them short.
+    return play(SECOND, checkpoints, SEEDS_A=[0, 1], BATCH_SIZE=8)
 
 
 def plain_accuracy(network, split, classes) -> float:
@@ -94,6 +95,9 @@ def test_02_trains_on_b_alone_what_each_method_lets_go_of(second):
     for count, learned in second["few"].items():
         (part,) = {id(o["train"]): o["train"] for _, _, o, _ in on_b if len(o["train"]) == 2 * count}.values()
         assert part.labels.bincount()[border:].tolist() == [count] * (second["num_classes"] - border)
+        epochs = {o["epochs"] for _, _, o, _ in on_b if o["train"] is part}
+        batches = [len(split.labels.split(second["BATCH_SIZE"])) for split in (second["b"].train, part)]
+        assert [epoch * batches[1] for epoch in epochs] == [second["EPOCHS"] * batches[0]], "as many steps as with all"
         for (method, _, _), (network, *_) in learned.items():
             accuracy = second["few_hits"][method, count][second["inside"]["B"]].mean()
             assert accuracy == pytest.approx(plain_accuracy(network, images.test, groups["b"]))

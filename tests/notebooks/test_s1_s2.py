@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch.nn import functional as F
 
-from helpers import evaluate
+from helpers import evaluate, models
 from tests.notebooks.playing import answers, assert_disjoint, hits, play, table
 
 pytestmark = pytest.mark.slow
@@ -72,6 +72,10 @@ def test_03_trains_chooses_and_records_what_it_says():
     check_svm(space)
     right = space["hits"]
     check_comparisons(space, [(right["fine-tuning"], right[name]) for name in space["rivals"]])
+    for name, key in (("fine-tuning", "tuned"), ("extraction", "head")):
+        network = space["networks"][name, space["RUNS"][name][0]]
+        found = [space["after"][key], space["after"][f"{key}_val"]]
+        assert found == pytest.approx([hits(network, split).mean() for split in (images.train, images.val)])
 
 
 def check_svm(space):
@@ -144,9 +148,14 @@ def test_04_trains_chooses_and_records_what_it_says():
     linear = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-1, 5, 7)))
     linear.fit(features[0], images.train.labels.numpy())
     assert space["probes"].iloc[-1, 0] == pytest.approx(linear.score(features[1], images.val.labels.numpy()))
+    # So they are where the last stage ends with a BatchNorm and a ReLU behind the convolution that names it.
+    mobile = models.backbone("mobilenet_v2", weights="random").body
+    *_, (name, given) = space["probe_inputs"](mobile, images.val).items()
+    assert name == "conv_head" and given == pytest.approx(answers(mobile, images.val.images).numpy(), abs=1e-5)
 
     network, inputs = space["plain"].train(), images.train.images[:16].float() / 255
     weights = [layer.weight for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
     loss = F.cross_entropy(network(inputs), images.train.labels[:16])
-    first, last = (gradient.norm().item() for gradient in torch.autograd.grad(loss, [weights[0], weights[-1]]))
+    gradients = torch.autograd.grad(loss, [weights[0], weights[-1]])
+    first, last = (np.sqrt(np.mean(gradient.numpy() ** 2)) for gradient in gradients)
     assert space["arrives"]["VGG16 with PyTorch's start"] == pytest.approx(first / last, rel=1e-3)
