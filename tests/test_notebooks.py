@@ -134,9 +134,10 @@ def worked_out(name, numbers, tables, drawn):
             error = tables["calibration"].eval("images * abs(confidence - right)").sum()
             yield "The expected calibration error", {"error": 100 * error / tables["calibration"]["images"].sum()}
         case "02":
-            moved = drawn["layers"].query("quantity == '1: everything' and layer.str.startswith('conv')")
+            moved = drawn["layers"].query("quantity == '1: everything'")
             longest = moved.loc[moved["relative change"].idxmax()]
-            yield "Method 1 moves", {"most": longest["layer"], "longest": longest["relative change"]}
+            most, change = longest[["layer", "relative change"]]
+            yield "Of the convolutions and the old rows", {"most": most, "longest": change}
             yield "{change}", {"held": verdicts.count("holds here"), "claims": len(verdicts)}
         case "03":
             yield "- **Losses of", {"nothing": math.log(196), "train_each": 132.2082 / 32}
