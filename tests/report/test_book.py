@@ -10,7 +10,7 @@ from PIL import Image
 from helpers import ROOT
 from helpers.report import book, render
 from helpers.report.cover import Cover, read
-from helpers.report.document import Block, Code, Document, Failure, Markdown, Provenance, Reading
+from helpers.report.document import Block, Code, Document, Failure, Markdown, Output, Provenance, Reading, Table
 from helpers.report.workspace import Settings
 from tests.report.documents import LOREM, document, figure, in_order, pages_of, table
 
@@ -114,6 +114,12 @@ def test_tables_that_the_full_edition_lists_stand_where_they_were_recorded():
         bound(make_document(tables[0], Markdown("Between."), tables[1], Markdown("After.")), edition="full"), "Between."
     )
     assert in_order(page, ["Table 1.1.", "Between.", "Table 1.2.", "After."])
+
+
+def test_the_full_edition_has_figures_of_foreign_html_and_tables_without_columns():
+    foreign = Output("text/html", "<figure><p>Inside.</p><figcaption>Of it.</figcaption></figure>", 1)
+    reader = bound(make_document(foreign, Table("t", "Nothing.", [], [], [], [], 1), figure()), edition="full")
+    assert all(text in "\n".join(pages_of(reader)) for text in ("Inside.", "Nothing.", "Figure 1.1."))
 
 
 # The cover
