@@ -413,9 +413,7 @@ def _fill_pages(compiler: Any, floating: Path) -> None:
     settled: set[str] = set()
     while True:
         floating.write_text(json.dumps(found), encoding="utf-8")
-        noted = json.loads(compiler.query("<placed>", field="value"))
-        # A list of tables, before them, has what their captions note as well: the last place is a table's own.
-        placed = sorted({it["anchor"]: it for it in noted}.values(), key=lambda it: it["at"])
+        placed = sorted(json.loads(compiler.query("<placed>", field="value")), key=lambda it: it["at"])
         stay = {it["anchor"] for it in placed if it["stays"]} - settled
         settled |= stay
         now = {anchor: where for anchor, where in found.items() if anchor not in stay}
