@@ -291,9 +291,7 @@ class Overfitting(NamedTuple):
             more, infinite where the lowest is 0, NaN where only one epoch has a finite loss. Going on did harm, or
             mistakes grew more confident, or the training is unsteady.
         gap_error, rise_error: standard errors over the validation images, of their accuracy, and of their loss as a
-            share of the lowest. That of the accuracy is as if two images more were recognised and two more were not
-            (Agresti and Coull, "Approximate is better than 'exact' for interval estimation of binomial proportions",
-            The American Statistician 52, 1998): it is not 0 where all of a few images are recognised.
+            share of the lowest. That of the accuracy is `accuracy_error`.
     """
 
     train_accuracy: float
@@ -312,6 +310,16 @@ class Overfitting(NamedTuple):
     def rise_over(self) -> "Comparison":
         """The same of the rise and `MAX_RISE`."""
         return _give_or_take(self.rise, 2 * self.rise_error).over(MAX_RISE)
+
+
+def accuracy_error(accuracy: float, num_images: int) -> float:
+    """The standard error of an accuracy, a share (0 to 1), over so many images; not 0 where all are recognised.
+
+    It is as if two images more were recognised and two more were not: Agresti and Coull, "Approximate is better than
+    'exact' for interval estimation of binomial proportions", The American Statistician 52 (1998).
+    """
+    centre = (accuracy * num_images + 2) / (num_images + 4)
+    return math.sqrt(centre * (1 - centre) / (num_images + 4))
 
 
 def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Array) -> Overfitting:
@@ -337,13 +345,12 @@ def overfitting(history: pd.DataFrame, *, train_accuracy: float, val_losses: Arr
     rise = 0.0 if last == lowest else (last - lowest) / lowest if lowest > 0 else math.inf
     loss_error = float(each.std(ddof=1)) / math.sqrt(len(each))
     validated = float(_curve(history, "val_accuracy").iloc[-1])
-    centre = (validated * len(each) + 2) / (len(each) + 4)
     return Overfitting(
         train_accuracy=train_accuracy,
         val_accuracy=validated,
         gap=train_accuracy - validated,
         rise=rise if len(medians) > 1 else math.nan,
-        gap_error=math.sqrt(centre * (1 - centre) / (len(each) + 4)),
+        gap_error=accuracy_error(validated, len(each)),
         rise_error=loss_error / lowest if lowest > 0 else math.inf,
     )
 
