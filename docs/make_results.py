@@ -12,10 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from helpers.phrases import per_cent_apart
 from helpers.report import document
+from helpers.report.workspace import read
 
 DOCS = Path(__file__).resolve().parent
 SHOWN = ("Data set", "Images", "Initial weights", "Device", "Precision")
@@ -33,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not found:
         raise SystemExit(f"error: there are no reports in {options.reports}: python -m helpers.report --profile real")
     pieces = [f"# Reported, and found here\n\n{opening(found)}"]
-    executed = [nbformat.read(path.with_suffix(".ipynb"), as_version=4) for path in paths]
+    executed = [read(path.with_suffix(".ipynb")) for path in paths]
     pieces += map(chapter, found, map(document.read, executed))
     options.to.write_text("\n\n".join(pieces) + "\n", encoding="utf-8")
 

@@ -13,11 +13,8 @@ from tests.benchmarks.scaling import random_images
 
 
 def main(network: str = "tf_efficientnet_lite0", size: int = 64, images: int = 1000, epochs: int = 10) -> None:
-    compute, body, pictures = (
-        train.choose_compute(),
-        models.backbone(network, weights="random"),
-        random_images(images, size),
-    )
+    compute, body = train.choose_compute(), models.backbone(network, weights="random")
+    pictures = random_images(images, size)
     seconds = []
     for augment in (None, lambda batch: batch):
         with_head = body.with_head(pictures.num_classes, seed=0)
