@@ -3,7 +3,7 @@
 from helpers.train.augment import RandomAffine
 from helpers.train.checkpoint import CheckpointWarning
 from helpers.train.compute import Compute, choose_compute
-from helpers.train.fit import Diverged, fit
+from helpers.train.fit import Diverged, fit, num_batches
 from helpers.train.processes import side_by_side
 from helpers.train.result import Result, TrainingStopped
 from helpers.train.use import inference_rate, predict, size_on_disk

@@ -74,6 +74,16 @@ def hash_of(value: object, named: dict[int, str] | None = None) -> str:
     return reader.digest.hexdigest()
 
 
+def hash_tensors(*tensors: Tensor) -> str:
+    """A short hash of values, dtypes and shapes; no code is read."""
+    digest = hashlib.blake2b(digest_size=8)
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        # Reinterpreted as bytes: NumPy has no bfloat16.
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 class _Reader(pickle._Pickler):  # the one that is written in Python, where all can be saved in another way
     """Pickles an object, each one in it once, into a hash: nobody is to load it."""
 
@@ -119,9 +129,7 @@ class _Reader(pickle._Pickler):  # the one that is written in Python, where all 
             about = kind, vars(value), *map(self._in_order, hooks)
             if name := self._named.get(id(value)):
                 return *about, name
-            # Reinterpreted as bytes: NumPy has no bfloat16.
-            content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-            return *about, str(value.dtype), tuple(value.shape), hashlib.blake2b(content).digest()
+            return *about, hash_tensors(value)
         if id(value) in self._named:
             return [self._named[id(value)]]
         if kind is dict:

@@ -27,7 +27,7 @@ from helpers.data import ImageData
 from helpers.models.describe import count_parameters, untouched
 from helpers.reprs import progress_bar
 from helpers.train.checkpoint import Checkpoint
-from helpers.train.code import hash_of
+from helpers.train.code import hash_tensors
 from helpers.train.compute import Compute, choose_compute, memory_advice
 from helpers.train.frozen import answers, cached_front, channels_last, train_mode
 from helpers.train.result import Result, TrainingStopped, live_curves, show_result
@@ -115,7 +115,7 @@ def fit(
     # Fused, SGD starts from a momentum of chance where float16's scaling leaves out the first step (torch 2.14).
     fused = compute.precision != "float16"
     optim = _optimizer(model, optimizer, learning_rate, momentum, weight_decay, fused)
-    hashes = {name: hash_of((split.images, split.labels)) for name, split in data.items()}
+    hashes = {name: hash_tensors(split.images, split.labels) for name, split in data.items()}
     chosen = {"data": hashes, "batch size": batch_size, "loss": loss, "seed": seed, "precision": compute.precision}
     chosen |= {"device": compute.device.type, "moving statistics": move_frozen_statistics}
     if compute.device.type == "cpu":
@@ -167,6 +167,12 @@ def fit(
     return result
 
 
+def num_batches(num_images: int, batch_size: int) -> int:
+    """The steps of an epoch of `fit`, which leaves out a last batch of a single image, but for an only one."""
+    whole, rest = divmod(num_images, batch_size)
+    return max(1, whole + (rest > 1))
+
+
 class _Split(NamedTuple):
     """Images (N, ...), or what frozen layers made of them, and labels int64 (N,) on the device that computes."""
 
@@ -208,12 +214,11 @@ class _Training(NamedTuple):
     @property
     def num_used(self) -> int:
         """How many images an epoch has, without a last batch of a single image."""
-        num_images = len(self.splits["train"].labels)
-        return num_images - 1 if num_images % self.batch_size == 1 and num_images > 1 else num_images
+        return min(len(self.splits["train"].labels), self.num_batches * self.batch_size)
 
     @property
     def num_batches(self) -> int:
-        return math.ceil(self.num_used / self.batch_size)
+        return num_batches(len(self.splits["train"].labels), self.batch_size)
 
 
 def _run_epochs(training: _Training, epochs: int, kept: Checkpoint, checkpoint_every: int, label: str) -> None:
@@ -405,5 +410,5 @@ def ctrl_c() -> Iterator[Callable[[], bool]]:
             signal.signal(signal.SIGINT, previous)
 
 
-LOOP = (_steps, _finish_epoch, _optimizer, LOSSES, _Training.num_used)
+LOOP = (_steps, _finish_epoch, _optimizer, LOSSES, _Training.num_used, num_batches)
 """The workbook's own code that decides a training's numbers: a checkpoint made by other code is not taken up."""

@@ -11,9 +11,11 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -232,3 +234,14 @@ def test_another_process_goes_on(make_images, tmp_path, monkeypatch, capsys):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "2"}
     call = [sys.executable, "-c", f"OTHER_HOOKS = 2\n{NOTEBOOK}{IN_ANOTHER_PROCESS}"]
     assert subprocess.run(call, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout == "2\n"
+
+
+def test_what_a_notebook_put_into_tensors_is_not_read_with_the_images(make_images, cpu, monkeypatch):
+    names = {"__name__": "__main__"}
+    exec("def shout(self): return eval('1')", names)
+    monkeypatch.setattr(torch.Tensor, "shout", names["shout"], raising=False)
+    network = nn.Sequential(nn.Flatten(), nn.LazyLinear(4))
+    images = make_images(2)
+    network(images.images.float())
+    images = replace(images, images=images.images.float())
+    assert len(train.fit(network, images, images, epochs=1, compute=cpu).history) == 1
