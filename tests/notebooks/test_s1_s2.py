@@ -70,6 +70,7 @@ def test_03_trains_chooses_and_records_what_it_says():
             else:  # the report's is another quantity
                 assert f"{key}_{column}" not in space["shown"]
     check_svm(space)
+    assert space["maps"]["conv1"].min() == 0, "the stage's ReLU is behind its convolution"
     right = space["hits"]
     check_comparisons(space, [(right["fine-tuning"], right[name]) for name in space["rivals"]])
     for name, key in (("fine-tuning", "tuned"), ("extraction", "head")):
@@ -153,9 +154,13 @@ def test_04_trains_chooses_and_records_what_it_says():
     *_, (name, given) = space["probe_inputs"](mobile, images.val).items()
     assert name == "conv_head" and given == pytest.approx(answers(mobile, images.val.images).numpy(), abs=1e-5)
 
-    network, inputs = space["plain"].train(), images.train.images[:16].float() / 255
+    # Normalised as ResNet-18's images are.
+    mean, std = (torch.tensor(each).view(3, 1, 1) for each in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    network, inputs = space["plain"][1:].train(), (images.train.images[:16] / 255 - mean) / std
     weights = [layer.weight for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
     loss = F.cross_entropy(network(inputs), images.train.labels[:16])
     gradients = torch.autograd.grad(loss, [weights[0], weights[-1]])
     first, last = (np.sqrt(np.mean(gradient.numpy() ** 2)) for gradient in gradients)
     assert space["arrives"]["VGG16 with PyTorch's start"] == pytest.approx(first / last, rel=1e-3)
+    he = [layer for layer in space["he"].modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert not any(layer.bias.any() for layer in he), "zero, as torchvision starts them"
