@@ -20,7 +20,7 @@ scikit-learn is imported where it is used: it takes over a second, which a noteb
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -403,20 +403,22 @@ class Comparison:
         difference: the mean of ``a`` less that of ``b``, in their unit.
         low, high: ends of its interval.
         sampled: what the interval takes for a sample: "runs and images", "images" (of one run) or "runs".
+        comparisons: how many such intervals hold at once.
     """
 
     difference: float
     low: float
     high: float
     sampled: str
+    comparisons: int = 1
 
     def __neg__(self) -> "Comparison":
         """The same the other way round: ``b`` less ``a``."""
-        return Comparison(-self.difference, -self.high, -self.low, self.sampled)
+        return replace(self, difference=-self.difference, low=-self.high, high=-self.low)
 
     def over(self, limit: float) -> "Comparison":
         """How far the difference is over a limit."""
-        return Comparison(self.difference - limit, self.low - limit, self.high - limit, self.sampled)
+        return replace(self, difference=self.difference - limit, low=self.low - limit, high=self.high - limit)
 
     @property
     def verdict(self) -> str:
@@ -437,12 +439,13 @@ class Comparison:
     def points(self) -> str:
         """A difference of shares in words, such as "+3.2 points (95 % interval over runs and images: −1.0 to +7.4)"."""
         difference, low, high = (100 * value for value in (self.difference, self.low, self.high))
+        found = {"difference": difference, "low": low, "high": high, "sampled": self.sampled, "count": self.comparisons}
+        if self.comparisons == 1:
+            return say("{difference:+.1f} points (95 % interval over {sampled}: {low:+.1f} to {high:+.1f})", **found)
         return say(
-            "{difference:+.1f} points (95 % interval over {sampled}: {low:+.1f} to {high:+.1f})",
-            difference=difference,
-            low=low,
-            high=high,
-            sampled=self.sampled,
+            "{difference:+.1f} points (95 % interval over {sampled}, for {count} comparisons at once: {low:+.1f} to "
+            "{high:+.1f})",
+            **found,
         )
 
 
@@ -502,7 +505,7 @@ def compare(a: Array, b: Array, *, paired: bool = True, comparisons: int = 1) ->
     # Two runs of coarse numbers often differ by exactly as much: that is no certainty.
     half = math.inf if [*halves] == ["runs"] and halves["runs"] < 1e-9 else math.hypot(*halves.values())
     difference = float(sum(part.mean() for part in parts))
-    return Comparison(difference, difference - half, difference + half, " and ".join(halves))
+    return Comparison(difference, difference - half, difference + half, " and ".join(halves), comparisons)
 
 
 def verdict(found: Iterable[Comparison] | bool | None, wanted: str = "ahead") -> str:

@@ -75,6 +75,8 @@ def test_the_interval_of_runs_and_images_is_as_worked_by_hand():
     assert found.points == "+50.0 points (95 % interval over runs and images: −195.5 to +295.5)"
     assert -found == evaluate.compare(b, a) and (-found).over(200).verdict == "behind"
     assert found.over(0.25).points.startswith("+25.0 points (95 % interval over runs and images: −220.5")
+    of_four = (-evaluate.compare(b, a, comparisons=4)).over(0.25).points
+    assert of_four.startswith("+25.0 points (95 % interval over runs and images, for 4 comparisons at once: −")
     # Runs that don't pair: their means.
     assert evaluate.compare(a, b[:1]) == evaluate.compare([[1, 0.5, 1]], b[:1])
 

@@ -124,7 +124,9 @@ def read(known: KnownSet, where: Path, **options: Any) -> dict[str, ImageData]:
     with these options.
     """
     if not _holds_files(known, where):
-        title = f"{known.title}, as image files" if known.torchvision else known.title
+        title = known.title
+        if known.torchvision:  # whose originals have lost nothing
+            title += ", as JPEG files" if any(where.rglob("*.[jJ][pP]*")) else ", as image files"
         return folder.read(where, name=known.name, title=title, **options)
     from torchvision import datasets  # a second that the drawn shapes don't need
 

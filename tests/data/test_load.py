@@ -209,6 +209,11 @@ def test_what_lies_there_as_image_files_is_found_under_its_name(folder, tmp_path
     splits = data.load("auto", own=name, root=tmp_path)
     source = splits.source
     assert (source.name, source.title, source.where, source.warning) == (name, title, name, "")
+    image = next((tmp_path / name).rglob("*.png"))
+    Image.open(image).save(image.with_suffix(".JPG"), "JPEG")
+    image.unlink()
+    again = data.load("auto", own=name, root=tmp_path).source.title
+    assert again == title.replace("image", "JPEG")
     assert splits.class_names == ("cat", "dog") and len(splits.train) + len(splits.val) == len(splits.test) == 10
     assert torch.equal(splits.test.images[:, 2, 0, 0].long(), splits.test.labels)
 
