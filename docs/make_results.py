@@ -18,7 +18,7 @@ from helpers.report.workspace import read
 
 DOCS = Path(__file__).resolve().parent
 SHOWN = ("Data set", "Images", "Initial weights", "Device", "Precision")
-SIZES = ("EPOCHS", "IMAGE_SIZE", "WIDTH", "SEEDS", "RATES")
+SIZES = ("EPOCHS", "BATCH_SIZE", "IMAGE_SIZE", "WIDTH", "SEEDS", "RATES")
 """How the names of parameters begin that say how large a run was, and which rates it tried."""
 
 
@@ -44,7 +44,8 @@ def opening(found: Sequence[dict[str, Any]]) -> str:
     return (
         f"Made by `docs/make_results.py` from the reports of profile {profiles}, the newest of {newest[:10]}. "
         "Differences are shown only where the images are the experiment's own and pretrained weights are not random "
-        "ones; ± is the standard deviation over the runs."
+        "ones; ± is the standard deviation over the runs. Each chapter lists what decides how large its run was; where "
+        "that is not the profile's, it was given with `-p`."
     )
 
 
