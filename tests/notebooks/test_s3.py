@@ -47,6 +47,7 @@ def test_recorded_numbers_are_those_of_the_logits_and_histories(spaces):
     for name, used in eight["used"].items():
         numbers |= expected(eight["stems"][name], eight, name, used.test.labels)
     recorded = seven["shown"] | eight["shown"]
+    assert not [key for key in eight["in_report"] if not key.startswith("cnnmodel")], "the report's are not random"
     assert {f"{stem}_test" for stem in seven["stems"].values()} < {*recorded}
     checked = {name: value for name, value in recorded.items() if not name.endswith("_parameters")}
     assert checked == pytest.approx({name: numbers[name] for name in checked}, abs=1e-6)
@@ -108,3 +109,14 @@ def test_only_what_should_train_moves(spaces):
             assert len(layers) == 10
         else:
             assert layers == ({"conv4", "bn4"} if "conv4" in name else set()) | {"fc1", "fc2"}
+
+
+def test_random_convolutions_are_all_that_differs(spaces):
+    _, space = spaces
+    random, as_above = (space["made"][name](0).eval() for name in ("random convolutions", space["FC"]))
+    for layer in ("fc1", "fc2"):
+        assert torch.equal(getattr(random, layer).weight, getattr(as_above, layer).weight)
+    assert not torch.equal(random.conv4.weight, as_above.conv4.weight)
+    with torch.no_grad():
+        normed = random[: [*random._modules].index("bn4") + 1](space["photographs"].train.images)
+    assert normed.mean().abs() < 0.1 and normed.std() == pytest.approx(1, abs=0.1)
