@@ -2,10 +2,13 @@
 
 import re
 
+import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from helpers import ROOT, record
 from tests.notebooks.playing import assert_disjoint, hits, play
 
 pytestmark = pytest.mark.slow
@@ -53,6 +56,38 @@ def test_01_compares_nothing_where_the_last_epoch_is_the_chosen_one():
     recorded = play(FIRST, EPOCHS=1)["recorded"]
     assert len(recorded["chosen"]["rows"]) == 1
     assert "the last epoch is chosen" in str(recorded["claims"]["rows"])
+
+
+def judged_01(first, monkeypatch, val_loss: dict[int, float], later_gain: float = 0.0) -> dict:
+    """What 01 leaves after it has judged a training of 90 epochs, of these losses and as many images' gain at 80."""
+    val = np.interp(range(1, 91), *zip(*val_loss.items(), strict=True))
+    accuracy = np.where(np.arange(1, 91) == 80, 0.5 + later_gain, 0.5)
+    columns = {"train_loss": np.interp(range(1, 91), (1, 20, 90), (2, 1.3, 0.82)), "val_loss": val}
+    history = pd.DataFrame(columns | {"val_accuracy": accuracy}, index=pd.RangeIndex(1, 91, name="epoch"))
+    for name in ("claims", "reading"):
+        monkeypatch.setattr(record, name, lambda *_, **__: None)
+    names = first | {"history": history, "EPOCHS": 90, "PATIENCE": 10, "is_last": False}
+    for cell in nbformat.read(ROOT / "notebooks" / f"{FIRST}.ipynb", as_version=4).cells:
+        if "evaluate.read_curves(" in cell.source or "record.claims(" in cell.source:
+            exec(cell.source, names)
+    return names
+
+
+def test_01_takes_a_later_lower_loss_for_no_overfitting(first, monkeypatch):
+    start = {1: 2.2, 20: 1.50, 31: 1.51}
+    falls = judged_01(first, monkeypatch, start | {90: 1.30})
+    assert falls["curves"].verdict == "overfits" and falls["later"], "the gap grew, and a lower loss came later"
+    assert not falls["rose"] and falls["level"] <= 80
+    rises = judged_01(first, monkeypatch, start | {90: 1.55})
+    assert rises["rose"] and rises["overfitted"] == "does not hold here"
+
+
+def test_01_lets_training_stop_where_no_later_accuracy_is_clearly_higher(first, monkeypatch):
+    losses, images = {1: 2.2, 20: 1.50, 90: 1.55}, len(first["a"].val)
+    error = np.sqrt((0.5 * images + 2) * (0.5 * images + 2) / (images + 4) ** 3)  # as if 2 more were right, and 2 wrong
+    assert judged_01(first, monkeypatch, losses, 1.8 * error)["suffices"] == "holds here"
+    assert judged_01(first, monkeypatch, losses, 2.2 * error)["suffices"] == "does not hold here"
+    assert judged_01(first, monkeypatch, {1: 2.2, 20: 1.50, 31: 1.51, 90: 1.45})["suffices"] == "does not hold here"
 
 
 def test_02_trains_on_b_alone_what_each_method_lets_go_of(second):
