@@ -98,6 +98,7 @@ def check_comparisons(space, pairs):
         found = evaluate.compare(*pair, comparisons=len(pairs))
         assert (row["difference"], row["low"], row["high"]) == (found.difference, found.low, found.high)
         assert (row["interval over"], row["verdict"]) == (found.sampled, found.verdict)
+        assert "comparisons" not in row, "the caption tells how many"
 
 
 def test_04_trains_chooses_and_records_what_it_says():
