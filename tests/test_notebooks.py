@@ -143,7 +143,7 @@ def worked_out(name, numbers, tables, drawn):
             yield "- **Losses of", {"nothing": math.log(196), "train_each": 132.2082 / 32}
         case "04":
             probes = drawn["probe_accuracy"].query("quantity == 'as given'")["validation accuracy"]
-            yield "The accuracy is highest after", {"highest": probes.max()}
+            yield "Of the stages, the accuracy is highest after", {"highest": probes.max()}
             losses = drawn["optimizers_train_loss"].groupby("run")["training loss"].mean()
             means = {"adam": losses.filter(like="Adam").item(), "sgd": losses.filter(like="SGD").item()}
             yield "The mean training loss over", means | {"difference": means["sgd"] - means["adam"]}
